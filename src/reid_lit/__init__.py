@@ -1,0 +1,1 @@
+"""Person re-identification experiments in PyTorch Lightning and Hydra."""

@@ -1,0 +1,1 @@
+"""Datasets: readers, datamodules, samplers and image transforms."""

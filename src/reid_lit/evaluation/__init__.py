@@ -1,0 +1,1 @@
+"""Retrieval evaluation in plain torch: distances, ranking, scores."""

@@ -1,0 +1,1 @@
+"""Every picture: ranked lists, failure cases, curves."""

@@ -1,0 +1,1 @@
+"""Losses, one a file, and the criterion that sums them."""

@@ -1,0 +1,75 @@
+"""What passes between the parts: shots, splits, batches, outputs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+JUNK = -1
+"""Person id of junk: detections of nobody in particular, removed from every ranking (Market-1501's ``-1``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One image of one person by one camera.
+
+    Attributes:
+        path: The image file.
+        person_id: The data set's own number of the person; -1 is junk. Persons of the gallery that no query shows
+            (Market-1501's ``0000``, Duke's 408 extra persons) are distractors: ordinary negatives.
+        camera_id: The camera, counted from 0 (file names count from 1).
+    """
+
+    path: Path
+    person_id: int
+    camera_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The three lists of a re-ID data set, each sorted by person folder and file name.
+
+    Attributes:
+        name: The data set's name, as on the command line.
+        train: Training shots, with the data set's own person ids.
+        query: Query shots.
+        gallery: Gallery shots, junk and distractors included.
+        notes: Facts worth a line in the log and the protocol stamp (what was assumed, dropped, counted).
+    """
+
+    name: str
+    train: tuple[Shot, ...]
+    query: tuple[Shot, ...]
+    gallery: tuple[Shot, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+class Batch(NamedTuple):
+    """A batch of images.
+
+    Attributes:
+        image: ``(b 3 h w)``; uint8 from the workers, float32 in [0, 1] after the transform on the device.
+        person: ``(b)`` int64; the class 0…n-1 in training, the data set's own person id in testing.
+        camera: ``(b)`` int64, counted from 0.
+        index: ``(b)`` int64; the position in the list that the loader reads (testing: query, then gallery).
+    """
+
+    image: Tensor
+    person: Tensor
+    camera: Tensor
+    index: Tensor
+
+
+class Output(NamedTuple):
+    """What a model makes of a batch.
+
+    Attributes:
+        feature: ``(b c)``, the pooled map.
+        embedding: ``(b d)``, what the neck makes of it.
+        logits: ``(b persons)``; None when the model is used without its classifier.
+    """
+
+    feature: Tensor
+    embedding: Tensor
+    logits: Tensor | None
