@@ -1,0 +1,35 @@
+"""What every backbone is: images in [0, 1] in, maps out."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """A network from images to maps that normalises its input itself.
+
+    Normalisation belongs to the weights, so the mean and the standard deviation are the backbone's own and travel with
+    it: an image in [0, 1] is all that a user has to bring.
+
+    Args:
+        body: The network; normalised images in, maps out.
+        dim: Channels of its map.
+        mean: Mean of the images that the weights were trained on, for red, green, blue in [0, 1].
+        std: Standard deviation, likewise.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, body: nn.Module, *, dim: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.body = body
+        self.dim = dim
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
+        """(b 3 h w) in [0, 1] → (b dim h' w')."""
+        return self.body((image - self.mean) / self.std)

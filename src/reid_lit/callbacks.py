@@ -1,0 +1,92 @@
+"""What watches over a training: its random state, its losses."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from reid_lit.records import Batch
+
+
+class RandomState(pl.Callback):
+    """Keeps the random state in the checkpoint, and makes each epoch's draws its own.
+
+    Every epoch starts from a seed that depends on the run's seed, the epoch and the rank alone, so that a run that is
+    resumed on any number of ranks repeats what was lost, bit for bit on the CPU.
+
+    Args:
+        seed: The run's seed.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        self.seed = seed
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        sequence = np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank])
+        draw = int(sequence.generate_state(1)[0])
+        random.seed(draw)
+        np.random.seed(draw)  # noqa: NPY002 - third parties draw from the global generator
+        torch.manual_seed(draw)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - third parties draw from it
+        return {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "numpy": (str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss),
+            "python": random.getstate(),
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        torch.set_rng_state(state_dict["torch"].cpu())
+        if len(state_dict["cuda"]) == torch.cuda.device_count() and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([state.cpu() for state in state_dict["cuda"]])
+        kind, keys, *rest = state_dict["numpy"]
+        np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+        version, numbers, gauss = state_dict["python"]
+        random.setstate((version, tuple(numbers), gauss))
+
+
+class FiniteLoss(pl.Callback):
+    """Stops a run whose loss is infinite or no number, and names the images.
+
+    A loss is looked at one step late, while the device computes the next one, so the look costs nothing; no checkpoint is
+    written in between.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self._look(trainer)
+        self._last = (outputs["loss"].detach(), batch.index)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._look(trainer)
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        last, self._last = self._last, None
+        if last is None or bool(torch.isfinite(last[0])):
+            return
+        files = _files(trainer, last[1])
+        raise FloatingPointError(
+            f"the loss is {float(last[0])} at epoch {trainer.current_epoch}, near step {trainer.global_step}. Its batch: "
+            f"{', '.join(map(str, files))}. Look at these images, lower optimizer.lr, or set trainer.precision=32-true"
+        )
+
+
+def _files(trainer: pl.Trainer, index: Tensor) -> list[Path]:
+    shots = trainer.datamodule.split.train  # type: ignore[attr-defined]
+    return [shots[i].path for i in index.tolist()]

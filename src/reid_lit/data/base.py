@@ -1,0 +1,167 @@
+"""The datamodule that all data sets share; a data set is a reader and a few lines."""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from typing_extensions import override
+
+from reid_lit.data.loading import BatchLoader, Loader, ShotDataset, make_loader
+from reid_lit.data.noise import ImageNoise
+from reid_lit.data.samplers import BlockSampler, EpochSampler
+from reid_lit.data.splits import draw_persons, part, query_and_gallery
+from reid_lit.data.transforms import Transform
+from reid_lit.records import JUNK, Batch, Shot, Split
+
+logger = logging.getLogger(__name__)
+
+
+class ReidData(pl.LightningDataModule):
+    """Training, validation and test batches of a re-ID data set.
+
+    Args:
+        root: Where the data set lies.
+        transform: What happens to the images.
+        sampler: Makes the training sampler from ``labels, batch_size, rank, world, seed``.
+        loader: Batch sizes and workers.
+        val_persons: Training persons held out for validation; 0 holds out none, as the papers do.
+        split_seed: Seed of every choice of persons; runs that differ in ``seed`` share their split.
+        seed: Seed of the order of images and of their augmentation.
+
+    Attributes:
+        split: What is trained on and tested with (after ``setup``); ``split.train`` lacks the validation persons.
+        validation: Query and gallery of the held-out persons; None without them.
+        persons: Number of training classes.
+        cameras: Number of cameras, the highest camera of all lists.
+    """
+
+    name: str = ""
+    split: Split
+    validation: Split | None
+    persons: int
+    cameras: int
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        transform: Transform,
+        sampler: Callable[..., EpochSampler],
+        loader: Loader,
+        val_persons: int = 0,
+        split_seed: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.root = Path(root).expanduser()
+        self.transform = transform
+        self.sampler = sampler
+        self.loader = loader
+        self.val_persons = val_persons
+        self.split_seed = split_seed
+        self.seed = seed
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer test batches than ranks
+        self._labels: list[int] | None = None
+        self._train_sampler: EpochSampler | None = None
+
+    def read(self) -> Split:
+        """The data set's three lists; the one method that a data set writes."""
+        raise NotImplementedError(f"{type(self).__name__}.read(): return the Split of {self.root}")
+
+    @override
+    def setup(self, stage: str | None = None) -> None:
+        if self._labels is not None:  # Lightning calls this again for each stage
+            return
+        self.split, self.validation = hold_out(self.read(), self.val_persons, seed=self.split_seed)
+        classes = {person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train}))}
+        self._labels = [classes[shot.person_id] for shot in self.split.train]
+        self.persons = len(classes)
+        everything = (*self.split.train, *self.split.query, *self.split.gallery)
+        self.cameras = 1 + max(shot.camera_id for shot in everything)
+        rank_zero_only(logger.info)("%s", describe(self.split, self.validation))
+
+    @override
+    def train_dataloader(self) -> BatchLoader:
+        self.setup()
+        labels = self._labels or []
+        rank, world = self._place()
+        size = self.loader.batch_size
+        sampler = self.sampler(labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed)
+        self._train_sampler = sampler
+        dataset = ShotDataset(self.split.train, labels, transform=self.transform)
+        workers = self.loader.processes(world)
+        return make_loader(dataset, sampler, batch_size=size // world, workers=workers, train=True)
+
+    @override
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        self.setup()
+        return [] if self.validation is None else self._test_loader(self.validation)
+
+    @override
+    def test_dataloader(self) -> BatchLoader:
+        self.setup()
+        return self._test_loader(self.split)
+
+    def _test_loader(self, split: Split) -> BatchLoader:
+        rank, world = self._place()
+        shots = split.query + split.gallery
+        size = self.loader.test_batch_size
+        sampler = BlockSampler(count=len(shots), batch_size=size, rank=rank, world=world)
+        dataset = ShotDataset(shots, [shot.person_id for shot in shots], transform=self.transform)
+        return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
+
+    @override
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        if self.trainer is None or not self.trainer.training or self._train_sampler is None:
+            return batch._replace(image=self.transform.testing(batch.image))
+        noise = ImageNoise(batch.index, seed=self.seed, epoch=self._train_sampler.epoch)
+        return batch._replace(image=self.transform.training(batch.image, noise))
+
+    def _place(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+
+def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | None]:
+    """The split without junk in training and without ``count`` of its training persons, and those as query and gallery.
+
+    Raises:
+        ValueError: the split has nobody to train on, or would have nobody left, or none of the held-out can be a query.
+    """
+    train = tuple(shot for shot in split.train if shot.person_id != JUNK)
+    persons = {shot.person_id for shot in train}
+    if not 0 <= count < len(persons):
+        raise ValueError(
+            f"dataset.val_persons={count} of the {len(persons)} training persons of {split.name} leaves nobody to train"
+            f" on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
+        )
+    if count == 0:
+        return dataclasses.replace(split, train=train), None
+    held, rest = part(train, draw_persons(persons, count, seed=seed))
+    query, gallery = query_and_gallery(held)
+    if not query:
+        raise ValueError(
+            f"none of the {count} held-out persons of {split.name} has two images, so there is no query;"
+            f" raise dataset.val_persons or set it to 0"
+        )
+    note = f"{count} training persons held out for validation, drawn by split_seed={seed}"
+    validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
+    return dataclasses.replace(split, train=rest, notes=(*split.notes, note)), validation
+
+
+def describe(split: Split, validation: Split | None) -> str:
+    """Counts of images, persons and cameras of each list, and the notes, for the log."""
+    lists = {"train": split.train, "query": split.query, "gallery": split.gallery}
+    if validation is not None:
+        lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
+    counts = "; ".join(f"{name} {_counts(shots)}" for name, shots in lists.items())
+    return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {note}" for note in split.notes)])
+
+
+def _counts(shots: tuple[Shot, ...]) -> str:
+    junk = sum(shot.person_id == JUNK for shot in shots)
+    persons = len({shot.person_id for shot in shots} - {JUNK})
+    cameras = len({shot.camera_id for shot in shots})
+    return f"{len(shots)} images{f' ({junk} junk)' if junk else ''}, {persons} persons, {cameras} cameras"

@@ -1,0 +1,119 @@
+"""How images get from the disk to a batch: workers, datasets, loaders."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from typing_extensions import override
+
+from reid_lit.data.decode import decode
+from reid_lit.data.transforms import Transform
+from reid_lit.records import Batch, Shot
+
+Item = tuple[Tensor, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """Batch sizes and workers.
+
+    Attributes:
+        batch_size: Training images of a *global* batch; each rank gets an equal share.
+        test_batch_size: Images of a batch on one rank in testing.
+        workers: Processes of a rank that read images; 0 reads in the training process; ``auto`` is up to 4, as many
+            as the rank has processor cores.
+
+    Raises:
+        ValueError: a size is below 1 or ``workers`` is neither ``auto`` nor a number ≥ 0.
+    """
+
+    batch_size: int
+    test_batch_size: int
+    workers: int | str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.test_batch_size < 1:
+            raise ValueError(
+                f"loader.batch_size={self.batch_size} and loader.test_batch_size={self.test_batch_size} must be ≥ 1"
+            )
+        if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 0):
+            raise ValueError(f"loader.workers={self.workers!r} is neither auto nor a number ≥ 0")
+
+    def processes(self, world: int) -> int:
+        """Workers of one of ``world`` ranks that share this machine's cores."""
+        return self.workers if isinstance(self.workers, int) else min(4, _cores() // world)
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; a container may own fewer cores than there are
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class ShotDataset(Dataset[Item]):
+    """The images of a list, resized uint8, with person, camera and position.
+
+    Args:
+        shots: The images.
+        labels: What to give as person: the class in training, the data set's own id in testing.
+        transform: Knows size and interpolation.
+    """
+
+    def __init__(self, shots: Sequence[Shot], labels: Sequence[int], *, transform: Transform) -> None:
+        self.shots = shots
+        self.labels = labels
+        self.size = transform.size
+        self.interpolation = transform.interpolation
+
+    def __len__(self) -> int:
+        return len(self.shots)
+
+    @override
+    def __getitem__(self, index: int) -> Item:
+        shot = self.shots[index]
+        image = decode(shot.path, size=self.size, interpolation=self.interpolation)
+        return image, self.labels[index], shot.camera_id, index
+
+
+def collate(items: list[Item]) -> Batch:
+    """The items as one batch, images uint8."""
+    return Batch(*default_collate(items))
+
+
+class BatchLoader(DataLoader[Item]):
+    """A DataLoader that starts on its first batch.
+
+    Lightning makes the iterator before it tells the sampler the epoch, and a DataLoader asks its sampler for the first
+    batches at once: a resumed run would repeat the draw of epoch 0.
+    """
+
+    @override
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        yield from super().__iter__()
+
+
+def make_loader(
+    dataset: ShotDataset, sampler: Sampler[int], *, batch_size: int, workers: int, train: bool
+) -> BatchLoader:
+    """The loader of a rank.
+
+    Args:
+        dataset: The images.
+        sampler: The positions of this rank, batch after batch.
+        batch_size: Images of a batch on this rank.
+        workers: Processes that read; they last as long as the loader in training.
+        train: Whether incomplete batches are left out.
+    """
+    return BatchLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,  # torch gives each of them one thread
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        drop_last=train,
+        persistent_workers=train and workers > 0,
+    )

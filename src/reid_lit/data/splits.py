@@ -1,0 +1,65 @@
+"""Identity-disjoint splits: who trains, who is tested, and which images ask."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from reid_lit.records import JUNK, Shot
+
+
+def draw_persons(person_ids: Iterable[int], count: int, *, seed: int) -> frozenset[int]:
+    """The first ``count`` persons of a permutation that depends only on the set of persons and the seed."""
+    persons = sorted(set(person_ids))
+    random.Random(f"persons {seed}").shuffle(persons)
+    return frozenset(persons[:count])
+
+
+def part(shots: Sequence[Shot], persons: frozenset[int]) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
+    """The shots of the given persons, and all other shots, both in their order."""
+    return (
+        tuple(shot for shot in shots if shot.person_id in persons),
+        tuple(shot for shot in shots if shot.person_id not in persons),
+    )
+
+
+def query_and_gallery(shots: Sequence[Shot]) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
+    """Queries and gallery cut from the shots of test persons.
+
+    A query is the first shot of each person and camera that has two shots or more there. A person with one shot in
+    every camera asks with the first of them. A person with a single shot asks nothing and is a distractor. So each
+    query keeps a match in the gallery, from another camera whenever the person was seen by two.
+    """
+    groups: dict[int, dict[int, list[Shot]]] = defaultdict(lambda: defaultdict(list))
+    for shot in shots:
+        groups[shot.person_id][shot.camera_id].append(shot)
+    asking = {id(shot) for cameras in groups.values() for shot in _asking(cameras)}
+    query = tuple(shot for shot in shots if id(shot) in asking)
+    return query, tuple(shot for shot in shots if id(shot) not in asking)
+
+
+def _asking(cameras: dict[int, list[Shot]]) -> list[Shot]:
+    firsts = [shots[0] for _, shots in sorted(cameras.items()) if len(shots) > 1]
+    if not firsts and len(cameras) > 1:
+        return [cameras[min(cameras)][0]]
+    return firsts
+
+
+def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path) -> None:
+    """Nobody is both trained on and tested with.
+
+    Raises:
+        ValueError: a person is in both; up to three are named with a file of each side.
+    """
+    first_train = {shot.person_id: shot.path for shot in reversed(tuple(train)) if shot.person_id != JUNK}
+    first_test = {shot.person_id: shot.path for shot in reversed(tuple(test)) if shot.person_id != JUNK}
+    shared = sorted(first_train.keys() & first_test.keys())
+    if shared:
+        examples = ", ".join(
+            f"{person} ({first_train[person].relative_to(where)} and {first_test[person].relative_to(where)})"
+            for person in shared[:3]
+        )
+        raise ValueError(
+            f"{len(shared)} persons are in training and in query or gallery of {where.resolve()}: {examples};"
+            f" a re-ID test needs unseen persons, so remove them from one side"
+        )

@@ -1,0 +1,87 @@
+"""What every command shares: earlier runs taken up again, near names for what is misspelt."""
+
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from reid_lit.paths import packaged
+from reid_lit.runs import replayed
+
+
+def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
+    """Run ``task`` with what Hydra composes from the command line.
+
+    Args:
+        task: What to do with the config.
+        config_name: The primary config in ``conf/``.
+    """
+    try:
+        sys.argv[1:] = replayed(sys.argv[1:])
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(task)
+    try:
+        command()
+    except SystemExit as stop:
+        if stop.code:
+            GlobalHydra.instance().clear()
+            for line in near_names(sys.argv[1:], config_name=config_name):
+                sys.stderr.write(f"{line}\n")
+        raise
+
+
+def near_names(arguments: list[str], *, config_name: str) -> list[str]:
+    """A line for each argument that names no group, option or key, with the names that are near.
+
+    Args:
+        arguments: The command line, without the program.
+        config_name: The primary config in ``conf/``.
+    """
+    pairs = [a.lstrip("+~").partition("=")[::2] for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
+    groups = {p.relative_to(packaged("conf")).as_posix(): p for p in packaged("conf").glob("**/") if p != packaged("conf")}
+    lines, choices = [], []
+    for key, value in pairs:
+        if key in groups:
+            options = sorted(file.stem for file in groups[key].glob("*.yaml"))
+            wrong = [v for v in value.strip("[]").split(",") if v not in (*options, "null")]
+            lines += [_line(f"{key}={v}", v, options) for v in wrong]
+            choices += [] if wrong or "," in value else [f"+{key}={value}" if key == "experiment" else f"{key}={value}"]
+    config = _compose(config_name, choices)
+    if config is not None:
+        lines += [line for key, _ in pairs if key not in groups and (line := _misspelt(config, key, list(groups)))]
+    return lines
+
+
+def _compose(config_name: str, choices: list[str]) -> DictConfig | None:
+    try:
+        with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
+            return hydra.compose(config_name, overrides=choices)
+    except HydraException:
+        return None
+
+
+def _misspelt(config: DictConfig, key: str, groups: list[str]) -> str:
+    """The line for a key that the config lacks; empty when it has it."""
+    node: Any = config
+    for depth, part in enumerate(parts := key.split(".")):
+        if not OmegaConf.is_dict(node) or part in node:
+            node = OmegaConf.to_container(node, resolve=False).get(part) if OmegaConf.is_dict(node) else node
+            node = OmegaConf.create(node) if isinstance(node, dict) else node
+            continue
+        known = [str(k) for k in node] + (groups if depth == 0 else [])
+        return _line(key, part, known, ".".join(parts[:depth]))
+    return ""
+
+
+def _line(given: str, word: str, known: list[str], place: str = "") -> str:
+    near = get_close_matches(word, known, n=3, cutoff=0.5)
+    where = f" in {place}" if place else ""
+    if near:
+        return f"{given}: no {word!r}{where}; did you mean {' or '.join(near)}?"
+    return f"{given}: no {word!r}{where}; there are {', '.join(known)}"

@@ -1,0 +1,111 @@
+"""Distances between embeddings, the same to the last bit however many queries are asked at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+BLOCK = 512
+"""Queries in one matrix product. Always as many, the last block padded: a product of another shape rounds otherwise."""
+
+
+def pairwise_distance(
+    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], kind: str = "euclidean"
+) -> Float[Tensor, "queries gallery"]:
+    """The distance of every query to every gallery entry, without gradient.
+
+    >>> pairwise_distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([[5., 0.]])
+
+    Args:
+        query: Embeddings; float64 gives float64, anything else is computed in float32, autocast and TF32 or not.
+        gallery: Embeddings on the same device.
+        kind: ``euclidean``, the root of the summed squares, in [0, ∞); or ``cosine``, 1 − cos, in [0, 2].
+
+    Raises:
+        ValueError: an unknown kind, embeddings of different length, or values that are not finite.
+    """
+    blocks = DistanceBlocks(query, gallery, kind)
+    distance = blocks.query.new_empty(len(query), len(gallery))
+    for start in range(0, len(query), BLOCK):
+        rows = distance[start : start + BLOCK]
+        rows.copy_(blocks.block(start)[: len(rows)])
+    return distance
+
+
+class DistanceBlocks:
+    """The rows of the distance matrix, :data:`BLOCK` at a time, in one buffer that each call overwrites.
+
+    Args:
+        query: ``(queries dim)`` embeddings.
+        gallery: ``(gallery dim)`` embeddings.
+        kind: ``euclidean`` or ``cosine``.
+
+    Raises:
+        ValueError: an unknown kind, embeddings of different length, or values that are not finite.
+    """
+
+    def __init__(
+        self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], kind: str = "euclidean"
+    ) -> None:
+        if kind not in ("euclidean", "cosine"):
+            raise ValueError(f"distance={kind!r} is unknown; choose euclidean or cosine")
+        if query.shape[1] != gallery.shape[1]:
+            raise ValueError(
+                f"query embeddings have {query.shape[1]} numbers, gallery embeddings {gallery.shape[1]}; "
+                "embed both with one model"
+            )
+        self.kind = kind
+        dtype = torch.float64 if torch.float64 in (query.dtype, gallery.dtype) else torch.float32
+        self.query, self.query_squares = _prepare(query, "query", kind, dtype)
+        self.gallery, self.gallery_squares = _prepare(gallery, "gallery", kind, dtype)
+        self.buffer = self.query.new_empty(BLOCK, len(gallery))
+
+    @torch.no_grad()
+    def block(self, start: int) -> Float[Tensor, "rows gallery"]:
+        """Distances of the queries ``start`` to ``start + BLOCK`` (fewer at the end); ``start`` is a multiple of BLOCK.
+
+        The tensor is a view of the buffer: it may be written to, and the next call overwrites it.
+        """
+        rows = self.query[start : start + BLOCK]
+        padded = F.pad(rows, (0, 0, 0, BLOCK - len(rows)))
+        with full_precision(padded.device):
+            if self.kind == "cosine":
+                torch.mm(padded, self.gallery.T, out=self.buffer).neg_().add_(1)
+            else:
+                torch.addmm(self.gallery_squares, padded, self.gallery.T, alpha=-2, out=self.buffer)
+        distance = self.buffer[: len(rows)]
+        if self.kind == "cosine":
+            return distance.clamp_min_(0)
+        return distance.add_(self.query_squares[start : start + BLOCK, None]).clamp_min_(0).sqrt_()
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Products of float32 in float32: neither autocast, nor TF32 (CUDA), nor bfloat16 (CPU, ``medium``)."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@torch.no_grad()
+def _prepare(
+    embedding: Float[Tensor, "images dim"], role: str, kind: str, dtype: torch.dtype
+) -> tuple[Float[Tensor, "images dim"], Float[Tensor, " images"]]:
+    """The embedding in the dtype of the computation (of unit length for the cosine) and its squared length."""
+    embedding = embedding.detach().to(dtype)
+    length = torch.linalg.vector_norm(embedding, dim=1)
+    broken = (~length.isfinite()).nonzero().flatten().tolist()
+    if broken:
+        raise ValueError(
+            f"{len(broken)} of {len(embedding)} {role} embeddings are not finite, the first at {broken[:3]}; "
+            "the model diverged, or ran in a precision that is too low"
+        )
+    return (F.normalize(embedding, dim=1) if kind == "cosine" else embedding), length.square()

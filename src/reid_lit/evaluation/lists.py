@@ -1,0 +1,112 @@
+"""Who is on the query and gallery images, and which gallery entries count."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from reid_lit.records import JUNK
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Person and camera of every query and gallery image.
+
+    Attributes:
+        query_person: ``(queries)`` int64 person ids.
+        query_camera: ``(queries)`` int64 camera ids, counted from 0.
+        gallery_person: ``(gallery)`` int64 person ids; -1 is junk.
+        gallery_camera: ``(gallery)`` int64 camera ids, counted from 0.
+
+    Raises:
+        ValueError: persons and cameras of different number.
+    """
+
+    query_person: Int[Tensor, " queries"]
+    query_camera: Int[Tensor, " queries"]
+    gallery_person: Int[Tensor, " gallery"]
+    gallery_camera: Int[Tensor, " gallery"]
+
+    def __post_init__(self) -> None:
+        for role in ("query", "gallery"):
+            persons, cameras = getattr(self, f"{role}_person"), getattr(self, f"{role}_camera")
+            if persons.shape != cameras.shape:
+                raise ValueError(
+                    f"{len(persons)} {role} persons but {len(cameras)} {role} cameras; give one of each an image"
+                )
+
+    def to(self, device: torch.device) -> "Lists":
+        """The same lists on ``device``."""
+        return Lists(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+    @property
+    def single_camera(self) -> bool:
+        """Whether all images, junk aside, come from one camera."""
+        cameras = torch.cat([self.query_camera, self.gallery_camera[self.gallery_person != JUNK]])
+        return len(cameras.unique()) <= 1
+
+    @property
+    def junk(self) -> int:
+        """Number of gallery images of nobody in particular."""
+        return int((self.gallery_person == JUNK).sum())
+
+    @property
+    def distractors(self) -> int:
+        """Number of gallery images, junk aside, of persons that no query shows."""
+        unseen = ~torch.isin(self.gallery_person, self.query_person)
+        return int((unseen & (self.gallery_person != JUNK)).sum())
+
+
+class Columns:
+    """The gallery without its junk, and where in it each person is.
+
+    Args:
+        lists: Person and camera of all images.
+        keep_junk: Keep the junk too.
+
+    Attributes:
+        index: ``(columns)`` gallery index of each column, ascending.
+        person: ``(columns)`` person ids.
+        camera: ``(columns)`` camera ids.
+    """
+
+    def __init__(self, lists: Lists, *, keep_junk: bool = False) -> None:
+        self.index = ((lists.gallery_person != JUNK) | keep_junk).nonzero()[:, 0]
+        self.person = lists.gallery_person[self.index]
+        self.camera = lists.gallery_camera[self.index]
+        self._sorted_person, self._by_person = self.person.sort(stable=True)
+
+    def select(self, gallery: Float[Tensor, "gallery dim"]) -> Float[Tensor, "columns dim"]:
+        """The embeddings of the columns; the gallery itself, not a copy, when there is no junk."""
+        return gallery if len(self.index) == len(gallery) else gallery[self.index]
+
+    def of_person(
+        self, person: Int[Tensor, " rows"]
+    ) -> tuple[Int[Tensor, "rows members"], Bool[Tensor, "rows members"]]:
+        """The columns of each person, ascending, padded to the longest list; and which of them are no padding."""
+        first = torch.searchsorted(self._sorted_person, person)
+        count = torch.searchsorted(self._sorted_person, person, right=True) - first
+        longest = max(1, int(count.max())) if len(count) else 1
+        slot = torch.arange(longest, device=person.device)
+        filled = slot < count[:, None]
+        place = (first[:, None] + slot).masked_fill(~filled, 0)
+        return self._by_person[place], filled
+
+
+def check_lengths(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists) -> None:
+    """Whether there is a person for each embedding, and something to rank.
+
+    Raises:
+        ValueError: more of the one than of the other, no query, or no gallery but junk.
+    """
+    for role, embedding, person in (("query", query, lists.query_person), ("gallery", gallery, lists.gallery_person)):
+        if len(embedding) != len(person):
+            raise ValueError(
+                f"{len(embedding)} {role} embeddings but {len(person)} {role} persons; give one of each an image"
+            )
+    if not len(query) or lists.junk == len(gallery):
+        raise ValueError(
+            f"nothing to rank: {len(query)} queries, {len(gallery)} gallery images of which {lists.junk} are junk; "
+            "point dataset.root at a data set with query and gallery images"
+        )

@@ -1,0 +1,142 @@
+"""The retrieval scores as a torchmetrics metric: it gathers embeddings over batches and ranks, and evaluates."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.scores import Result, evaluate
+
+TOLERANCE = 1e-2
+"""Relative difference of two embeddings of one image; batches of another shape round otherwise, in bfloat16 that much."""
+
+
+class RetrievalScores(Metric):
+    """Scores of embeddings that arrive in batches, in any order, from any number of ranks.
+
+    Args:
+        queries: Number of query images; an entry whose ``index`` is below is a query, the others are the gallery.
+        images: Number of query and gallery images; by default up to the highest index seen, so that images missing at
+            the end go unnoticed.
+        protocol: How to score.
+        chunk: Queries scored at once.
+
+    Attributes:
+        query: ``(queries d)``, the queries' embeddings of all ranks, after ``compute``.
+        gallery: ``(gallery d)``, the gallery's, likewise.
+        lists: Person and camera of each, likewise.
+
+    Raises:
+        ValueError: no query.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    embedding: list[Tensor]
+    person: list[Tensor]
+    camera: list[Tensor]
+    index: list[Tensor]
+    query: Tensor
+    gallery: Tensor
+    lists: Lists
+
+    def __init__(
+        self, *, queries: int, images: int | None = None, protocol: Protocol | None = None, chunk: int = 256
+    ) -> None:
+        super().__init__()
+        if queries < 1:
+            raise ValueError(f"queries={queries}: a retrieval evaluation needs one query or more")
+        self.queries, self.images, self.chunk = queries, images, chunk
+        self.protocol = protocol or Protocol()
+        for state in ("embedding", "person", "camera", "index"):
+            self.add_state(state, default=[], dist_reduce_fx="cat")
+
+    def update(
+        self,
+        embedding: Float[Tensor, "b d"],
+        person: Int[Tensor, " b"],
+        camera: Int[Tensor, " b"],
+        index: Int[Tensor, " b"],
+    ) -> None:
+        """Keeps a batch.
+
+        Args:
+            embedding: Embeddings; kept as float32.
+            person: Person ids; -1 is junk.
+            camera: Camera ids, counted from 0.
+            index: Position in the list of query, then gallery.
+        """
+        self.embedding.append(embedding.detach().float().flatten())
+        for state, values in (("person", person), ("camera", camera), ("index", index)):
+            getattr(self, state).append(values.long())
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gathers the states; a rank that saw no image takes part with empty tensors of the right type."""
+        if not self.index:
+            self.embedding.append(torch.zeros(0, device=self.device))
+            for state in ("person", "camera", "index"):
+                getattr(self, state).append(torch.zeros(0, dtype=torch.int64, device=self.device))
+        super().sync(*args, **kwargs)
+
+    def compute(self) -> Result:
+        """The scores of all images, each counted once.
+
+        Raises:
+            ValueError: images are missing, or one index came with two embeddings; or see :func:`evaluate`.
+        """
+        embedding, person, camera = self.gathered()
+        cut = self.queries
+        self.lists = Lists(person[:cut], camera[:cut], person[cut:], camera[cut:])
+        self.query, self.gallery = embedding[:cut], embedding[cut:]
+        return evaluate(self.query, self.gallery, self.lists, self.protocol, chunk=self.chunk)
+
+    def gathered(self) -> tuple[Float[Tensor, "images d"], Int[Tensor, " images"], Int[Tensor, " images"]]:
+        """Embedding, person and camera of every image seen by this rank (by all, in ``compute``), in the list's order.
+
+        Raises:
+            ValueError: images are missing, or one index came with two embeddings.
+        """
+        if not self.index:
+            raise ValueError(f"no image of {self.images or 'all'} arrived; call update with the test batches first")
+        index, order = dim_zero_cat(self.index).sort(stable=True)
+        embedding = dim_zero_cat(self.embedding).view(len(index), -1)
+        first = torch.cat([torch.ones_like(index[:1]).bool(), index[1:] != index[:-1]])
+        keep = order[first]
+        _check_complete(index[first], max(self.images or int(index[-1]) + 1, self.queries + 1))
+        _check_repeats(embedding[order[~first]], embedding[keep[index[~first]]], index[~first])
+        return embedding[keep], dim_zero_cat(self.person)[keep], dim_zero_cat(self.camera)[keep]
+
+
+def _check_complete(index: Int[Tensor, " seen"], images: int) -> None:
+    """Raises ValueError unless ``index``, ascending and each once, is 0 … images - 1."""
+    if int(index[-1]) >= images or int(index[0]) < 0:
+        raise ValueError(
+            f"index {int(index[0])} to {int(index[-1])} for {images} images; images= is query plus gallery"
+        )
+    seen = torch.zeros(images, dtype=torch.bool, device=index.device)
+    seen[index] = True
+    missing = (~seen).nonzero()[:, 0].tolist()
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {images} images are missing, the first at index {missing[:3]}; "
+            "let the test loaders deal every image of query and gallery (no limit_test_batches)"
+        )
+
+
+def _check_repeats(
+    again: Float[Tensor, "repeats d"], first: Float[Tensor, "repeats d"], index: Int[Tensor, " repeats"]
+) -> None:
+    """Raises ValueError where two embeddings of one index differ."""
+    differs = (again - first).norm(dim=1) > TOLERANCE * first.norm(dim=1)
+    if differs.any():
+        raise ValueError(
+            f"{int(differs.sum())} images came again with another embedding, the first at index "
+            f"{index[differs][:3].tolist()}; number query and gallery in one list, and reset() between evaluations"
+        )

@@ -1,0 +1,121 @@
+"""Scores of a whole data set, with the protocol that they were measured by."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.ranking import ABSENT, SAME_CAMERA, QueryScores, score_both
+
+EXAMPLES = 3
+"""Queries without a match that an error shows."""
+
+
+class Result:
+    """What an evaluation gives. No dataclass: torchmetrics refuses frozen ones and squeezes the tensors of others.
+
+    Attributes:
+        scores: Fractions in [0, 1]: ``rank1`` … for the protocol's ranks, ``mAP``, ``mINP``, and, with everything of
+            the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then).
+        stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
+        queries: The scores of each query.
+    """
+
+    def __init__(self, *, scores: dict[str, float], stamp: dict[str, object], queries: QueryScores) -> None:
+        self.scores = scores
+        self.stamp = stamp
+        self.queries = queries
+
+    def __repr__(self) -> str:
+        return f"Result(scores={self.scores}, stamp={self.stamp})"
+
+
+def evaluate(
+    query: Float[Tensor, "queries dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    lists: Lists,
+    protocol: Protocol,
+    *,
+    chunk: int = 256,
+) -> Result:
+    """CMC, mAP and mINP over the queries that have a match.
+
+    mINP is the mean of matches / rank of the last match.
+
+    Source: CMC and mAP: Zheng et al. 2015, section 5.2; mINP: Ye et al. 2021, equation 13; ``nd``: the embae paper.
+
+    Args:
+        query: Embeddings.
+        gallery: Embeddings, on the same device.
+        lists: Person and camera of each.
+        protocol: How to score.
+        chunk: Queries scored at once; the scores do not depend on it.
+
+    Raises:
+        ValueError: no query has a match, or embeddings are not finite or do not fit the lists.
+    """
+    queries, queries_nd = score_both(query, gallery, lists, protocol, chunk=chunk)
+    stamp = protocol_stamp(lists, protocol, queries, queries_nd)
+    if not queries.valid.any():
+        raise ValueError(_no_match(lists, resolve(protocol, lists).camera_rule, queries))
+    scores = _means(queries, protocol.ranks)
+    if queries_nd.valid.any():
+        scores |= {f"{name}_nd": score for name, score in _means(queries_nd, (1,)).items() if name != "mINP"}
+    return Result(scores=scores, stamp=stamp, queries=queries)
+
+
+def protocol_stamp(
+    lists: Lists, protocol: Protocol, queries: QueryScores, queries_nd: QueryScores
+) -> dict[str, object]:
+    """How the scores came about: conventions and counts, in JSON's types."""
+    stamp: dict[str, object] = {
+        "ap": protocol.ap,
+        "camera_rule": resolve(protocol, lists).camera_rule,
+        "distance": protocol.distance,
+        "feature": protocol.feature,
+        "test_time_augmentation": "flip" if protocol.flip else "none",
+        "reranking": "none",
+        "images": {"query": len(lists.query_person), "gallery": len(lists.gallery_person)},
+        "junk": lists.junk,
+        "distractors": lists.distractors,
+        "queries": len(lists.query_person),
+        "valid_queries": int(queries.valid.sum()),
+        "valid_queries_nd": int(queries_nd.valid.sum()),
+        "without_match": {
+            "absent": int((queries.cause == ABSENT).sum()),
+            "same_camera": int((queries.cause == SAME_CAMERA).sum()),
+        },
+    }
+    if protocol.camera_rule == "auto":
+        stamp["camera_rule_note"] = f"auto: {'a single camera' if lists.single_camera else 'more than one camera'}"
+    return stamp
+
+
+def _means(queries: QueryScores, ranks: tuple[int, ...]) -> dict[str, float]:
+    """Means over the valid queries."""
+    valid = queries.valid
+    first = queries.first_match[valid]
+    scores = {f"rank{rank}": (first <= rank).double().mean().item() for rank in ranks}
+    scores["mAP"] = queries.average_precision[valid].mean().item()
+    scores["mINP"] = queries.inverse_negative_penalty[valid].mean().item()
+    return scores
+
+
+def _no_match(lists: Lists, rule: str, queries: QueryScores) -> str:
+    """The message for an evaluation in which no query has a match."""
+    reasons = {ABSENT: "not in the gallery", SAME_CAMERA: "in the gallery only under the query's camera"}
+    lost = {cause: int((queries.cause == cause).sum()) for cause in reasons}
+    examples = "; ".join(
+        f"query {row} (person {lists.query_person[row]}, c{lists.query_camera[row] + 1}) is {reasons[int(queries.cause[row])]}"
+        for row in queries.cause.argsort(descending=True, stable=True)[:EXAMPLES].tolist()
+    )
+    cure = (
+        "set evaluation.camera_rule=any_camera to count matches under the query's own camera"
+        if lost[SAME_CAMERA]
+        else "query and gallery share no person: check dataset.root and its lists"
+    )
+    return (
+        f"no query has a match under camera_rule={rule}: of {len(queries.cause)} queries, {lost[ABSENT]} show a person "
+        f"who is not in the gallery and {lost[SAME_CAMERA]} one who is there only under the same camera, "
+        f"which the rule removes ({examples}); {cure}"
+    )

@@ -1,0 +1,98 @@
+"""The nearest gallery entries of some queries, for pictures and reports."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
+from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.records import JUNK
+
+
+@dataclass(frozen=True)
+class Top:
+    """The k nearest gallery entries of some queries, on the CPU; the same order as the scores'.
+
+    Attributes:
+        rows: ``(rows)`` int64, the queries' indices.
+        gallery: ``(rows k)`` int64, gallery indices, nearest first; -1 where fewer than k entries are left.
+        distance: ``(rows k)``, their distances; infinite where ``gallery`` is -1.
+        match: ``(rows k)``, the entry is a true match.
+        removed: ``(rows k)``, the protocol removes the entry; only with ``keep_junk``.
+    """
+
+    rows: Int[Tensor, " rows"]
+    gallery: Int[Tensor, "rows k"]
+    distance: Float[Tensor, "rows k"]
+    match: Bool[Tensor, "rows k"]
+    removed: Bool[Tensor, "rows k"]
+
+
+@torch.no_grad()
+def top(
+    query: Float[Tensor, "queries dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    lists: Lists,
+    protocol: Protocol,
+    *,
+    k: int = 10,
+    rows: Int[Tensor, " rows"] | None = None,
+    keep_junk: bool = False,
+) -> Top:
+    """The k nearest gallery entries, by the scores' own distances and tie rule.
+
+    Args:
+        query: Embeddings.
+        gallery: Embeddings, on the same device.
+        lists: Person and camera of each.
+        protocol: How to rank.
+        k: Entries a query, from 1.
+        rows: Indices of the queries wanted; all by default.
+        keep_junk: Keep the entries that the protocol removes, marked as such, in place of leaving them out.
+
+    Raises:
+        ValueError: embeddings and lists of different number, or embeddings that are not finite.
+    """
+    check_lengths(query, gallery, lists)
+    lists, protocol = lists.to(query.device), resolve(protocol, lists)
+    rows = torch.arange(len(query)) if rows is None else rows.cpu()
+    columns = Columns(lists, keep_junk=keep_junk)
+    blocks = DistanceBlocks(query, columns.select(gallery), protocol.distance)
+    found = []
+    for start in (rows // BLOCK * BLOCK).unique().tolist():
+        here = ((rows >= start) & (rows < start + BLOCK)).nonzero()[:, 0]
+        distance = blocks.block(start)[(rows[here] - start).to(query.device)]
+        nearest = _nearest(distance, rows[here].to(query.device), lists, columns, protocol, keep_junk)
+        found.append((here, *(_fit(part, k, pad) for part, pad in zip(nearest, (-1, torch.inf, 0, 0), strict=True))))
+    here, *parts = (torch.cat(part) for part in zip(*found, strict=True))
+    return Top(rows, *(part[here.argsort()] for part in parts))
+
+
+def _fit(part: Shaped[Tensor, "rows columns"], k: int, pad: float) -> Shaped[Tensor, "rows k"]:
+    """The first k columns on the CPU, padded when there are fewer."""
+    return F.pad(part[:, :k], (0, max(0, k - part.shape[1])), value=pad).cpu()
+
+
+def _nearest(
+    distance: Float[Tensor, "rows columns"],
+    rows: Int[Tensor, " rows"],
+    lists: Lists,
+    columns: Columns,
+    protocol: Protocol,
+    keep_junk: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gallery index, distance, match and removed of every entry, nearest first; what is left out comes last."""
+    same_person = lists.query_person[rows, None] == columns.person
+    removed = (columns.person == JUNK).expand_as(same_person)
+    if protocol.camera_rule == "cross_camera":
+        removed = removed | (same_person & (lists.query_camera[rows, None] == columns.camera))
+    if not keep_junk:
+        distance.masked_fill_(removed, torch.inf)
+    distance, order = distance.sort(dim=1, stable=True)
+    index = columns.index[order].masked_fill_(distance.isinf(), -1)
+    match, removed = (same_person & ~removed).gather(1, order), removed.gather(1, order)
+    return index, distance, match & (index >= 0), removed & (index >= 0)

@@ -1,0 +1,47 @@
+"""From a feature to an embedding and to logits."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ClassBlock(nn.Module):
+    """The head of the softmax baseline: Linear → BatchNorm → Dropout, then a linear classifier.
+
+    The embedding is what comes before the classifier: after dropout in training (the metric losses see that too), after
+    the batch norm in testing.
+
+    Args:
+        features: Channels of the feature that comes in.
+        persons: Training persons, the classes.
+        dim: Channels of the embedding.
+        dropout: Probability that a channel of the embedding is dropped in training.
+        classifier_std: Standard deviation of the classifier's initial weights.
+
+    Source: the public code of Zheng et al. (layumi/Person_reID_baseline_pytorch), ``ClassBlock`` without the ReLU.
+
+    Raises:
+        ValueError: there are fewer than two persons to tell apart.
+    """
+
+    def __init__(self, *, features: int, persons: int, dim: int, dropout: float, classifier_std: float) -> None:
+        super().__init__()
+        if persons < 2:
+            raise ValueError(f"{persons} training persons: a classifier needs at least 2; look at dataset.root")
+        self.dim = dim
+        self.embed = nn.Sequential(nn.Linear(features, dim), nn.BatchNorm1d(dim), nn.Dropout(dropout))
+        self.classifier = nn.Linear(dim, persons)
+        linear, norm = self.embed[0], self.embed[1]
+        nn.init.kaiming_normal_(linear.weight, a=0, mode="fan_out")
+        nn.init.zeros_(linear.bias)
+        nn.init.normal_(norm.weight, 1.0, 0.02)
+        nn.init.zeros_(norm.bias)
+        nn.init.normal_(self.classifier.weight, std=classifier_std)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
+        """(b features) → (b dim)."""
+        return self.embed(feature)
+
+    def classify(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch persons"]:
+        """(b dim) → (b persons)."""
+        return self.classifier(embedding)

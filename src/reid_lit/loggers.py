@@ -1,0 +1,122 @@
+"""Where numbers go while a model trains."""
+
+import csv
+import logging
+import netrc
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+import wandb
+from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from reid_lit.network import unreachable
+from reid_lit.paths import write_text
+
+_log = logging.getLogger(__name__)
+
+
+def csv_logger(*, folder: str) -> CSVLogger:
+    """``<folder>/log/metrics.csv``; in a resumed run it goes on after the rows that the checkpoint knows.
+
+    Lightning's logger alone deletes the file of an earlier start.
+
+    Args:
+        folder: The run's folder.
+    """
+    logger = CSVLogger(save_dir=folder, name="", version="log", flush_logs_every_n_steps=1)
+    if rank_zero_only.rank == 0:
+        _keep_history(logger, Path(folder))
+    return logger
+
+
+def _keep_history(logger: CSVLogger, folder: Path) -> None:
+    """Hand the rows of an earlier start, up to its checkpoint, to a new logger."""
+    current, kept = folder / "log", folder / "log.before"
+    if current.exists() and not kept.exists():
+        current.rename(kept)
+    if not kept.exists():
+        return
+    shutil.rmtree(current, ignore_errors=True)
+    writer = logger.experiment
+    writer.metrics = _rows(kept / "metrics.csv", _steps_done(folder / "checkpoints" / "last.ckpt"))
+    logger.save()
+    shutil.rmtree(kept)
+
+
+def _steps_done(checkpoint: Path) -> int:
+    """The number of steps that a checkpoint has behind it; 0 without one."""
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def _rows(file: Path, steps: int) -> list[dict[str, Any]]:
+    """The rows of a metrics file that were logged before ``steps``."""
+    if not file.is_file():
+        return []
+    with file.open(newline="") as lines:
+        rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(lines)]
+    return [row | {"step": int(row["step"])} for row in rows if int(row["step"]) < steps]
+
+
+def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> WandbLogger:
+    """Weights & Biases; offline, and saying so, without an account or a network.
+
+    A resumed run goes on under its own id.
+
+    Args:
+        folder: The run's folder; offline runs lie under it, for ``wandb sync``.
+        project: W&B's project.
+        group: Runs that belong together, by experiment.
+        tags: Words to filter by.
+    """
+    run_id, resumed = _run_id(Path(folder) / "wandb_id")
+    reason = _why_offline()
+    if reason and rank_zero_only.rank == 0:
+        _log.warning("W&B logs offline to %s/wandb (%s); `wandb sync` sends it later", folder, reason)
+    return WandbLogger(
+        save_dir=folder,
+        project=project,
+        group=group,
+        tags=list(tags),
+        name=Path(folder).name,
+        id=run_id,
+        resume="allow" if resumed and not reason else None,
+        offline=bool(reason),
+        settings=wandb.Settings(silent=True),
+    )
+
+
+def _run_id(file: Path) -> tuple[str, bool]:
+    """The run's W&B id and whether it was there before."""
+    if file.is_file():
+        return file.read_text().strip(), True
+    run_id = wandb.util.generate_id()
+    if rank_zero_only.rank == 0:
+        write_text(file, run_id)
+    return run_id, False
+
+
+def _why_offline() -> str:
+    """Why W&B cannot be online; empty when it can."""
+    if os.environ.get("WANDB_MODE", "online") != "online":
+        return f"WANDB_MODE is {os.environ['WANDB_MODE']}"
+    server = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    if not os.environ.get("WANDB_API_KEY") and not _has_login(urlparse(server).hostname or ""):
+        return "no account on this machine: `wandb login`"
+    reason = unreachable(server)
+    return f"{server} cannot be reached: {reason}" if reason else ""
+
+
+def _has_login(host: str) -> bool:
+    """Whether `wandb login` left a key for ``host`` in the netrc file."""
+    file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return netrc.netrc(file).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

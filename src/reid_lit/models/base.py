@@ -1,0 +1,136 @@
+"""What every model shares: testing by retrieval, the optimizer, the schedule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.scores import Result
+from reid_lit.records import Batch, Output, Split
+
+
+class RetrievalModel(pl.LightningModule):
+    """A network that is tested by retrieval.
+
+    A subclass gives ``forward(image) -> Output`` and a ``training_step``.
+
+    Args:
+        backbone: Images in [0, 1] to maps.
+        persons: Training persons, kept in the checkpoint so that a finished run can be built again.
+        optimizer: Called with the parameter groups.
+        scheduler: ``build``, called with the optimizer (and ``total_steps`` where the interval is a step), and
+            ``interval``: ``epoch`` or ``step``.
+        evaluation: How queries and gallery are compared.
+        backbone_lr_scale: The backbone's learning rate relative to the rest.
+        channels_last: Memory layout of images and weights.
+
+    Attributes:
+        result: The last test's result, on every rank.
+        scores: The metric of the last test; it holds the embeddings.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        persons: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: dict[str, Any],
+        evaluation: Protocol,
+        backbone_lr_scale: float,
+        channels_last: bool,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.persons = persons
+        self.evaluation = evaluation
+        self.result: Result | None = None
+        self.scores: RetrievalScores | None = None
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._backbone_lr_scale = backbone_lr_scale
+        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
+
+    @override
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
+        raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")
+
+    def embed(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
+        """What is compared in retrieval, in float32.
+
+        With ``evaluation.flip`` the mean of the image's and its mirror image's.
+        """
+        image = image.contiguous(memory_format=self._memory_format)
+        value = getattr(self(image), self.evaluation.feature).float()
+        if self.evaluation.flip:
+            mirrored = image.flip(-1).contiguous(memory_format=self._memory_format)
+            value = (value + getattr(self(mirrored), self.evaluation.feature).float()) / 2
+        return value
+
+    @override
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        slow = [p for p in self.backbone.parameters() if p.requires_grad]
+        known = {id(p) for p in self.backbone.parameters()}
+        fast = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        optimizer = self._optimizer([{"params": fast}, {"params": slow}])
+        optimizer.param_groups[1]["lr"] *= self._backbone_lr_scale
+        by_step = self._scheduler["interval"] == "step"
+        known_steps = {"total_steps": int(self.trainer.estimated_stepping_batches)} if by_step else {}
+        schedule = self._scheduler["build"](optimizer, **known_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": self._scheduler["interval"]}}
+
+    @override
+    def on_fit_start(self) -> None:
+        nn.Module.to(self, memory_format=self._memory_format)  # type: ignore[call-overload]
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["persons"] = self.persons
+
+    def _begin(self, split: Split) -> None:
+        images = len(split.query) + len(split.gallery)
+        self.scores = RetrievalScores(queries=len(split.query), images=images, protocol=self.evaluation).to(self.device)
+
+    def _gather(self, batch: Batch) -> None:
+        if self.scores is None:
+            raise RuntimeError("a test step before its test began; call trainer.test or trainer.validate")
+        self.scores.update(self.embed(batch.image), batch.person, batch.camera, batch.index)
+
+    def _finish(self, stage: str) -> None:
+        if self.scores is None:
+            raise RuntimeError("a test that never began ended; call trainer.test or trainer.validate")
+        self.result = self.scores.compute()
+        self.log_dict({f"{stage}/{name}": value for name, value in self.result.scores.items()}, prog_bar=False)
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._begin(self.trainer.datamodule.split)  # type: ignore[attr-defined]
+
+    @override
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._gather(batch)
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        self._finish(f"test/{self.trainer.datamodule.split.name}")  # type: ignore[attr-defined]
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        self._begin(self.trainer.datamodule.validation)  # type: ignore[attr-defined]
+
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._gather(batch)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self._finish("val")

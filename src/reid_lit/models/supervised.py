@@ -1,0 +1,76 @@
+"""Training with person labels: the softmax, Strong and Stronger baselines."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.losses.criterion import Criterion
+from reid_lit.models.base import RetrievalModel
+from reid_lit.records import Batch, Output
+
+
+class Supervised(RetrievalModel):
+    """Backbone → pool → neck → classifier, trained by a sum of losses.
+
+    Args:
+        backbone: Images in [0, 1] to maps.
+        pool: Maps to features.
+        neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits.
+        criterion: The losses.
+        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest.
+        optimizer: Likewise.
+        scheduler: Likewise.
+        evaluation: Likewise.
+        backbone_lr_scale: Likewise.
+        channels_last: Likewise.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        pool: nn.Module,
+        neck: Callable[..., Any],
+        criterion: Criterion,
+        persons: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: dict[str, Any],
+        evaluation: Protocol,
+        backbone_lr_scale: float,
+        channels_last: bool,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            persons=persons,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            evaluation=evaluation,
+            backbone_lr_scale=backbone_lr_scale,
+            channels_last=channels_last,
+        )
+        self.pool = pool
+        self.neck = neck(features=backbone.dim, persons=persons)
+        self.criterion = criterion
+
+    @override
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
+        feature = self.pool(self.backbone(image))
+        embedding = self.neck(feature)
+        return Output(feature, embedding, self.neck.classify(embedding) if self.training else None)
+
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self(batch.image.contiguous(memory_format=self._memory_format))
+        losses = self.criterion(output, batch.person)
+        loss = torch.stack(list(losses.values())).sum()
+        accuracy = (output.logits.argmax(1) == batch.person).float().mean()
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()} | {"train/accuracy": accuracy})
+        return loss

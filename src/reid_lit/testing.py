@@ -1,0 +1,102 @@
+"""Testing a model on one data set or several, and the table of results."""
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+from rich.table import Table
+
+from reid_lit.evaluation.scores import Result
+from reid_lit.models.base import RetrievalModel
+from reid_lit.runs import Run
+
+_COLUMNS = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One data set's result.
+
+    Attributes:
+        dataset: The data set's name.
+        result: Scores, stamp, and the scores of each query.
+        seconds: What the test took, embedding included.
+    """
+
+    dataset: str
+    result: Result
+    seconds: float
+
+
+def test_sets(config: DictConfig, own: pl.LightningDataModule) -> list[pl.LightningDataModule]:
+    """The data sets of ``test_on``, read and checked; the run's own when it names none.
+
+    Args:
+        config: The run's config; an entry of ``test_on`` is an option of ``dataset``, or a mapping with ``dataset`` and
+            keys that differ from that option (``{dataset: ward, root: /data/WARD}``).
+        own: The data set that the run trains on.
+    """
+    sets = []
+    for entry in config.test_on or [None]:
+        sets.append(own if entry is None else instantiate(_dataset(config, entry), _convert_="all"))
+        sets[-1].prepare_data()
+        sets[-1].setup("test")
+    return sets
+
+
+def _dataset(config: DictConfig, entry: str | DictConfig) -> DictConfig:
+    """The config of another data set, under everything else that this run chose."""
+    choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
+    name = choice.pop("dataset")
+    if name == HydraConfig.get().runtime.choices["dataset"] and not choice:
+        return config.dataset
+    other = copy.deepcopy(config)
+    with open_dict(other):
+        other.dataset = OmegaConf.merge(hydra.compose("train", [f"dataset={name}"]).dataset, choice)
+    return other.dataset
+
+
+def test(trainer: pl.Trainer, model: RetrievalModel, sets: list[pl.LightningDataModule]) -> list[Tested]:
+    """Test ``model`` on each data set."""
+    results = []
+    for data in sets:
+        start = time.perf_counter()
+        trainer.test(model, datamodule=data, verbose=False)
+        if model.result is None:
+            raise RuntimeError(f"testing on {data.split.name} gave no result")
+        results.append(Tested(data.split.name, model.result, time.perf_counter() - start))
+    return results
+
+
+def record(run: Run, facts: dict[str, Any], results: list[Tested]) -> None:
+    """Write ``metrics.json`` and print the table."""
+    rows = [
+        {"dataset": t.dataset, "scores": t.result.scores, "stamp": t.result.stamp, "test_seconds": round(t.seconds, 1)}
+        for t in results
+    ]
+    run.write_json("metrics.json", facts | {"results": rows})
+    console = Console()
+    console.print(_table(results))
+    for t in results:
+        console.print(f"[dim]{t.dataset}: {_sentence(t.result.stamp)}[/dim]")
+    console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
+
+
+def _table(results: list[Tested]) -> Table:
+    table = Table("data set", *_COLUMNS.values(), "seconds", title="Retrieval scores in %")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for t in results:
+        table.add_row(t.dataset, *(f"{100 * t.result.scores[key]:.2f}" if key in t.result.scores else "–" for key in _COLUMNS), f"{t.seconds:.1f}")
+    return table
+
+
+def _sentence(stamp: dict[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in stamp.items())

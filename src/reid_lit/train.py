@@ -1,0 +1,70 @@
+"""``python -m reid_lit.train +experiment=duke_hrnet``: train, test and show a model."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import wandb
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+
+from reid_lit.entry import launch
+from reid_lit.runs import Run
+from reid_lit.testing import Tested, record, test, test_sets
+
+_log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> float | None:
+    """Train and test what ``config`` describes, in its run folder.
+
+    Returns:
+        The score named by ``objective`` on the first data set tested, for sweeps.
+    """
+    run = Run(Path(config.run_dir))
+    if rank_zero_only.rank == 0:
+        run.record_start(config)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    build = instantiate(config.model, _convert_="all")  # settles whether the weights can be had, before anything is read
+    data = instantiate(config.dataset, _convert_="all")
+    data.prepare_data()
+    data.setup("fit")
+    sets = test_sets(config, data)
+    model = build(persons=data.persons)
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    for logger in trainer.loggers:
+        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+    try:
+        start = time.perf_counter()
+        trainer.fit(model, datamodule=data, ckpt_path=_resumed(run, config))
+        seconds = time.perf_counter() - start
+        results = test(trainer, model, sets)
+        return _finish(run, config, results, seconds, trainer)
+    finally:
+        wandb.finish()
+
+
+def _resumed(run: Run, config: DictConfig) -> Path | None:
+    """The checkpoint to go on from; None for a new run."""
+    if config.resume is None:
+        return None
+    if not run.checkpoint.is_file():
+        _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
+        return None
+    run.read_checkpoint()  # refuses one that holds code, before Lightning reads it
+    return run.checkpoint
+
+
+def _finish(run: Run, config: DictConfig, results: list[Tested], seconds: float, trainer: pl.Trainer) -> float | None:
+    facts = {"name": config.name, "seed": config.seed, "epochs": trainer.current_epoch, "train_seconds": round(seconds, 1)}
+    if trainer.is_global_zero:
+        record(run, facts, results)
+    return results[0].result.scores.get(config.objective)
+
+
+if __name__ == "__main__":
+    launch(train, config_name="train")
