@@ -1,6 +1,8 @@
 """What every command shares: earlier runs taken up again, near names for what is misspelt."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -21,6 +23,7 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
         task: What to do with the config.
         config_name: The primary config in ``conf/``.
     """
+    _quiet()
     try:
         sys.argv[1:] = replayed(sys.argv[1:])
     except FileNotFoundError as error:
@@ -34,6 +37,19 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
             for line in near_names(sys.argv[1:], config_name=config_name):
                 sys.stderr.write(f"{line}\n")
         raise
+
+
+def _quiet() -> None:
+    """Keep what a user can act on; Lightning's hints are none of it."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*",  # inside Lightning
+        "Total length of `list` across ranks is zero",  # no persons held out for validation
+        "The number of training batches .* is smaller than the logging interval",
+        "Checkpoint directory .* exists and is not empty",  # a resumed run
+        "The '.*_dataloader' does not have many workers",  # one for each core is what loader.workers=auto takes
+    ):
+        warnings.filterwarnings("ignore", message)
 
 
 def near_names(arguments: list[str], *, config_name: str) -> list[str]:
@@ -74,7 +90,7 @@ def _misspelt(config: DictConfig, key: str, groups: list[str]) -> str:
             node = OmegaConf.to_container(node, resolve=False).get(part) if OmegaConf.is_dict(node) else node
             node = OmegaConf.create(node) if isinstance(node, dict) else node
             continue
-        known = [str(k) for k in node] + (groups if depth == 0 else [])
+        known = sorted({str(k) for k in node} | set(groups if depth == 0 else []))
         return _line(key, part, known, ".".join(parts[:depth]))
     return ""
 

@@ -99,4 +99,14 @@ def _table(results: list[Tested]) -> Table:
 
 
 def _sentence(stamp: dict[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in stamp.items())
+    lost = sum(stamp["without_match"].values())
+    parts = [
+        f"AP by {stamp['ap']}",
+        f"camera rule {stamp['camera_rule']}",
+        f"{stamp['distance']} distance of the {stamp['feature']}",
+        f"test-time augmentation: {stamp['test_time_augmentation']}",
+        f"re-ranking: {stamp['reranking']}",
+        f"{stamp['valid_queries']} queries" + (f" ({lost} more have no match: {stamp['without_match']})" if lost else ""),
+        f"{stamp['images']['gallery']} gallery images ({stamp['junk']} junk, {stamp['distractors']} distractors)",
+    ]
+    return "; ".join(parts)

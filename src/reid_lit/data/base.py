@@ -108,7 +108,7 @@ class ReidData(pl.LightningDataModule):
     def _test_loader(self, split: Split) -> BatchLoader:
         rank, world = self._place()
         shots = split.query + split.gallery
-        size = self.loader.test_batch_size
+        size = max(1, min(self.loader.test_batch_size, len(shots) // world))  # every rank takes part in a test
         sampler = BlockSampler(count=len(shots), batch_size=size, rank=rank, world=world)
         dataset = ShotDataset(shots, [shot.person_id for shot in shots], transform=self.transform)
         return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)

@@ -1,7 +1,7 @@
 """From an image file to a uint8 tensor of the network's size, in a worker.
 
-PIL reads every format: torchvision's decoders give the same pixels a little faster, but are deprecated since torchvision
-0.29 and will be removed. torch resizes: PIL's pixels (within 1 of 255), four times as fast.
+PIL reads every format: torchvision's decoders give the same pixels a little faster, but are deprecated since its
+release 0.29 and will be removed. torch resizes: PIL's pixels (within 1 of 255), four times as fast.
 """
 
 from pathlib import Path

@@ -66,7 +66,7 @@ class Synthetic(ReidData):
     @override
     def prepare_data(self) -> None:  # Lightning calls this on one rank of a machine; write() is atomic besides
         workers = max(1, self.loader.processes(1))
-        write(self.root, world=self.world, size=self.size, seed=self.draw_seed, workers=workers, progress=_log_progress)
+        write(self.root, world=self.world, size=self.size, seed=self.draw_seed, workers=workers, progress=_log_tenths())
 
     @override
     def read(self) -> Split:
@@ -75,7 +75,13 @@ class Synthetic(ReidData):
         return market1501.read(self.root, name=self.name)
 
 
-def _log_progress(done: int, total: int) -> None:
-    tenth = max(1, total // 10)
-    if done % tenth == 0 or done == total:
-        logger.info("drawing the synthetic set: %d of %d images", done, total)
+def _log_tenths() -> Callable[[int, int], None]:
+    logged = 0
+
+    def log(done: int, total: int) -> None:
+        nonlocal logged
+        if 10 * done // total > logged:
+            logged = 10 * done // total
+            logger.info("drawing the synthetic set: %d of %d images", done, total)
+
+    return log

@@ -10,6 +10,12 @@ from torch import Tensor
 PAIRS = 512
 """Tied pairs looked at together; each costs one row of the distance matrix."""
 
+FEW = 32
+"""Thresholds that are sooner compared with every value than looked up among sorted values."""
+
+SPARSE = 4
+"""Copying the values that are near enough pays when they are less than one in so many."""
+
 
 def count_before(
     values: Float[Tensor, "rows columns"],
@@ -53,26 +59,39 @@ def _count_on_cpu(
     thresholds: Float[Tensor, "rows matches"],
     wanted: Bool[Tensor, "rows matches"],
 ) -> tuple[Int[Tensor, "rows matches"], Int[Tensor, "rows matches"]]:
-    """The same, sorting only what is not above the last wanted threshold; numpy sorts with the CPU's vector units."""
-    last = thresholds.masked_fill(~wanted, -torch.inf).amax(dim=1)
-    below, upto = torch.zeros_like(thresholds, dtype=torch.int64), torch.zeros_like(thresholds, dtype=torch.int64)
-    arrays = [tensor.numpy() for tensor in (values, thresholds, last, below, upto)]
+    """The same for the thresholds up to the last wanted one, row by row in numpy, which a thread of torch's number has."""
+    below = torch.zeros(thresholds.shape, dtype=torch.int64)
+    upto = torch.zeros_like(below)
+    number = (wanted * torch.arange(1, wanted.shape[1] + 1)).amax(dim=1)
     workers = torch.get_num_threads()
+    arrays = (np.array_split(tensor.numpy(), workers) for tensor in (values, thresholds, number, below, upto))
     with ThreadPoolExecutor(workers) as pool:
-        list(
-            pool.map(
-                lambda part: _count_rows(*part), zip(*(np.array_split(array, workers) for array in arrays), strict=True)
-            )
-        )
+        list(pool.map(_count_rows, *arrays))
     return below, upto
 
 
 def _count_rows(
-    values: np.ndarray, thresholds: np.ndarray, last: np.ndarray, below: np.ndarray, upto: np.ndarray
+    values: np.ndarray, thresholds: np.ndarray, number: np.ndarray, below: np.ndarray, upto: np.ndarray
 ) -> None:
-    """Fills ``below`` and ``upto``."""
-    for row in range(len(values)):
-        near = values[row][values[row] <= last[row]]
-        near.sort()
-        below[row] = near.searchsorted(thresholds[row], side="left")
-        upto[row] = near.searchsorted(thresholds[row], side="right")
+    """Fills the first ``number`` entries of the rows of ``below`` and ``upto``."""
+    for row in number.nonzero()[0]:
+        wanted = slice(number[row])
+        asked, near = thresholds[row, wanted], values[row]
+        possible = near <= asked[-1]
+        if np.count_nonzero(possible) * SPARSE < len(near):
+            near = near[possible]
+        below[row, wanted], upto[row, wanted] = _count_row(near, asked)
+
+
+def _count_row(near: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers in ``near`` below, and not above, each of ``asked``."""
+    if len(asked) > FEW:
+        near = np.sort(near)
+        return near.searchsorted(asked), near.searchsorted(asked, side="right")
+    column = asked[:, None]
+    return _sum_rows(near < column), _sum_rows(near <= column)
+
+
+def _sum_rows(truth: np.ndarray) -> np.ndarray:
+    """How many are true in each row; bytes add up three times as fast as booleans."""
+    return truth.view(np.uint8).sum(axis=1, dtype=np.int32)

@@ -103,7 +103,7 @@ class RetrievalScores(Metric):
         Raises:
             ValueError: images are missing, or one index came with two embeddings.
         """
-        if not self.index:
+        if len(self.index) == 0:
             raise ValueError(f"no image of {self.images or 'all'} arrived; call update with the test batches first")
         index, order = dim_zero_cat(self.index).sort(stable=True)
         embedding = dim_zero_cat(self.embedding).view(len(index), -1)

@@ -53,4 +53,7 @@ def average_precision(hits: Hits, convention: str) -> Float[Tensor, " queries"]:
         precision = hits.hits_upto.double() / hits.upto.double()
     else:
         raise ValueError(f"evaluation.ap={convention!r} is unknown; choose step, trapezoid or sklearn")
-    return torch.where(hits.counts, precision, 0.0).sum(1) / hits.counts.sum(1)
+    total = torch.where(hits.counts, precision, 0.0).cumsum(1)[
+        :, -1
+    ]  # sum would add up padding of another width otherwise
+    return total / hits.counts.sum(1)

@@ -89,8 +89,8 @@ class RetrievalModel(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": self._scheduler["interval"]}}
 
     @override
-    def on_fit_start(self) -> None:
-        nn.Module.to(self, memory_format=self._memory_format)  # type: ignore[call-overload]
+    def setup(self, stage: str) -> None:
+        nn.Module.to(self, memory_format=self._memory_format)  # type: ignore[call-overload]  # before DDP lays out its buckets
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -109,7 +109,8 @@ class RetrievalModel(pl.LightningModule):
         if self.scores is None:
             raise RuntimeError("a test that never began ended; call trainer.test or trainer.validate")
         self.result = self.scores.compute()
-        self.log_dict({f"{stage}/{name}": value for name, value in self.result.scores.items()}, prog_bar=False)
+        scores = {f"{stage}/{name}": value for name, value in self.result.scores.items()}
+        self.log_dict(scores, sync_dist=True)  # all ranks have the same
 
     @override
     def on_test_epoch_start(self) -> None:

@@ -86,6 +86,10 @@ def carried(person: Person, pose: Pose, at: Joints) -> Iterator[Part]:
         leather = cloth.plain(person.bag.colour)
         order = 0.06 + hand[2] - 0.02
         half = _breadth(pose, 0.042, 0.085)
-        yield Part(order, "strap", leather, (hand[0] - half * 0.4, hand[1]), (hand[0] - half * 0.4, hand[1] - 0.06), 0.006)
-        yield Part(order, "strap", leather, (hand[0] + half * 0.4, hand[1]), (hand[0] + half * 0.4, hand[1] - 0.06), 0.006)
+        yield Part(
+            order, "strap", leather, (hand[0] - half * 0.4, hand[1]), (hand[0] - half * 0.4, hand[1] - 0.06), 0.006
+        )
+        yield Part(
+            order, "strap", leather, (hand[0] + half * 0.4, hand[1]), (hand[0] + half * 0.4, hand[1] - 0.06), 0.006
+        )
         yield Part(order + 0.001, "box", leather, (hand[0], hand[1] - 0.05), (hand[0], hand[1] - 0.165), half)

@@ -66,7 +66,7 @@ class Camera:
     exposure: float
     contrast: float = 1.0
     saturation: float = 1.0
-    blur: float = 0.5
+    blur: float = 0.35
     noise: float = 4.0
     resolution: float = 0.9
     quality: int = 85

@@ -1,7 +1,7 @@
 """Colour around a body part: garments, heads and bags as images wrapped round a cylinder.
 
-A wrap is ``(rows columns 3)`` float32 in [0, 1]; rows run from the top of the part down, columns once around it, from the
-middle of the back over the person's right, the front (the middle column) and the left to the back again.
+A wrap is ``(rows columns 3)`` float32 in [0, 1]; rows run from the top of the part down, columns once around it, from
+the middle of the back over the person's right, the front (the middle column) and the left to the back again.
 """
 
 from functools import lru_cache
@@ -20,9 +20,9 @@ HEAD_ROWS, HEAD_COLUMNS = 40, 80
 
 def _grid(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Height in [0, 1] as a column, angle in [-π, π) (0 is the front, positive the person's left) as a row."""
-    height = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) / rows
-    angle = ((np.arange(columns, dtype=np.float32)[None] + 0.5) / columns * 2 - 1) * np.float32(np.pi)
-    return height, angle
+    height = ((np.arange(rows)[:, None] + 0.5) / rows).astype(np.float32)
+    angle = ((np.arange(columns)[None] + 0.5) / columns * 2 - 1) * np.pi
+    return height, angle.astype(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -37,12 +37,12 @@ def _folds(rows: int, columns: int) -> Wrap:
     return (1 + 0.022 * creases)[:, :, None].astype(np.float32)
 
 
-def pattern(item: Item, rows: int, columns: int, repeat: float) -> Wrap:
-    """The colour and texture of a garment, folds included; ``repeat`` is how often a stripe comes back."""
+def pattern(item: Item, rows: int, columns: int, repeat: float, folds: float = 1.0) -> Wrap:
+    """Colour and texture of a garment; ``repeat`` is how often a stripe comes back, ``folds`` how deep creases are."""
     height, angle = _grid(rows, columns)
     second = _second_colour(item.texture, height, angle, repeat)[:, :, None]
     colour = np.asarray(item.colour, np.float32) * (1 - second) + np.asarray(item.second, np.float32) * second
-    return np.minimum(colour * _folds(rows, columns), 1).astype(np.float32)
+    return np.minimum(colour * (1 + folds * (_folds(rows, columns) - 1)), 1).astype(np.float32)
 
 
 def _second_colour(
@@ -91,9 +91,7 @@ def torso(item: Item, inner: Colour, straps: Colour | None, sling: Colour | None
     return wrap
 
 
-def _print_logo(
-    wrap: Wrap, colour: Colour, height: NDArray[np.float32], angle: NDArray[np.float32]
-) -> None:
+def _print_logo(wrap: Wrap, colour: Colour, height: NDArray[np.float32], angle: NDArray[np.float32]) -> None:
     """A disc over a bar on the chest; nothing of it reaches the sides."""
     disc = (angle / 0.52) ** 2 + ((height - 0.33) / 0.15) ** 2 < 1
     bar = (np.abs(angle) < 0.5) & (np.abs(height - 0.56) < 0.045)
@@ -107,7 +105,7 @@ def sleeve(item: Item) -> Wrap:
         item = Item(item.kind, item.colour)
     if item.texture in ("logo", "band"):
         item = Item(item.kind, item.colour)
-    return pattern(item, LIMB_ROWS, LIMB_COLUMNS, 3.0)
+    return pattern(item, LIMB_ROWS, LIMB_COLUMNS, 3.0, 0.7)
 
 
 @lru_cache(maxsize=512)
@@ -131,7 +129,7 @@ def skirt(item: Item) -> Wrap:
 @lru_cache(maxsize=256)
 def plain(colour: Colour) -> Wrap:
     """Bare skin, leather, straps."""
-    return pattern(Item("plain", colour), LIMB_ROWS, LIMB_COLUMNS, 1.0)
+    return pattern(Item("plain", colour), LIMB_ROWS, LIMB_COLUMNS, 1.0, 0.3)
 
 
 @lru_cache(maxsize=256)
@@ -169,6 +167,6 @@ def pack(colour: Colour, second: Colour) -> Wrap:
 @lru_cache(maxsize=256)
 def cap(colour: Colour, second: Colour) -> Wrap:
     """A hat: a ribbon round its lower edge."""
-    wrap = pattern(Item("cap", colour), LIMB_ROWS, LIMB_COLUMNS, 1.0)
+    wrap = pattern(Item("cap", colour), LIMB_ROWS, LIMB_COLUMNS, 1.0, 0.3)
     wrap[int(LIMB_ROWS * 0.7) :] = np.asarray(second, np.float32)
     return wrap

@@ -68,8 +68,13 @@ def _torso(person: Person, pose: Pose, at: dict[str, Joint]) -> Iterator[Part]:
         behind = -0.055 * math.sin(pose.yaw)
         order = 0.02 if math.cos(pose.yaw) < 0.3 else -0.003
         yield Part(
-            order, "ball", cloth.sleeve(upper), (neck[0] + behind, neck[1] + 0.03), (neck[0] + behind, neck[1] - 0.055),
-            girth * breadth(pose.yaw, 0.072, 0.04), 0.0,
+            order,
+            "ball",
+            cloth.sleeve(upper),
+            (neck[0] + behind, neck[1] + 0.03),
+            (neck[0] + behind, neck[1] - 0.055),
+            girth * breadth(pose.yaw, 0.072, 0.04),
+            0.0,
         )
 
 
@@ -80,7 +85,8 @@ def _lower(person: Person, pose: Pose, at: dict[str, Joint]) -> Iterator[Part]:
     yield Part(-0.005, "hips", wrap, (hip[0], hip[1] + 0.04), (hip[0], hip[1] - 0.085), half, pose.yaw)
     if lower.kind in ("skirt", "gown"):
         drop = 0.47 * person.legs * lower.length + 0.05
-        flare = girth * breadth(pose.yaw, 0.125, 0.105) * (1 + 0.25 * pose.stride) + 0.02 * lower.length
+        stretch = 0.5 * pose.stride * lower.length * abs(math.sin(pose.yaw))  # by the legs, seen from the side
+        flare = girth * breadth(pose.yaw, 0.125, 0.105) + 0.02 * lower.length + 0.32 * stretch
         low = hip[0], hip[1] - drop
         yield Part(-0.004, "skirt", cloth.skirt(lower), (hip[0], hip[1] + 0.045), low, flare, pose.yaw)
 
@@ -102,7 +108,7 @@ def _leg(person: Person, pose: Pose, at: dict[str, Joint], side: str) -> Iterato
     if person.shoes.kind == "boots":
         half = 0.045 if covered < 0.9 else 0.047
         yield Part(order + 0.0015, "leg of trousers", shoe, _split(knee, ankle, 0.45)[:2], ankle[:2], half * girth)
-    yield Part(order + 0.002, "shoe", shoe, *_between(heel, toe, 0.012, 0.01), 0.031, pose.yaw)
+    yield Part(order + 0.002, "shoe", shoe, *_between(heel, toe, 0.02, 0.018), 0.031, pose.yaw)
 
 
 def _arm(person: Person, pose: Pose, at: dict[str, Joint], side: str) -> Iterator[Part]:
@@ -115,10 +121,10 @@ def _arm(person: Person, pose: Pose, at: dict[str, Joint], side: str) -> Iterato
     yield Part(order, "hand", bare, *_between(wrist, hand, 0.012, 0.006), 0.023)
     yield Part(order + 0.001, "forearm", fore, *_between(elbow, wrist, 0.02, 0.008), 0.030 * girth, pose.yaw)
     above = cloth_arm if length > 0.9 else bare
-    yield Part(order + 0.002, "upper arm", above, *_between(shoulder, elbow, 0.028, 0.018), 0.037 * girth, pose.yaw)
+    yield Part(order + 0.002, "upper arm", above, *_between(shoulder, elbow, 0.024, 0.018), 0.037 * girth, pose.yaw)
     if 0.0 < length < 0.9:
         low = _split(shoulder, elbow, 0.62)
-        yield Part(order + 0.003, "upper arm", cloth_arm, *_between(shoulder, low, 0.03, 0.0), 0.043 * girth, pose.yaw)
+        yield Part(order + 0.003, "upper arm", cloth_arm, *_between(shoulder, low, 0.026, 0.0), 0.043 * girth, pose.yaw)
 
 
 def _head(person: Person, pose: Pose, at: dict[str, Joint]) -> Iterator[Part]:

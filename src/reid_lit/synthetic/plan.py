@@ -42,7 +42,7 @@ class Size:
 
 SIZES = {
     "tiny": Size(3, 12, 84, 8, 20, 70, 12, 10),
-    "small": Size(8, 240, 3_000, 100, 400, 1_000, 150, 150),
+    "small": Size(8, 300, 3_000, 100, 400, 1_000, 150, 150),
     "full": Size(8, 751, 12_936, 750, 3_368, 13_115, 2_798, 3_819),
 }
 
@@ -59,7 +59,7 @@ class Drawing(NamedTuple):
         track: The walk past a camera that this image belongs to.
         step: Which image of the track this is.
         yaw: Where the person faces, in radians (0 is the camera).
-        index: Position in the plan.
+        position: Position in the plan.
     """
 
     folder: str
@@ -70,7 +70,7 @@ class Drawing(NamedTuple):
     track: int
     step: int
     yaw: float
-    index: int
+    position: int
 
 
 class _Track(NamedTuple):
@@ -165,7 +165,9 @@ def _draw_up(
             yaw = heading[k] + turns[at]
             identity = track.identity
             drawings.append(
-                Drawing(into, name, track.person_id, track.camera, identity, first_track + k, step, yaw, first_image + at)
+                Drawing(
+                    into, name, track.person_id, track.camera, identity, first_track + k, step, yaw, first_image + at
+                )
             )
     return drawings
 

@@ -15,7 +15,7 @@ def occluder(kind: str, rng: np.random.Generator) -> Canvas:
     colour = np.zeros((SIZE, SIZE, 3), np.uint8)
     alpha = np.zeros((SIZE, SIZE), np.uint8)
     _DRAWERS[kind](colour, alpha, rng)
-    sprite = np.dstack([colour, alpha]).astype(np.float32) / 255
+    sprite: Canvas = np.dstack([colour, alpha]).astype(np.float32) / np.float32(255)
     sprite[:, :, :3] *= sprite[:, :, 3:]
     return sprite
 

@@ -16,12 +16,12 @@ from reid_lit.synthetic.plan import Drawing
 from reid_lit.synthetic.scene import COLUMNS, ROWS, draw_scene
 from reid_lit.synthetic.skeleton import Pose
 from reid_lit.synthetic.stamp import Canvas, Light, paste
-from reid_lit.synthetic.worlds import World
+from reid_lit.synthetic.world import World
 
 _HEIGHT, _WIDTH = 192, 96
 """Size of the canvas; half as large again as the image."""
 
-_BODY, _FOOT = 0.87, 0.945
+_BODY, _FOOT = 0.89, 0.95
 """Height of the body and height of its foot in a perfect box, as shares of the box."""
 
 _PERSON, _TRACK, _IMAGE, _SCENE, _PASSER = 1, 2, 3, 4, 5
@@ -48,7 +48,7 @@ def draw(world: World, drawing: Drawing, seed: int = 0) -> NDArray[np.uint8]:
     """The image of a drawing: ``(128 64 3)`` uint8, red, green, blue."""
     person = person_of(world, drawing.identity, seed)
     track = np.random.default_rng([seed, world.number, _TRACK, drawing.track])
-    rng = np.random.default_rng([seed, world.number, _IMAGE, drawing.index])
+    rng = np.random.default_rng([seed, world.number, _IMAGE, drawing.position])
     camera = world.cameras[drawing.camera]
     pose = _pose(person, camera, drawing.yaw, track, rng)
     box = _box(camera, drawing, rng)
@@ -73,11 +73,9 @@ def portrait(person: Person, yaw: float = 0.0, phase: float = 0.8) -> NDArray[np
     return np.clip(canvas[:, :, :3] * 255, 0, 255).astype(np.uint8)
 
 
-def _pose(
-    person: Person, camera: Camera, yaw: float, track: np.random.Generator, rng: np.random.Generator
-) -> Pose:
+def _pose(person: Person, camera: Camera, yaw: float, track: np.random.Generator, rng: np.random.Generator) -> Pose:
     walks = track.random() < 0.85
-    stride = track.uniform(0.25, 0.48) if walks else 0.04
+    stride = track.uniform(0.2, 0.42) if walks else 0.04
     elbows = track.uniform(0.1, 0.6), track.uniform(0.1, 0.6)
     if track.random() < 0.12:
         elbows = 2.1, elbows[1]  # a telephone
@@ -156,17 +154,13 @@ def _passer(world: World, camera: int, seed: int, number: int) -> Canvas:
     return cv2.resize(canvas, (_WIDTH // 2, _HEIGHT // 2), interpolation=cv2.INTER_AREA)
 
 
-def _passer_by(
-    canvas: Canvas, world: World, camera: int, seed: int, box: Box, rng: np.random.Generator
-) -> None:
+def _passer_by(canvas: Canvas, world: World, camera: int, seed: int, box: Box, rng: np.random.Generator) -> None:
     """Somebody smaller, further off and to the side."""
     sprite = _passer(world, camera, seed, int(rng.integers(12)))
     zoom = 2 * rng.uniform(0.5, 0.95) * box.scale / (_BODY * _HEIGHT)
     side = rng.choice([-1.0, 1.0]) * rng.uniform(0.16, 0.34) * box.scale
     foot = box.y - (2 - zoom) * 0.16 * box.scale
-    move = np.array(
-        [[zoom, 0, box.x + side - zoom * _WIDTH / 4], [0, zoom, foot - zoom * _FOOT * _HEIGHT / 2]]
-    )
+    move = np.array([[zoom, 0, box.x + side - zoom * _WIDTH / 4], [0, zoom, foot - zoom * _FOOT * _HEIGHT / 2]])
     paste(canvas, sprite, move)
 
 

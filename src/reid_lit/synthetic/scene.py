@@ -42,7 +42,7 @@ def _patches(rng: np.random.Generator) -> NDArray[np.float32]:
     return np.asarray((soft + grain)[:, :, None], np.float32)
 
 
-def _ground(image: Image, colour: Colour, rng: np.random.Generator) -> None:
+def _ground(image: Image, colour: Colour) -> None:
     """Brighter towards the camera."""
     rise = np.linspace(0.8, 1.08, image.shape[0], dtype=np.float32)[:, None, None]
     image[:] = np.clip(np.asarray(colour, np.float32) * 255 * rise, 0, 255).astype(np.uint8)
@@ -54,7 +54,7 @@ def _perspective_rows(rows: int, count: int) -> list[int]:
 
 
 def _tiles(image: Image, colour: Colour, rng: np.random.Generator) -> None:
-    _ground(image, colour, rng)
+    _ground(image, colour)
     rows = image.shape[0]
     centre = int(rng.integers(COLUMNS // 4, 3 * COLUMNS // 4))
     for y in _perspective_rows(rows, 14):
@@ -65,7 +65,7 @@ def _tiles(image: Image, colour: Colour, rng: np.random.Generator) -> None:
 
 
 def _cobbles(image: Image, colour: Colour, rng: np.random.Generator) -> None:
-    _ground(image, colour, rng)
+    _ground(image, colour)
     rows = image.shape[0]
     for y in _perspective_rows(rows, 30):
         size = 2 + 16 * y // rows
@@ -75,7 +75,7 @@ def _cobbles(image: Image, colour: Colour, rng: np.random.Generator) -> None:
 
 
 def _asphalt(image: Image, colour: Colour, rng: np.random.Generator) -> None:
-    _ground(image, colour, rng)
+    _ground(image, colour)
     rows = image.shape[0]
     edge = int(rng.integers(COLUMNS // 3, COLUMNS // 2))
     lane = np.array([[edge, 0], [edge + 8, 0], [edge - 240, rows], [edge - 290, rows]], np.int32)
@@ -87,7 +87,7 @@ def _asphalt(image: Image, colour: Colour, rng: np.random.Generator) -> None:
 
 
 def _grass(image: Image, colour: Colour, rng: np.random.Generator) -> None:
-    _ground(image, colour, rng)
+    _ground(image, colour)
     rows = image.shape[0]
     for _ in range(900):
         x, y = int(rng.integers(COLUMNS)), int(rng.integers(rows))
@@ -98,7 +98,7 @@ def _grass(image: Image, colour: Colour, rng: np.random.Generator) -> None:
 
 
 def _boards(image: Image, colour: Colour, rng: np.random.Generator) -> None:
-    _ground(image, colour, rng)
+    _ground(image, colour)
     rows = image.shape[0]
     for k in range(-20, 21):
         tone = _rgb(colour, float(rng.uniform(0.85, 1.1)))

@@ -41,7 +41,7 @@ _SIDES = {"right": -1.0, "left": 1.0}
 
 
 def joints(person: Person, pose: Pose) -> dict[str, Joint]:
-    """The joints of a person on the screen, by name: ``left knee``, ``neck`` …"""
+    """The joints of a person on the screen, by name (``left knee``, ``neck`` …)."""
     body: dict[str, Joint] = {}
     hip = HIP * person.legs
     bob = 0.012 * math.cos(2 * pose.phase) * pose.stride
@@ -69,16 +69,14 @@ def _leg(body: dict[str, Joint], side: str, sign: float, hip: float, girth: floa
     body[f"{side} ankle"] = ankle
     heel = (ankle[0], ankle[1] - 0.022, ankle[2] - 0.028)
     body[f"{side} heel"] = heel
-    body[f"{side} toe"] = (heel[0] * 1.5, heel[1] + 0.13 * math.sin(tip) - 0.004, heel[2] + 0.13 * math.cos(tip))
+    body[f"{side} toe"] = (heel[0] * 1.2, heel[1] + 0.13 * math.sin(tip) - 0.004, heel[2] + 0.13 * math.cos(tip))
 
 
-def _arm(
-    body: dict[str, Joint], side: str, sign: float, up: float, forward: float, girth: float, pose: Pose
-) -> None:
+def _arm(body: dict[str, Joint], side: str, sign: float, up: float, forward: float, girth: float, pose: Pose) -> None:
     swing = -0.75 * pose.stride * math.sin(pose.phase + (math.pi if sign < 0 else 0.0))
     elbow_bend = pose.elbows[0 if sign < 0 else 1]
     x = sign * (0.085 + 0.024 * girth)
-    shoulder = (x, up - 0.012, forward)
+    shoulder = (x, up - 0.02, forward)
     elbow = (x + sign * 0.018 * girth, shoulder[1] - 0.165 * math.cos(swing), forward + 0.165 * math.sin(swing))
     turn = swing + elbow_bend
     wrist = (elbow[0] - sign * 0.004, elbow[1] - 0.14 * math.cos(turn), elbow[2] + 0.14 * math.sin(turn))
@@ -95,7 +93,5 @@ def project(points: NDArray[np.float64], pose: Pose) -> NDArray[np.float64]:
     """Body coordinates ``(n 3)`` as screen coordinates ``(n 3)``."""
     sine, cosine = math.sin(pose.yaw), math.cos(pose.yaw)
     down, level = math.sin(pose.pitch), math.cos(pose.pitch)
-    turned = np.array(
-        [[cosine, sine * down, -sine], [0.0, level, 0.0], [sine, -cosine * down, cosine]]
-    )
+    turned = np.array([[cosine, sine * down, -sine], [0.0, level, 0.0], [sine, -cosine * down, cosine]])
     return points @ turned

@@ -39,8 +39,8 @@ def write(
 ) -> Path:
     """Draw a data set into ``root``, or find it there.
 
-    The set is drawn beside ``root`` and renamed when it is whole, so that a killed run leaves nothing that could be taken
-    for a set, and two processes may call this at once.
+    The set is drawn beside ``root`` and renamed when it is whole, so that a killed run leaves nothing that could be
+    taken for a set, and two processes may call this at once.
 
     Args:
         root: The folder to write; it must not exist, be empty, or hold this very set.
@@ -96,7 +96,9 @@ def encode(image: NDArray[np.uint8], quality: int) -> bytes:
     """
     done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise RuntimeError(f"OpenCV cannot encode an image of shape {image.shape} as JPEG; reinstall opencv-python-headless")
+        raise RuntimeError(
+            f"OpenCV cannot encode an image of shape {image.shape} as JPEG; reinstall opencv-python-headless"
+        )
     return bytes(data)
 
 
@@ -143,7 +145,9 @@ def _draw_apart(arguments: list[str], count: Callable[[int], None]) -> None:
             count(int(line))
         trouble = process.stderr.read() if process.stderr else ""
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}; draw with workers=1 to see why:\n{trouble}")
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {process.returncode}; draw with workers=1 to see why:\n{trouble}"
+        )
 
 
 def _holds(root: Path, record: dict[str, object]) -> bool:

@@ -1,0 +1,86 @@
+import pickle
+import time
+
+import pytest
+import safetensors.torch
+import torch
+
+from reid_lit import network
+from reid_lit.backbones import weights
+from reid_lit.backbones.timm import timm_backbone
+
+
+def small():
+    return timm_backbone(name="resnet18.tv_in1k", weights="none")
+
+
+@pytest.fixture
+def state():
+    torch.manual_seed(1)
+    return {key: torch.randn_like(v) if v.is_floating_point() else v for key, v in small().body.model.state_dict().items()}
+
+
+def loads(path, state):
+    body = timm_backbone(name="resnet18.tv_in1k", weights=str(path)).body.model
+    torch.testing.assert_close(body.state_dict()["layer4.1.conv2.weight"], state["layer4.1.conv2.weight"])
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.body.model.", "module.base."])
+def test_a_file_with_any_usual_prefix_and_a_classifier_loads(tmp_path, state, prefix):
+    file = tmp_path / "weights.pth"
+    torch.save({"state_dict": {prefix + k: v for k, v in state.items()} | {"fc.weight": torch.zeros(1000, 512)}}, file)
+    loads(file, state)
+
+
+def test_safetensors_and_run_folders_load(tmp_path, state):
+    safetensors.torch.save_file(state, tmp_path / "a.safetensors")
+    loads(tmp_path / "a.safetensors", state)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    torch.save({"state_dict": {f"backbone.body.model.{k}": v for k, v in state.items()}}, tmp_path / "run/checkpoints/last.ckpt")
+    loads(tmp_path / "run", state)
+
+
+def test_another_architecture_is_refused_with_the_share_that_matched(tmp_path, state):
+    file = tmp_path / "half.pth"
+    torch.save({k: v for k, v in state.items() if not k.startswith("layer4")}, file)
+    with pytest.raises(ValueError, match=r"half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture"):
+        timm_backbone(name="resnet18.tv_in1k", weights=str(file))
+
+
+class Malicious:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('executed')",))
+
+
+def test_a_pickle_with_code_is_refused_and_not_executed(tmp_path):
+    file = tmp_path / "evil.pth"
+    with file.open("wb") as stream:
+        pickle.dump({"state_dict": Malicious()}, stream)
+    with pytest.raises(ValueError, match=r"evil.pth: refused, since it is damaged or holds code"):
+        weights.read_checkpoint(file)
+    torch.save({"state_dict": Malicious()}, file)
+    with pytest.raises(ValueError, match=r"evil.pth: refused"):
+        weights.read_checkpoint(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no weights at .*nowhere.pth"):
+        weights.read_state(tmp_path / "nowhere.pth")
+
+
+def test_offline_is_settled_within_seconds_and_names_file_place_and_cures(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    start = time.perf_counter()
+    with pytest.raises(FileNotFoundError) as error:
+        timm_backbone(name="hrnet_w18.ms_aug_in1k", weights="imagenet")
+    assert time.perf_counter() - start < 5
+    for fact in ("timm/hrnet_w18.ms_aug_in1k/model.safetensors", str(tmp_path), "backbone.weights=none", "backbone.weights=<path"):
+        assert fact in str(error.value)
+
+
+def test_a_hanging_name_look_up_counts_as_offline(monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: time.sleep(1.0))
+    start = time.perf_counter()
+    assert network.unreachable("http://example.invalid", seconds=0.1) == "no answer within 0 s"
+    assert time.perf_counter() - start < 0.8

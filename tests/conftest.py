@@ -1,0 +1,62 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import hydra
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
+
+from reid_lit.paths import packaged
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands started by tests run beside each other
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def compose(tmp_path):
+    """Compose a config as the command line does."""
+
+    def make(*overrides, config_name="train"):
+        with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
+            config = hydra.compose(config_name, overrides=list(overrides), return_hydra_config=True)
+        with open_dict(config):
+            config.hydra.runtime.output_dir = str(tmp_path / "run")
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        return config
+
+    yield make
+    HydraConfig.instance().cfg = None
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """A folder with the tiny synthetic set of both worlds, as `data_root`."""
+    from reid_lit.synthetic.write import write
+
+    root = tmp_path_factory.mktemp("data")
+    for world in ("plaza", "campus"):
+        write(root / "synthetic" / f"{world}-tiny-0", world=world, size="tiny", seed=0)
+    return root
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Run `python -m reid_lit.<name> …` as a user does; fails with what it printed."""
+
+    def run(*arguments, cwd, check=True, environment=None, module="reid_lit.train"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **(environment or {})},
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run

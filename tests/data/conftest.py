@@ -1,0 +1,118 @@
+import csv
+import functools
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from reid_lit.data.loading import Loader
+from reid_lit.data.market1501 import Market1501
+from reid_lit.data.samplers import ShuffleSampler
+from reid_lit.data.transforms import Flip, PadCrop, Transform
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+MARKET = {
+    "bounding_box_train": [
+        "0002_c1s1_000451_03.jpg",
+        "0002_c2s1_000451_01.jpg",
+        "0002_c1s1_000551_01.jpg",
+        "0007_c3s1_000551_01.jpg",
+        "0007_c6s2_000551_01.jpg",
+        "0010_c1s1_000551_01.jpg",
+        "0010_c4s1_000551_01.jpg",
+    ],
+    "query": ["0001_c1s1_001051_00.jpg", "0001_c2s1_000301_00.jpg", "0003_c5s1_000301_00.jpg.jpg"],
+    "bounding_box_test": [
+        "0000_c1s1_000151_01.jpg",
+        "-1_c1s1_000401_03.jpg",
+        "0003_c1s1_000301_01.jpg.jpg",
+        "0001_c3s1_000301_01.jpg",
+        "0001_c1s1_000301_01.jpg",
+    ],
+}
+LAYUMI_FOLDERS = {"bounding_box_train": "train_all", "query": "query", "bounding_box_test": "gallery"}
+
+
+@pytest.fixture(scope="session")
+def jpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("jpeg") / "one.jpg"
+    Image.radial_gradient("L").resize((12, 24)).convert("RGB").save(path)
+    return path
+
+
+@pytest.fixture
+def plant(jpeg: Path) -> Callable[[Path, Iterable[str]], Path]:
+    """Puts one real image under each of the names below a folder."""
+
+    def planted(root: Path, names: Iterable[str]) -> Path:
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(jpeg, root / name)
+        return root
+
+    return planted
+
+
+@pytest.fixture
+def market(tmp_path: Path, plant) -> Path:
+    root = plant(tmp_path / "market", [f"{folder}/{name}" for folder, names in MARKET.items() for name in names])
+    (root / "query" / "Thumbs.db").write_bytes(b"no image")
+    return root
+
+
+@pytest.fixture
+def market_layumi(tmp_path: Path, plant) -> Path:
+    names = [
+        f"{LAYUMI_FOLDERS[folder]}/{name.split('_')[0]}/{name}" for folder, names in MARKET.items() for name in names
+    ]
+    return plant(tmp_path / "layumi" / "pytorch", names)
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    """A folder beside the checkout that holds real material; the test is skipped where it is missing."""
+
+    def found(name: str) -> Path:
+        if not (SHARED / name).is_dir():
+            pytest.skip(f"needs {SHARED / name}, which does not come with the repository")
+        return SHARED / name
+
+    return found
+
+
+@pytest.fixture
+def official(shared) -> Callable[[str], dict[str, list[str]]]:
+    """The names of an official list, by folder."""
+
+    def lists(prefix: str) -> dict[str, list[str]]:
+        folder = shared("lists")
+        names: dict[str, list[str]] = {}
+        for part in ("train", "query", "test"):
+            with (folder / f"{prefix}_{part}.csv").open() as file:
+                for _, path in csv.reader(file):
+                    names.setdefault(path.split("/")[0], []).append(path.split("/")[1])
+        return names
+
+    return lists
+
+
+@pytest.fixture
+def market_data(market: Path) -> Callable[..., Market1501]:
+    """Makes a datamodule of the small tree."""
+
+    def made(*, train=None, sampler=ShuffleSampler, **changes) -> Market1501:
+        sizes = {"batch_size": 2, "test_batch_size": 3, "workers": 0}
+        augment = [PadCrop(pad=2), Flip(probability=0.5)]
+        sizes |= {key: changes.pop(key) for key in tuple(changes) if key in sizes}
+        return Market1501(
+            root=market,
+            transform=Transform(size=[16, 8], interpolation="bilinear", train=augment if train is None else train),
+            sampler=functools.partial(sampler),
+            loader=Loader(**sizes),
+            **changes,
+        )
+
+    return made

@@ -1,0 +1,34 @@
+import pytest
+import torch
+from torch import nn
+
+from reid_lit.losses.criterion import Criterion, Term
+from reid_lit.records import Output
+
+
+class Sum(nn.Module):
+    def forward(self, value, person):
+        assert value.dtype == torch.float32
+        assert not torch.is_autocast_enabled("cpu")
+        return value.sum()
+
+
+def test_terms_read_what_they_are_told_in_float32_under_autocast():
+    criterion = Criterion(
+        terms={"a": Term(loss=Sum(), reads="feature", weight=2.0), "b": Term(loss=Sum(), reads="logits", weight=0.5)}
+    )
+    output = Output(torch.ones(2, 3, dtype=torch.bfloat16), torch.zeros(2, 3), torch.full((2, 4), 3.0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = criterion(output, torch.tensor([0, 1]))
+    assert {name: float(value) for name, value in losses.items()} == {"a": 12.0, "b": 12.0}
+
+
+def test_an_unknown_output_is_refused():
+    with pytest.raises(ValueError, match="reads='embeding': an output has feature, embedding, logits"):
+        Term(loss=Sum(), reads="embeding")
+
+
+def test_a_model_without_logits_is_named():
+    criterion = Criterion(terms={"id": Term(loss=nn.CrossEntropyLoss(), reads="logits")})
+    with pytest.raises(ValueError, match="'logits', which this model does not give"):
+        criterion(Output(torch.ones(1, 2), torch.ones(1, 2), None), torch.tensor([0]))

@@ -1,0 +1,134 @@
+"""Contracts that hold for every file of conf/, so that a new one is covered without a test of its own."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from reid_lit.paths import packaged
+from reid_lit.records import Output
+
+CONF = packaged("conf")
+OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml") if file.parent.name != "experiment")
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+LOSSES = sorted(file.stem for file in (CONF / "loss").glob("*.yaml"))
+BACKBONES = sorted(file.stem for file in (CONF / "backbone").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_its_values_resolve(compose, option):
+    OmegaConf.to_container(compose(option), resolve=True, throw_on_missing=True)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_under_its_own_name_and_says_what_to_expect(compose, name):
+    config = compose(f"+experiment={name}")
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert config.name == name
+    lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith("# ")
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("**/*.yaml")), ids=lambda f: f"{f.parent.name}/{f.stem}")
+def test_no_key_is_a_word_that_yaml_reads_as_true_or_false(file):
+    assert not re.findall(r"(?mi)^\s*(?:- )?(on|off|yes|no|y|n|true|false):", file.read_text())
+
+
+@pytest.mark.parametrize("file", sorted((CONF / "model").glob("*.yaml")), ids=lambda f: f.stem)
+def test_only_experiments_choose_in_other_groups(file):
+    assert "override" not in file.read_text()
+
+
+def shrunk(config):
+    """The experiment's model without downloads."""
+    config.backbone.weights = "none"
+    return config
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_tells_its_true_dimension_and_gives_maps(compose, name):
+    backbone = instantiate(shrunk(compose(f"backbone={name}")).backbone, _convert_="all").eval()
+    with torch.no_grad():
+        maps = backbone(torch.rand(1, 3, 128, 64))
+    assert maps.ndim == 4
+    assert maps.shape[1] == backbone.dim
+    assert {len(backbone.mean.flatten()), len(backbone.std.flatten())} == {3}
+
+
+def outputs(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    feature, embedding, logits = (torch.randn(12, n, generator=generator, requires_grad=True) for n in (16, 8, 6))
+    return Output(feature, embedding, logits), torch.arange(12) % 4
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(compose, name):
+    criterion = instantiate(compose(f"loss={name}").loss, _convert_="all")
+    output, person = outputs()
+    losses = criterion(output, person)
+    assert all(torch.isfinite(value) and value.ndim == 0 for value in losses.values())
+    order = torch.randperm(12)
+    again = criterion(Output(*(value[order] for value in output)), person[order])
+    half = criterion(Output(*(value.bfloat16() for value in output)), person)
+    for term, value in losses.items():
+        torch.testing.assert_close(again[term], value, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(half[term], value, rtol=0.1, atol=0.05)
+        assert half[term].dtype == torch.float32
+    sum(losses.values()).backward()
+    gradients = [value.grad for value in output if value.grad is not None]
+    assert gradients
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
+    config = shrunk(compose(f"+experiment={name}", "backbone=resnet18", "optimizer.lr=0.02"))
+    torch.manual_seed(0)
+    model = instantiate(config.model, _convert_="all")(persons=4)
+    image, person = torch.rand(8, 3, 64, 32), torch.arange(8) % 4
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+    history = []
+    for _ in range(8):
+        loss = sum(model.criterion(model.train()(image), person).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(float(loss.detach()))
+    assert min(history[4:]) < history[0]
+
+
+def test_a_misspelt_constructor_argument_fails_when_the_object_is_built(compose):
+    config = compose("+model.neckk=1")
+    config.backbone.weights = "none"
+    config.backbone.name = "resnet18.tv_in1k"
+    with pytest.raises(TypeError, match="neckk"):
+        instantiate(config.model, _convert_="all")(persons=4)
+
+
+def test_the_published_recipe_of_the_softmax_report(compose):
+    config = OmegaConf.to_container(compose("+experiment=duke_softmax"), resolve=True)
+    assert config["backbone"]["name"] == "resnet50.tv_in1k"
+    assert config["transform"]["size"] == [256, 128]
+    assert config["transform"]["interpolation"] == "bicubic"
+    assert [module["_target_"].rsplit(".")[-1] for module in config["transform"]["train"]] == ["PadCrop", "Flip"]
+    assert config["transform"]["train"][0]["pad"] == 10
+    assert config["loader"]["batch_size"] == 32
+    assert {k: v for k, v in config["optimizer"].items() if k[0] != "_"} == {
+        "lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4,
+    }  # fmt: skip
+    assert config["model"]["backbone_lr_scale"] == 0.1
+    assert config["scheduler"]["build"] | {"interval": config["scheduler"]["interval"]} == {
+        "_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True, "step_size": 40, "gamma": 0.1, "interval": "epoch",
+    }  # fmt: skip
+    assert (config["trainer"]["max_epochs"], config["trainer"]["precision"]) == (60, "32-true")
+    assert (config["evaluation"]["ap"], config["evaluation"]["flip"], config["evaluation"]["distance"]) == ("trapezoid", True, "cosine")
+
+
+def test_conf_is_found_in_a_checkout():
+    assert packaged("conf") == Path(__file__).parents[1] / "conf"
+    with pytest.raises(FileNotFoundError, match="no folder 'confg'"):
+        packaged("confg")

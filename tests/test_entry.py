@@ -1,0 +1,48 @@
+import pytest
+
+from reid_lit.entry import near_names
+from reid_lit.runs import replayed
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("+experiment=duke_hrnt", "experiment=duke_hrnt: no 'duke_hrnt'; did you mean duke_hrnet"),
+        ("backbone=resnt50", "backbone=resnt50: no 'resnt50'; did you mean resnet50"),
+        ("datset=ward", "datset: no 'datset'; did you mean dataset"),
+        ("optimizer.lrr=3", "optimizer.lrr: no 'lrr' in optimizer; did you mean lr?"),
+        ("model.neck.dropuot=0", "model.neck.dropuot: no 'dropuot' in model.neck; did you mean dropout?"),
+        ("dataset.xyzzy=1", "dataset.xyzzy: no 'xyzzy' in dataset; there are _target_, "),
+    ],
+)
+def test_near_names(argument, line):
+    assert [found[: len(line)] for found in near_names([argument], config_name="train")] == [line]
+
+
+def test_what_an_option_brings_is_known():
+    arguments = ["+experiment=duke_circle", "loss=id_circle", "loss.terms.circle.loss.gamma=64", "dataset=ward", "dataset.split_seed=1"]
+    assert near_names(arguments, config_name="train") == []
+
+
+def test_a_misspelt_option_fails_with_near_names_and_leaves_nothing(command, tmp_path):
+    done = command("+experiment=synthetic_softmax", "optimizer.lrr=1", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "did you mean lr?" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_earlier_run_is_replayed_in_its_folder(tmp_path):
+    folder = tmp_path / "a=b, c"
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "overrides.yaml").write_text("- +experiment=duke_hrnet\n- seed=3\n- resume=old\n")
+    assert replayed([f"resume={folder}", "trainer=gpu"]) == [
+        "+experiment=duke_hrnet", "seed=3", f'resume="{folder}"', "trainer=gpu", f'hydra.run.dir="{folder}"',
+    ]  # fmt: skip
+    assert replayed([f"run={folder}"])[-1] == f'run="{folder}"'
+    assert replayed(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
+
+
+def test_a_folder_that_is_no_run_is_named(command, tmp_path):
+    done = command(f"resume={tmp_path}", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert f"{tmp_path} is no run's folder: it has no .hydra/overrides.yaml" in done.stderr

@@ -1,0 +1,38 @@
+"""Imports go down: entries → models, data → losses, layers, backbones, evaluation, figures → records, paths."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "reid_lit"
+BOTTOM = {"records", "paths", "network"}
+MIDDLE = {"losses", "layers", "backbones", "evaluation", "synthetic"}
+ALLOWED = {
+    **{name: set() for name in BOTTOM},
+    **{name: BOTTOM for name in MIDDLE},
+    "figures": BOTTOM | {"evaluation"},
+    "models": BOTTOM | MIDDLE | {"figures"},
+    "data": BOTTOM | {"synthetic"},
+}
+FREE_OF = {"evaluation": {"pytorch_lightning", "hydra"}, "synthetic": {"torch", "pytorch_lightning", "hydra"}}
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("part", sorted(ALLOWED))
+def test_no_arrow_goes_up(part):
+    files = [SOURCE / f"{part}.py"] if part in BOTTOM else sorted((SOURCE / part).glob("*.py"))
+    assert files
+    for file in files:
+        for module in imported(file):
+            names = module.split(".")
+            if names[0] == "reid_lit" and len(names) > 1:
+                assert names[1] in ALLOWED[part] | {part}, f"{file} imports {module}"
+            assert names[0] not in FREE_OF.get(part, set()), f"{file} imports {module}"
