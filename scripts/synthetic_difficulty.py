@@ -181,7 +181,13 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="where the sets are kept; a temporary folder otherwise")
     parser.add_argument("--size", default="small")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--train", action="store_true", help="also train a network on each world")
+    parser.add_argument(
+        "--train",
+        nargs="*",
+        choices=list(WORLDS),
+        metavar="world",
+        help="also train a network on these worlds, or on each",
+    )
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=0.05)
@@ -207,7 +213,8 @@ def measure(root: Path, arguments: argparse.Namespace) -> None:
         raw = mean_average_precision(query, gallery, pixels(query.image), pixels(gallery.image))
         colour, which = strongest_histogram(query, gallery)
         print(f"| {world} | {total} | {total / seconds:.0f} | {raw:.1f} | {colour:.1f} | {which} |", flush=True)
-    if arguments.train:
+    if arguments.train is not None:
+        trains = {world: trains[world] for world in arguments.train or WORLDS}
         across(trains, tests, arguments)
 
 

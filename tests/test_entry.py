@@ -39,6 +39,7 @@ def test_an_earlier_run_is_replayed_in_its_folder(tmp_path):
         "+experiment=duke_hrnet", "seed=3", f'resume="{folder}"', "trainer=gpu", f'hydra.run.dir="{folder}"',
     ]  # fmt: skip
     assert replayed([f"run={folder}"])[-1] == f'run="{folder}"'
+    assert replayed(replayed([f"run={folder}"])) == replayed([f"run={folder}"])
     assert replayed(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
 
 

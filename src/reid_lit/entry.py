@@ -86,7 +86,7 @@ def _misspelt(config: DictConfig, key: str, groups: list[str]) -> str:
     """The line for a key that the config lacks; empty when it has it."""
     node: Any = config
     for depth, part in enumerate(parts := key.split(".")):
-        if not OmegaConf.is_dict(node) or part in node:
+        if not OmegaConf.is_dict(node) or part in node.keys():  # noqa: SIM118 - `in node` denies a key that is still ???
             node = OmegaConf.to_container(node, resolve=False).get(part) if OmegaConf.is_dict(node) else node
             node = OmegaConf.create(node) if isinstance(node, dict) else node
             continue

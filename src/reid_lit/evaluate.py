@@ -22,12 +22,14 @@ def evaluate(config: DictConfig) -> float | None:
     run.record_start(config)
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
-        config.logger = {}
+        config.trainer.logger = False  # the run's own log stays as it is
+        for training_only in ("checkpoint", "learning_rate"):
+            config.callbacks.pop(training_only, None)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
     model.load_state_dict(checkpoint["state_dict"])
     sets = test_sets(config, instantiate(config.dataset, _convert_="all"))
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all", logger=False)
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     results = test(trainer, model, sets)
     if trainer.is_global_zero:
         record(run, {"name": config.name, "seed": config.seed, "run": str(config.run)}, results)

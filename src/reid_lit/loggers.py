@@ -4,6 +4,7 @@ import csv
 import logging
 import netrc
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _run_id(file: Path) -> tuple[str, bool]:
     """The run's W&B id and whether it was there before."""
     if file.is_file():
         return file.read_text().strip(), True
-    run_id = wandb.util.generate_id()
+    run_id = secrets.token_hex(4)
     if rank_zero_only.rank == 0:
         write_text(file, run_id)
     return run_id, False

@@ -121,6 +121,8 @@ def replayed(arguments: list[str]) -> list[str]:
             folder = value.strip("\"'")
             quoted = '"' + folder.replace('"', r"\"") + '"'
             earlier = [o for o in Run(Path(folder)).overrides() if o.partition("=")[0] not in ("resume", "run", "hydra.run.dir")]
+            if arguments[: len(earlier)] == earlier:  # a rank that another rank started with the whole command line
+                return arguments
             place = [f"hydra.run.dir={quoted}"] if key == "resume" else []
             return [*earlier, *arguments[:position], f"{key}={quoted}", *arguments[position + 1 :], *place]
     return arguments

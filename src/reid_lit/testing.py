@@ -45,21 +45,28 @@ def test_sets(config: DictConfig, own: pl.LightningDataModule) -> list[pl.Lightn
     """
     sets = []
     for entry in config.test_on or [None]:
-        sets.append(own if entry is None else instantiate(_dataset(config, entry), _convert_="all"))
+        choice = {} if entry is None else {"dataset": entry} if isinstance(entry, str) else dict(entry)
+        name = choice.pop("dataset", _chosen())
+        if name == _chosen() and not choice:
+            sets.append(own)
+        else:
+            sets.append(instantiate(_dataset(config, name, choice), _convert_="all"))
         sets[-1].prepare_data()
         sets[-1].setup("test")
     return sets
 
 
-def _dataset(config: DictConfig, entry: str | DictConfig) -> DictConfig:
-    """The config of another data set, under everything else that this run chose."""
-    choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
-    name = choice.pop("dataset")
-    if name == HydraConfig.get().runtime.choices["dataset"] and not choice:
-        return config.dataset
+def _chosen() -> str:
+    """The option of ``dataset`` that the run trains on."""
+    return HydraConfig.get().runtime.choices["dataset"]
+
+
+def _dataset(config: DictConfig, name: str, choice: dict[str, Any]) -> DictConfig:
+    """The config of another data set, or of the run's own with changes, under everything else that this run chose."""
+    base = config.dataset if name == _chosen() else hydra.compose("train", [f"dataset={name}"]).dataset
     other = copy.deepcopy(config)
     with open_dict(other):
-        other.dataset = OmegaConf.merge(hydra.compose("train", [f"dataset={name}"]).dataset, choice)
+        other.dataset = OmegaConf.merge(base, choice)
     return other.dataset
 
 

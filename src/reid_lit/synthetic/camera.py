@@ -70,9 +70,9 @@ class Camera:
     noise: float = 4.0
     resolution: float = 0.9
     quality: int = 85
-    crowd: float = 0.2
-    occlusion: float = 0.12
-    looseness: float = 0.025
+    crowd: float = 0.18
+    occlusion: float = 0.1
+    looseness: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class Jitter:
         contrast: Of the contrast.
     """
 
-    exposure: float = 0.12
-    balance: float = 0.035
-    contrast: float = 0.06
+    exposure: float
+    balance: float
+    contrast: float
 
 
 def expose(canvas: Canvas, camera: Camera, jitter: Jitter, rng: np.random.Generator) -> NDArray[np.uint8]:

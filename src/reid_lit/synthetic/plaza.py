@@ -88,4 +88,6 @@ _CAMERAS = (
 )  # fmt: skip
 
 
-PLAZA = World(number=1, wardrobe=_SUMMER, cameras=_CAMERAS, jitter=Jitter(), twins=0.3)
+PLAZA = World(
+    number=1, wardrobe=_SUMMER, cameras=_CAMERAS, jitter=Jitter(exposure=0.10, balance=0.035, contrast=0.05), twins=0.2
+)
