@@ -1,6 +1,5 @@
 import csv
 import functools
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -48,9 +47,11 @@ def plant(jpeg: Path) -> Callable[[Path, Iterable[str]], Path]:
     """Puts one real image under each of the names below a folder."""
 
     def planted(root: Path, names: Iterable[str]) -> Path:
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            os.link(jpeg, root / name)
+        image, names = jpeg.read_bytes(), [root / name for name in names]
+        for folder in {path.parent for path in names}:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in names:
+            path.write_bytes(image)
         return root
 
     return planted

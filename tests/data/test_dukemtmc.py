@@ -38,7 +38,6 @@ def test_withdrawal_is_logged_once(plant, tmp_path, caplog):
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layumi", [False, True])
 def test_official_lists(official, plant, tmp_path, layumi):
     folders = {"bounding_box_train": "train_all", "query": "query", "bounding_box_test": "gallery"}

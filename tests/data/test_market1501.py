@@ -130,7 +130,6 @@ def test_persons_on_both_sides_are_an_error(market, plant):
         read(market)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layumi", [False, True])
 def test_official_lists(official, plant, tmp_path, layumi):
     folders = {"bounding_box_train": "train_all", "query": "query", "bounding_box_test": "gallery"}

@@ -45,7 +45,6 @@ def test_set_is_drawn_where_it_is_named_and_read_as_market(tmp_path, plant, monk
     assert data.split.train[0].path.is_relative_to(tmp_path / "plaza-tiny-3")
 
 
-@pytest.mark.slow
 def test_drawn_set_is_read(tmp_path):
     data = made(tmp_path)
     data.prepare_data()

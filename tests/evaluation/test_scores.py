@@ -103,6 +103,9 @@ def test_the_stamp_counts_what_happened():
         "ap": "trapezoid",
         "camera_rule": "cross_camera",
         "distance": "euclidean",
+        "feature": "embedding",
+        "test_time_augmentation": "none",
+        "reranking": "none",
         "images": {"query": 3, "gallery": 4},
         "junk": 1,
         "distractors": 1,
@@ -140,7 +143,7 @@ def test_no_match_at_all_says_why_and_what_to_set():
 
 
 def test_strangers_are_no_matter_of_cameras():
-    with pytest.raises(ValueError, match="share no person: check dataset.root") as error:
+    with pytest.raises(ValueError, match=r"share no person: check dataset\.root") as error:
         evaluate(*line(gallery_person=torch.tensor([1, 2, 3, 4])), Protocol())
     assert "any_camera" not in str(error.value)
 

@@ -116,4 +116,5 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
         drop_last=train,
         persistent_workers=train and workers > 0,
+        generator=torch.Generator(),  # or it draws from the one that dropout uses, at other moments in a resumed run
     )

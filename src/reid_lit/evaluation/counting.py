@@ -59,7 +59,7 @@ def _count_on_cpu(
     thresholds: Float[Tensor, "rows matches"],
     wanted: Bool[Tensor, "rows matches"],
 ) -> tuple[Int[Tensor, "rows matches"], Int[Tensor, "rows matches"]]:
-    """The same for the thresholds up to the last wanted one, row by row in numpy, which a thread of torch's number has."""
+    """The same for the thresholds up to the last wanted one, row by row in numpy, in torch's number of threads."""
     below = torch.zeros(thresholds.shape, dtype=torch.int64)
     upto = torch.zeros_like(below)
     number = (wanted * torch.arange(1, wanted.shape[1] + 1)).amax(dim=1)

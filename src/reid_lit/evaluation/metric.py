@@ -13,7 +13,7 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result, evaluate
 
 TOLERANCE = 1e-2
-"""Relative difference of two embeddings of one image; batches of another shape round otherwise, in bfloat16 that much."""
+"""Relative difference between two embeddings of one image: batches of other shapes round so much in bfloat16."""
 
 
 class RetrievalScores(Metric):

@@ -23,7 +23,7 @@ class Protocol:
         camera_rule: ``cross_camera`` removes the query's person under the query's camera; ``any_camera`` removes
             nothing but junk; ``auto`` is ``any_camera`` when there is a single camera, ``cross_camera`` otherwise.
         distance: ``euclidean`` or ``cosine``.
-        feature: Which of a model's outputs is compared: ``embedding`` (behind the neck) or ``feature`` (the pooled map).
+        feature: Which output of a model is compared: ``embedding`` (behind the neck) or ``feature`` (the pooled map).
         flip: Test-time augmentation: compare the mean of what the image and its mirror image give.
         ranks: The ranks k, from 1, at which the CMC curve is reported.
 

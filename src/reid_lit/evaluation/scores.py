@@ -105,9 +105,10 @@ def _no_match(lists: Lists, rule: str, queries: QueryScores) -> str:
     """The message for an evaluation in which no query has a match."""
     reasons = {ABSENT: "not in the gallery", SAME_CAMERA: "in the gallery only under the query's camera"}
     lost = {cause: int((queries.cause == cause).sum()) for cause in reasons}
+    first = queries.cause.argsort(descending=True, stable=True)[:EXAMPLES]
     examples = "; ".join(
-        f"query {row} (person {lists.query_person[row]}, c{lists.query_camera[row] + 1}) is {reasons[int(queries.cause[row])]}"
-        for row in queries.cause.argsort(descending=True, stable=True)[:EXAMPLES].tolist()
+        f"query {row} (person {lists.query_person[row]}, c{lists.query_camera[row] + 1}) is {reasons[cause]}"
+        for row, cause in zip(first.tolist(), queries.cause[first].tolist(), strict=True)
     )
     cure = (
         "set evaluation.camera_rule=any_camera to count matches under the query's own camera"

@@ -11,7 +11,7 @@ SIZE = 96
 
 
 def occluder(kind: str, rng: np.random.Generator) -> Canvas:
-    """One of ``pole``, ``bike``, ``plant``, ``bin``, ``bench`` or ``sign``, as a sprite ``(96 96 4)``."""
+    """One of ``KINDS``, as a sprite ``(96 96 4)``."""
     colour = np.zeros((SIZE, SIZE, 3), np.uint8)
     alpha = np.zeros((SIZE, SIZE), np.uint8)
     _DRAWERS[kind](colour, alpha, rng)
@@ -90,3 +90,6 @@ def _sign(colour: Layer, alpha: Layer, rng: np.random.Generator) -> None:
 
 
 _DRAWERS = {"pole": _pole, "bike": _bike, "plant": _plant, "bin": _bin, "bench": _bench, "sign": _sign}
+
+KINDS = tuple(_DRAWERS)
+"""The kinds of occluders."""

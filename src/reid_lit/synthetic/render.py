@@ -12,7 +12,7 @@ from reid_lit.synthetic import props
 from reid_lit.synthetic.camera import Camera, expose
 from reid_lit.synthetic.figure import draw_figure
 from reid_lit.synthetic.person import Person, dress, near_twin
-from reid_lit.synthetic.plan import Drawing
+from reid_lit.synthetic.plan import QUERY, Drawing
 from reid_lit.synthetic.scene import COLUMNS, ROWS, draw_scene
 from reid_lit.synthetic.skeleton import Pose
 from reid_lit.synthetic.stamp import Canvas, Light, paste
@@ -95,7 +95,7 @@ def _light(camera: Camera, track: np.random.Generator, rng: np.random.Generator)
 
 def _box(camera: Camera, drawing: Drawing, rng: np.random.Generator) -> Box:
     """A box about the person: queries are boxed by hand, junk misses most of the body."""
-    loose = camera.looseness * (0.5 if drawing.name.endswith("_00.jpg") else 1.0)
+    loose = camera.looseness * (0.5 if drawing.folder == QUERY else 1.0)
     scale = _BODY * math.exp(rng.normal(-0.01, loose))
     x, y = 0.5 + rng.normal(0, 1.2 * loose), _FOOT + rng.normal(0, loose)
     if drawing.person_id < 0:
@@ -166,7 +166,7 @@ def _passer_by(canvas: Canvas, world: World, camera: int, seed: int, box: Box, r
 
 @lru_cache(maxsize=64)
 def _occluder(kind: str, number: int) -> Canvas:
-    return props.occluder(kind, np.random.default_rng([len(kind), ord(kind[1]), number]))
+    return props.occluder(kind, np.random.default_rng([props.KINDS.index(kind), number]))
 
 
 def _occlude(canvas: Canvas, camera: Camera, box: Box, rng: np.random.Generator) -> None:

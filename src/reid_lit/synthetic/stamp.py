@@ -5,6 +5,7 @@ figure that is to be pasted later is drawn on zeros.
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -184,11 +185,7 @@ def _sprite(part: Part, across: tuple[float, float], light: Light) -> Canvas:
     return sprite
 
 
+@lru_cache(maxsize=64)
 def _rows(have: int, want: int) -> NDArray[np.intp]:
-    key = have, want
-    if key not in _ROWS:
-        _ROWS[key] = (np.arange(want) * have // want).astype(np.intp)
-    return _ROWS[key]
-
-
-_ROWS: dict[tuple[int, int], NDArray[np.intp]] = {}
+    """Which rows of a wrap are the rows of a sprite."""
+    return (np.arange(want) * have // want).astype(np.intp)

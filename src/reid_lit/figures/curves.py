@@ -1,0 +1,110 @@
+"""CMC curves of models, and the curves of one training."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reid_lit.evaluation.ranking import QueryScores
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, which the colour-blind tell apart."""
+
+STYLES = ("-", "--", "-.", ":")
+
+PANELS = {"loss": "loss", "rate": "learning rate", "score": "accuracy, validation"}
+"""The panels of the learning curves, by kind, and their titles."""
+
+
+def cmc_curve(scores: Mapping[str, QueryScores], *, ranks: int = 50, title: str = "") -> Figure:
+    """The share of queries whose first true match is among the k nearest, over k.
+
+    Args:
+        scores: The scores of each model, by name.
+        ranks: The last k.
+        title: Data set and protocol, for instance.
+
+    Raises:
+        ValueError: no model, or one whose queries have no match.
+    """
+    if not scores:
+        raise ValueError("no scores to draw; give one model or more")
+    figure = Figure(figsize=(6, 4.2), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for place, (name, queries) in enumerate(scores.items()):
+        first = queries.first_match[queries.valid]
+        if not len(first):
+            raise ValueError(f"no query of {name!r} has a match; see evaluation.camera_rule")
+        curve = [float((first <= rank).double().mean()) for rank in range(1, ranks + 1)]
+        label = f"{name}: rank-1 {curve[0]:.1%}"
+        axes.plot(range(1, ranks + 1), curve, label=label, drawstyle="steps-post", **_look(place))
+    axes.set(xlabel="rank k", ylabel="queries with a match in the first k", title=title, xlim=(1, ranks))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    _finish(axes)
+    return figure
+
+
+def learning_curves(metrics: Path, *, title: str = "") -> Figure:
+    """Losses, learning rates and validation scores over the steps, from a CSV logger's ``metrics.csv``.
+
+    Args:
+        metrics: The file; a column ``train/…`` is a loss (but accuracy), one of ``lr…`` a learning rate, one of ``val/…`` a
+            validation score. Empty cells are left out. ``step`` is the x axis, which every logger's row has.
+        title: Name of the run, for instance.
+
+    Raises:
+        ValueError: the file has no such column.
+    """
+    along, columns = _read(metrics)
+    kinds = {name: kind for name in columns if (kind := _kind(name))}
+    if not kinds:
+        raise ValueError(f"no train/, lr or val/ column in {metrics.resolve()}, only {', '.join(columns)}")
+    shown = [kind for kind in PANELS if kind in kinds.values()]
+    figure = Figure(figsize=(4.8 * len(shown), 3.8), dpi=150, layout="constrained")
+    figure.suptitle(title)
+    for axes, kind in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        for place, name in enumerate(name for name in columns if kinds.get(name) == kind):
+            points = columns[name]
+            axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 3 else "", **_look(place))
+        axes.set(title=PANELS[kind], xlabel=along)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _finish(axes)
+    return figure
+
+
+def _kind(name: str) -> str | None:
+    """Which panel a column belongs in."""
+    if name.startswith("lr"):
+        return "rate"
+    if name.startswith("val/") or "accuracy" in name:
+        return "score"
+    return "loss" if name.startswith("train/") or "loss" in name else None
+
+
+def _read(metrics: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
+    """What the x axis counts, and the points of every column that has some."""
+    with metrics.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    along = "step" if any(row.get("step") for row in rows) else "epoch"
+    columns: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value and row.get(along) and name not in ("epoch", "step"):
+                columns.setdefault(name, []).append((float(row[along]), float(value)))
+    return along, columns
+
+
+def _look(place: int) -> dict[str, Any]:
+    """Colour and dashes of the curve at ``place``."""
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
+
+
+def _finish(axes: Axes) -> None:
+    """What all axes have in common."""
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize="small", frameon=False)

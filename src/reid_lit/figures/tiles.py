@@ -1,0 +1,76 @@
+"""One framed image with its caption, drawn with Pillow."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+WIDTH, HEIGHT = 128, 256
+"""Pixels of an image in its tile; twice the size of Market-1501's crops."""
+
+FRAME, LINE, TEXT = 6, 20, 15
+"""Pixels of the frame, of a line of the caption and of its letters."""
+
+TILE = (WIDTH + 2 * FRAME, HEIGHT + 2 * FRAME + 2 * LINE + 4)
+"""Width and height of a tile in pixels, caption included."""
+
+INK, PAPER, GAP = (20, 20, 20), (255, 255, 255), (222, 222, 222)
+
+
+@lru_cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib and has ✓ and ✗."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
+
+
+def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mark: str = "") -> Image.Image:
+    """An image in a coloured frame, a mark in its corner, two lines below.
+
+    Args:
+        path: The image file; one that cannot be read is drawn as a grey field with its name.
+        caption: The two lines.
+        colour: Red, green and blue of the frame, each in [0, 255].
+        mark: One sign that says the same as the colour, for those who cannot tell the colours apart.
+    """
+    canvas = Image.new("RGB", TILE, PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle((0, 0, TILE[0] - 1, HEIGHT + 2 * FRAME - 1), fill=colour)
+    canvas.paste(picture(path), (FRAME, FRAME))
+    if mark:
+        draw.rectangle((0, 0, 27, 27), fill=colour)
+        draw.text((14, 14), mark, fill=PAPER, font=font(20, bold=True), anchor="mm")
+    for line, text in enumerate(caption):
+        middle = HEIGHT + 2 * FRAME + LINE * line + LINE // 2 + 2
+        draw.text((TILE[0] // 2, middle), text, fill=INK, font=fitting(text, TILE[0]), anchor="mm")
+    return canvas
+
+
+def picture(path: Path) -> Image.Image:
+    """The image, fitted into WIDTH × HEIGHT without changing its proportions; or a field that names the file."""
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.contain(file.convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
+        return _placeholder(path.name)
+    canvas = Image.new("RGB", (WIDTH, HEIGHT), GAP)
+    canvas.paste(image, ((WIDTH - image.width) // 2, (HEIGHT - image.height) // 2))
+    return canvas
+
+
+def fitting(text: str, width: int, size: int = TEXT) -> ImageFont.FreeTypeFont:
+    """The largest font, up to ``size``, in which ``text`` is no wider than ``width`` pixels."""
+    while size > 8 and font(size).getlength(text) > width:
+        size -= 1
+    return font(size)
+
+
+def _placeholder(name: str) -> Image.Image:
+    """A grey field that says which file cannot be read."""
+    canvas = Image.new("RGB", (WIDTH, HEIGHT), GAP)
+    lines = ["cannot read", *(name[start : start + 15] for start in range(0, len(name), 15))]
+    ImageDraw.Draw(canvas).multiline_text(
+        (WIDTH // 2, HEIGHT // 2), "\n".join(lines), fill=INK, font=font(13), anchor="mm", align="center"
+    )
+    return canvas

@@ -1,0 +1,163 @@
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranking import Lists, QueryScores, score_queries, top
+from reid_lit.evaluation.scores import evaluate
+from reid_lit.figures import files
+from reid_lit.figures.curves import cmc_curve, learning_curves
+from reid_lit.figures.failures import failure_report, worst_queries
+from reid_lit.figures.ranked import MATCH, REMOVED, WRONG, ranked_lists, who
+from reid_lit.figures.tiles import picture, tile
+from reid_lit.records import Shot
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Six queries and 18 gallery images of six persons; one person is never in the gallery, one image is junk."""
+    generator = torch.Generator().manual_seed(1)
+
+    def shot(role, number, person, camera):
+        path = tmp_path / f"{role}_{number:03d}.png"
+        Image.new("RGB", (20 + number, 60), (40 * (person % 6), 90, 200)).save(path)
+        return Shot(path, person, camera)
+
+    query = [shot("query", number, number, number % 2) for number in range(6)]
+    gallery = [shot("gallery", number, number % 5, number // 5 % 3) for number in range(17)] + [
+        shot("gallery", 17, -1, 0)
+    ]
+    lists = Lists(
+        *(
+            torch.tensor([getattr(shot, name) for shot in shots])
+            for shots in (query, gallery)
+            for name in ("person_id", "camera_id")
+        )
+    )
+    embeddings = [torch.randn(len(shots), 3, generator=generator) for shots in (query, gallery)]
+    return query, gallery, lists, embeddings
+
+
+def colours(image):
+    return {colour for _, colour in image.getcolors(maxcolors=1 << 24)}
+
+
+def test_frames_tell_match_wrong_and_removed_apart(case):
+    query, gallery, lists, embeddings = case
+    image = ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), k=18, keep_junk=True), title="a title")
+    assert {MATCH, WRONG, REMOVED} <= colours(image)
+    nearest = top(*embeddings, lists, Protocol(), k=10)
+    assert REMOVED not in colours(ranked_lists(query, gallery, nearest))
+    longer = ranked_lists(query, gallery, nearest, scores=score_queries(*embeddings, lists, Protocol()))
+    assert longer.width > ranked_lists(query, gallery, nearest).width
+
+
+def test_a_short_gallery_leaves_places_empty(case):
+    query, gallery, lists, embeddings = case
+    wide = ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), k=40, rows=torch.tensor([2])))
+    assert wide.width > wide.height
+    with pytest.raises(ValueError, match="no query to draw"):
+        ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), rows=torch.tensor([2]).repeat(0)))
+
+
+def test_captions_count_cameras_from_one(tmp_path):
+    assert who(Shot(tmp_path, 17, 2)) == "c3, person 17"
+    assert who(Shot(tmp_path, -1, 0)) == "c1, junk"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_a_broken_file_is_a_grey_field_with_its_name(tmp_path, content):
+    path = tmp_path / "a_file_with_a_long_name.png"
+    if content is not None:
+        path.write_bytes(content)
+    field = picture(path)
+    assert len(colours(field)) > 2
+    assert field.tobytes() != picture(path.with_name("another.png")).tobytes()
+
+
+def test_proportions_and_modes_of_images(tmp_path):
+    for mode in ("L", "P", "RGBA", "1", "I;16"):
+        Image.new(mode, (10, 60)).save(tmp_path / "x.png")
+        assert tile(tmp_path / "x.png", ("one", "two " * 30), WRONG, "✗").mode == "RGB"
+
+
+def test_rank1_can_be_read_off_the_failure_report(case, tmp_path):
+    query, gallery, lists, embeddings = case
+    result = evaluate(*embeddings, lists, Protocol())
+    paths = failure_report(
+        tmp_path / "new", query, gallery, top(*embeddings, lists, Protocol()), result.queries, number=3
+    )
+    assert [path.name for path in paths] == ["failures.png", "failures.json"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["failures.json", "failures.png"]
+    report = json.loads(paths[1].read_text(encoding="utf-8"))
+    counted = [entry for entry in report["queries"] if entry["first_match_rank"] is not None]
+    assert len(report["queries"]) == 6
+    assert len(counted) == 5  # person 5 is not in the gallery
+    assert sum(entry["top1_is_match"] for entry in counted) / len(counted) == result.scores["rank1"]
+    assert sum(entry["first_match_rank"] == 1 for entry in counted) / len(counted) == result.scores["rank1"]
+    ranks = [failure["first_match_rank"] for failure in report["failures"]]
+    assert ranks == sorted((entry["first_match_rank"] for entry in counted), reverse=True)[:3]
+    for failure in report["failures"]:
+        hits = [place for place, entry in enumerate(failure["top10"], 1) if entry["is_match"]]
+        assert len(hits) == failure["matches_in_top10"]
+        assert not hits or hits[0] == failure["first_match_rank"]
+        assert not hits or failure["top10"][hits[0] - 1]["file"] == failure["first_match"]
+
+
+def test_the_failure_report_wants_all_queries_without_removed(case, tmp_path):
+    query, gallery, lists, embeddings = case
+    scores = score_queries(*embeddings, lists, Protocol())
+    some = top(*embeddings, lists, Protocol(), rows=torch.tensor([1]))
+    with pytest.raises(ValueError, match="give all, in order"):
+        failure_report(tmp_path, query, gallery, some, scores)
+    with pytest.raises(ValueError, match="without keep_junk"):
+        failure_report(tmp_path, query, gallery, top(*embeddings, lists, Protocol(), k=18, keep_junk=True), scores)
+
+
+def test_worst_first_and_equal_ranks_by_precision():
+    first, precision = torch.tensor([1, 9, 0, 9, 4]), torch.tensor([1.0, 0.3, torch.nan, 0.2, 0.5]).double()
+    none = (first == 0).long()
+    scores = QueryScores(first, first, precision, precision, first, none)
+    assert worst_queries(scores, 3) == [3, 1, 4]
+
+
+def test_half_a_file_is_never_left(tmp_path):
+    path = tmp_path / "folder" / "x.txt"
+    files.write_whole(path, lambda beside: beside.write_text("old"))
+
+    def fail(beside):
+        beside.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        files.write_whole(path, fail)
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_cmc_curve(case, tmp_path):
+    _, _, lists, embeddings = case
+    queries = score_queries(*embeddings, lists, Protocol())
+    figure = cmc_curve({"a": queries, "b": queries}, ranks=20, title="title")
+    figure.savefig(tmp_path / "cmc.png")
+    heights = figure.axes[0].lines[0].get_ydata()
+    assert len(heights) == 20
+    assert heights[0] == pytest.approx((queries.first_match[queries.valid] == 1).double().mean().item())
+    with pytest.raises(ValueError, match="no scores"):
+        cmc_curve({})
+
+
+def test_learning_curves(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text(
+        "epoch,step,train/loss,train/accuracy,lr-SGD,val/mAP\n0,0,3.0,0.1,,\n,1,,,0.05,\n0,1,2.0,0.2,,\n0,1,,,,0.4\n"
+    )
+    figure = learning_curves(path, title="run")
+    figure.savefig(tmp_path / "curves.png")
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "learning rate", "accuracy, validation"]
+    assert list(figure.axes[0].lines[0].get_ydata()) == [3.0, 2.0]
+    path.write_text("epoch,step,other\n0,1,2\n")
+    with pytest.raises(ValueError, match="no train/, lr or val/ column"):
+        learning_curves(path)

@@ -1,0 +1,203 @@
+"""The commands, run as users run them, on the tiny synthetic set."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+SMALL = [
+    "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[64,32]", "loader.batch_size=16",
+    "loader.workers=1", "trainer.log_every_n_steps=2",
+]  # fmt: skip
+
+
+def read(folder, name="metrics.json"):
+    return json.loads((folder / name).read_text())
+
+
+def weights(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="session")
+def trained(command, drawn, tmp_path_factory):
+    """A finished run of two epochs, tested on both worlds, logged to W&B offline."""
+    place = tmp_path_factory.mktemp("trained")
+    done = command(
+        *SMALL, f"data_root={drawn}", "trainer.max_epochs=2", "hydra.run.dir=run", "logger=wandb",
+        "test_on=[synthetic,{dataset: synthetic, world: campus}]", cwd=place,
+        environment={"WANDB_MODE": "offline", "NETRC": str(place / "none")},
+    )  # fmt: skip
+    return place / "run", done
+
+
+def test_a_run_leaves_results_config_environment_and_weights(trained):
+    folder, done = trained
+    metrics = read(folder)
+    assert [result["dataset"] for result in metrics["results"]] == ["synthetic_plaza", "synthetic_campus"]
+    for result in metrics["results"]:
+        assert set(result["scores"]) == {"rank1", "rank5", "rank10", "rank20", "mAP", "mINP", "rank1_nd", "mAP_nd"}
+        stamp = result["stamp"]
+        assert (stamp["ap"], stamp["camera_rule"], stamp["distance"]) == ("trapezoid", "cross_camera", "cosine")
+        assert (stamp["test_time_augmentation"], stamp["feature"], stamp["junk"]) == ("flip", "embedding", 10)
+        assert f"{100 * result['scores']['mAP']:.2f}" in done.stdout
+    assert metrics["epochs"] == 2
+    assert "run-" in "".join(path.name for path in (folder / "wandb").iterdir())
+    assert done.stdout.count("W&B logs offline") + done.stderr.count("W&B logs offline") == 1
+    environment = read(folder, "environment.json")
+    assert len(environment) == 1
+    assert environment[0]["packages"]["torch"]
+    assert "${" not in (folder / "config.yaml").read_text()
+
+
+def test_the_metrics_are_logged_by_stage(trained):
+    header = (trained[0] / "log" / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"train/loss", "train/id", "train/accuracy", "test/synthetic_plaza/mAP", "test/synthetic_campus/rank1"} <= set(header)
+
+
+def test_a_finished_run_is_tested_again_with_the_same_result_on_one_and_two_ranks(trained, command):
+    folder, _ = trained
+    results = []
+    for ranks in (1, 2):
+        out = folder.parent / f"again{ranks}"
+        command(
+            f"run={folder}", "trainer=ddp", "trainer.accelerator=cpu", f"trainer.devices={ranks}", f"hydra.run.dir={out}",
+            "test_on=[synthetic]", cwd=folder.parent, module="reid_lit.evaluate",
+        )  # fmt: skip
+        results.append(read(out)["results"][0])
+    assert results[0]["scores"] == results[1]["scores"]
+    assert results[0]["stamp"] == results[1]["stamp"]
+
+
+def test_another_evaluation_needs_no_training(trained, command):
+    folder, _ = trained
+    out = folder.parent / "step"
+    command(
+        f"run={folder}", "evaluation=standard", "test_on=[synthetic]", f"hydra.run.dir={out}", cwd=folder.parent,
+        module="reid_lit.evaluate",
+    )  # fmt: skip
+    stamp = read(out)["results"][0]["stamp"]
+    assert (stamp["ap"], stamp["distance"], stamp["test_time_augmentation"]) == ("step", "euclidean", "none")
+    assert not (out / "checkpoints").exists()
+
+
+def test_a_checkpoint_with_code_is_refused(trained, command, tmp_path):
+    shutil.copytree(trained[0] / ".hydra", tmp_path / "run" / ".hydra")
+    (tmp_path / "run" / "checkpoints").mkdir()
+
+    class Malicious:
+        def __reduce__(self):
+            return (os.system, (f"touch {tmp_path / 'executed'}",))
+
+    with (tmp_path / "run" / "checkpoints" / "last.ckpt").open("wb") as stream:
+        pickle.dump({"state_dict": Malicious()}, stream)
+    for arguments, module in (([f"resume={tmp_path / 'run'}"], "reid_lit.train"), ([f"run={tmp_path / 'run'}"], "reid_lit.evaluate")):
+        done = command(*arguments, cwd=tmp_path, check=False, module=module)
+        assert done.returncode == 1
+        assert "refused, since it is damaged or holds code" in done.stderr
+        assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(command, drawn, tmp_path):
+    arguments = [*SMALL, f"data_root={drawn}", "trainer.max_epochs=5", "model.neck.dropout=0.5"]
+    command(*arguments, "hydra.run.dir=whole", cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reid_lit.train", *arguments, "hydra.run.dir=killed"], cwd=tmp_path, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    checkpoint = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(torch.rand(()).item())  # somewhere in a later epoch
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    command("resume=killed", cwd=tmp_path)
+    whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    assert all(torch.equal(value, killed[key]) for key, value in whole.items())
+    assert read(tmp_path / "whole")["results"][0]["scores"] == read(tmp_path / "killed")["results"][0]["scores"]
+    log = [(tmp_path / run / "log" / "metrics.csv").read_text() for run in ("whole", "killed")]
+    assert log[0] == log[1]
+    assert len(read(tmp_path / "killed", "environment.json")) == 2
+
+
+@pytest.mark.slow
+def test_two_ranks_train_on_the_same_persons_and_leave_one_run(command, drawn, tmp_path):
+    done = command(
+        *SMALL, f"data_root={drawn}", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1",
+        "sampler=person", "sampler.persons=4", "sampler.images=4", "hydra.run.dir=run", cwd=tmp_path,
+    )  # fmt: skip
+    assert [path.name for path in (tmp_path).iterdir()] == ["run"]
+    assert done.stdout.count("Retrieval scores") == 1
+    assert read(tmp_path / "run")["results"][0]["stamp"]["valid_queries"] == 20
+
+
+@pytest.mark.slow
+def test_persons_held_out_are_validated_on(command, drawn, tmp_path):
+    command(*SMALL, f"data_root={drawn}", "dataset.val_persons=4", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path)
+    assert "val/mAP" in (tmp_path / "run" / "log" / "metrics.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_sweep_of_two_jobs_leaves_two_runs(command, drawn, tmp_path):
+    command("-m", *SMALL, f"data_root={drawn}", "trainer.max_epochs=1", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert sorted(read(path.parent)["seed"] for path in (tmp_path / "sweep").glob("*/metrics.json")) == [0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["duke_hrnet", "duke_densenet", "market_to_duke_softmax"])
+def test_the_papers_experiments_train_on_a_tree_in_their_layout(command, drawn, tmp_path, experiment):
+    market, duke = tmp_path / "Market-1501-v15.09.15", tmp_path / "DukeMTMC-reID"
+    shutil.copytree(drawn / "synthetic" / "plaza-tiny-0", market)
+    for folder in ("bounding_box_train", "query", "bounding_box_test"):
+        (duke / folder).mkdir(parents=True)
+        for number, file in enumerate(sorted((market / folder).glob("*.jpg"))):
+            person, camera = file.name.split("_")[:2]
+            if person not in ("-1", "0000"):
+                shutil.copy(file, duke / folder / f"{person}_{camera[:2]}_f{number:07d}.jpg")
+    done = command(
+        f"+experiment={experiment}", "backbone.weights=none", "transform.size=[64,32]", "loader.batch_size=16",
+        "loader.workers=1", "trainer.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run",
+        cwd=tmp_path, environment={"REID_DATA": str(tmp_path)},
+    )  # fmt: skip
+    names = [result["dataset"] for result in read(tmp_path / "run")["results"]]
+    assert names == (["market1501", "dukemtmc"] if experiment.startswith("market") else ["dukemtmc"])
+    assert (done.stdout + done.stderr).count("withdrawn") == 1
+
+
+def test_a_learning_rate_that_explodes_stops_the_run_and_names_the_files(command, drawn, tmp_path):
+    done = command(
+        *SMALL, f"data_root={drawn}", "optimizer.lr=1e30", "trainer.max_epochs=3", "hydra.run.dir=run", cwd=tmp_path, check=False
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the loss is " in done.stderr
+    assert "bounding_box_train" in done.stderr
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        (["+experiment=market_softmax", "backbone.weights=none"], ["bounding_box_train", "dataset=synthetic", "REID_DATA"]),
+        (["+experiment=ward_softmax"], ["WARD", "dataset=synthetic"]),
+        ([*SMALL, "sampler=person", "sampler.persons=13", "loader.batch_size=52"], ["sampler.persons", "12"]),
+        ([*SMALL, "evaluation.ap=stepp"], ["evaluation.ap='stepp'", "step"]),
+        (["+experiment=duke_hrnet", "backbone.weights=/nowhere.pth"], ["/nowhere.pth"]),
+    ],
+)
+def test_bad_input_fails_before_training_with_fact_and_cure(command, drawn, tmp_path, arguments, facts):
+    done = command(*arguments, f"data_root={drawn}", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "Epoch 0" not in done.stderr + done.stdout
+    for fact in facts:
+        assert fact in done.stderr
