@@ -1,4 +1,86 @@
-"""Draws what a test found, into the run's folder and the loggers."""
+"""Shows what a test found: ranked lists, failures and curves, in the run's folder and in the loggers."""
+
+import logging
+from pathlib import Path
+
 import pytorch_lightning as pl
+import torch
+from jaxtyping import Int
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+from typing_extensions import override
+
+from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.ranking import top
+from reid_lit.evaluation.scores import Result
+from reid_lit.figures.curves import cmc_curve, learning_curves
+from reid_lit.figures.failures import failure_report
+from reid_lit.figures.files import write_whole
+from reid_lit.figures.ranked import ranked_lists
+from reid_lit.records import Split
+
+_log = logging.getLogger(__name__)
+
+
 class Pictures(pl.Callback):
-    def __init__(self, *, folder: str, queries: int, top: int) -> None: ...
+    """Draws, after each test, into ``<folder>/pictures/<data set>``.
+
+    ``ranked_lists.png`` shows queries spread evenly over the query list, ``failures.png`` and ``failures.json`` those
+    whose first true match comes last, ``cmc.png`` the curve; ``<folder>/pictures/learning.png`` the training. All ranks
+    come from the embeddings and the distances that the scores come from.
+
+    Args:
+        folder: The run's folder.
+        queries: Rows of the ranked lists and of the failure report.
+        top: Ranks shown.
+    """
+
+    def __init__(self, *, folder: str, queries: int, top: int) -> None:
+        self.folder = Path(folder)
+        self.queries = queries
+        self.top = top
+
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        split: Split = trainer.datamodule.split  # type: ignore[attr-defined]
+        files = self._draw(split, pl_module.scores, pl_module.result)  # type: ignore[arg-type]
+        log = self.folder / "log" / "metrics.csv"
+        if log.is_file():
+            files["learning"] = self.folder / "pictures" / "learning.png"
+            write_whole(files["learning"], learning_curves(log, title=f"Training of {self.folder}").savefig)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                for name, file in files.items():
+                    logger.log_image(key=f"{split.name}/{name}", images=[str(file)])
+
+    def _draw(self, split: Split, scores: RetrievalScores, result: Result) -> dict[str, Path]:
+        """The pictures of one data set, by name."""
+        directory = self.folder / "pictures" / split.name
+        title = title_of(split.name, result)
+        arguments = (scores.query, scores.gallery, scores.lists, scores.protocol)
+        shown = top(*arguments, k=self.top, rows=spread(len(split.query), self.queries), keep_junk=True)
+        image = ranked_lists(split.query, split.gallery, shown, title=title, scores=result.queries)
+        files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures", "cmc")}
+        write_whole(files["ranked_lists"], image.save)
+        nearest = top(*arguments, k=self.top)
+        failure_report(
+            directory, split.query, split.gallery, nearest, result.queries, number=self.queries, title=f"Worst queries of {title}"
+        )
+        write_whole(files["cmc"], cmc_curve({split.name: result.queries}, title=title).savefig)
+        return files
+
+
+def spread(queries: int, number: int) -> Int[Tensor, " rows"]:
+    """At most ``number`` positions, evenly over ``queries``."""
+    return torch.linspace(0, queries - 1, min(queries, number)).round().long()
+
+
+def title_of(name: str, result: Result) -> str:
+    """The data set, its main scores and how they were measured."""
+    stamp, scores = result.stamp, result.scores
+    return (
+        f"{name}: rank-1 {scores['rank1']:.1%}, mAP {scores['mAP']:.1%} "
+        f"({stamp['distance']} distance, {stamp['camera_rule']}, AP by {stamp['ap']})"
+    )

@@ -1,6 +1,7 @@
 import csv
 import functools
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,19 +86,23 @@ def shared() -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def official(shared) -> Callable[[str], dict[str, list[str]]]:
-    """The names of an official list, by folder."""
+def official(shared) -> Iterator[Callable[[str, bool], Path]]:
+    """Empty files under all names of an official list, in the original or in layumi's layout; gone after the test."""
+    with tempfile.TemporaryDirectory() as folder:
 
-    def lists(prefix: str) -> dict[str, list[str]]:
-        folder = shared("lists")
-        names: dict[str, list[str]] = {}
-        for part in ("train", "query", "test"):
-            with (folder / f"{prefix}_{part}.csv").open() as file:
-                for _, path in csv.reader(file):
-                    names.setdefault(path.split("/")[0], []).append(path.split("/")[1])
-        return names
+        def named(prefix: str, layumi: bool) -> Path:
+            for part in ("train", "query", "test"):
+                with (shared("lists") / f"{prefix}_{part}.csv").open() as file:
+                    paths = [Path(path) for _, path in csv.reader(file)]
+                for path in paths:
+                    person = path.name.split("_")[0]
+                    place = Path("pytorch", LAYUMI_FOLDERS[str(path.parent)], person) if layumi else path.parent
+                    target = Path(folder, place)
+                    target.mkdir(parents=True, exist_ok=True)
+                    (target / path.name).touch()
+            return Path(folder)
 
-    return lists
+        yield named
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def test_two_ranks_train_on_the_batches_of_one(market_data):
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("sampler", ["shuffle", "person"])
@@ -139,6 +140,7 @@ def test_fit_draws_each_epoch_anew_and_a_resumed_run_repeats_it(market_data, tmp
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
 def test_fit_augments_training_and_nothing_else(market_data, tmp_path):
     data = market_data(val_persons=1, split_seed=2)
     watcher, trainer = run(data, tmp_path, epochs=2)

@@ -23,16 +23,16 @@ def transform():
 
 
 def test_noise_is_uniform_and_streams_are_independent():
-    drawn = noise(torch.arange(20000)).uniform(3)
+    drawn = noise(torch.arange(4000)).uniform(3)
     assert drawn.dtype == torch.float32
     assert drawn.min() >= 0
     assert drawn.max() < 1
-    assert (drawn.mean(dim=0) - 0.5).abs().max() < 0.01
-    assert (drawn.var(dim=0) - 1 / 12).abs().max() < 0.003
+    assert (drawn.mean(dim=0) - 0.5).abs().max() < 0.02
+    assert (drawn.var(dim=0) - 1 / 12).abs().max() < 0.005
     correlation = torch.corrcoef(torch.cat([drawn, drawn.roll(1, dims=0)], dim=1).T)
-    assert (correlation - torch.eye(6)).abs().max() < 0.03
-    other = noise(torch.arange(20000), epoch=1).uniform(1)
-    assert torch.corrcoef(torch.stack([drawn[:, 0], other[:, 0]])).triu(1).abs().max() < 0.03
+    assert (correlation - torch.eye(6)).abs().max() < 0.06
+    other = noise(torch.arange(4000), epoch=1).uniform(1)
+    assert torch.corrcoef(torch.stack([drawn[:, 0], other[:, 0]])).triu(1).abs().max() < 0.06
 
 
 def test_noise_changes_with_seed_epoch_image_draw_and_repeat():
