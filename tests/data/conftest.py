@@ -93,13 +93,13 @@ def official(shared) -> Iterator[Callable[[str, bool], Path]]:
         def named(prefix: str, layumi: bool) -> Path:
             for part in ("train", "query", "test"):
                 with (shared("lists") / f"{prefix}_{part}.csv").open() as file:
-                    paths = [Path(path) for _, path in csv.reader(file)]
-                for path in paths:
-                    person = path.name.split("_")[0]
-                    place = Path("pytorch", LAYUMI_FOLDERS[str(path.parent)], person) if layumi else path.parent
-                    target = Path(folder, place)
-                    target.mkdir(parents=True, exist_ok=True)
-                    (target / path.name).touch()
+                    names = [path.split("/") for _, path in csv.reader(file)]
+                if layumi:
+                    names = [(f"pytorch/{LAYUMI_FOLDERS[place]}/{name.split('_')[0]}", name) for place, name in names]
+                for place in {place for place, _ in names}:
+                    Path(folder, place).mkdir(parents=True)
+                for place, name in names:
+                    Path(folder, place, name).write_bytes(b"")
             return Path(folder)
 
         yield named

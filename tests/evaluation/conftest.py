@@ -74,3 +74,10 @@ def random_case(queries=23, gallery=90, dim=4, persons=6, cameras=3, *, seed=0, 
 def oracle():
     """The functions of this file, which tests cannot import."""
     return SimpleNamespace(score=score, random_case=random_case, ap_of=ap_of, kept=kept)
+
+
+@pytest.fixture
+def unchecked_shapes(request):
+    """Skips a test of our own message where jaxtyping objects first."""
+    if request.config.getoption("--jaxtyping-packages", default=None):
+        pytest.skip("jaxtyping's check comes before the message")

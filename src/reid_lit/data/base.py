@@ -73,8 +73,12 @@ class ReidData(pl.LightningDataModule):
 
     @override
     def setup(self, stage: str | None = None) -> None:
-        if self._labels is not None:  # Lightning calls this again for each stage
-            return
+        if self._labels is None:  # Lightning calls this again for each stage
+            self._read_once()
+        if self.trainer is not None and self.validation is None:
+            self.trainer.limit_val_batches = 0  # else Lightning warns in each run that the empty loader is empty
+
+    def _read_once(self) -> None:
         self.split, self.validation = hold_out(self.read(), self.val_persons, seed=self.split_seed)
         classes = {person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train}))}
         self._labels = [classes[shot.person_id] for shot in self.split.train]

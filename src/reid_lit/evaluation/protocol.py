@@ -1,5 +1,6 @@
 """The choices that make two retrieval scores comparable or not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -36,7 +37,7 @@ class Protocol:
     distance: str = "euclidean"
     feature: str = "embedding"
     flip: bool = False
-    ranks: tuple[int, ...] = (1, 5, 10, 20)
+    ranks: Sequence[int] = (1, 5, 10, 20)
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

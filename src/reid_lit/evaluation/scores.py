@@ -1,5 +1,7 @@
 """Scores of a whole data set, with the protocol that they were measured by."""
 
+from collections.abc import Sequence
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -91,7 +93,7 @@ def protocol_stamp(
     return stamp
 
 
-def _means(queries: QueryScores, ranks: tuple[int, ...]) -> dict[str, float]:
+def _means(queries: QueryScores, ranks: Sequence[int]) -> dict[str, float]:
     """Means over the valid queries."""
     valid = queries.valid
     first = queries.first_match[valid]

@@ -72,7 +72,7 @@ def top(
     return Top(rows, *(part[here.argsort()] for part in parts))
 
 
-def _fit(part: Shaped[Tensor, "rows columns"], k: int, pad: float) -> Shaped[Tensor, "rows k"]:
+def _fit(part: Shaped[Tensor, "rows columns"], k: int, pad: int | float) -> Shaped[Tensor, "rows k"]:
     """The first k columns on the CPU, padded when there are fewer."""
     return F.pad(part[:, :k], (0, max(0, k - part.shape[1])), value=pad).cpu()
 

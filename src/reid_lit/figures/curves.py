@@ -52,8 +52,8 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
     """Losses, learning rates and validation scores over the steps, from a CSV logger's ``metrics.csv``.
 
     Args:
-        metrics: The file; a column ``train/…`` is a loss (but accuracy), one of ``lr…`` a learning rate, one of ``val/…`` a
-            validation score. Empty cells are left out. ``step`` is the x axis, which every logger's row has.
+        metrics: The file; a column ``train/…`` is a loss (but accuracy), one of ``lr…`` a learning rate, one of
+            ``val/…`` a validation score. Empty cells are left out. ``step`` is the x axis, which every logger's row has.
         title: Name of the run, for instance.
 
     Raises:

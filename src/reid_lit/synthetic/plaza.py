@@ -37,7 +37,7 @@ _CAMERAS = (
             horizon=0.40, greenery=2, occluders=("pole", "plant", "sign"),
         ),
         Light(0.55, 0.35, 0.55, 0.42),
-        pitch=0.10, gains=(1.06, 1.0, 0.92), exposure=1.02,
+        pitch=0.10, gains=(1.04, 1.00, 0.95), exposure=1.01,
         quality=90,
     ),
     Camera(
@@ -46,8 +46,8 @@ _CAMERAS = (
             horizon=0.42, greenery=0, occluders=("pole", "bin"),
         ),
         Light(-0.35, 0.25, 0.45, 0.40),
-        pitch=0.16, gains=(0.90, 0.98, 1.14), exposure=0.82, contrast=1.05, saturation=0.95,
-        noise=6, quality=75,
+        pitch=0.16, gains=(0.94, 0.99, 1.09), exposure=0.88, contrast=1.05, saturation=0.95,
+        noise=4, quality=75,
     ),
     Camera(
         Setting(
@@ -55,8 +55,8 @@ _CAMERAS = (
             horizon=0.36, greenery=3, occluders=("bike", "pole", "sign"),
         ),
         Light(0.15, 0.5, 0.55, 0.5),
-        pitch=0.22, gains=(1.0, 1.0, 1.0), exposure=1.12, contrast=0.9, saturation=0.88,
-        resolution=0.7, quality=82,
+        pitch=0.22, gains=(1.00, 1.00, 1.00), exposure=1.08, contrast=0.9, saturation=0.88,
+        resolution=0.78, quality=82,
     ),
     Camera(
         Setting(
@@ -64,8 +64,8 @@ _CAMERAS = (
             horizon=0.34, greenery=6, occluders=("plant", "bench"),
         ),
         Light(-0.6, 0.3, 0.5, 0.40),
-        pitch=0.12, gains=(0.96, 1.06, 0.92), exposure=0.98, contrast=1.1, saturation=1.08,
-        blur=0.7, quality=85,
+        pitch=0.12, gains=(0.97, 1.04, 0.95), exposure=0.99, contrast=1.1, saturation=1.08,
+        blur=0.50, quality=85,
     ),
     Camera(
         Setting(
@@ -73,8 +73,8 @@ _CAMERAS = (
             horizon=0.44, greenery=1, occluders=("bike", "bin", "bench"),
         ),
         Light(0.3, 0.2, 0.65, 0.45),
-        pitch=0.08, gains=(1.14, 0.98, 0.84), exposure=0.95, contrast=1.0, saturation=1.0,
-        noise=5, resolution=0.8, quality=70,
+        pitch=0.08, gains=(1.09, 0.99, 0.90), exposure=0.97, contrast=1.0, saturation=1.0,
+        noise=4, resolution=0.84, quality=70,
     ),
     Camera(
         Setting(
@@ -82,8 +82,8 @@ _CAMERAS = (
             horizon=0.38, greenery=0, occluders=("plant", "sign"),
         ),
         Light(-0.1, 0.6, 0.4, 0.45),
-        pitch=0.20, gains=(1.04, 0.96, 1.02), exposure=0.86, contrast=0.95, saturation=0.92,
-        blur=0.8, noise=7, quality=80,
+        pitch=0.20, gains=(1.03, 0.97, 1.01), exposure=0.91, contrast=0.95, saturation=0.92,
+        blur=0.60, noise=5, quality=80,
     ),
 )  # fmt: skip
 
