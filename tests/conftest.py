@@ -54,6 +54,7 @@ def command():
             capture_output=True,
             text=True,
             timeout=300,
+            check=False,
             env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **(environment or {})},
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr

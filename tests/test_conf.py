@@ -12,7 +12,9 @@ from reid_lit.paths import packaged
 from reid_lit.records import Output
 
 CONF = packaged("conf")
-OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml") if file.parent.name != "experiment")
+OPTIONS = sorted(
+    f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml") if file.parent.name != "experiment"
+)
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 LOSSES = sorted(file.stem for file in (CONF / "loss").glob("*.yaml"))
 BACKBONES = sorted(file.stem for file in (CONF / "backbone").glob("*.yaml"))
@@ -125,7 +127,11 @@ def test_the_published_recipe_of_the_softmax_report(compose):
         "_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True, "step_size": 40, "gamma": 0.1, "interval": "epoch",
     }  # fmt: skip
     assert (config["trainer"]["max_epochs"], config["trainer"]["precision"]) == (60, "32-true")
-    assert (config["evaluation"]["ap"], config["evaluation"]["flip"], config["evaluation"]["distance"]) == ("trapezoid", True, "cosine")
+    assert (config["evaluation"]["ap"], config["evaluation"]["flip"], config["evaluation"]["distance"]) == (
+        "trapezoid",
+        True,
+        "cosine",
+    )
 
 
 def test_conf_is_found_in_a_checkout():

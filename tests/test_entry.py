@@ -20,7 +20,13 @@ def test_near_names(argument, line):
 
 
 def test_what_an_option_brings_is_known():
-    arguments = ["+experiment=duke_circle", "loss=id_circle", "loss.terms.circle.loss.gamma=64", "dataset=ward", "dataset.split_seed=1"]
+    arguments = [
+        "+experiment=duke_circle",
+        "loss=id_circle",
+        "loss.terms.circle.loss.gamma=64",
+        "dataset=ward",
+        "dataset.split_seed=1",
+    ]
     assert near_names(arguments, config_name="train") == []
 
 

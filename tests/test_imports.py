@@ -9,8 +9,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "reid_lit"
 BOTTOM = {"records", "paths", "network"}
 MIDDLE = {"losses", "layers", "backbones", "evaluation", "synthetic"}
 ALLOWED = {
-    **{name: set() for name in BOTTOM},
-    **{name: BOTTOM for name in MIDDLE},
+    **dict.fromkeys(BOTTOM, frozenset()),
+    **dict.fromkeys(MIDDLE, BOTTOM),
     "figures": BOTTOM | {"evaluation"},
     "models": BOTTOM | MIDDLE | {"figures"},
     "data": BOTTOM | {"synthetic"},

@@ -59,7 +59,13 @@ def test_a_run_leaves_results_config_environment_and_weights(trained):
 
 def test_the_metrics_are_logged_by_stage(trained):
     header = (trained[0] / "log" / "metrics.csv").read_text().splitlines()[0].split(",")
-    assert {"train/loss", "train/id", "train/accuracy", "test/synthetic_plaza/mAP", "test/synthetic_campus/rank1"} <= set(header)
+    assert {
+        "train/loss",
+        "train/id",
+        "train/accuracy",
+        "test/synthetic_plaza/mAP",
+        "test/synthetic_campus/rank1",
+    } <= set(header)
 
 
 def test_a_finished_run_is_tested_again_with_the_same_result_on_one_and_two_ranks(trained, command):
@@ -98,7 +104,10 @@ def test_a_checkpoint_with_code_is_refused(trained, command, tmp_path):
 
     with (tmp_path / "run" / "checkpoints" / "last.ckpt").open("wb") as stream:
         pickle.dump({"state_dict": Malicious()}, stream)
-    for arguments, module in (([f"resume={tmp_path / 'run'}"], "reid_lit.train"), ([f"run={tmp_path / 'run'}"], "reid_lit.evaluate")):
+    for arguments, module in (
+        ([f"resume={tmp_path / 'run'}"], "reid_lit.train"),
+        ([f"run={tmp_path / 'run'}"], "reid_lit.evaluate"),
+    ):
         done = command(*arguments, cwd=tmp_path, check=False, module=module)
         assert done.returncode == 1
         assert "refused, since it is damaged or holds code" in done.stderr
@@ -144,13 +153,17 @@ def test_two_ranks_train_on_the_same_persons_and_leave_one_run(command, drawn, t
 
 @pytest.mark.slow
 def test_persons_held_out_are_validated_on(command, drawn, tmp_path):
-    command(*SMALL, f"data_root={drawn}", "dataset.val_persons=4", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path)
+    command(
+        *SMALL, f"data_root={drawn}", "dataset.val_persons=4", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path
+    )
     assert "val/mAP" in (tmp_path / "run" / "log" / "metrics.csv").read_text()
 
 
 @pytest.mark.slow
 def test_a_sweep_of_two_jobs_leaves_two_runs(command, drawn, tmp_path):
-    command("-m", *SMALL, f"data_root={drawn}", "trainer.max_epochs=1", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    command(
+        "-m", *SMALL, f"data_root={drawn}", "trainer.max_epochs=1", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path
+    )
     assert sorted(read(path.parent)["seed"] for path in (tmp_path / "sweep").glob("*/metrics.json")) == [0, 1]
 
 
@@ -188,7 +201,10 @@ def test_a_learning_rate_that_explodes_stops_the_run_and_names_the_files(command
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [
-        (["+experiment=market_softmax", "backbone.weights=none"], ["bounding_box_train", "dataset=synthetic", "REID_DATA"]),
+        (
+            ["+experiment=market_softmax", "backbone.weights=none"],
+            ["bounding_box_train", "dataset=synthetic", "REID_DATA"],
+        ),
         (["+experiment=ward_softmax"], ["WARD", "dataset=synthetic"]),
         ([*SMALL, "sampler=person", "sampler.persons=13", "loader.batch_size=52"], ["sampler.persons", "12"]),
         ([*SMALL, "evaluation.ap=stepp"], ["evaluation.ap='stepp'", "step"]),

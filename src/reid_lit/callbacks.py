@@ -16,8 +16,8 @@ from reid_lit.records import Batch
 class RandomState(pl.Callback):
     """Keeps the random state in the checkpoint, and makes each epoch's draws its own.
 
-    Every epoch starts from a seed that depends on the run's seed, the epoch and the rank alone, so that a run that is
-    resumed on any number of ranks repeats what was lost, bit for bit on the CPU.
+    Every epoch starts from a seed that depends on the run's seed, the epoch and the rank alone, so that a resumed run
+    repeats what was lost, bit for bit on the CPU.
 
     Args:
         seed: The run's seed.
@@ -58,8 +58,8 @@ class RandomState(pl.Callback):
 class FiniteLoss(pl.Callback):
     """Stops a run whose loss is infinite or no number, and names the images.
 
-    A loss is looked at one step late, while the device computes the next one, so the look costs nothing; no checkpoint is
-    written in between.
+    A loss is looked at one step late, while the device computes the next one, so the look costs nothing; no checkpoint
+    is written in between.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,8 @@ class FiniteLoss(pl.Callback):
             return
         files = _files(trainer, last[1])
         raise FloatingPointError(
-            f"the loss is {float(last[0])} at epoch {trainer.current_epoch}, near step {trainer.global_step}. Its batch: "
+            f"the loss is {float(last[0])} at epoch {trainer.current_epoch}, near step {trainer.global_step}. "
+            f"Its batch: "
             f"{', '.join(map(str, files))}. Look at these images, lower optimizer.lr, or set trainer.precision=32-true"
         )
 

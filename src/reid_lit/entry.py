@@ -60,7 +60,9 @@ def near_names(arguments: list[str], *, config_name: str) -> list[str]:
         config_name: The primary config in ``conf/``.
     """
     pairs = [a.lstrip("+~").partition("=")[::2] for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
-    groups = {p.relative_to(packaged("conf")).as_posix(): p for p in packaged("conf").glob("**/") if p != packaged("conf")}
+    groups = {
+        p.relative_to(packaged("conf")).as_posix(): p for p in packaged("conf").glob("**/") if p != packaged("conf")
+    }
     lines, choices = [], []
     for key, value in pairs:
         if key in groups:
@@ -84,14 +86,14 @@ def _compose(config_name: str, choices: list[str]) -> DictConfig | None:
 
 def _misspelt(config: DictConfig, key: str, groups: list[str]) -> str:
     """The line for a key that the config lacks; empty when it has it."""
-    node: Any = config
+    node: Any = OmegaConf.to_container(config, resolve=False)
     for depth, part in enumerate(parts := key.split(".")):
-        if not OmegaConf.is_dict(node) or part in node.keys():  # noqa: SIM118 - `in node` denies a key that is still ???
-            node = OmegaConf.to_container(node, resolve=False).get(part) if OmegaConf.is_dict(node) else node
-            node = OmegaConf.create(node) if isinstance(node, dict) else node
-            continue
-        known = sorted({str(k) for k in node} | set(groups if depth == 0 else []))
-        return _line(key, part, known, ".".join(parts[:depth]))
+        if not isinstance(node, dict):
+            return ""
+        if part not in node:
+            known = sorted({str(k) for k in node} | set(groups if depth == 0 else []))
+            return _line(key, part, known, ".".join(parts[:depth]))
+        node = node[part]
     return ""
 
 

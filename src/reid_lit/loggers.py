@@ -21,6 +21,11 @@ from reid_lit.paths import write_text
 _log = logging.getLogger(__name__)
 
 
+def on_rank_zero() -> bool:
+    """Whether this process is the one that writes."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 def csv_logger(*, folder: str) -> CSVLogger:
     """``<folder>/log/metrics.csv``; in a resumed run it goes on after the rows that the checkpoint knows.
 
@@ -30,7 +35,7 @@ def csv_logger(*, folder: str) -> CSVLogger:
         folder: The run's folder.
     """
     logger = CSVLogger(save_dir=folder, name="", version="log", flush_logs_every_n_steps=1)
-    if rank_zero_only.rank == 0:
+    if on_rank_zero():
         _keep_history(logger, Path(folder))
     return logger
 
@@ -78,7 +83,7 @@ def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> W
     """
     run_id, resumed = _run_id(Path(folder) / "wandb_id")
     reason = _why_offline()
-    if reason and rank_zero_only.rank == 0:
+    if reason and on_rank_zero():
         _log.warning("W&B logs offline to %s/wandb (%s); `wandb sync` sends it later", folder, reason)
     return WandbLogger(
         save_dir=folder,
@@ -98,7 +103,7 @@ def _run_id(file: Path) -> tuple[str, bool]:
     if file.is_file():
         return file.read_text().strip(), True
     run_id = secrets.token_hex(4)
-    if rank_zero_only.rank == 0:
+    if on_rank_zero():
         write_text(file, run_id)
     return run_id, False
 

@@ -66,7 +66,13 @@ class Pictures(pl.Callback):
         write_whole(files["ranked_lists"], image.save)
         nearest = top(*arguments, k=self.top)
         failure_report(
-            directory, split.query, split.gallery, nearest, result.queries, number=self.queries, title=f"Worst queries of {title}"
+            directory,
+            split.query,
+            split.gallery,
+            nearest,
+            result.queries,
+            number=self.queries,
+            title=f"Worst queries of {title}",
         )
         write_whole(files["cmc"], cmc_curve({split.name: result.queries}, title=title).savefig)
         return files

@@ -58,7 +58,7 @@ class Batch(NamedTuple):
     image: Tensor
     person: Tensor
     camera: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a batch
 
 
 class Output(NamedTuple):

@@ -43,7 +43,9 @@ class Run:
         """
         file = self.folder / ".hydra" / "overrides.yaml"
         if not file.is_file():
-            raise FileNotFoundError(f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}")
+            raise FileNotFoundError(
+                f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
+            )
         return [str(override) for override in OmegaConf.load(file)]
 
     def read_checkpoint(self) -> dict[str, Any]:
@@ -120,7 +122,11 @@ def replayed(arguments: list[str]) -> list[str]:
         if key in ("resume", "run") and value not in ("", "null"):
             folder = value.strip("\"'")
             quoted = '"' + folder.replace('"', r"\"") + '"'
-            earlier = [o for o in Run(Path(folder)).overrides() if o.partition("=")[0] not in ("resume", "run", "hydra.run.dir")]
+            earlier = [
+                o
+                for o in Run(Path(folder)).overrides()
+                if o.partition("=")[0] not in ("resume", "run", "hydra.run.dir")
+            ]
             if arguments[: len(earlier)] == earlier:  # a rank that another rank started with the whole command line
                 return arguments
             place = [f"hydra.run.dir={quoted}"] if key == "resume" else []

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 from rich.table import Table
 
+from reid_lit.data.base import ReidData
 from reid_lit.evaluation.scores import Result
 from reid_lit.models.base import RetrievalModel
 from reid_lit.runs import Run
@@ -35,7 +36,7 @@ class Tested:
     seconds: float
 
 
-def test_sets(config: DictConfig, own: pl.LightningDataModule) -> list[pl.LightningDataModule]:
+def test_sets(config: DictConfig, own: ReidData) -> list[ReidData]:
     """The data sets of ``test_on``, read and checked; the run's own when it names none.
 
     Args:
@@ -70,7 +71,7 @@ def _dataset(config: DictConfig, name: str, choice: dict[str, Any]) -> DictConfi
     return other.dataset
 
 
-def test(trainer: pl.Trainer, model: RetrievalModel, sets: list[pl.LightningDataModule]) -> list[Tested]:
+def test(trainer: pl.Trainer, model: RetrievalModel, sets: list[ReidData]) -> list[Tested]:
     """Test ``model`` on each data set."""
     results = []
     for data in sets:
@@ -101,7 +102,11 @@ def _table(results: list[Tested]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for t in results:
-        table.add_row(t.dataset, *(f"{100 * t.result.scores[key]:.2f}" if key in t.result.scores else "–" for key in _COLUMNS), f"{t.seconds:.1f}")
+        table.add_row(
+            t.dataset,
+            *(f"{100 * t.result.scores[key]:.2f}" if key in t.result.scores else "–" for key in _COLUMNS),
+            f"{t.seconds:.1f}",
+        )
     return table
 
 
@@ -113,7 +118,8 @@ def _sentence(stamp: dict[str, Any]) -> str:
         f"{stamp['distance']} distance of the {stamp['feature']}",
         f"test-time augmentation: {stamp['test_time_augmentation']}",
         f"re-ranking: {stamp['reranking']}",
-        f"{stamp['valid_queries']} queries" + (f" ({lost} more have no match: {stamp['without_match']})" if lost else ""),
+        f"{stamp['valid_queries']} queries"
+        + (f" ({lost} more have no match: {stamp['without_match']})" if lost else ""),
         f"{stamp['images']['gallery']} gallery images ({stamp['junk']} junk, {stamp['distractors']} distractors)",
     ]
     return "; ".join(parts)

@@ -9,9 +9,9 @@ import torch
 import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities import rank_zero_only
 
 from reid_lit.entry import launch
+from reid_lit.loggers import on_rank_zero
 from reid_lit.runs import Run
 from reid_lit.testing import Tested, record, test, test_sets
 
@@ -25,11 +25,13 @@ def train(config: DictConfig) -> float | None:
         The score named by ``objective`` on the first data set tested, for sweeps.
     """
     run = Run(Path(config.run_dir))
-    if rank_zero_only.rank == 0:
+    if on_rank_zero():
         run.record_start(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
-    build = instantiate(config.model, _convert_="all")  # settles whether the weights can be had, before anything is read
+    build = instantiate(
+        config.model, _convert_="all"
+    )  # settles whether the weights can be had, before anything is read
     data = instantiate(config.dataset, _convert_="all")
     data.prepare_data()
     data.setup("fit")
@@ -37,7 +39,7 @@ def train(config: DictConfig) -> float | None:
     model = build(persons=data.persons)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+        logger.log_hyperparams(dict(OmegaConf.to_object(config)))
     try:
         start = time.perf_counter()
         trainer.fit(model, datamodule=data, ckpt_path=_resumed(run, config))
@@ -60,7 +62,12 @@ def _resumed(run: Run, config: DictConfig) -> Path | None:
 
 
 def _finish(run: Run, config: DictConfig, results: list[Tested], seconds: float, trainer: pl.Trainer) -> float | None:
-    facts = {"name": config.name, "seed": config.seed, "epochs": trainer.current_epoch, "train_seconds": round(seconds, 1)}
+    facts = {
+        "name": config.name,
+        "seed": config.seed,
+        "epochs": trainer.current_epoch,
+        "train_seconds": round(seconds, 1),
+    }
     if trainer.is_global_zero:
         record(run, facts, results)
     return results[0].result.scores.get(config.objective)

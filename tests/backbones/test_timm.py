@@ -39,7 +39,10 @@ def test_the_backbone_normalises_with_its_own_statistics():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("swin_tiny_patch4_window7_224.ms_in1k", {"img_size": (224, 112)}), ("vit_tiny_patch16_224.augreg_in21k", {"dynamic_img_size": True})],
+    [
+        ("swin_tiny_patch4_window7_224.ms_in1k", {"img_size": (224, 112)}),
+        ("vit_tiny_patch16_224.augreg_in21k", {"dynamic_img_size": True}),
+    ],
 )
 def test_families_with_other_layouts_become_maps(name, options):
     backbone = timm_backbone(name=name, weights="none", options=options).eval()

@@ -17,7 +17,9 @@ def small():
 @pytest.fixture
 def state():
     torch.manual_seed(1)
-    return {key: torch.randn_like(v) if v.is_floating_point() else v for key, v in small().body.model.state_dict().items()}
+    return {
+        key: torch.randn_like(v) if v.is_floating_point() else v for key, v in small().body.model.state_dict().items()
+    }
 
 
 def loads(path, state):
@@ -36,14 +38,19 @@ def test_safetensors_and_run_folders_load(tmp_path, state):
     safetensors.torch.save_file(state, tmp_path / "a.safetensors")
     loads(tmp_path / "a.safetensors", state)
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    torch.save({"state_dict": {f"backbone.body.model.{k}": v for k, v in state.items()}}, tmp_path / "run/checkpoints/last.ckpt")
+    torch.save(
+        {"state_dict": {f"backbone.body.model.{k}": v for k, v in state.items()}},
+        tmp_path / "run/checkpoints/last.ckpt",
+    )
     loads(tmp_path / "run", state)
 
 
 def test_another_architecture_is_refused_with_the_share_that_matched(tmp_path, state):
     file = tmp_path / "half.pth"
     torch.save({k: v for k, v in state.items() if not k.startswith("layer4")}, file)
-    with pytest.raises(ValueError, match=r"half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture"):
+    with pytest.raises(
+        ValueError, match=r"half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture"
+    ):
         timm_backbone(name="resnet18.tv_in1k", weights=str(file))
 
 
@@ -75,7 +82,12 @@ def test_offline_is_settled_within_seconds_and_names_file_place_and_cures(monkey
     with pytest.raises(FileNotFoundError) as error:
         timm_backbone(name="hrnet_w18.ms_aug_in1k", weights="imagenet")
     assert time.perf_counter() - start < 5
-    for fact in ("timm/hrnet_w18.ms_aug_in1k/model.safetensors", str(tmp_path), "backbone.weights=none", "backbone.weights=<path"):
+    for fact in (
+        "timm/hrnet_w18.ms_aug_in1k/model.safetensors",
+        str(tmp_path),
+        "backbone.weights=none",
+        "backbone.weights=<path",
+    ):
         assert fact in str(error.value)
 
 

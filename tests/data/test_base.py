@@ -99,14 +99,18 @@ def test_test_batches_are_query_then_gallery_untouched(market_data):
     assert torch.equal(data.on_after_batch_transfer(batch, 0).image, batch.image.float() / 255)
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 5])
-def test_test_images_are_dealt_once_over_ranks(market_data, world):
+@pytest.mark.parametrize(
+    ("world", "size"), [(1, 3), (2, 3), (3, 2), (5, 1)]
+)  # smaller batches rather than an idle rank
+def test_test_images_are_dealt_once_over_ranks(market_data, world, size):
     dealt = []
     for rank in range(world):
         data = market_data()
         data.trainer = SimpleNamespace(global_rank=rank, world_size=world)
-        dealt += [batch.index.tolist() for batch in data.test_dataloader()]
-    assert sorted(dealt) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+        dealt.append([batch.index.tolist() for batch in data.test_dataloader()])
+    assert all(dealt)
+    whole = list(range(8))
+    assert sorted(itertools.chain(*dealt)) == [whole[start : start + size] for start in range(0, 8, size)]
 
 
 def test_two_ranks_train_on_the_batches_of_one(market_data):

@@ -6,7 +6,9 @@ from reid_lit.layers.pooling import GlobalAveragePool
 
 
 def block(**changes):
-    return ClassBlock(**{"features": 2048, "persons": 751, "dim": 512, "dropout": 0.5, "classifier_std": 0.0001} | changes)
+    return ClassBlock(
+        **{"features": 2048, "persons": 751, "dim": 512, "dropout": 0.5, "classifier_std": 0.0001} | changes
+    )
 
 
 def test_layers_and_initialisation_are_those_of_the_softmax_baseline():

@@ -19,8 +19,8 @@ def naive(embedding, person, margin, epsilon):
         kept_positives = [p for p in positives if cosine[a][p] - epsilon < hardest_negative]
         kept_negatives = [n for n in negatives if cosine[a][n] + epsilon > hardest_positive]
         for p in kept_positives:
-            for n in kept_negatives:
-                losses.append(max(0.0, float((unit[a] - unit[p]).norm() - (unit[a] - unit[n]).norm()) + margin))
+            pull = (unit[a] - unit[p]).norm()
+            losses += [max(0.0, float(pull - (unit[a] - unit[n]).norm()) + margin) for n in kept_negatives]
     positive = [x for x in losses if x > 0]
     return sum(positive) / len(positive) if positive else 0.0
 

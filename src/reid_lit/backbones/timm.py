@@ -14,7 +14,7 @@ from reid_lit.backbones.base import Backbone
 class _Maps(nn.Module):
     """timm's ``forward_features`` as a map ``(b c h w)``, whatever the family gives (maps, channels last, tokens)."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
@@ -69,7 +69,7 @@ def densenet(*, name: str, weights: str, last_relu: bool) -> Backbone:
 
 def _require_known(name: str, weights: str) -> None:
     """Refuse names that timm does not know, or that leave the ImageNet weights open."""
-    architecture, _, tag = name.partition(".")
+    architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         import difflib
 

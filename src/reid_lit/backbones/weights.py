@@ -17,7 +17,7 @@ _CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "neck.", "criteri
 
 def ways_on(name: str) -> str:
     """The two cures when the weights of ``name`` are not to be had."""
-    return f"Train from scratch with backbone.weights=none, or give a file of {name}: backbone.weights=<path or run folder>"
+    return f"Train from scratch with backbone.weights=none, or give {name}: backbone.weights=<path or run folder>"
 
 
 def require_imagenet(name: str, hub_id: str | None) -> None:
@@ -33,7 +33,9 @@ def require_imagenet(name: str, hub_id: str | None) -> None:
     if any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in _FILES):
         return
     offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true"}
-    reason = "HF_HUB_OFFLINE is set" if offline else unreachable(f"{constants.ENDPOINT}/{hub_id}/resolve/main/{_FILES[0]}")
+    reason = (
+        "HF_HUB_OFFLINE is set" if offline else unreachable(f"{constants.ENDPOINT}/{hub_id}/resolve/main/{_FILES[0]}")
+    )
     if reason:
         raise FileNotFoundError(
             f"ImageNet weights of {name}: {hub_id}/{_FILES[0]} is not in {constants.HF_HUB_CACHE} "
@@ -107,7 +109,9 @@ def load(body: nn.Module, path: Path, *, name: str, at_least: float = 0.95) -> N
     size = sum(value.numel() for value in wanted.values())
     share = sum(wanted[key].numel() for key in matched) / size
     missing = sorted(set(wanted) - set(matched))
-    unexpected = sorted(k for k in set(given) - set(wanted) if not k.startswith(_CLASSIFIERS) and "num_batches" not in k)
+    unexpected = sorted(
+        k for k in set(given) - set(wanted) if not k.startswith(_CLASSIFIERS) and "num_batches" not in k
+    )
     report = (
         f"{path}: {len(matched)} of {len(wanted)} tensors of {name} matched ({share:.1%} of its values); "
         f"missing {len(missing)} {missing[:3]}, unexpected {len(unexpected)} {unexpected[:3]}"

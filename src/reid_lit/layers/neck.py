@@ -28,9 +28,9 @@ class ClassBlock(nn.Module):
         if persons < 2:
             raise ValueError(f"{persons} training persons: a classifier needs at least 2; look at dataset.root")
         self.dim = dim
-        self.embed = nn.Sequential(nn.Linear(features, dim), nn.BatchNorm1d(dim), nn.Dropout(dropout))
+        linear, norm = nn.Linear(features, dim), nn.BatchNorm1d(dim)
+        self.embed = nn.Sequential(linear, norm, nn.Dropout(dropout))
         self.classifier = nn.Linear(dim, persons)
-        linear, norm = self.embed[0], self.embed[1]
         nn.init.kaiming_normal_(linear.weight, a=0, mode="fan_out")
         nn.init.zeros_(linear.bias)
         nn.init.normal_(norm.weight, 1.0, 0.02)

@@ -7,13 +7,15 @@ from torch import Tensor, nn
 
 _FLOOR = -1e9
 
+
 def circle_loss(
     embedding: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"], *, margin: float, gamma: float
 ) -> Float[Tensor, ""]:
     """One number for the whole batch: every unordered pair is a term, no anchor is singled out.
 
-    L = softplus(LSE_n[γ α_n (s_n − m)] + LSE_p[−γ α_p (s_p − (1 − m))]) with s the cosine of a pair, α_p = [1 + m − s_p]₊
-    and α_n = [s_n + m]₊ (both constants for the gradient). Without a positive or without a negative pair it is 0.
+    L = softplus(LSE_n[γ α_n (s_n − m)] + LSE_p[−γ α_p (s_p − (1 − m))]) with s the cosine of a pair,
+    α_p = [1 + m − s_p]₊ and α_n = [s_n + m]₊ (both constants for the gradient). Without a positive or without a
+    negative pair it is 0.
 
     Source: Sun et al., *Circle Loss*, CVPR 2020, eq. 4–8.
     """

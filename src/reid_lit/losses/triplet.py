@@ -8,14 +8,15 @@ from torch import Tensor, nn
 class MinedTripletLoss(nn.Module):
     """Triplets among the pairs that a multi-similarity miner keeps, on L2-normalised embeddings.
 
-    [d(a, p) − d(a, n) + margin]₊ with Euclidean d, averaged over the triplets that are not 0; 0 when the miner keeps none.
+    [d(a, p) − d(a, n) + margin]₊ with Euclidean d, averaged over the triplets that are not 0; 0 when the miner keeps
+    none.
 
     Args:
         margin: The margin.
         epsilon: The miner's slack ε in cosine.
 
-    Source: layumi/Person_reID_baseline_pytorch ``--triplet``; the miner: Wang et al., *Multi-Similarity Loss*, CVPR 2019,
-    eq. 7–8; both from pytorch-metric-learning.
+    Source: layumi/Person_reID_baseline_pytorch ``--triplet``; the miner: Wang et al., *Multi-Similarity Loss*, CVPR
+    2019, eq. 7–8; both from pytorch-metric-learning.
     """
 
     def __init__(self, *, margin: float, epsilon: float) -> None:

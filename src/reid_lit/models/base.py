@@ -86,11 +86,14 @@ class RetrievalModel(pl.LightningModule):
         by_step = self._scheduler["interval"] == "step"
         known_steps = {"total_steps": int(self.trainer.estimated_stepping_batches)} if by_step else {}
         schedule = self._scheduler["build"](optimizer, **known_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": self._scheduler["interval"]}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": self._scheduler["interval"]},
+        }
 
     @override
     def setup(self, stage: str) -> None:
-        nn.Module.to(self, memory_format=self._memory_format)  # type: ignore[call-overload]  # before DDP lays out its buckets
+        nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

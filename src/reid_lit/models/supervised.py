@@ -72,5 +72,7 @@ class Supervised(RetrievalModel):
         loss = torch.stack(list(losses.values())).sum()
         accuracy = (output.logits.argmax(1) == batch.person).float().mean()
         self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()} | {"train/accuracy": accuracy})
+        self.log_dict(
+            {f"train/{name}": value.detach() for name, value in losses.items()} | {"train/accuracy": accuracy}
+        )
         return loss
