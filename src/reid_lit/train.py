@@ -3,6 +3,7 @@
 import logging
 import time
 from pathlib import Path
+from typing import cast
 
 import pytorch_lightning as pl
 import torch
@@ -39,7 +40,7 @@ def train(config: DictConfig) -> float | None:
     model = build(persons=data.persons)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
-        logger.log_hyperparams(dict(OmegaConf.to_object(config)))
+        logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
     try:
         start = time.perf_counter()
         trainer.fit(model, datamodule=data, ckpt_path=_resumed(run, config))

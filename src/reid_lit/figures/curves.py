@@ -1,6 +1,7 @@
 """CMC curves of models, and the curves of one training."""
 
 import csv
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,10 @@ def cmc_curve(scores: Mapping[str, QueryScores], *, ranks: int = 50, title: str 
         curve = [float((first <= rank).double().mean()) for rank in range(1, ranks + 1)]
         label = f"{name}: rank-1 {curve[0]:.1%}"
         axes.plot(range(1, ranks + 1), curve, label=label, drawstyle="steps-post", **_look(place))
-    axes.set(xlabel="rank k", ylabel="queries with a match in the first k", title=title, xlim=(1, ranks))
+    axes.set(xlabel="rank k", ylabel="queries with a match in the first k", xlim=(1, ranks))
+    axes.set_title(textwrap.fill(title, 70), fontsize="medium")
     axes.yaxis.set_major_formatter("{x:.0%}")
-    _finish(axes)
+    _finish(axes, place="lower right")
     return figure
 
 
@@ -103,8 +105,8 @@ def _look(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
 
 
-def _finish(axes: Axes) -> None:
+def _finish(axes: Axes, *, place: str = "best") -> None:
     """What all axes have in common."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize="small", frameon=False)
+    axes.legend(fontsize="small", frameon=False, loc=place)

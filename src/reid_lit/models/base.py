@@ -81,7 +81,7 @@ class RetrievalModel(pl.LightningModule):
         slow = [p for p in self.backbone.parameters() if p.requires_grad]
         known = {id(p) for p in self.backbone.parameters()}
         fast = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
-        optimizer = self._optimizer([{"params": fast}, {"params": slow}])
+        optimizer = self._optimizer([{"params": fast, "name": "head"}, {"params": slow, "name": "backbone"}])
         optimizer.param_groups[1]["lr"] *= self._backbone_lr_scale
         by_step = self._scheduler["interval"] == "step"
         known_steps = {"total_steps": int(self.trainer.estimated_stepping_batches)} if by_step else {}
