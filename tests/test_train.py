@@ -57,6 +57,31 @@ def test_a_run_leaves_results_config_environment_and_weights(trained):
     assert "${" not in (folder / "config.yaml").read_text()
 
 
+def test_rank_1_read_off_the_failure_report_is_the_metric(trained):
+    folder, _ = trained
+    for result in read(folder)["results"]:
+        report = read(folder / "pictures" / result["dataset"], "failures.json")
+        first = [query["top1_is_match"] for query in report["queries"]]
+        assert sum(first) / len(first) == result["scores"]["rank1"]
+        ranks = [failure["first_match_rank"] for failure in report["failures"]]
+        assert ranks == sorted(ranks, reverse=True)
+        for picture in ("ranked_lists", "failures", "cmc"):
+            assert (folder / "pictures" / result["dataset"] / f"{picture}.png").stat().st_size > 10_000
+
+
+def test_pictures_and_config_reach_wandb(trained):
+    folder, _ = trained
+    names = [path.name for path in (folder / "wandb").glob("offline-run-*/files/media/images/**/*.png")]
+    assert {name.split("_")[0] for name in names} == {"ranked", "failures", "cmc", "learning"}
+
+
+def test_another_training_list_is_not_resumed_on(trained, command, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "run")
+    done = command("resume=run", "dataset.world=campus", "trainer.max_epochs=3", "logger=csv", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "another training list than the 84 images" in done.stderr
+
+
 def test_the_metrics_are_logged_by_stage(trained):
     header = (trained[0] / "log" / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {

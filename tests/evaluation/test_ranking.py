@@ -40,12 +40,15 @@ def test_equals_a_double_loop(ap, rule, nd, ties, few, monkeypatch, oracle):
 
 
 def test_sorting_all_counts_the_same_as_numpy():
-    values, thresholds = torch.randint(0, 9, (7, 50)).float(), torch.randint(0, 9, (7, 5)).float().sort(dim=1).values
-    wanted = torch.ones(7, 5, dtype=torch.bool)
-    for one, other in zip(
-        counting._count(values, thresholds), counting._count_on_cpu(values, thresholds, wanted), strict=True
-    ):
-        assert torch.equal(one, other)
+    values, near = torch.randint(0, 9, (7, 50)).float(), torch.randint(0, 9, (7, 5)).float().sort(dim=1).values
+    thresholds = counting.Thresholds(near, torch.randint(0, 50, (7, 5)), torch.ones(7, 5, dtype=torch.bool))
+    camera, column_camera = torch.randint(0, 3, (7,)), torch.randint(0, 3, (50,))
+    everywhere, own = counting.count_before(values, thresholds, camera, column_camera)
+    masked = values.masked_fill(camera[:, None] != column_camera, torch.inf)
+    for counts, seen in ((everywhere, values), (own, masked)):
+        reference = counting._count_in_torch(seen, thresholds)
+        assert torch.equal(counts.before, reference.before)
+        assert torch.equal(counts.upto, reference.upto)
 
 
 def golden(hits):

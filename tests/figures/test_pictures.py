@@ -9,7 +9,7 @@ from reid_lit.evaluation.ranking import Lists, QueryScores, score_queries, top
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.figures import files
 from reid_lit.figures.curves import cmc_curve, learning_curves
-from reid_lit.figures.failures import failure_report, worst_queries
+from reid_lit.figures.failures import failure_report, select, worst_queries
 from reid_lit.figures.ranked import MATCH, REMOVED, WRONG, ranked_lists, who
 from reid_lit.figures.tiles import picture, tile
 from reid_lit.records import Shot
@@ -41,7 +41,8 @@ def case(tmp_path):
 
 
 def colours(image):
-    return {colour for _, colour in image.getcolors(maxcolors=1 << 24)}
+    """The colours of areas, not of the edges of letters."""
+    return {colour for count, colour in image.getcolors(maxcolors=1 << 24) if count > 500}
 
 
 def test_frames_tell_match_wrong_and_removed_apart(case):
@@ -58,8 +59,10 @@ def test_a_short_gallery_leaves_places_empty(case):
     query, gallery, lists, embeddings = case
     wide = ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), k=40, rows=torch.tensor([2])))
     assert wide.width > wide.height
+    with pytest.raises(ValueError, match="rows names no query"):
+        top(*embeddings, lists, Protocol(), rows=torch.arange(0))
     with pytest.raises(ValueError, match="no query to draw"):
-        ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), rows=torch.tensor([2]).repeat(0)))
+        ranked_lists(query, gallery, select(top(*embeddings, lists, Protocol()), []))
 
 
 def test_captions_count_cameras_from_one(tmp_path):
@@ -73,7 +76,6 @@ def test_a_broken_file_is_a_grey_field_with_its_name(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     field = picture(path)
-    assert len(colours(field)) > 2
     assert field.tobytes() != picture(path.with_name("another.png")).tobytes()
 
 

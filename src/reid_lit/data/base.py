@@ -1,9 +1,11 @@
 """The datamodule that all data sets share; a data set is a reader and a few lines."""
 
 import dataclasses
+import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -88,6 +90,19 @@ class ReidData(pl.LightningDataModule):
         rank_zero_only(logger.info)("%s", describe(self.split, self.validation))
 
     @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"training_list": fingerprint(self.split.train), "seed": self.seed}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict != self.state_dict():
+            raise ValueError(
+                f"the checkpoint was trained with seed={state_dict['seed']} on another training list than the"
+                f" {len(self.split.train)} images of {self.root.resolve()} with seed={self.seed}; resume with the same"
+                f" data set and seed, or start a new run"
+            )
+
+    @override
     def train_dataloader(self) -> BatchLoader:
         self.setup()
         labels = self._labels or []
@@ -153,6 +168,12 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     note = f"{count} training persons held out for validation, drawn by split_seed={seed}"
     validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
     return dataclasses.replace(split, train=rest, notes=(*split.notes, note)), validation
+
+
+def fingerprint(shots: tuple[Shot, ...]) -> str:
+    """What tells one training list from another: names, persons and cameras, in order; not where the images lie."""
+    text = "\n".join(f"{shot.path.name} {shot.person_id} {shot.camera_id}" for shot in shots)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def describe(split: Split, validation: Split | None) -> str:

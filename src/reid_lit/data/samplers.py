@@ -98,7 +98,7 @@ class PersonSampler(EpochSampler):
     """P persons × K images a global batch, dealt over the ranks by person.
 
     An epoch has as many batches as the draw of epoch 0 has: Lightning fixes the length when training starts. A later
-    draw that ends earlier is followed by another, one that ends later is cut (a few of Market-1501's 180 batches).
+    draw that ends earlier is followed by another, one that ends later is cut (one of Market-1501's 183 batches).
 
     Source: Hermans et al., "In Defense of the Triplet Loss", 2017 (P × K batches); the epoch is that of Luo et al.,
     "Bag of Tricks and a Strong Baseline for Deep Person Re-identification", CVPR Workshops 2019 (public code).

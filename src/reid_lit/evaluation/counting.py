@@ -1,14 +1,12 @@
 """How many values of a row lie before given ones, without ranking the row."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-PAIRS = 512
-"""Tied pairs looked at together; each costs one row of the distance matrix."""
 
 FEW = 32
 """Thresholds that are sooner compared with every value than looked up among sorted values."""
@@ -16,82 +14,106 @@ FEW = 32
 SPARSE = 4
 """Copying the values that are near enough pays when they are less than one in so many."""
 
+PAIRS = 512
+"""Tied pairs looked at together on a GPU; each costs one row of the distance matrix."""
+
+
+class Counts(NamedTuple):
+    """For each threshold, numbers of values.
+
+    Attributes:
+        before: Values that rank before: smaller ones, and equal ones in an earlier column than the threshold's.
+        upto: Values that are not greater.
+    """
+
+    before: Int[Tensor, "rows matches"]
+    upto: Int[Tensor, "rows matches"]
+
+
+class Thresholds(NamedTuple):
+    """What is counted for.
+
+    Attributes:
+        value: Distances, ascending in each row.
+        column: The column of each.
+        wanted: Which of them matter; the counts of others mean nothing.
+    """
+
+    value: Float[Tensor, "rows matches"]
+    column: Int[Tensor, "rows matches"]
+    wanted: Bool[Tensor, "rows matches"]
+
 
 def count_before(
     values: Float[Tensor, "rows columns"],
-    thresholds: Float[Tensor, "rows matches"],
-    place: Int[Tensor, "rows matches"],
-    wanted: Bool[Tensor, "rows matches"],
-) -> tuple[Int[Tensor, "rows matches"], Int[Tensor, "rows matches"]]:
-    """For each threshold, the values of its row that rank before it, and those that are not greater.
-
-    A value ranks before a threshold when it is smaller, or equal and in a column before the threshold's ``place``.
-    Counts where ``wanted`` is False mean nothing.
+    thresholds: Thresholds,
+    camera: Int[Tensor, " rows"],
+    column_camera: Int[Tensor, " columns"],
+) -> tuple[Counts, Counts]:
+    """The counts over all columns, and over those of the row's own camera.
 
     Args:
         values: Distances; what does not count is infinite.
-        thresholds: Distances, ascending in each row.
-        place: The column of each threshold.
-        wanted: Which thresholds matter.
+        thresholds: What is counted for.
+        camera: The camera of each row.
+        column_camera: The camera of each column.
     """
-    below, upto = (
-        _count_on_cpu(values, thresholds, wanted) if values.device.type == "cpu" else _count(values, thresholds)
-    )
-    rows, slots = ((upto > below) & wanted).nonzero(as_tuple=True)
-    column = torch.arange(values.shape[1], device=values.device)
-    before = below.clone()
-    for row, slot in zip(rows.split(PAIRS), slots.split(PAIRS), strict=True):
-        equal = values[row] == thresholds[row, slot, None]
-        before[row, slot] += (equal & (column < place[row, slot, None])).sum(1)
-    return before, upto
+    if values.device.type == "cpu":
+        return _count_in_numpy(values, thresholds, camera, column_camera)
+    own = values.masked_fill(camera[:, None] != column_camera, torch.inf)
+    return _count_in_torch(values, thresholds), _count_in_torch(own, thresholds)
 
 
-def _count(
-    values: Float[Tensor, "rows columns"], thresholds: Float[Tensor, "rows matches"]
-) -> tuple[Int[Tensor, "rows matches"], Int[Tensor, "rows matches"]]:
-    """Values below, and not above, each threshold: sort all, search."""
+def _count_in_torch(values: Float[Tensor, "rows columns"], thresholds: Thresholds) -> Counts:
+    """The counts on any device: sorts all, looks up."""
     ordered = values.sort(dim=1).values
-    return torch.searchsorted(ordered, thresholds), torch.searchsorted(ordered, thresholds, right=True)
+    before = torch.searchsorted(ordered, thresholds.value)
+    upto = torch.searchsorted(ordered, thresholds.value, right=True)
+    rows, slots = ((upto > before) & thresholds.wanted).nonzero(as_tuple=True)
+    columns = torch.arange(values.shape[1], device=values.device)
+    for row, slot in zip(rows.split(PAIRS), slots.split(PAIRS), strict=True):
+        equal = values[row] == thresholds.value[row, slot, None]
+        before[row, slot] += (equal & (columns < thresholds.column[row, slot, None])).sum(1)
+    return Counts(before, upto)
 
 
-def _count_on_cpu(
+def _count_in_numpy(
     values: Float[Tensor, "rows columns"],
-    thresholds: Float[Tensor, "rows matches"],
-    wanted: Bool[Tensor, "rows matches"],
-) -> tuple[Int[Tensor, "rows matches"], Int[Tensor, "rows matches"]]:
-    """The same for the thresholds up to the last wanted one, row by row in numpy, in torch's number of threads."""
-    below = torch.zeros(thresholds.shape, dtype=torch.int64)
-    upto = torch.zeros_like(below)
-    number = (wanted * torch.arange(1, wanted.shape[1] + 1)).amax(dim=1)
+    thresholds: Thresholds,
+    camera: Int[Tensor, " rows"],
+    column_camera: Int[Tensor, " columns"],
+) -> tuple[Counts, Counts]:
+    """The counts on the CPU: row by row, where numpy is faster, in torch's number of threads."""
+    own = {one: (column_camera == one).nonzero()[:, 0].numpy() for one in camera.unique().tolist()}
+    out = torch.zeros(len(values), 4, thresholds.value.shape[1], dtype=torch.int64)
+    number = (thresholds.wanted * torch.arange(1, out.shape[2] + 1)).amax(dim=1)
+
+    def count(rows: np.ndarray) -> None:
+        for row in rows:
+            wanted = slice(number[row])
+            asked, place = thresholds.value[row, wanted].numpy(), thresholds.column[row, wanted].numpy()
+            line, columns = values[row].numpy(), own[int(camera[row])]
+            filled = out[row, :, wanted].numpy()
+            filled[:2] = _count_row(line, asked, place)
+            filled[2:] = _count_row(line[columns], asked, columns.searchsorted(place))
+
     workers = torch.get_num_threads()
-    arrays = (np.array_split(tensor.numpy(), workers) for tensor in (values, thresholds, number, below, upto))
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(_count_rows, *arrays))
-    return below, upto
+        list(pool.map(count, np.array_split(number.nonzero()[:, 0].numpy(), workers)))
+    before, upto, own_before, own_upto = out.unbind(1)
+    return Counts(before, upto), Counts(own_before, own_upto)
 
 
-def _count_rows(
-    values: np.ndarray, thresholds: np.ndarray, number: np.ndarray, below: np.ndarray, upto: np.ndarray
-) -> None:
-    """Fills the first ``number`` entries of the rows of ``below`` and ``upto``."""
-    for row in number.nonzero()[0]:
-        wanted = slice(number[row])
-        asked, near = thresholds[row, wanted], values[row]
-        possible = near <= asked[-1]
-        if np.count_nonzero(possible) * SPARSE < len(near):
-            near = near[possible]
-        below[row, wanted], upto[row, wanted] = _count_row(near, asked)
-
-
-def _count_row(near: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers in ``near`` below, and not above, each of ``asked``."""
+def _count_row(values: np.ndarray, asked: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of values before, and not above, each of ``asked``, which stand at ``place``."""
+    possible = values <= asked[-1]
+    near = values[possible] if np.count_nonzero(possible) * SPARSE < len(values) else values
     if len(asked) > FEW:
         near = np.sort(near)
-        return near.searchsorted(asked), near.searchsorted(asked, side="right")
-    column = asked[:, None]
-    return _sum_rows(near < column), _sum_rows(near <= column)
-
-
-def _sum_rows(truth: np.ndarray) -> np.ndarray:
-    """How many are true in each row; bytes add up three times as fast as booleans."""
-    return truth.view(np.uint8).sum(axis=1, dtype=np.int32)
+        before, upto = near.searchsorted(asked), near.searchsorted(asked, side="right")
+    else:
+        before = np.array([np.count_nonzero(near < threshold) for threshold in asked])
+        upto = np.array([np.count_nonzero(near <= threshold) for threshold in asked])
+    for slot in (upto > before).nonzero()[0]:
+        before[slot] += np.count_nonzero(values[: place[slot]] == asked[slot])
+    return before, upto

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.counting import count_before
+from reid_lit.evaluation.counting import Counts, Thresholds, count_before
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
 from reid_lit.evaluation.lists import Columns, Lists, check_lengths
 from reid_lit.evaluation.precision import Hits, average_precision
@@ -106,50 +106,35 @@ def _score_rows(
     """Scores of a few queries by the camera rule and without their own camera; overwrites ``distance``."""
     place, filled = columns.of_person(person)
     near, order = distance.gather(1, place).masked_fill_(~filled, torch.inf).sort(dim=1, stable=True)
-    shown = _Shown(near, place.gather(1, order), filled.gather(1, order))
-    distance[shown.filled.nonzero()[:, 0], shown.place[shown.filled]] = torch.inf  # leaves the other persons to count
-    before, upto = count_before(distance, near, shown.place, shown.filled)
-    distance.masked_fill_(camera[:, None] != columns.camera, torch.inf)  # leaves those of the query's own camera
-    own_before, own_upto = count_before(distance, near, shown.place, shown.filled)
-    elsewhere = shown.filled & (columns.camera[shown.place] != camera[:, None])
-    counts = elsewhere if protocol.camera_rule == "cross_camera" else shown.filled
+    shown = Thresholds(near, place.gather(1, order), filled.gather(1, order))
+    distance[shown.wanted.nonzero()[:, 0], shown.column[shown.wanted]] = torch.inf  # leaves other persons to count
+    others, own = count_before(distance, shown, camera, columns.camera)
+    elsewhere = Counts(others.before - own.before, others.upto - own.upto)
+    under_others = shown.wanted & (columns.camera[shown.column] != camera[:, None])
+    by_rule = under_others if protocol.camera_rule == "cross_camera" else shown.wanted
     return (
-        _scores(shown, counts, before, upto, columns, protocol.ap),
-        _scores(shown, elsewhere, before - own_before, upto - own_upto, columns, protocol.ap),
+        _scores(shown, by_rule, others, columns, protocol.ap),
+        _scores(shown, under_others, elsewhere, columns, protocol.ap),
     )
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """The gallery columns that show the query's person, nearest first, padded with what is not ``filled``."""
-
-    near: Float[Tensor, "rows members"]
-    place: Int[Tensor, "rows members"]
-    filled: Bool[Tensor, "rows members"]
-
-
 def _scores(
-    shown: _Shown,
-    counts: Bool[Tensor, "rows members"],
-    before: Int[Tensor, "rows members"],
-    upto: Int[Tensor, "rows members"],
-    columns: Columns,
-    ap: str,
+    shown: Thresholds, counts: Bool[Tensor, "rows members"], others: Counts, columns: Columns, ap: str
 ) -> QueryScores:
-    """Scores from the images that show the query's person and ``counts``, and the others' number before each."""
+    """Scores from the images that show the query's person and ``counts``, and from how many others precede each."""
     position = counts.cumsum(1)
-    rank = position + before
-    hits_upto = position.gather(1, torch.searchsorted(shown.near, shown.near, right=True) - 1)
+    rank = position + others.before
+    hits_upto = position.gather(1, torch.searchsorted(shown.value, shown.value, right=True) - 1)
     matches, slot = counts.sum(1), counts.byte().argmax(1, keepdim=True)
     none = matches == 0
     last = rank.masked_fill(~counts, 0).amax(1)
     scores = (
         rank.gather(1, slot)[:, 0].masked_fill(none, 0),
-        columns.index[shown.place.gather(1, slot)[:, 0]].masked_fill(none, -1),
-        average_precision(Hits(counts, position, rank, hits_upto, hits_upto + upto), ap),
+        columns.index[shown.column.gather(1, slot)[:, 0]].masked_fill(none, -1),
+        average_precision(Hits(counts, position, rank, hits_upto, hits_upto + others.upto), ap),
         matches.double() / last.double(),
         matches,
-        torch.where(none, torch.where(shown.filled.any(1), SAME_CAMERA, ABSENT), FOUND),
+        torch.where(none, torch.where(shown.wanted.any(1), SAME_CAMERA, ABSENT), FOUND),
     )
     return QueryScores(*(score.cpu() for score in scores))
 

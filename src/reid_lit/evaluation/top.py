@@ -55,11 +55,13 @@ def top(
         keep_junk: Keep the entries that the protocol removes, marked as such, in place of leaving them out.
 
     Raises:
-        ValueError: embeddings and lists of different number, or embeddings that are not finite.
+        ValueError: no rows, embeddings and lists of different number, or embeddings that are not finite.
     """
     check_lengths(query, gallery, lists)
     lists, protocol = lists.to(query.device), resolve(protocol, lists)
     rows = torch.arange(len(query)) if rows is None else rows.cpu()
+    if not len(rows):
+        raise ValueError("rows names no query; give one or more, or None for all")
     columns = Columns(lists, keep_junk=keep_junk)
     blocks = DistanceBlocks(query, columns.select(gallery), protocol.distance)
     found = []

@@ -4,7 +4,7 @@ import csv
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
 
     Args:
         metrics: The file; a column ``train/…`` is a loss (but accuracy), one of ``lr…`` a learning rate, one of
-            ``val/…`` a validation score. Empty cells are left out. ``step`` is the x axis, which every logger's row has.
+            ``val/…`` a validation score. Empty cells are left out. The x axis is ``step``, which every row has.
         title: Name of the run, for instance.
 
     Raises:
@@ -105,7 +105,7 @@ def _look(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
 
 
-def _finish(axes: Axes, *, place: str = "best") -> None:
+def _finish(axes: Axes, *, place: Literal["best", "lower right"] = "best") -> None:
     """What all axes have in common."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -50,6 +50,7 @@ class Camera:
         exposure: Brightness; 1 is neutral.
         contrast: Exponent of the response; 1 is neutral.
         saturation: 0 is grey, 1 neutral.
+        haze: Share of the light that comes from mist or glare instead of the scene, in [0, 1].
         blur: Standard deviation of the blur, in pixels of the image.
         noise: Standard deviation of the noise, in grey levels.
         resolution: Size of the crop before it is enlarged to the image, as a share of the image.
@@ -66,6 +67,7 @@ class Camera:
     exposure: float
     contrast: float = 1.0
     saturation: float = 1.0
+    haze: float = 0.0
     blur: float = 0.35
     noise: float = 4.0
     resolution: float = 0.9
@@ -109,12 +111,17 @@ def expose(canvas: Canvas, camera: Camera, jitter: Jitter, rng: np.random.Genera
     return image.astype(np.uint8)
 
 
+_MIST = 0.62
+"""Brightness of haze."""
+
+
 def _colour_matrix(camera: Camera, jitter: Jitter, rng: np.random.Generator) -> NDArray[np.float32]:
     gains = np.asarray(camera.gains) * np.exp(rng.normal(0, jitter.balance, 3))
     gains *= camera.exposure * np.exp(rng.normal(0, jitter.exposure))
     grey = np.array([0.3, 0.59, 0.11]) * (1 - camera.saturation)
     matrix = np.eye(3) * camera.saturation + grey[None]
-    return (matrix * gains[:, None]).astype(np.float32)
+    seen = np.hstack([matrix * (1 - camera.haze), np.full((3, 1), _MIST * camera.haze)])
+    return (seen * gains[:, None]).astype(np.float32)
 
 
 _BANK = np.random.default_rng(11).standard_normal((HEIGHT * 3, WIDTH * 3, 3)).astype(np.float32)

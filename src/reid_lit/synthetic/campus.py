@@ -1,4 +1,4 @@
-"""The world ``campus``: muted paths and halls in autumn."""
+"""The world ``campus``: paths and halls in the low sun and mist of autumn, seen from higher up."""
 
 from reid_lit.synthetic.camera import Camera, Jitter, Setting
 from reid_lit.synthetic.person import Wardrobe
@@ -37,7 +37,7 @@ _CAMERAS = (
             horizon=0.36, greenery=4, occluders=("bike", "pole"),
         ),
         Light(0.40, 0.20, 0.50, 0.42),
-        pitch=0.21, gains=(0.96, 1.00, 1.05), exposure=0.93, contrast=1.03, saturation=1.02,
+        pitch=0.35, gains=(1.06, 1.00, 0.78), exposure=0.93, contrast=1.03, saturation=0.90, haze=0.26,
         noise=4, resolution=0.82, quality=70,
     ),
     Camera(
@@ -46,7 +46,7 @@ _CAMERAS = (
             horizon=0.45, greenery=0, occluders=("bin", "sign"),
         ),
         Light(0.00, 0.75, 0.42, 0.45),
-        pitch=0.27, gains=(1.06, 1.04, 0.87), exposure=0.97, contrast=0.94, saturation=1.02,
+        pitch=0.41, gains=(1.17, 1.04, 0.64), exposure=0.97, contrast=0.94, saturation=0.90, haze=0.22,
         blur=0.60, noise=5, quality=75,
     ),
     Camera(
@@ -55,7 +55,7 @@ _CAMERAS = (
             horizon=0.32, greenery=8, occluders=("plant", "bench", "pole"),
         ),
         Light(-0.65, 0.15, 0.45, 0.42),
-        pitch=0.14, gains=(1.06, 0.99, 0.92), exposure=0.95, contrast=1.09, saturation=1.02,
+        pitch=0.28, gains=(1.17, 0.99, 0.68), exposure=0.95, contrast=1.09, saturation=0.90, haze=0.30,
         resolution=0.78, quality=80,
     ),
     Camera(
@@ -64,7 +64,7 @@ _CAMERAS = (
             horizon=0.42, greenery=1, occluders=("pole", "plant"),
         ),
         Light(0.20, 0.40, 0.60, 0.55),
-        pitch=0.11, gains=(0.93, 1.00, 1.10), exposure=1.09, contrast=0.91, saturation=0.97,
+        pitch=0.25, gains=(1.02, 1.00, 0.81), exposure=1.09, contrast=0.91, saturation=0.85, haze=0.28,
         noise=3, quality=88,
     ),
     Camera(
@@ -73,7 +73,7 @@ _CAMERAS = (
             horizon=0.40, greenery=2, occluders=("bike", "bin"),
         ),
         Light(0.50, 0.50, 0.42, 0.42),
-        pitch=0.19, gains=(1.07, 0.97, 0.88), exposure=0.94, contrast=1.03, saturation=0.92,
+        pitch=0.33, gains=(1.18, 0.97, 0.65), exposure=0.94, contrast=1.03, saturation=0.81, haze=0.20,
         blur=0.50, noise=7, resolution=0.80, quality=65,
     ),
     Camera(
@@ -82,7 +82,7 @@ _CAMERAS = (
             horizon=0.38, greenery=0, occluders=("bench", "pole"),
         ),
         Light(-0.30, 0.50, 0.42, 0.45),
-        pitch=0.16, gains=(0.99, 1.01, 1.00), exposure=0.97, contrast=1.00, saturation=0.92,
+        pitch=0.30, gains=(1.09, 1.01, 0.74), exposure=0.97, contrast=1.00, saturation=0.81, haze=0.26,
         noise=3, resolution=0.75, quality=78,
     ),
     Camera(
@@ -91,7 +91,7 @@ _CAMERAS = (
             horizon=0.46, greenery=0, occluders=("plant", "bin"),
         ),
         Light(-0.20, 0.70, 0.42, 0.42),
-        pitch=0.24, gains=(1.07, 0.99, 0.89), exposure=0.96, contrast=1.06, saturation=1.02,
+        pitch=0.38, gains=(1.18, 0.99, 0.66), exposure=0.96, contrast=1.06, saturation=0.90, haze=0.22,
         blur=0.40, noise=5, quality=72,
     ),
     Camera(
@@ -100,12 +100,12 @@ _CAMERAS = (
             horizon=0.34, greenery=5, occluders=("bench", "bike"),
         ),
         Light(0.60, 0.10, 0.45, 0.45),
-        pitch=0.13, gains=(0.98, 1.02, 0.99), exposure=1.02, contrast=0.97, saturation=1.02,
+        pitch=0.27, gains=(1.08, 1.02, 0.73), exposure=1.02, contrast=0.97, saturation=0.90, haze=0.30,
         noise=3, resolution=0.85, quality=84,
     ),
 )  # fmt: skip
 
 
 CAMPUS = World(
-    number=2, wardrobe=_AUTUMN, cameras=_CAMERAS, jitter=Jitter(exposure=0.12, balance=0.04, contrast=0.06), twins=0.2
+    number=2, wardrobe=_AUTUMN, cameras=_CAMERAS, jitter=Jitter(exposure=0.10, balance=0.03, contrast=0.05), twins=0.15
 )
