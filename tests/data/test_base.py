@@ -150,13 +150,13 @@ def test_fit_augments_training_and_nothing_else(market_data, tmp_path):
     watcher, trainer = run(data, tmp_path, epochs=2)
     trainer.test(watcher, data, verbose=False)
     for epoch, batch in watcher.seen["train"]:
-        raw = torch.stack([data.train_dataloader().dataset[i][0] for i in batch.index])
+        raw = torch.stack([data.train_dataloader().dataset[i][0] for i in batch.index.tolist()])
         noise = ImageNoise(batch.index, seed=0, epoch=epoch)
         assert torch.equal(batch.image, data.transform.training(raw, noise))
     for stage, dataset in (("val", data.val_dataloader().dataset), ("test", data.test_dataloader().dataset)):
         assert watcher.seen[stage]
         for _, batch in watcher.seen[stage]:
-            assert torch.equal(batch.image, torch.stack([dataset[i][0] for i in batch.index]).float() / 255)
+            assert torch.equal(batch.image, torch.stack([dataset[i][0] for i in batch.index.tolist()]).float() / 255)
 
 
 def test_validation_persons_are_taken_from_training(market):
