@@ -11,6 +11,9 @@ from torch import Tensor
 FEW = 32
 """Thresholds that are sooner compared with every value than looked up among sorted values."""
 
+SHORT = 2048
+"""Fewer values than this are sooner sorted than compared with even a few thresholds."""
+
 SPARSE = 4
 """Copying the values that are near enough pays when they are less than one in so many."""
 
@@ -89,13 +92,14 @@ def _count_in_numpy(
     number = (thresholds.wanted * torch.arange(1, out.shape[2] + 1)).amax(dim=1)
 
     def count(rows: np.ndarray) -> None:
+        scratch = np.empty((FEW, values.shape[1]), dtype=np.bool_)
         for row in rows:
             wanted = slice(number[row])
             asked, place = thresholds.value[row, wanted].numpy(), thresholds.column[row, wanted].numpy()
             line, columns = values[row].numpy(), own[int(camera[row])]
             filled = out[row, :, wanted].numpy()
-            filled[:2] = _count_row(line, asked, place)
-            filled[2:] = _count_row(line[columns], asked, columns.searchsorted(place))
+            filled[:2] = _count_row(line, asked, place, scratch)
+            filled[2:] = _count_row(line[columns], asked, columns.searchsorted(place), scratch)
 
     workers = torch.get_num_threads()
     with ThreadPoolExecutor(workers) as pool:
@@ -104,16 +108,23 @@ def _count_in_numpy(
     return Counts(before, upto), Counts(own_before, own_upto)
 
 
-def _count_row(values: np.ndarray, asked: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _count_row(
+    values: np.ndarray, asked: np.ndarray, place: np.ndarray, scratch: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of values before, and not above, each of ``asked``, which stand at ``place``."""
     possible = values <= asked[-1]
     near = values[possible] if np.count_nonzero(possible) * SPARSE < len(values) else values
-    if len(asked) > FEW:
+    if len(asked) > FEW or len(near) < SHORT:
         near = np.sort(near)
         before, upto = near.searchsorted(asked), near.searchsorted(asked, side="right")
     else:
-        before = np.array([np.count_nonzero(near < threshold) for threshold in asked])
-        upto = np.array([np.count_nonzero(near <= threshold) for threshold in asked])
+        before, upto = (_count_true(compare, near, asked, scratch) for compare in (np.less, np.less_equal))
     for slot in (upto > before).nonzero()[0]:
         before[slot] += np.count_nonzero(values[: place[slot]] == asked[slot])
     return before, upto
+
+
+def _count_true(compare: np.ufunc, near: np.ndarray, asked: np.ndarray, scratch: np.ndarray) -> np.ndarray:
+    """How many of ``near`` compare with each of ``asked``; few long calls, since threads queue for short ones."""
+    truth = compare(near, asked[:, None], out=scratch[: len(asked), : len(near)])
+    return truth.view(np.uint8).sum(axis=1, dtype=np.int32)  # bytes add up three times as fast as booleans

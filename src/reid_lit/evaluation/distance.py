@@ -11,8 +11,8 @@ from torch.nn import functional as F
 BLOCK = 512
 """Queries in one matrix product. Always as many, the last block padded: a product of another shape rounds otherwise."""
 
-SLICE = 16
-"""Rows that are turned from products into distances together; so many stay in the processor's cache."""
+SLICE = 128
+"""Rows that are turned from products into distances together; so many stay in a processor's cache."""
 
 
 def pairwise_distance(
@@ -74,16 +74,17 @@ class DistanceBlocks:
         The tensor is a view of the buffer: it may be written to, and the next call overwrites it.
         """
         rows = self.query[start : start + BLOCK]
-        padded = F.pad(rows, (0, 0, 0, BLOCK - len(rows)))
+        padded = F.pad(rows * (-1 if self.kind == "cosine" else -2), (0, 0, 0, BLOCK - len(rows)))
         with full_precision(padded.device):
             torch.mm(padded, self.gallery.T, out=self.buffer)
+        distance = self.buffer[: len(rows)]
         squares = self.query_squares[start : start + BLOCK, None]
-        for part, part_squares in zip(self.buffer[: len(rows)].split(SLICE), squares.split(SLICE), strict=True):
+        for part, part_squares in zip(distance.split(SLICE), squares.split(SLICE), strict=True):
             if self.kind == "cosine":
-                part.neg_().add_(1).clamp_min_(0)
+                part.add_(1).clamp_min_(0)
             else:
-                part.mul_(-2).add_(self.gallery_squares).add_(part_squares).clamp_min_(0).sqrt_()
-        return self.buffer[: len(rows)]
+                part.add_(self.gallery_squares).add_(part_squares).clamp_min_(0).sqrt_()
+        return distance
 
 
 @contextmanager

@@ -13,7 +13,7 @@ _AUTUMN = Wardrobe(
         (0.18, 0.24, 0.50), (0.60, 0.13, 0.22), (0.80, 0.68, 0.46), (0.42, 0.50, 0.18), (0.13, 0.13, 0.15),
         (0.80, 0.81, 0.82), (0.12, 0.52, 0.56), (0.60, 0.30, 0.58), (0.86, 0.46, 0.14),
     ),
-    upper={"jacket": 2, "hoodie": 2.5, "coat": 2.5, "jumper": 2.5},
+    upper={"jacket": 1, "hoodie": 3, "coat": 2, "jumper": 3.5},
     sleeves=0.0,
     textures={"plain": 4, "checks": 1.8, "band": 1.2, "dots": 0.8, "bars": 1.0, "logo": 0.8},
     lower_colours=(
@@ -26,7 +26,7 @@ _AUTUMN = Wardrobe(
     shoes={"shoes": 2, "boots": 1.2},
     carry_colours=((0.20, 0.25, 0.20), (0.16, 0.16, 0.18), (0.46, 0.33, 0.22), (0.55, 0.20, 0.22), (0.25, 0.33, 0.50)),
     bag={"none": 6, "shoulder": 3, "hand": 1},
-    backpack={"none": 13, "backpack": 7},
+    backpack={"none": 3, "backpack": 1},
     hat={"none": 6, "beanie": 3, "cap": 1},
 )  # fmt: skip
 
@@ -37,8 +37,8 @@ _CAMERAS = (
             horizon=0.36, greenery=4, occluders=("bike", "pole"),
         ),
         Light(0.40, 0.20, 0.50, 0.42),
-        pitch=0.35, gains=(1.06, 1.00, 0.78), exposure=0.93, contrast=1.03, saturation=0.90, haze=0.26,
-        noise=4, resolution=0.82, quality=70,
+        pitch=0.35, gains=(1.06, 1.00, 0.78), exposure=0.95, contrast=1.03, saturation=0.90, haze=0.26,
+        noise=4, resolution=0.87, quality=70,
     ),
     Camera(
         Setting(
@@ -46,8 +46,8 @@ _CAMERAS = (
             horizon=0.45, greenery=0, occluders=("bin", "sign"),
         ),
         Light(0.00, 0.75, 0.42, 0.45),
-        pitch=0.41, gains=(1.17, 1.04, 0.64), exposure=0.97, contrast=0.94, saturation=0.90, haze=0.22,
-        blur=0.60, noise=5, quality=75,
+        pitch=0.41, gains=(1.17, 1.04, 0.64), exposure=0.98, contrast=0.94, saturation=0.90, haze=0.22,
+        blur=0.50, noise=4, quality=75,
     ),
     Camera(
         Setting(
@@ -55,8 +55,8 @@ _CAMERAS = (
             horizon=0.32, greenery=8, occluders=("plant", "bench", "pole"),
         ),
         Light(-0.65, 0.15, 0.45, 0.42),
-        pitch=0.28, gains=(1.17, 0.99, 0.68), exposure=0.95, contrast=1.09, saturation=0.90, haze=0.30,
-        resolution=0.78, quality=80,
+        pitch=0.28, gains=(1.17, 0.99, 0.68), exposure=0.96, contrast=1.09, saturation=0.90, haze=0.30,
+        resolution=0.85, quality=80,
     ),
     Camera(
         Setting(
@@ -64,7 +64,7 @@ _CAMERAS = (
             horizon=0.42, greenery=1, occluders=("pole", "plant"),
         ),
         Light(0.20, 0.40, 0.60, 0.55),
-        pitch=0.25, gains=(1.02, 1.00, 0.81), exposure=1.09, contrast=0.91, saturation=0.85, haze=0.28,
+        pitch=0.25, gains=(1.02, 1.00, 0.81), exposure=1.06, contrast=0.91, saturation=0.85, haze=0.28,
         noise=3, quality=88,
     ),
     Camera(
@@ -73,8 +73,8 @@ _CAMERAS = (
             horizon=0.40, greenery=2, occluders=("bike", "bin"),
         ),
         Light(0.50, 0.50, 0.42, 0.42),
-        pitch=0.33, gains=(1.18, 0.97, 0.65), exposure=0.94, contrast=1.03, saturation=0.81, haze=0.20,
-        blur=0.50, noise=7, resolution=0.80, quality=65,
+        pitch=0.33, gains=(1.18, 0.97, 0.65), exposure=0.96, contrast=1.03, saturation=0.81, haze=0.20,
+        blur=0.50, noise=4, resolution=0.86, quality=65,
     ),
     Camera(
         Setting(
@@ -82,8 +82,8 @@ _CAMERAS = (
             horizon=0.38, greenery=0, occluders=("bench", "pole"),
         ),
         Light(-0.30, 0.50, 0.42, 0.45),
-        pitch=0.30, gains=(1.09, 1.01, 0.74), exposure=0.97, contrast=1.00, saturation=0.81, haze=0.26,
-        noise=3, resolution=0.75, quality=78,
+        pitch=0.30, gains=(1.09, 1.01, 0.74), exposure=0.98, contrast=1.00, saturation=0.81, haze=0.26,
+        noise=3, resolution=0.83, quality=78,
     ),
     Camera(
         Setting(
@@ -91,8 +91,8 @@ _CAMERAS = (
             horizon=0.46, greenery=0, occluders=("plant", "bin"),
         ),
         Light(-0.20, 0.70, 0.42, 0.42),
-        pitch=0.38, gains=(1.18, 0.99, 0.66), exposure=0.96, contrast=1.06, saturation=0.90, haze=0.22,
-        blur=0.40, noise=5, quality=72,
+        pitch=0.38, gains=(1.18, 0.99, 0.66), exposure=0.97, contrast=1.06, saturation=0.90, haze=0.22,
+        blur=0.40, noise=4, quality=72,
     ),
     Camera(
         Setting(
@@ -100,12 +100,12 @@ _CAMERAS = (
             horizon=0.34, greenery=5, occluders=("bench", "bike"),
         ),
         Light(0.60, 0.10, 0.45, 0.45),
-        pitch=0.27, gains=(1.08, 1.02, 0.73), exposure=1.02, contrast=0.97, saturation=0.90, haze=0.30,
-        noise=3, resolution=0.85, quality=84,
+        pitch=0.27, gains=(1.08, 1.02, 0.73), exposure=1.01, contrast=0.97, saturation=0.90, haze=0.30,
+        noise=3, resolution=0.89, quality=84,
     ),
 )  # fmt: skip
 
 
 CAMPUS = World(
-    number=2, wardrobe=_AUTUMN, cameras=_CAMERAS, jitter=Jitter(exposure=0.10, balance=0.03, contrast=0.05), twins=0.15
+    number=2, wardrobe=_AUTUMN, cameras=_CAMERAS, jitter=Jitter(exposure=0.10, balance=0.03, contrast=0.05), twins=0.1
 )
