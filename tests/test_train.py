@@ -77,7 +77,9 @@ def test_pictures_and_config_reach_wandb(trained):
 
 def test_another_training_list_is_not_resumed_on(trained, command, tmp_path):
     shutil.copytree(trained[0], tmp_path / "run")
-    done = command("resume=run", "dataset.world=campus", "trainer.max_epochs=3", "logger=csv", cwd=tmp_path, check=False)
+    done = command(
+        "resume=run", "dataset.world=campus", "trainer.max_epochs=3", "logger=csv", cwd=tmp_path, check=False
+    )
     assert done.returncode == 1
     assert "another training list than the 84 images" in done.stderr
 
@@ -211,6 +213,21 @@ def test_the_papers_experiments_train_on_a_tree_in_their_layout(command, drawn, 
     names = [result["dataset"] for result in read(tmp_path / "run")["results"]]
     assert names == (["market1501", "dukemtmc"] if experiment.startswith("market") else ["dukemtmc"])
     assert (done.stdout + done.stderr).count("withdrawn") == 1
+
+
+@pytest.mark.slow
+def test_own_crops_without_cameras_train_and_say_which_rule_was_used(command, drawn, tmp_path):
+    for file in (drawn / "synthetic" / "plaza-tiny-0" / "bounding_box_train").glob("*.jpg"):
+        person = tmp_path / "crops" / f"guest {file.name[:4]}"
+        person.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, person)
+    command(
+        "+experiment=folder_softmax", "dataset.root=crops", "transform.size=[64,32]", "loader.batch_size=16",
+        "loader.workers=1", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path,
+    )  # fmt: skip
+    stamp = read(tmp_path / "run")["results"][0]["stamp"]
+    assert stamp["camera_rule"] == "any_camera"
+    assert stamp["camera_rule_note"] == "auto: a single camera"
 
 
 def test_a_learning_rate_that_explodes_stops_the_run_and_names_the_files(command, drawn, tmp_path):

@@ -1,6 +1,7 @@
 """Where ``conf/`` and ``experiments/`` are, in a checkout and in a wheel; files written whole."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -17,9 +18,23 @@ def packaged(name: str) -> Path:
     raise FileNotFoundError(f"no folder {name!r} beside {package} or at {package.parents[1]}; reinstall reid-lit")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``path`` whole or not at all: a killed run leaves the old file or the new one."""
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let ``write`` fill a file beside ``path``, then rename it: a killed run leaves the old file or the new one.
+
+    Args:
+        path: Where the file is to be; its folder is made.
+        write: Called with the path of the file beside, which has the same ending.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all."""
+    return write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))

@@ -15,8 +15,8 @@ from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import Result
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report
-from reid_lit.figures.files import write_whole
 from reid_lit.figures.ranked import ranked_lists
+from reid_lit.paths import write_whole
 from reid_lit.records import Split
 
 _log = logging.getLogger(__name__)

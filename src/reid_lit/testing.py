@@ -114,7 +114,7 @@ def _sentence(stamp: dict[str, Any]) -> str:
     lost = sum(stamp["without_match"].values())
     parts = [
         f"AP by {stamp['ap']}",
-        f"camera rule {stamp['camera_rule']}",
+        f"camera rule {stamp['camera_rule']}" + (f" ({note})" if (note := stamp.get("camera_rule_note")) else ""),
         f"{stamp['distance']} distance of the {stamp['feature']}",
         f"test-time augmentation: {stamp['test_time_augmentation']}",
         f"re-ranking: {stamp['reranking']}",

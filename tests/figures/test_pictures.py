@@ -4,10 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
+from reid_lit import paths
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import Lists, QueryScores, score_queries, top
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.figures import files
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report, select, worst_queries
 from reid_lit.figures.ranked import MATCH, REMOVED, WRONG, ranked_lists, who
@@ -127,14 +127,14 @@ def test_worst_first_and_equal_ranks_by_precision():
 
 def test_half_a_file_is_never_left(tmp_path):
     path = tmp_path / "folder" / "x.txt"
-    files.write_whole(path, lambda beside: beside.write_text("old"))
+    paths.write_whole(path, lambda beside: beside.write_text("old"))
 
     def fail(beside):
         beside.write_text("half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        files.write_whole(path, fail)
+        paths.write_whole(path, fail)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
 

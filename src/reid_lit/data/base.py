@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from reid_lit.records import JUNK, Batch, Shot, Split
 logger = logging.getLogger(__name__)
 
 
-class ReidData(pl.LightningDataModule):
+class ReidData(pl.LightningDataModule, ABC):
     """Training, validation and test batches of a re-ID data set.
 
     Args:
@@ -69,9 +70,9 @@ class ReidData(pl.LightningDataModule):
         self._labels: list[int] | None = None
         self._train_sampler: EpochSampler | None = None
 
+    @abstractmethod
     def read(self) -> Split:
         """The data set's three lists; the one method that a data set writes."""
-        raise NotImplementedError(f"{type(self).__name__}.read(): return the Split of {self.root}")
 
     @override
     def setup(self, stage: str | None = None) -> None:

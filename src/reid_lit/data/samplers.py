@@ -5,6 +5,7 @@ not what is in it: global batch k is the k-th batch of rank 0, of rank 1, and so
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,7 @@ from torch.utils.data import Sampler
 from typing_extensions import override
 
 
-class EpochSampler(Sampler[int]):
+class EpochSampler(Sampler[int], ABC):
     """Deals global batches over ranks; a subclass draws them.
 
     Args:
@@ -42,13 +43,13 @@ class EpochSampler(Sampler[int]):
         """Choose the draw; Lightning calls this before each epoch."""
         self.epoch = epoch
 
+    @abstractmethod
     def draw(self, epoch: int) -> list[list[int]]:
         """The global batches of an epoch, each a list of positions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batches(self) -> int:
         """The number of global batches, the same in each epoch."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return self.batches() * self.share

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from reid_lit.evaluation.ranking import QueryScores, Top
-from reid_lit.figures.files import write_whole
 from reid_lit.figures.ranked import ranked_lists
+from reid_lit.paths import write_text, write_whole
 from reid_lit.records import Shot
 
 
@@ -54,7 +54,7 @@ def failure_report(
         "queries": [_entry(query, gallery, top, scores, row) for row in range(len(query))],
     }
     text = json.dumps(report, indent=1, ensure_ascii=False)
-    data = write_whole(directory / "failures.json", lambda path: path.write_text(text, encoding="utf-8"))
+    data = write_text(directory / "failures.json", text)
     shown = select(top, worst or [0])
     image = ranked_lists(query, gallery, shown, title=title, scores=scores)
     return write_whole(directory / "failures.png", image.save), data
