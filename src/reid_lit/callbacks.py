@@ -7,10 +7,23 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.records import Batch
+
+
+class Progress(TQDMProgressBar):
+    """Lightning's bar without the logger's version, which is always the same here.
+
+    Args:
+        refresh_rate: Steps between two updates.
+    """
+
+    @override
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
 class RandomState(pl.Callback):

@@ -33,12 +33,14 @@ class Pictures(pl.Callback):
         folder: The run's folder.
         queries: Rows of the ranked lists and of the failure report.
         top: Ranks shown.
+        removed: Whether the ranked lists show, in grey frames, what the protocol removes; the failure report never does.
     """
 
-    def __init__(self, *, folder: str, queries: int, top: int) -> None:
+    def __init__(self, *, folder: str, queries: int, top: int, removed: bool) -> None:
         self.folder = Path(folder)
         self.queries = queries
         self.top = top
+        self.removed = removed
 
     @override
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -60,7 +62,7 @@ class Pictures(pl.Callback):
         directory = self.folder / "pictures" / split.name
         title = title_of(split.name, result)
         arguments = (scores.query, scores.gallery, scores.lists, scores.protocol)
-        shown = top(*arguments, k=self.top, rows=spread(len(split.query), self.queries), keep_junk=True)
+        shown = top(*arguments, k=self.top, rows=spread(len(split.query), self.queries), keep_junk=self.removed)
         image = ranked_lists(split.query, split.gallery, shown, title=title, scores=result.queries)
         files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures", "cmc")}
         write_whole(files["ranked_lists"], image.save)

@@ -95,6 +95,8 @@ def record(run: Run, facts: dict[str, Any], results: list[Tested]) -> None:
     for t in results:
         console.print(f"[dim]{t.dataset}: {_sentence(t.result.stamp)}[/dim]")
     console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
+    for picture in sorted(run.folder.glob("pictures/*/*.png")):
+        console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
 
 
 def _table(results: list[Tested]) -> Table:
