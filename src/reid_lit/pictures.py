@@ -33,7 +33,7 @@ class Pictures(pl.Callback):
         folder: The run's folder.
         queries: Rows of the ranked lists and of the failure report.
         top: Ranks shown.
-        removed: Whether the ranked lists show, in grey frames, what the protocol removes; the failure report never does.
+        removed: Whether the ranked lists show, in grey frames, what the protocol removes; the failures never do.
     """
 
     def __init__(self, *, folder: str, queries: int, top: int, removed: bool) -> None:
