@@ -47,15 +47,22 @@ class Pictures(pl.Callback):
         if not trainer.is_global_zero:
             return
         split: Split = trainer.datamodule.split  # type: ignore[attr-defined]
-        files = self._draw(split, pl_module.scores, pl_module.result)  # type: ignore[arg-type]
-        log = self.folder / "log" / "metrics.csv"
-        if log.is_file():
-            files["learning"] = self.folder / "pictures" / "learning.png"
-            write_whole(files["learning"], learning_curves(log, title=f"Training of {self.folder}").savefig)
+        try:
+            files = self._draw(split, pl_module.scores, pl_module.result) | self._learning()  # type: ignore[arg-type]
+        except Exception:  # hours of training are worth more than a picture of them
+            _log.exception("the pictures of %s could not be drawn; the scores are not touched by that", split.name)
+            return
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 for name, file in files.items():
                     logger.log_image(key=f"{split.name}/{name}", images=[str(file)])
+
+    def _learning(self) -> dict[str, Path]:
+        """The curves of the training; none where no step was logged."""
+        log, file = self.folder / "log" / "metrics.csv", self.folder / "pictures" / "learning.png"
+        if not log.is_file() or "train/" not in log.read_text().partition("\n")[0]:
+            return {}
+        return {"learning": write_whole(file, learning_curves(log, title=f"Training of {self.folder}").savefig)}
 
     def _draw(self, split: Split, scores: RetrievalScores, result: Result) -> dict[str, Path]:
         """The pictures of one data set, by name."""
