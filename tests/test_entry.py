@@ -41,12 +41,22 @@ def test_an_earlier_run_is_replayed_in_its_folder(tmp_path):
     folder = tmp_path / "a=b, c"
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "overrides.yaml").write_text("- +experiment=duke_hrnet\n- seed=3\n- resume=old\n")
-    assert replayed([f"resume={folder}", "trainer=gpu"]) == [
+    whole = [
         "+experiment=duke_hrnet", "seed=3", f'resume="{folder}"', "trainer=gpu", f'hydra.run.dir="{folder}"',
     ]  # fmt: skip
+    assert replayed([f"resume={folder}", "trainer=gpu"]) == whole
     assert replayed([f"run={folder}"])[-1] == f'run="{folder}"'
-    assert replayed(replayed([f"run={folder}"])) == replayed([f"run={folder}"])
+    assert replayed(whole) == whole  # what a second rank is started with
+    repeated = ["+experiment=duke_hrnet", "seed=3", f"resume={folder}"]
+    assert replayed(repeated) == [*whole[:3], whole[4]]
+    assert replayed(["seed=4", f"resume={folder}"])[:2] == ["+experiment=duke_hrnet", "seed=4"]
     assert replayed(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
+
+
+def test_a_run_without_overrides_is_resumed_in_its_folder(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("[]\n")
+    assert replayed([f"resume={tmp_path}"]) == [f'resume="{tmp_path}"', f'hydra.run.dir="{tmp_path}"']
 
 
 def test_a_folder_that_is_no_run_is_named(command, tmp_path):

@@ -250,7 +250,7 @@ def test_a_learning_rate_that_explodes_stops_the_run_and_names_the_files(command
         (["+experiment=ward_softmax"], ["WARD", "dataset=synthetic"]),
         ([*SMALL, "sampler=person", "sampler.persons=13", "loader.batch_size=52"], ["sampler.persons", "12"]),
         ([*SMALL, "evaluation.ap=stepp"], ["evaluation.ap='stepp'", "step"]),
-        (["+experiment=duke_hrnet", "backbone.weights=/nowhere.pth"], ["/nowhere.pth"]),
+        ([*SMALL, "backbone.weights=/nowhere.pth"], ["/nowhere.pth"]),
     ],
 )
 def test_bad_input_fails_before_training_with_fact_and_cure(command, drawn, tmp_path, arguments, facts):

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import hydra
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -24,6 +25,7 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
         config_name: The primary config in ``conf/``.
     """
     _quiet()
+    torch.set_float32_matmul_precision("high")  # here, so that a run is trained and tested again by the same arithmetic
     try:
         sys.argv[1:] = replayed(sys.argv[1:])
     except FileNotFoundError as error:

@@ -7,6 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
 from reid_lit.entry import launch
+from reid_lit.loggers import on_rank_zero
 from reid_lit.runs import Run
 from reid_lit.testing import record, test, test_sets
 
@@ -19,7 +20,8 @@ def evaluate(config: DictConfig) -> float | None:
     """
     trained, run = Run(Path(config.run)), Run(Path(config.run_dir))
     checkpoint = trained.read_checkpoint()
-    run.record_start(config)
+    if on_rank_zero():
+        run.record_start(config)
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
         config.trainer.logger = False  # the run's own log stays as it is
@@ -32,7 +34,7 @@ def evaluate(config: DictConfig) -> float | None:
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     results = test(trainer, model, sets)
     if trainer.is_global_zero:
-        record(run, {"name": config.name, "seed": config.seed, "run": str(config.run)}, results)
+        record(run, config, {"run": str(config.run)}, results)
     return results[0].result.scores.get(config.objective)
 
 

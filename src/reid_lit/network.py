@@ -1,12 +1,21 @@
 """Whether something on the network can be reached, settled within a second."""
 
+import os
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
 
-SECONDS = 1.0
-"""How long a look may take before the machine counts as offline."""
+SECONDS = float(os.environ.get("REID_NETWORK_SECONDS", "1"))
+"""How long a look may take before the machine counts as offline; more behind a slow proxy."""
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Takes a redirection for the answer it is."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
 
 
 def unreachable(url: str, *, seconds: float = SECONDS) -> str:
@@ -19,9 +28,10 @@ def unreachable(url: str, *, seconds: float = SECONDS) -> str:
 
     def ask() -> str:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
+            opener = urllib.request.build_opener(_Stay)
+            opener.open(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
         except urllib.error.HTTPError as error:
-            return f"it answers {error.code}"
+            return f"it answers {error.code}" if error.code >= 400 else ""
         except OSError as error:
             return str(getattr(error, "reason", error))
         return ""
@@ -30,6 +40,6 @@ def unreachable(url: str, *, seconds: float = SECONDS) -> str:
     try:
         return pool.submit(ask).result(timeout=seconds)
     except FutureTimeoutError:
-        return f"no answer within {seconds:.0f} s"
+        return f"no answer within {seconds:g} s; REID_NETWORK_SECONDS sets another limit"
     finally:
         pool.shutdown(wait=False)

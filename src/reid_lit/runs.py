@@ -117,18 +117,18 @@ def replayed(arguments: list[str]) -> list[str]:
     Raises:
         FileNotFoundError: the folder is no run's folder.
     """
+    given = {_key(argument) for argument in arguments}
     for position, argument in enumerate(arguments):
         key, _, value = argument.partition("=")
         if key in ("resume", "run") and value not in ("", "null"):
             folder = value.strip("\"'")
             quoted = '"' + folder.replace('"', r"\"") + '"'
-            earlier = [
-                o
-                for o in Run(Path(folder)).overrides()
-                if o.partition("=")[0] not in ("resume", "run", "hydra.run.dir")
-            ]
-            if arguments[: len(earlier)] == earlier:  # a rank that another rank started with the whole command line
-                return arguments
-            place = [f"hydra.run.dir={quoted}"] if key == "resume" else []
+            hidden = given | {"resume", "run", "hydra.run.dir"}
+            earlier = [override for override in Run(Path(folder)).overrides() if _key(override) not in hidden]
+            place = [f"hydra.run.dir={quoted}"] if key == "resume" and "hydra.run.dir" not in given else []
             return [*earlier, *arguments[:position], f"{key}={quoted}", *arguments[position + 1 :], *place]
     return arguments
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]

@@ -2,7 +2,8 @@
 
 import copy
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import hydra
@@ -28,10 +29,12 @@ class Tested:
     Attributes:
         dataset: The data set's name.
         result: Scores, stamp, and the scores of each query.
+        notes: What the data set's reader assumed, drew or counted.
         seconds: What the test took, embedding included.
     """
 
     dataset: str
+    notes: tuple[str, ...]
     result: Result
     seconds: float
 
@@ -54,6 +57,11 @@ def test_sets(config: DictConfig, own: ReidData) -> list[ReidData]:
             sets.append(instantiate(_dataset(config, name, choice), _convert_="all"))
         sets[-1].prepare_data()
         sets[-1].setup("test")
+    names = Counter[str]()
+    for data in sets:  # two splits of one data set: their pictures and rows must not hide each other
+        names[data.split.name] += 1
+        if (count := names[data.split.name]) > 1:
+            data.split = replace(data.split, name=f"{data.split.name}_{count}")
     return sets
 
 
@@ -79,23 +87,36 @@ def test(trainer: pl.Trainer, model: RetrievalModel, sets: list[ReidData]) -> li
         trainer.test(model, datamodule=data, verbose=False)
         if model.result is None:
             raise RuntimeError(f"testing on {data.split.name} gave no result")
-        results.append(Tested(data.split.name, model.result, time.perf_counter() - start))
+        results.append(Tested(data.split.name, data.split.notes, model.result, time.perf_counter() - start))
     return results
 
 
-def record(run: Run, facts: dict[str, Any], results: list[Tested]) -> None:
-    """Write ``metrics.json`` and print the table."""
+def record(run: Run, config: DictConfig, facts: dict[str, Any], results: list[Tested]) -> None:
+    """Write ``metrics.json`` and print the table.
+
+    Args:
+        run: The folder.
+        config: What was run.
+        facts: What only this command knows.
+        results: One entry a data set.
+    """
     rows = [
-        {"dataset": t.dataset, "scores": t.result.scores, "stamp": t.result.stamp, "test_seconds": round(t.seconds, 1)}
+        {
+            "dataset": t.dataset,
+            "scores": t.result.scores,
+            "stamp": t.result.stamp | {"precision": str(config.trainer.precision), "notes": list(t.notes)},
+            "test_seconds": round(t.seconds, 1),
+        }
         for t in results
     ]
-    run.write_json("metrics.json", facts | {"results": rows})
+    common = {"name": config.name, "seed": config.seed, "trained_on": _chosen()}
+    run.write_json("metrics.json", common | facts | {"results": rows})
     console = Console()
     console.print(_table(results))
     for t in results:
         console.print(f"[dim]{t.dataset}: {_sentence(t.result.stamp)}[/dim]")
     console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
-    for picture in sorted(run.folder.glob("pictures/*/*.png")):
+    for picture in sorted(run.folder.glob("pictures/**/*.png")):
         console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
 
 

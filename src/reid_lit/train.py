@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 import pytorch_lightning as pl
-import torch
 import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -14,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from reid_lit.entry import launch
 from reid_lit.loggers import on_rank_zero
 from reid_lit.runs import Run
-from reid_lit.testing import Tested, record, test, test_sets
+from reid_lit.testing import record, test, test_sets
 
 _log = logging.getLogger(__name__)
 
@@ -29,15 +28,11 @@ def train(config: DictConfig) -> float | None:
     if on_rank_zero():
         run.record_start(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    torch.set_float32_matmul_precision("high")
-    build = instantiate(
-        config.model, _convert_="all"
-    )  # settles whether the weights can be had, before anything is read
     data = instantiate(config.dataset, _convert_="all")
     data.prepare_data()
     data.setup("fit")
     sets = test_sets(config, data)
-    model = build(persons=data.persons)
+    model = instantiate(config.model, _convert_="all")(persons=data.persons)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
@@ -46,7 +41,10 @@ def train(config: DictConfig) -> float | None:
         trainer.fit(model, datamodule=data, ckpt_path=_resumed(run, config))
         seconds = time.perf_counter() - start
         results = test(trainer, model, sets)
-        return _finish(run, config, results, seconds, trainer)
+        if trainer.is_global_zero:
+            facts = {"epochs": trainer.current_epoch, "train_seconds": round(seconds, 1)}
+            record(run, config, facts, results)
+        return results[0].result.scores.get(config.objective)
     finally:
         wandb.finish()
 
@@ -55,23 +53,13 @@ def _resumed(run: Run, config: DictConfig) -> Path | None:
     """The checkpoint to go on from; None for a new run."""
     if config.resume is None:
         return None
+    if Path(config.resume).resolve() != run.folder.resolve():
+        raise ValueError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={run.folder}")
     if not run.checkpoint.is_file():
         _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None
     run.read_checkpoint()  # refuses one that holds code, before Lightning reads it
     return run.checkpoint
-
-
-def _finish(run: Run, config: DictConfig, results: list[Tested], seconds: float, trainer: pl.Trainer) -> float | None:
-    facts = {
-        "name": config.name,
-        "seed": config.seed,
-        "epochs": trainer.current_epoch,
-        "train_seconds": round(seconds, 1),
-    }
-    if trainer.is_global_zero:
-        record(run, facts, results)
-    return results[0].result.scores.get(config.objective)
 
 
 if __name__ == "__main__":

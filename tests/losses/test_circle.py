@@ -31,7 +31,7 @@ def test_equals_the_equation(person):
 @pytest.mark.parametrize("person", [[0, 1, 2, 3], [5, 5, 5, 5]])
 def test_without_pairs_of_a_kind_the_loss_and_its_gradient_are_zero(person):
     embedding = torch.randn(4, 8, requires_grad=True)
-    loss = CircleLoss(margin=0.25, gamma=32)(embedding, torch.tensor(person))
+    loss = CircleLoss(margin=0.25, gamma=32.0)(embedding, torch.tensor(person))
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert torch.equal(embedding.grad, torch.zeros(4, 8))
@@ -39,8 +39,8 @@ def test_without_pairs_of_a_kind_the_loss_and_its_gradient_are_zero(person):
 
 def test_is_divided_by_the_batch():
     embedding, person = torch.randn(6, 8), torch.tensor([0, 0, 1, 1, 2, 2])
-    whole = circle_loss(embedding, person, margin=0.25, gamma=32)
-    torch.testing.assert_close(CircleLoss(margin=0.25, gamma=32)(embedding, person), whole / 6)
+    whole = circle_loss(embedding, person, margin=0.25, gamma=32.0)
+    torch.testing.assert_close(CircleLoss(margin=0.25, gamma=32.0)(embedding, person), whole / 6)
 
 
 def test_gradient_takes_the_weights_as_constants():

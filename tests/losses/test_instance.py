@@ -20,11 +20,11 @@ def naive(embedding, target, gamma):
 def test_equals_the_equation(legacy, target):
     embedding = torch.randn(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     person = torch.tensor([4, 4, 2, 9, 4])
-    got = InstanceLoss(gamma=32, legacy_label_targets=legacy)(embedding, person)
+    got = InstanceLoss(gamma=32.0, legacy_label_targets=legacy)(embedding, person)
     assert float(got) == pytest.approx(naive(embedding, target, 32), rel=1e-10)
 
 
 def test_the_gradient_flows_through_both_sides():
     embedding = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
-    loss = InstanceLoss(gamma=2, legacy_label_targets=False)
+    loss = InstanceLoss(gamma=2.0, legacy_label_targets=False)
     assert torch.autograd.gradcheck(lambda e: loss(e, torch.arange(4)), embedding)

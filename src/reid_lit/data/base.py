@@ -78,6 +78,8 @@ class ReidData(pl.LightningDataModule, ABC):
     def setup(self, stage: str | None = None) -> None:
         if self._labels is None:  # Lightning calls this again for each stage
             self._read_once()
+            if stage == "fit":  # before a network is built
+                self._sampler(rank=0, world=1)
         if self.trainer is not None and self.validation is None:
             self.trainer.limit_val_batches = 0  # else Lightning warns in each run that the empty loader is empty
 
@@ -106,14 +108,15 @@ class ReidData(pl.LightningDataModule, ABC):
     @override
     def train_dataloader(self) -> BatchLoader:
         self.setup()
-        labels = self._labels or []
         rank, world = self._place()
+        sampler = self._train_sampler = self._sampler(rank, world)
+        dataset = ShotDataset(self.split.train, self._labels or [], transform=self.transform)
+        size, workers = self.loader.batch_size // world, self.loader.processes(world)
+        return make_loader(dataset, sampler, batch_size=size, workers=workers, train=True)
+
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
         size = self.loader.batch_size
-        sampler = self.sampler(labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed)
-        self._train_sampler = sampler
-        dataset = ShotDataset(self.split.train, labels, transform=self.transform)
-        workers = self.loader.processes(world)
-        return make_loader(dataset, sampler, batch_size=size // world, workers=workers, train=True)
+        return self.sampler(labels=self._labels or [], batch_size=size, rank=rank, world=world, seed=self.seed)
 
     @override
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:

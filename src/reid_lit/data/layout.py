@@ -79,10 +79,10 @@ def locate(root: Path, grammar: Grammar) -> tuple[Path, Layout]:
             if (place / layout.train).is_dir() or (place / layout.gallery).is_dir():
                 _check_complete(place, layout, grammar)
                 return place, layout
-    fact = f"no {ORIGINAL.train}/ or {LAYUMI.train}/" if root.is_dir() else "no such folder:"
+    fact = f"no {ORIGINAL.train}/ or {LAYUMI.train}/ in" if root.is_dir() else "no such folder:"
     inside = ", ".join(grammar.folders)
     raise FileNotFoundError(
-        f"{grammar.title}: {fact} in {root.resolve()} (also looked inside it for {inside}, each with or without"
+        f"{grammar.title}: {fact} {root.resolve()} (also looked inside it for {inside}, each with or without"
         f" pytorch/); {_cure(grammar)}"
     )
 
