@@ -122,7 +122,8 @@ def test_another_evaluation_needs_no_training(trained, command):
 
 
 def test_a_checkpoint_with_code_is_refused(trained, command, tmp_path):
-    shutil.copytree(trained[0] / ".hydra", tmp_path / "run" / ".hydra")
+    for folder in (".hydra", "log"):
+        shutil.copytree(trained[0] / folder, tmp_path / "run" / folder)
     (tmp_path / "run" / "checkpoints").mkdir()
 
     class Malicious:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import torch
 import wandb
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from reid_lit.backbones.weights import read_checkpoint
 from reid_lit.network import unreachable
 from reid_lit.paths import write_text
 
@@ -58,7 +58,7 @@ def _steps_done(checkpoint: Path) -> int:
     """The number of steps that a checkpoint has behind it; 0 without one."""
     if not checkpoint.is_file():
         return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    return int(read_checkpoint(checkpoint)["global_step"])
 
 
 def _rows(file: Path, steps: int) -> list[dict[str, Any]]:

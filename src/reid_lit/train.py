@@ -27,6 +27,7 @@ def train(config: DictConfig) -> float | None:
     run = Run(Path(config.run_dir))
     if on_rank_zero():
         run.record_start(config)
+    checkpoint = _resumed(run, config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = instantiate(config.dataset, _convert_="all")
     data.prepare_data()
@@ -38,7 +39,7 @@ def train(config: DictConfig) -> float | None:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
     try:
         start = time.perf_counter()
-        trainer.fit(model, datamodule=data, ckpt_path=_resumed(run, config))
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
         seconds = time.perf_counter() - start
         results = test(trainer, model, sets)
         if trainer.is_global_zero:
@@ -58,7 +59,7 @@ def _resumed(run: Run, config: DictConfig) -> Path | None:
     if not run.checkpoint.is_file():
         _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None
-    run.read_checkpoint()  # refuses one that holds code, before Lightning reads it
+    run.read_checkpoint()  # refuses one that holds code, before anything else is done
     return run.checkpoint
 
 

@@ -66,7 +66,6 @@ class ReidData(pl.LightningDataModule, ABC):
         self.val_persons = val_persons
         self.split_seed = split_seed
         self.seed = seed
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer test batches than ranks
         self._labels: list[int] | None = None
         self._train_sampler: EpochSampler | None = None
 
