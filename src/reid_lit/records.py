@@ -26,6 +26,22 @@ class Shot:
     camera_id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a data set's own protocol prescribes, whatever evaluation is chosen.
+
+    Attributes:
+        name: The protocol's name, for the stamp; empty: the split's name.
+        ap: Convention of the average precision; None leaves it to the evaluation.
+        single_gallery_shot: How often one image of each gallery person is drawn and ranked (CUHK03's classic protocol);
+            0 ranks the whole gallery once.
+    """
+
+    name: str = ""
+    ap: str | None = None
+    single_gallery_shot: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """The three lists of a re-ID data set, each sorted by person folder and file name.
@@ -36,6 +52,11 @@ class Split:
         query: Query shots.
         gallery: Gallery shots, junk and distractors included.
         notes: Facts worth a line in the log and the protocol stamp (what was assumed, dropped, counted).
+        rules: What the data set's own protocol prescribes.
+        tests: The tests, where there are several (directions, camera pairs, joint data sets), each with a query and a
+            gallery of its own; ``query`` and ``gallery`` are empty then.
+        average: Name of a row of results that averages the tests; empty: they are reported apart.
+        validation: Query and gallery to validate with, where the data set itself sets them aside.
     """
 
     name: str
@@ -43,6 +64,21 @@ class Split:
     query: tuple[Shot, ...]
     gallery: tuple[Shot, ...]
     notes: tuple[str, ...] = field(default=())
+    rules: Rules = field(default=Rules())
+    tests: tuple["Split", ...] = field(default=())
+    average: str = ""
+    validation: "Split | None" = None
+
+    @property
+    def tested(self) -> tuple["Split", ...]:
+        """Every query and gallery: those of ``tests``, or the split's own."""
+        return self.tests or (self,)
+
+    @property
+    def shots(self) -> tuple[Shot, ...]:
+        """Every shot once: training, validation, then tests."""
+        parts = [*self.tested, *([self.validation] if self.validation else [])]
+        return tuple(dict.fromkeys((*self.train, *(shot for part in parts for shot in (*part.query, *part.gallery)))))
 
 
 class Batch(NamedTuple):

@@ -23,14 +23,14 @@ def test_split_by_identity(plant, tmp_path):
     assert len(split.query) == 3 * 2
     assert {shot.path.name[8:] for shot in split.query} == {"0001.png"}
     assert {shot.camera_id for shot in split.train} == {0, 1}
-    assert "split_seed=0" in split.notes[0]
+    assert "split_id=0" in split.notes[0]
 
 
 def test_seed_draws_other_persons_and_repeats(plant, tmp_path):
     root = planted(plant, tmp_path, persons=12)
-    trained = [frozenset(shot.person_id for shot in read(root, split_seed=seed).train) for seed in range(4)]
+    trained = [frozenset(shot.person_id for shot in read(root, split_id=seed).train) for seed in range(4)]
     assert len(set(trained)) > 1
-    assert read(root, split_seed=3) == read(root, split_seed=3)
+    assert read(root, split_id=3) == read(root, split_id=3)
 
 
 def test_errors(plant, tmp_path):

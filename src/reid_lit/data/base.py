@@ -1,19 +1,23 @@
 """The datamodule that all data sets share; a data set is a reader and a few lines."""
 
+import copy
 import dataclasses
 import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
+from reid_lit.data.counts import Count, count
 from reid_lit.data.loading import BatchLoader, Loader, ShotDataset, make_loader
 from reid_lit.data.noise import ImageNoise
+from reid_lit.data.problems import Report, stop
 from reid_lit.data.samplers import BlockSampler, EpochSampler
 from reid_lit.data.splits import draw_persons, part, query_and_gallery
 from reid_lit.data.transforms import Transform
@@ -22,8 +26,9 @@ from reid_lit.records import JUNK, Batch, Shot, Split
 logger = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ReidData(pl.LightningDataModule, ABC):
-    """Training, validation and test batches of a re-ID data set.
+    """Training, validation and test batches of a re-ID data set; a data set adds its own fields and ``read``.
 
     Args:
         root: Where the data set lies.
@@ -41,37 +46,47 @@ class ReidData(pl.LightningDataModule, ABC):
         cameras: Number of cameras, the highest camera of all lists.
     """
 
-    name: str = ""
-    split: Split
-    validation: Split | None
-    persons: int
-    cameras: int
+    root: Path
+    transform: Transform
+    sampler: Callable[..., EpochSampler]
+    loader: Loader
+    val_persons: int = 0
+    split_seed: int = 0
+    seed: int = 0
 
-    def __init__(
-        self,
-        *,
-        root: str | Path,
-        transform: Transform,
-        sampler: Callable[..., EpochSampler],
-        loader: Loader,
-        val_persons: int = 0,
-        split_seed: int = 0,
-        seed: int = 0,
-    ) -> None:
+    SPLITS: ClassVar[int] = 1
+    """How many numbered splits the protocol averages over; a data set with more has a field ``split``."""
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.root = Path(root).expanduser()
-        self.transform = transform
-        self.sampler = sampler
-        self.loader = loader
-        self.val_persons = val_persons
-        self.split_seed = split_seed
-        self.seed = seed
+        self.root = Path(self.root).expanduser()
+        self.split: Split = Split(name="", train=(), query=(), gallery=())
+        self.validation: Split | None = None
+        self.persons = self.cameras = 0
         self._labels: list[int] | None = None
         self._train_sampler: EpochSampler | None = None
 
     @abstractmethod
-    def read(self) -> Split:
-        """The data set's three lists; the one method that a data set writes."""
+    def read(self, report: Report = stop) -> Split:
+        """The data set's lists; the one method that a data set writes.
+
+        Args:
+            report: Is told what is wrong; by default it raises.
+        """
+
+    def official(self) -> dict[str, Count]:
+        """What an undamaged copy holds, by ``train``, ``query`` and ``gallery``; empty where nobody counted."""
+        return {}
+
+    def tests(self) -> list["ReidData"]:
+        """This data set once for each of its tests, to be handed to a Trainer one after the other (after ``setup``)."""
+        if not self.split.tests:
+            return [self]
+        views = []
+        for test in self.split.tests:
+            views.append(copy.copy(self))
+            views[-1].split = dataclasses.replace(test, train=self.split.train, notes=(*self.split.notes, *test.notes))
+        return views
 
     @override
     def setup(self, stage: str | None = None) -> None:
@@ -87,8 +102,7 @@ class ReidData(pl.LightningDataModule, ABC):
         classes = {person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train}))}
         self._labels = [classes[shot.person_id] for shot in self.split.train]
         self.persons = len(classes)
-        everything = (*self.split.train, *self.split.query, *self.split.gallery)
-        self.cameras = 1 + max(shot.camera_id for shot in everything)
+        self.cameras = 1 + max(shot.camera_id for shot in self.split.shots)
         rank_zero_only(logger.info)("%s", describe(self.split, self.validation))
 
     @override
@@ -160,7 +174,11 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
             f" on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
         )
     if count == 0:
-        return dataclasses.replace(split, train=train), None
+        return dataclasses.replace(split, train=train), split.validation
+    if split.validation is not None:
+        raise ValueError(
+            f"dataset.val_persons={count}, but {split.name} sets validation persons aside itself; leave it at 0"
+        )
     held, rest = part(train, draw_persons(persons, count, seed=seed))
     query, gallery = query_and_gallery(held)
     if not query:
@@ -181,15 +199,11 @@ def fingerprint(shots: tuple[Shot, ...]) -> str:
 
 def describe(split: Split, validation: Split | None) -> str:
     """Counts of images, persons and cameras of each list, and the notes, for the log."""
-    lists = {"train": split.train, "query": split.query, "gallery": split.gallery}
+    lists = {"train": split.train}
+    for test in split.tested:
+        place = f"{test.name} " if split.tests else ""
+        lists |= {f"{place}query": test.query, f"{place}gallery": test.gallery}
     if validation is not None:
         lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
-    counts = "; ".join(f"{name} {_counts(shots)}" for name, shots in lists.items())
+    counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items())
     return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {note}" for note in split.notes)])
-
-
-def _counts(shots: tuple[Shot, ...]) -> str:
-    junk = sum(shot.person_id == JUNK for shot in shots)
-    persons = len({shot.person_id for shot in shots} - {JUNK})
-    cameras = len({shot.camera_id for shot in shots})
-    return f"{len(shots)} images{f' ({junk} junk)' if junk else ''}, {persons} persons, {cameras} cameras"

@@ -11,13 +11,16 @@ and there will be none.
 import functools
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.counts import Count
 from reid_lit.data.layout import Grammar, read_layout
+from reid_lit.data.problems import Report, stop
 from reid_lit.records import Split
 
 logger = logging.getLogger(__name__)
@@ -29,8 +32,14 @@ GRAMMAR = Grammar(
     example="0001_c2_f0046182.jpg",
 )
 
+OFFICIAL = {
+    "train": Count(images=16522, persons=702, cameras=8, junk=0),
+    "query": Count(images=2228, persons=702, cameras=8, junk=0),
+    "gallery": Count(images=17661, persons=1110, cameras=8, junk=0),
+}
 
-def read(root: Path) -> Split:
+
+def read(root: Path, *, report: Report = stop) -> Split:
     """The split below ``root``: the data set's folder, the folder it lies in, or its ``pytorch`` folder.
 
     Raises:
@@ -38,7 +47,7 @@ def read(root: Path) -> Split:
         ValueError: a ``*.jpg`` is not named like DukeMTMC-reID, or a person is in training and in testing.
     """
     _warn_withdrawn()
-    return read_layout(root, GRAMMAR, name="dukemtmc")
+    return read_layout(root, GRAMMAR, name="dukemtmc", report=report)
 
 
 @functools.cache  # once a process
@@ -49,11 +58,14 @@ def _warn_withdrawn() -> None:
     )
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class DukeMTMC(ReidData):
     """DukeMTMC-reID, read from a copy that the user has."""
 
-    name = "dukemtmc"
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return read(self.root, report=report)
 
     @override
-    def read(self) -> Split:
-        return read(self.root)
+    def official(self) -> dict[str, Count]:
+        return OFFICIAL

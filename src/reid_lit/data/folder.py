@@ -5,7 +5,8 @@ of their names; ``person_names`` gives the persons back.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,8 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.decode import EXTENSIONS
-from reid_lit.data.loading import Loader
-from reid_lit.data.samplers import EpochSampler
+from reid_lit.data.problems import Report, stop
 from reid_lit.data.splits import check_disjoint, draw_persons, part, query_and_gallery
-from reid_lit.data.transforms import Transform
 from reid_lit.records import Shot, Split
 
 PARTS = ("train", "query", "gallery")
@@ -31,7 +30,7 @@ class Crop(NamedTuple):
     path: Path
 
 
-def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0) -> Split:
+def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report: Report = stop) -> Split:
     """The crops below ``root``.
 
     Without ready-made ``train/``, ``query/`` and ``gallery/``, a share of the persons trains, drawn by ``split_seed``;
@@ -42,6 +41,7 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0) -> Spl
         root: The folder.
         train_fraction: Share of the persons to train on, in (0, 1); at least one trains and one is left.
         split_seed: Seed of the choice.
+        report: Is told what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no such folder, no image, or only a part of a ready-made split.
@@ -55,7 +55,7 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0) -> Spl
             f" gallery/; add what is missing, or rename {present[0]}/ if it is a person"
         )
     if present:
-        return _ready_made(root)
+        return _ready_made(root, report)
     return _drawn(root, train_fraction=train_fraction, split_seed=split_seed)
 
 
@@ -69,11 +69,11 @@ _NESTED = "layout: person/camera/image"
 _FLAT = "layout: person/image, a single camera: rank with the camera rule any_camera (another leaves no match)"
 
 
-def _ready_made(root: Path) -> Split:
+def _ready_made(root: Path, report: Report) -> Split:
     crops = {name: _crops(root / name) for name in PARTS}
     lists, notes = _numbered([crops[name] for name in PARTS], root)
     train, query, gallery = lists
-    check_disjoint(train, query + gallery, where=root)
+    check_disjoint(train, query + gallery, where=root, report=report)
     return Split(name="folder", train=train, query=query, gallery=gallery, notes=notes)
 
 
@@ -167,45 +167,17 @@ def _numbers(names: Iterable[str], *, first: int) -> dict[str, int]:
     return {name: number for number, name in enumerate(sorted(set(names)), start=first)}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Folder(ReidData):
     """A user's own crops.
 
     Args:
         root: The folder.
         train_fraction: Share of the persons to train on; unused with ready-made ``train/``, ``query/``, ``gallery/``.
-        transform: What happens to the images.
-        sampler: Makes the training sampler from ``labels, batch_size, rank, world, seed``.
-        loader: Batch sizes and workers.
-        val_persons: Training persons held out for validation.
-        split_seed: Seed of every choice of persons.
-        seed: Seed of the order of images and of their augmentation.
     """
 
-    name = "folder"
-
-    def __init__(
-        self,
-        *,
-        root: str | Path,
-        train_fraction: float,
-        transform: Transform,
-        sampler: Callable[..., EpochSampler],
-        loader: Loader,
-        val_persons: int = 0,
-        split_seed: int = 0,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root=root,
-            transform=transform,
-            sampler=sampler,
-            loader=loader,
-            val_persons=val_persons,
-            split_seed=split_seed,
-            seed=seed,
-        )
-        self.train_fraction = train_fraction
+    train_fraction: float
 
     @override
-    def read(self) -> Split:
-        return read(self.root, train_fraction=self.train_fraction, split_seed=self.split_seed)
+    def read(self, report: Report = stop) -> Split:
+        return read(self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, report=report)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
 from reid_lit.data.splits import check_disjoint
 from reid_lit.records import Shot, Split
 
@@ -48,13 +49,14 @@ ORIGINAL = Layout(train="bounding_box_train", query="query", gallery="bounding_b
 LAYUMI = Layout(train="train_all", query="query", gallery="gallery", nested=True)
 
 
-def read_layout(root: Path, grammar: Grammar, *, name: str) -> Split:
+def read_layout(root: Path, grammar: Grammar, *, name: str, report: Report = stop) -> Split:
     """The three lists below ``root``, in ImageFolder's order (person folder, then file name) in both layouts.
 
     Args:
         root: The data set's folder, the folder it lies in, or its ``pytorch`` folder.
         grammar: How the data set names its files.
         name: The name of the split.
+        report: Is told what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
@@ -62,9 +64,9 @@ def read_layout(root: Path, grammar: Grammar, *, name: str) -> Split:
     """
     folder, layout = locate(root, grammar)
     train, query, gallery = (
-        _read_part(folder / part, grammar, layout) for part in (layout.train, layout.query, layout.gallery)
+        _read_part(folder / part, grammar, layout, report) for part in (layout.train, layout.query, layout.gallery)
     )
-    check_disjoint(train, query + gallery, where=folder)
+    check_disjoint(train, query + gallery, where=folder, report=report)
     return Split(name=name, train=train, query=query, gallery=gallery)
 
 
@@ -72,25 +74,18 @@ def locate(root: Path, grammar: Grammar) -> tuple[Path, Layout]:
     """The folder that holds the three lists, and its layout.
 
     Raises:
-        FileNotFoundError: nothing like the data set is at ``root``, or one of the three folders is missing.
+        FileNotFoundError: nothing like the data set is at ``root``.
     """
     for folder in (root, *(root / name for name in grammar.folders)):
         for place, layout in ((folder, ORIGINAL), (folder, LAYUMI), (folder / "pytorch", LAYUMI)):
             if (place / layout.train).is_dir() or (place / layout.gallery).is_dir():
-                _check_complete(place, layout, grammar)
                 return place, layout
     fact = f"no {ORIGINAL.train}/ or {LAYUMI.train}/ in" if root.is_dir() else "no such folder:"
     inside = ", ".join(grammar.folders)
-    raise FileNotFoundError(
-        f"{grammar.title}: {fact} {root.resolve()} (also looked inside it for {inside}, each with or without"
-        f" pytorch/); {_cure(grammar)}"
+    fact = (
+        f"{grammar.title}: {fact} {root.resolve()} (also looked inside it for {inside}, each with or without pytorch/)"
     )
-
-
-def _check_complete(place: Path, layout: Layout, grammar: Grammar) -> None:
-    missing = [part for part in (layout.train, layout.query, layout.gallery) if not (place / part).is_dir()]
-    if missing:
-        raise FileNotFoundError(f"{grammar.title}: no {missing[0]}/ in {place.resolve()}; {_cure(grammar)}")
+    raise Problem(kind=MISSING, place=root, fact=fact, cure=_cure(grammar)).error()
 
 
 def _cure(grammar: Grammar) -> str:
@@ -101,7 +96,11 @@ def _cure(grammar: Grammar) -> str:
     )
 
 
-def _read_part(directory: Path, grammar: Grammar, layout: Layout) -> tuple[Shot, ...]:
+def _read_part(directory: Path, grammar: Grammar, layout: Layout, report: Report) -> tuple[Shot, ...]:
+    if not directory.is_dir():
+        fact = f"{grammar.title}: no {directory.name}/ in {directory.parent.resolve()}"
+        report(Problem(kind=MISSING, place=directory, fact=fact, cure=_cure(grammar)))
+        return ()
     found: list[tuple[str, str, Shot]] = []
     bad: list[str] = []
     for folder, name in _names(directory, nested=layout.nested):
@@ -113,12 +112,15 @@ def _read_part(directory: Path, grammar: Grammar, layout: Layout) -> tuple[Shot,
         shot = Shot(path=path, person_id=int(match["person"]), camera_id=int(match["camera"]) - 1)
         found.append((match["person"], name, shot))
     if bad:
-        raise ValueError(
+        fact = (
             f"{len(bad)} of {len(bad) + len(found)} *.jpg in {directory.resolve()} are not named and placed like"
-            f" {grammar.title} ({grammar.example}): {', '.join(sorted(bad)[:3])}; rename or remove them"
+            f" {grammar.title} ({grammar.example})"
         )
+        examples = tuple(sorted(bad)[:3])
+        report(Problem(kind=NAMES, place=directory, fact=fact, cure="rename or remove them", examples=examples))
     if not found:
-        raise FileNotFoundError(f"{grammar.title}: no *.jpg in {directory.resolve()}; {_cure(grammar)}")
+        fact = f"{grammar.title}: no *.jpg in {directory.resolve()}"
+        report(Problem(kind=EMPTY, place=directory, fact=fact, cure=_cure(grammar)))
     return tuple(shot for *_, shot in sorted(found, key=lambda entry: entry[:2]))
 
 

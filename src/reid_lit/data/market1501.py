@@ -6,12 +6,15 @@ persons, 3,368 queries of 750 others, 19,732 gallery images, of which 3,819 are 
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.counts import Count
 from reid_lit.data.layout import Grammar, read_layout
+from reid_lit.data.problems import Report, stop
 from reid_lit.records import Split
 
 GRAMMAR = Grammar(
@@ -22,22 +25,31 @@ GRAMMAR = Grammar(
     example="0002_c1s1_000451_03.jpg",
 )
 
+OFFICIAL = {
+    "train": Count(images=12936, persons=751, cameras=6, junk=0),
+    "query": Count(images=3368, persons=750, cameras=6, junk=0),
+    "gallery": Count(images=19732, persons=751, cameras=6, junk=3819),  # of the persons, 0000 is the distractors
+}
 
-def read(root: Path, *, name: str = "market1501") -> Split:
+
+def read(root: Path, *, name: str = "market1501", report: Report = stop) -> Split:
     """The split below ``root``: the data set's folder, the folder it lies in, or its ``pytorch`` folder.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
         ValueError: a ``*.jpg`` is not named like Market-1501, or a person is in training and in testing.
     """
-    return read_layout(root, GRAMMAR, name=name)
+    return read_layout(root, GRAMMAR, name=name, report=report)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Market1501(ReidData):
     """Market-1501, read from a copy that the user places."""
 
-    name = "market1501"
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return read(self.root, report=report)
 
     @override
-    def read(self) -> Split:
-        return read(self.root)
+    def official(self) -> dict[str, Count]:
+        return OFFICIAL

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from reid_lit.data.problems import SHARED, Problem, Report, stop
 from reid_lit.records import JUNK, Shot
 
 
@@ -45,7 +46,7 @@ def _asking(cameras: dict[int, list[Shot]]) -> list[Shot]:
     return firsts
 
 
-def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path) -> None:
+def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, report: Report = stop) -> None:
     """Nobody is both trained on and tested with.
 
     Raises:
@@ -59,7 +60,6 @@ def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path) 
             f"{person} ({first_train[person].relative_to(where)} and {first_test[person].relative_to(where)})"
             for person in shared[:3]
         )
-        raise ValueError(
-            f"{len(shared)} persons are in training and in query or gallery of {where.resolve()}: {examples};"
-            f" a re-ID test needs unseen persons, so remove them from one side"
-        )
+        fact = f"{len(shared)} persons are in training and in query or gallery of {where.resolve()}: {examples}"
+        cure = "a re-ID test needs unseen persons, so remove them from one side"
+        report(Problem(kind=SHARED, place=where, fact=fact, cure=cure))
