@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
@@ -14,13 +15,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands started by tests run b
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The user's own cache is none of the tests' business; commands that they start inherit this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REID_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def compose(tmp_path):
-    """Compose a config as the command line does."""
+    """Compose a config as the command line does; other data sets can be composed after it, as in a command."""
+    GlobalHydra.instance().clear()
+    hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3")
 
     def make(*overrides, config_name="train"):
-        with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
-            config = hydra.compose(config_name, overrides=list(overrides), return_hydra_config=True)
+        config = hydra.compose(config_name, overrides=list(overrides), return_hydra_config=True)
         with open_dict(config):
             config.hydra.runtime.output_dir = str(tmp_path / "run")
         HydraConfig.instance().set_config(config)
@@ -30,6 +40,7 @@ def compose(tmp_path):
 
     yield make
     HydraConfig.instance().cfg = None
+    GlobalHydra.instance().clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """The commands, run as users run them, on the tiny synthetic set."""
 
+import itertools
 import json
 import os
 import pickle
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -214,6 +216,66 @@ def test_the_papers_experiments_train_on_a_tree_in_their_layout(command, drawn, 
     names = [result["dataset"] for result in read(tmp_path / "run")["results"]]
     assert names == (["market1501", "dukemtmc"] if experiment.startswith("market") else ["dukemtmc"])
     assert (done.stdout + done.stderr).count("withdrawn") == 1
+
+
+def as_ward(drawn, folder):
+    """The tiny synthetic set under WARD's names: 16 persons, cameras 1 to 3, two images each."""
+    images = sorted((drawn / "synthetic" / "plaza-tiny-0").glob("bounding_box_train/*.jpg"))
+    folder.mkdir()
+    for place, image in zip(itertools.product(range(1, 17), range(1, 4), range(1, 3)), itertools.cycle(images)):
+        shutil.copy(image, folder / "{:04}{:04}{:04}.png".format(*place))
+    return folder
+
+
+SPLITS = [
+    *SMALL[2:], "+experiment=ward_softmax", "dataset=ward_pairs", "dataset.split_id=[0,2]", "loader.batch_size=8",
+    "trainer.max_epochs=1", "loader.workers=0",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_splits_are_trained_in_turn_averaged_and_not_repeated(command, drawn, tmp_path):
+    root = as_ward(drawn, tmp_path / "WARD")
+    command(*SPLITS, f"dataset.root={root}", "hydra.run.dir=run", cwd=tmp_path)
+    metrics = read(tmp_path / "run")
+    assert [result["dataset"] for result in metrics["results"]] == ["ward_c1_c2", "ward_c1_c3"]
+    for result in metrics["results"]:
+        parts = [row["scores"]["rank1"] for row in metrics["splits"] if row["dataset"] == result["dataset"]]
+        assert result["splits"] == [0, 2]
+        assert result["scores"]["rank1"] == pytest.approx(statistics.fmean(parts))
+        assert result["deviations"]["rank1"] == pytest.approx(statistics.stdev(parts))
+        assert result["stamp"]["protocol"] == "ward_camera_pairs"
+    assert (tmp_path / "run" / "split_2" / "pictures" / "ward_c1_c3" / "ranked_lists.png").is_file()
+    first = weights(tmp_path / "run" / "split_0")
+    (tmp_path / "run" / "metrics.json").unlink()  # as if killed in the second split
+    shutil.rmtree(tmp_path / "run" / "split_2")
+    finished = (tmp_path / "run" / "split_0" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    command("resume=run", cwd=tmp_path)
+    assert read(tmp_path / "run")["results"] == approximately(metrics["results"])
+    assert (tmp_path / "run" / "split_0" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == finished
+    assert all(torch.equal(first[key], value) for key, value in weights(tmp_path / "run" / "split_0").items())
+    command("run=run", "hydra.run.dir=again", cwd=tmp_path, module="reid_lit.evaluate")
+    again = read(tmp_path / "again")["results"]
+    assert [r["scores"] for r in again] == [pytest.approx(r["scores"], abs=1e-6) for r in metrics["results"]]
+
+
+def approximately(results):
+    """The results with any time."""
+    return [result | {"test_seconds": pytest.approx(result["test_seconds"], abs=60)} for result in results]
+
+
+@pytest.mark.slow
+def test_joint_data_sets_share_a_training_and_have_rows_of_their_own(command, drawn, tmp_path):
+    root = as_ward(drawn, tmp_path / "WARD")
+    members = f"dataset.members=[synthetic,{{dataset: synthetic, world: campus}},{{dataset: ward, root: {root}}}]"
+    command(
+        *[argument for argument in SMALL if "dataset.size" not in argument], "dataset=joint",
+        members.replace("[synthetic,{dataset: synthetic,", "[{dataset: synthetic, size: tiny},{dataset: synthetic, size: tiny,"),
+        f"data_root={drawn}", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path,
+    )  # fmt: skip
+    metrics = read(tmp_path / "run")
+    assert [result["dataset"] for result in metrics["results"]] == ["synthetic_plaza", "synthetic_campus", "ward"]
+    assert metrics["trained_on"] == "joint"
 
 
 @pytest.mark.slow

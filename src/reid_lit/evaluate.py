@@ -1,15 +1,18 @@
 """``python -m reid_lit.evaluate run=<folder>``: test a finished run again, with any data set and evaluation."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
+from reid_lit.choices import make_data
 from reid_lit.entry import launch
-from reid_lit.loggers import on_rank_zero
+from reid_lit.results import Row
+from reid_lit.rounds import folder_of, run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import record, test, test_sets
+from reid_lit.testing import run_tests, tests_of
 
 
 def evaluate(config: DictConfig) -> float | None:
@@ -18,10 +21,15 @@ def evaluate(config: DictConfig) -> float | None:
     Returns:
         The score named by ``objective`` on the first data set tested.
     """
-    trained, run = Run(Path(config.run)), Run(Path(config.run_dir))
+    return run_rounds(config, evaluate_once, {"run": str(config.run)})
+
+
+def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
+    """Test one training: facts for ``metrics.json``, and rows of results."""
+    trained = Run(Path(config.run))
+    if run.folder.name.startswith("split_") and not trained.checkpoint.is_file():
+        trained = Run(folder_of(trained.folder, config.dataset.split_id))
     checkpoint = trained.read_checkpoint()
-    if on_rank_zero():
-        run.record_start(config)
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
         config.trainer.logger = False  # the run's own log stays as it is
@@ -30,12 +38,9 @@ def evaluate(config: DictConfig) -> float | None:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
     model.load_state_dict(checkpoint["state_dict"])
-    sets = test_sets(config, instantiate(config.dataset, _convert_="all"))
+    tests = tests_of(config, make_data(config))
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
-    results = test(trainer, model, sets)
-    if trainer.is_global_zero:
-        record(run, config, {"run": str(config.run)}, results)
-    return results[0].result.scores.get(config.objective)
+    return {}, run_tests(trainer, model, tests)
 
 
 if __name__ == "__main__":

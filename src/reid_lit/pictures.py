@@ -83,7 +83,7 @@ class Pictures(pl.Callback):
             number=self.queries,
             title=f"Worst queries of {title}",
         )
-        write_whole(files["cmc"], cmc_curve({split.name: result.queries}, title=title).savefig)
+        write_whole(files["cmc"], cmc_curve({split.name: result.first_matches}, title=title).savefig)
         return files
 
 
@@ -94,8 +94,8 @@ def spread(queries: int, number: int) -> Int[Tensor, " rows"]:
 
 def title_of(name: str, result: Result) -> str:
     """The data set, its main scores and how they were measured."""
-    stamp, scores = result.stamp, result.scores
-    return (
-        f"{name}: rank-1 {scores['rank1']:.1%}, mAP {scores['mAP']:.1%} "
-        f"({stamp['distance']} distance, {stamp['camera_rule']}, AP by {stamp['ap']})"
-    )
+    stamp = result.stamp
+    words = {"rank1": "rank-1", "mAP": "mAP"}
+    figures = ", ".join(f"{word} {result.scores[key]:.1%}" for key, word in words.items() if key in result.scores)
+    how = f"AP by {stamp['ap']}" if stamp["ap"] != "none" else f"gallery: {stamp['gallery']}"
+    return f"{name}: {figures} ({stamp['distance']} distance, {stamp['camera_rule']}, {how})"

@@ -3,17 +3,19 @@
 import logging
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from reid_lit.choices import make_data
 from reid_lit.entry import launch
-from reid_lit.loggers import on_rank_zero
+from reid_lit.results import Row
+from reid_lit.rounds import run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import record, test, test_sets
+from reid_lit.testing import run_tests, tests_of
 
 _log = logging.getLogger(__name__)
 
@@ -24,15 +26,19 @@ def train(config: DictConfig) -> float | None:
     Returns:
         The score named by ``objective`` on the first data set tested, for sweeps.
     """
-    run = Run(Path(config.run_dir))
-    if on_rank_zero():
-        run.record_start(config)
+    if config.resume is not None and Path(config.resume).resolve() != Path(config.run_dir).resolve():
+        raise ValueError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={config.run_dir}")
+    return run_rounds(config, train_once)
+
+
+def train_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
+    """One training and its tests: facts for ``metrics.json``, and rows of results."""
     checkpoint = _resumed(run, config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = instantiate(config.dataset, _convert_="all")
+    data = make_data(config)
     data.prepare_data()
     data.setup("fit")
-    sets = test_sets(config, data)
+    tests = tests_of(config, data)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
@@ -40,12 +46,8 @@ def train(config: DictConfig) -> float | None:
     try:
         start = time.perf_counter()
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-        seconds = time.perf_counter() - start
-        results = test(trainer, model, sets)
-        if trainer.is_global_zero:
-            facts = {"epochs": trainer.current_epoch, "train_seconds": round(seconds, 1)}
-            record(run, config, facts, results)
-        return results[0].result.scores.get(config.objective)
+        seconds = round(time.perf_counter() - start, 1)
+        return {"epochs": trainer.current_epoch, "train_seconds": seconds}, run_tests(trainer, model, tests)
     finally:
         wandb.finish()
 
@@ -54,8 +56,6 @@ def _resumed(run: Run, config: DictConfig) -> Path | None:
     """The checkpoint to go on from; None for a new run."""
     if config.resume is None:
         return None
-    if Path(config.resume).resolve() != run.folder.resolve():
-        raise ValueError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={run.folder}")
     if not run.checkpoint.is_file():
         _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None

@@ -103,6 +103,7 @@ def test_the_stamp_counts_what_happened():
     result = evaluate(*line(), Protocol(ap="trapezoid"))
     assert json.loads(json.dumps(result.stamp)) == {
         "ap": "trapezoid",
+        "gallery": "all images",
         "camera_rule": "cross_camera",
         "distance": "euclidean",
         "feature": "embedding",

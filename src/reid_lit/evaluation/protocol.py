@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from reid_lit.evaluation.lists import Lists
+from reid_lit.records import Rules
 
 CHOICES = {
     "ap": ("step", "trapezoid", "sklearn"),
@@ -27,9 +28,11 @@ class Protocol:
         feature: Which output of a model is compared: ``embedding`` (behind the neck) or ``feature`` (the pooled map).
         flip: Test-time augmentation: compare the mean of what the image and its mirror image give.
         ranks: The ranks k, from 1, at which the CMC curve is reported.
+        single_gallery_shot: How often one image of each gallery person is drawn and ranked, for a CMC that is the mean
+            over the draws (CUHK03's classic protocol, 10 draws); there is no mAP then. 0 ranks the whole gallery once.
 
     Raises:
-        ValueError: an unknown word, or ranks that are not positive.
+        ValueError: an unknown word, ranks that are not positive, or a negative number of draws.
     """
 
     ap: str = "step"
@@ -38,6 +41,7 @@ class Protocol:
     feature: str = "embedding"
     flip: bool = False
     ranks: Sequence[int] = (1, 5, 10, 20)
+    single_gallery_shot: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -45,6 +49,13 @@ class Protocol:
         object.__setattr__(self, "ranks", tuple(self.ranks))  # Hydra hands over a list
         if not self.ranks or any(rank < 1 for rank in self.ranks):
             raise ValueError(f"evaluation.ranks={list(self.ranks)}: give one rank or more, counted from 1")
+        if self.single_gallery_shot < 0:
+            raise ValueError(f"evaluation.single_gallery_shot={self.single_gallery_shot}: give the draws, 0 for none")
+
+    def under(self, rules: Rules) -> "Protocol":
+        """The protocol with what a data set's own rules prescribe."""
+        draws = rules.single_gallery_shot or self.single_gallery_shot
+        return replace(self, ap=rules.ap or self.ap, single_gallery_shot=draws)
 
 
 def resolve(protocol: Protocol, lists: Lists) -> Protocol:

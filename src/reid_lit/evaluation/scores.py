@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranking import ABSENT, SAME_CAMERA, QueryScores, score_both
+from reid_lit.evaluation.single_shot import single_shot_ranks
 
 EXAMPLES = 3
 """Queries without a match that an error shows."""
@@ -18,15 +19,26 @@ class Result:
 
     Attributes:
         scores: Fractions in [0, 1]: ``rank1`` … for the protocol's ranks, ``mAP``, ``mINP``, and, with everything of
-            the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then).
+            the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then). With a
+            single gallery shot ``rank1`` … alone.
         stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
-        queries: The scores of each query.
+        queries: The scores of each query in the whole gallery.
+        first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
+            gallery shot.
     """
 
-    def __init__(self, *, scores: dict[str, float], stamp: dict[str, object], queries: QueryScores) -> None:
+    def __init__(
+        self,
+        *,
+        scores: dict[str, float],
+        stamp: dict[str, object],
+        queries: QueryScores,
+        first_matches: Int[Tensor, " counted"],
+    ) -> None:
         self.scores = scores
         self.stamp = stamp
         self.queries = queries
+        self.first_matches = first_matches
 
     def __repr__(self) -> str:
         return f"Result(scores={self.scores}, stamp={self.stamp})"
@@ -60,18 +72,23 @@ def evaluate(
     stamp = protocol_stamp(lists, protocol, queries, queries_nd)
     if not queries.valid.any():
         raise ValueError(_no_match(lists, resolve(protocol, lists).camera_rule, queries))
+    if protocol.single_gallery_shot:
+        first = single_shot_ranks(query, gallery, lists, protocol)[:, queries.valid].flatten()
+        return Result(scores=_cmc(first, protocol.ranks), stamp=stamp, queries=queries, first_matches=first)
     scores = _means(queries, protocol.ranks)
     if queries_nd.valid.any():
         scores |= {f"{name}_nd": score for name, score in _means(queries_nd, (1,)).items() if name != "mINP"}
-    return Result(scores=scores, stamp=stamp, queries=queries)
+    return Result(scores=scores, stamp=stamp, queries=queries, first_matches=queries.first_match[queries.valid])
 
 
 def protocol_stamp(
     lists: Lists, protocol: Protocol, queries: QueryScores, queries_nd: QueryScores
 ) -> dict[str, object]:
     """How the scores came about: conventions and counts, in JSON's types."""
+    draws = protocol.single_gallery_shot
     stamp: dict[str, object] = {
-        "ap": protocol.ap,
+        "ap": "none" if draws else protocol.ap,
+        "gallery": f"one image a person, mean of {draws} draws" if draws else "all images",
         "camera_rule": resolve(protocol, lists).camera_rule,
         "distance": protocol.distance,
         "feature": protocol.feature,
@@ -96,11 +113,14 @@ def protocol_stamp(
 def _means(queries: QueryScores, ranks: Sequence[int]) -> dict[str, float]:
     """Means over the valid queries."""
     valid = queries.valid
-    first = queries.first_match[valid]
-    scores = {f"rank{rank}": (first <= rank).double().mean().item() for rank in ranks}
+    scores = _cmc(queries.first_match[valid], ranks)
     scores["mAP"] = queries.average_precision[valid].mean().item()
     scores["mINP"] = queries.inverse_negative_penalty[valid].mean().item()
     return scores
+
+
+def _cmc(first: Int[Tensor, " counted"], ranks: Sequence[int]) -> dict[str, float]:
+    return {f"rank{rank}": (first <= rank).double().mean().item() for rank in ranks}
 
 
 def _no_match(lists: Lists, rule: str, queries: QueryScores) -> str:

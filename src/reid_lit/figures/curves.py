@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-
-from reid_lit.evaluation.ranking import QueryScores
+from torch import Tensor
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, which the colour-blind tell apart."""
@@ -21,23 +21,22 @@ PANELS = {"loss": "loss", "rate": "learning rate", "score": "accuracy, validatio
 """The panels of the learning curves, by kind, and their titles."""
 
 
-def cmc_curve(scores: Mapping[str, QueryScores], *, ranks: int = 50, title: str = "") -> Figure:
+def cmc_curve(first_matches: Mapping[str, Int[Tensor, " counted"]], *, ranks: int = 50, title: str = "") -> Figure:
     """The share of queries whose first true match is among the k nearest, over k.
 
     Args:
-        scores: The scores of each model, by name.
+        first_matches: Ranks of the first true match of each query that has one, by the model's name.
         ranks: The last k.
         title: Data set and protocol, for instance.
 
     Raises:
         ValueError: no model, or one whose queries have no match.
     """
-    if not scores:
+    if not first_matches:
         raise ValueError("no scores to draw; give one model or more")
     figure = Figure(figsize=(6, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for place, (name, queries) in enumerate(scores.items()):
-        first = queries.first_match[queries.valid]
+    for place, (name, first) in enumerate(first_matches.items()):
         if not len(first):
             raise ValueError(f"no query of {name!r} has a match; see evaluation.camera_rule")
         curve = [float((first <= rank).double().mean()) for rank in range(1, ranks + 1)]

@@ -100,8 +100,8 @@ class RetrievalModel(pl.LightningModule):
         checkpoint["persons"] = self.persons
 
     def _begin(self, split: Split) -> None:
-        images = len(split.query) + len(split.gallery)
-        self.scores = RetrievalScores(queries=len(split.query), images=images, protocol=self.evaluation).to(self.device)
+        images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)
+        self.scores = RetrievalScores(queries=len(split.query), images=images, protocol=protocol).to(self.device)
 
     def _gather(self, batch: Batch) -> None:
         if self.scores is None:

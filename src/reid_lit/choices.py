@@ -1,0 +1,92 @@
+"""Data sets by the words of the command line: the run's own, those of ``test_on``, the members of a joint one."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from reid_lit.data.base import ReidData
+
+ALL = "all"
+"""The ``split_id`` that stands for every numbered split of a data set."""
+
+
+def chosen() -> str:
+    """The option of ``dataset`` that the run trains on."""
+    return HydraConfig.get().runtime.choices["dataset"]
+
+
+def make_data(config: DictConfig) -> ReidData:
+    """The datamodule of ``config.dataset``, of its first split where it asks for several."""
+    if (ids := split_ids(config)) is not None:
+        config = with_split(config, ids[0])
+    if "members" in config.dataset:
+        config = _with_members(config)
+    return instantiate(config.dataset, _convert_="all")
+
+
+def with_dataset(config: DictConfig, entry: str | Mapping[str, Any]) -> DictConfig:
+    """The config with another data set, and everything else as this run chose.
+
+    Args:
+        config: The run's config.
+        entry: An option of ``dataset``, or a mapping with ``dataset`` (without it: the run's own) and keys that differ
+            from that option, such as ``{dataset: ward, root: /data/WARD}``.
+    """
+    choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
+    name = choice.pop("dataset", chosen())
+    base = config.dataset if name == chosen() else hydra.compose("train", [f"dataset={name}"]).dataset
+    return _changed(config, OmegaConf.merge(base, choice))
+
+
+def split_ids(config: DictConfig) -> list[int] | None:
+    """The numbered splits that ``config.dataset`` asks for; None when it asks for a single one.
+
+    Raises:
+        ValueError: the data set has no such split.
+    """
+    asked = config.dataset.get("split_id")
+    count = get_class(config.dataset["_target_"]).SPLITS  # type: ignore[attr-defined]
+    if asked == ALL:
+        return list(range(count))
+    ids = list(asked) if isinstance(asked, ListConfig) else [0 if asked is None else asked]
+    if not ids or any(not isinstance(k, int) or not 0 <= k < count for k in ids):
+        raise ValueError(
+            f"dataset.split_id={asked}: this data set has splits 0 to {count - 1}; give one, a list such as [0,1,2],"
+            f" or all"
+        )
+    return ids if isinstance(asked, ListConfig) else None
+
+
+def with_split(config: DictConfig, split_id: int) -> DictConfig:
+    """The config with one split chosen."""
+    return _changed(config, OmegaConf.merge(config.dataset, {"split_id": split_id}))
+
+
+def _with_members(config: DictConfig) -> DictConfig:
+    """The config with the own configs of a joint data set's members in place of their names.
+
+    Raises:
+        ValueError: a member stands for several splits.
+    """
+    members = []
+    for entry in config.dataset.members:
+        member = with_dataset(config, entry)
+        if split_ids(member) is not None:
+            name = entry if isinstance(entry, str) else entry.get("dataset")
+            raise ValueError(
+                f"dataset.members: {entry} stands for several splits; choose one: {{dataset: {name}, split_id: 0}}"
+            )
+        members.append(OmegaConf.to_container(member.dataset, resolve=True))
+    return _changed(config, OmegaConf.merge(config.dataset, {"members": members}))
+
+
+def _changed(config: DictConfig, dataset: Any) -> DictConfig:
+    changed = copy.deepcopy(config)
+    with open_dict(changed):
+        changed.dataset = dataset
+    return changed

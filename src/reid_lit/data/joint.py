@@ -1,0 +1,67 @@
+"""Several data sets trained on as one, and tested on one by one."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from typing_extensions import override
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.problems import Report, stop
+from reid_lit.records import JUNK, Shot, Split
+
+
+def join(splits: Sequence[Split]) -> Split:
+    """One training list whose persons and cameras are disjoint, and every set's tests as they are in the set alone.
+
+    The training persons of a set are numbered after those of the sets before it, and so are its cameras.
+
+    Raises:
+        ValueError: fewer than two sets, or one of them twice.
+    """
+    names = [split.name for split in splits]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError(f"dataset.members={names}: a joint data set needs two members or more, each of them once")
+    train: list[Shot] = []
+    notes: list[str] = []
+    person = camera = 0
+    for split in splits:
+        train += [_moved(shot, person, camera) for shot in split.train]
+        cameras = {shot.camera_id for shot in split.shots}
+        notes.append(
+            f"{split.name}: {len(split.train)} training images; persons from {person}, cameras from {camera + 1}"
+        )
+        notes += [f"{split.name}: {note}" for note in split.notes]
+        person += 1 + max(shot.person_id for shot in split.shots)
+        camera += 1 + max(cameras)
+    tests = tuple(
+        test if split.tests else dataclasses.replace(split, train=()) for split in splits for test in split.tested
+    )
+    return Split(name="_".join(names), train=tuple(train), query=(), gallery=(), notes=tuple(notes), tests=tests)
+
+
+def _moved(shot: Shot, person: int, camera: int) -> Shot:
+    moved = shot.person_id if shot.person_id == JUNK else shot.person_id + person
+    return dataclasses.replace(shot, person_id=moved, camera_id=shot.camera_id + camera)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Joint(ReidData):
+    """Several data sets at once.
+
+    Args:
+        members: The data sets; of their own settings only where and how they are read counts.
+    """
+
+    root: Path = Path()
+    members: Sequence[ReidData]
+
+    @override
+    def prepare_data(self) -> None:
+        for member in self.members:
+            member.prepare_data()
+
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return join([member.read(report) for member in self.members])

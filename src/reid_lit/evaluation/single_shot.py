@@ -1,0 +1,70 @@
+"""CMC with one image of each gallery person, drawn at random and often: CUHK03's classic protocol."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
+from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.protocol import Protocol, resolve
+
+SEED = 0
+"""Of the draws: two models are compared on the same gallery images."""
+
+
+@torch.no_grad()
+def single_shot_ranks(
+    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists, protocol: Protocol
+) -> Int[Tensor, "draws queries"]:
+    """The rank of each query's true match among one image of each gallery person, from 1; 0 without a match.
+
+    For each query and draw, what the camera rule removes is left out first and one of the remaining images of each
+    person is drawn with equal chances. Ties are ranked in the gallery's order.
+
+    Source: Li et al., "DeepReID", CVPR 2014, section 6 (single-shot CMC); the draws for each query on its own and after
+        removal: Zhong et al., CVPR 2017, in the public code that later work measured with.
+
+    Args:
+        query: Embeddings.
+        gallery: Embeddings, on the same device.
+        lists: Person and camera of each.
+        protocol: Distance, camera rule, and ``single_gallery_shot``, the number of draws.
+
+    Raises:
+        ValueError: embeddings and lists of different number, or embeddings that are not finite.
+    """
+    check_lengths(query, gallery, lists)
+    lists, protocol = lists.to(query.device), resolve(protocol, lists)
+    columns = Columns(lists)
+    blocks = DistanceBlocks(query, columns.select(gallery), protocol.distance)
+    generator = torch.Generator().manual_seed(SEED)
+    parts = []
+    for start in range(0, len(query), BLOCK):
+        distance = blocks.block(start)
+        person = lists.query_person[start : start + BLOCK]
+        camera = lists.query_camera[start : start + BLOCK]
+        same = columns.person == person[:, None]
+        left_out = same & (columns.camera == camera[:, None]) & (protocol.camera_rule == "cross_camera")
+        draws = range(protocol.single_gallery_shot)
+        parts.append(torch.stack([_rank(distance, same, _drawn(left_out, columns, generator)) for _ in draws]))
+    return torch.cat(parts, dim=1).cpu()
+
+
+def _drawn(left_out: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    """One column of each person, ``(rows columns)`` true, among those not left out."""
+    chance = torch.rand(left_out.shape, generator=generator, dtype=torch.float64).to(left_out.device)
+    chance.masked_fill_(left_out, torch.inf)
+    persons, place = columns.person.unique(return_inverse=True)
+    place = place.expand(len(chance), -1)
+    least = chance.new_full((len(chance), len(persons)), torch.inf).scatter_reduce_(1, place, chance, "amin")
+    return (chance == least.gather(1, place)) & ~left_out
+
+
+def _rank(distance: Tensor, same: Tensor, drawn: Tensor) -> Tensor:
+    """The rank of the drawn column that shows the query's person, ``(rows)``; 0 when there is none."""
+    match = same & drawn
+    column = match.byte().argmax(dim=1, keepdim=True)
+    near = distance.gather(1, column)
+    earlier = torch.arange(distance.shape[1], device=distance.device) < column
+    before = drawn & ((distance < near) | ((distance == near) & earlier))
+    return torch.where(match.any(dim=1), 1 + before.sum(dim=1), 0)

@@ -1,0 +1,141 @@
+"""What came out of a run: rows of scores, their means over splits, the printed table."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from reid_lit.choices import chosen
+from reid_lit.runs import Run
+
+Row = dict[str, Any]
+
+_COLUMNS = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
+
+
+def averaged(rows: Sequence[Row]) -> list[Row]:
+    """A row for each test: its own, or the mean and the standard deviation over its splits.
+
+    A data set whose tests belong together (VIPeR's two directions) gets a row of their mean first; its deviation is
+    that of the splits' means.
+
+    Args:
+        rows: What :func:`reid_lit.testing.run_tests` gave, of all splits.
+    """
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get("average"):
+            groups.setdefault(row["average"], [])
+        groups.setdefault(row["dataset"], []).append(row)
+    for name, group in groups.items():
+        together = [row for row in rows if row.get("average") == name]
+        by_split: dict[int | None, list[Row]] = {}
+        for row in together:
+            by_split.setdefault(row.get("split_id"), []).append(row)
+        group += [_joined(name, part) for part in by_split.values()]
+    return [_over_splits(group) for group in groups.values()]
+
+
+def _joined(name: str, rows: Sequence[Row]) -> Row:
+    """The mean of the tests of one split."""
+    scores = {key: statistics.fmean(row["scores"][key] for row in rows) for key in _shared(rows)}
+    stamp = _agreed(rows) | {"mean_of": [row["dataset"] for row in rows]}
+    return rows[0] | {"dataset": name, "scores": scores, "stamp": stamp, "test_seconds": _seconds(rows)}
+
+
+def _over_splits(rows: Sequence[Row]) -> Row:
+    if len(rows) == 1:
+        return {key: value for key, value in rows[0].items() if key != "average"}
+    values = {key: [row["scores"][key] for row in rows] for key in _shared(rows)}
+    return {
+        "dataset": rows[0]["dataset"],
+        "splits": [row.get("split_id") for row in rows],
+        "scores": {key: statistics.fmean(parts) for key, parts in values.items()},
+        "deviations": {key: statistics.stdev(parts) for key, parts in values.items()},
+        "stamp": _agreed(rows) | {"splits": len(rows)},
+        "test_seconds": _seconds(rows),
+    }
+
+
+def _shared(rows: Sequence[Row]) -> list[str]:
+    return [key for key in rows[0]["scores"] if all(key in row["scores"] for row in rows)]
+
+
+def _agreed(rows: Sequence[Row]) -> dict[str, Any]:
+    """The stamp's entries on which all rows agree, and the others as a list, a row each."""
+    stamps = [row["stamp"] for row in rows]
+    return {
+        key: value if all(stamp.get(key) == value for stamp in stamps) else [stamp.get(key) for stamp in stamps]
+        for key, value in stamps[0].items()
+    }
+
+
+def _seconds(rows: Sequence[Row]) -> float:
+    return round(sum(row["test_seconds"] for row in rows), 1)
+
+
+def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
+    """Write ``metrics.json``, print the table, and give the rows of that table.
+
+    Args:
+        run: The folder.
+        config: What was run.
+        facts: What only this command knows.
+        rows: One a test and split; several splits of a test are averaged.
+    """
+    results = averaged(rows)
+    common = {"name": config.name, "seed": config.seed, "trained_on": chosen()}
+    parts = {"splits": list(rows)} if any("deviations" in result for result in results) else {}
+    run.write_json("metrics.json", common | facts | {"results": results} | parts)
+    console = Console()
+    console.print(_table(results))
+    for result in results:
+        console.print(f"[dim]{result['dataset']}: {_sentence(result['stamp'])}[/dim]")
+    console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
+    for picture in sorted(run.folder.glob("pictures/**/*.png")):
+        console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
+    return results
+
+
+def _table(results: Sequence[Row]) -> Table:
+    spread = any("deviations" in result for result in results)
+    title = "Retrieval scores in %" + (", mean ± standard deviation over splits" if spread else "")
+    table = Table("data set", *_COLUMNS.values(), "seconds", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for result in results:
+        table.add_row(result["dataset"], *(_cell(result, key) for key in _COLUMNS), f"{result['test_seconds']:.1f}")
+    return table
+
+
+def _cell(result: Row, key: str) -> str:
+    if key not in result["scores"]:
+        return "–"
+    deviation = f" ± {100 * result['deviations'][key]:.2f}" if "deviations" in result else ""
+    return f"{100 * result['scores'][key]:.2f}{deviation}"
+
+
+def _sentence(stamp: dict[str, Any]) -> str:
+    parts = [
+        *([f"mean over {stamp['splits']} splits"] if "splits" in stamp else []),
+        *([f"mean of {' and '.join(stamp['mean_of'])}"] if "mean_of" in stamp else []),
+        f"protocol {stamp['protocol']}",
+        f"AP by {stamp['ap']}" if stamp["ap"] != "none" else "no AP",
+        *([f"gallery: {stamp['gallery']}"] if stamp["gallery"] != "all images" else []),
+        f"camera rule {stamp['camera_rule']}" + (f" ({note})" if (note := stamp.get("camera_rule_note")) else ""),
+        f"{stamp['distance']} distance of the {stamp['feature']}",
+        f"test-time augmentation: {stamp['test_time_augmentation']}",
+        f"re-ranking: {stamp['reranking']}",
+        *([] if isinstance(stamp["images"], list) else _images(stamp)),
+    ]
+    return "; ".join(parts)
+
+
+def _images(stamp: dict[str, Any]) -> list[str]:
+    lost = sum(stamp["without_match"].values()) if isinstance(stamp["without_match"], dict) else 0
+    unmatched = f" ({lost} more have no match: {stamp['without_match']})" if lost else ""
+    gallery = f"{stamp['images']['gallery']} gallery images ({stamp['junk']} junk, {stamp['distractors']} distractors)"
+    return [f"{stamp['valid_queries']} queries{unmatched}", gallery]

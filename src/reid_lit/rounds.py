@@ -1,0 +1,63 @@
+"""One command, several trainings: a round for each split of a protocol that averages over splits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+
+from reid_lit.choices import split_ids, with_split
+from reid_lit.loggers import on_rank_zero
+from reid_lit.results import Row, record
+from reid_lit.runs import Run
+
+Round = Callable[[DictConfig, Run], tuple[dict[str, Any], list[Row]]]
+"""What is done for one split, in its folder: it gives its facts and its rows of results."""
+
+
+def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = None) -> float | None:
+    """Do ``do`` once, or once for each split, and record what came out.
+
+    Each split has a folder of its own below the run's; a split that is finished there is not repeated.
+
+    Args:
+        config: What was asked for.
+        do: Trains and tests, or tests.
+        facts: What goes into ``metrics.json`` of all rounds together.
+
+    Returns:
+        The score named by ``objective`` of the first row of results, for sweeps.
+    """
+    run = Run(Path(config.run_dir))
+    if on_rank_zero():
+        run.record_start(config)
+    ids = split_ids(config)
+    if ids is None:
+        own, rows = do(config, run)
+    else:
+        own, rows = {}, [row for split_id in ids for row in _round(config, split_id, do)]
+    if not on_rank_zero():
+        return None
+    results = record(run, config, own | (facts or {}), rows)
+    return results[0]["scores"].get(config.objective)
+
+
+def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
+    """The rows of one split: read where it is finished, else done and recorded in its own folder."""
+    run = Run(folder_of(Path(config.run_dir), split_id))
+    if (done := run.folder / "metrics.json").is_file():
+        metrics = json.loads(done.read_text())
+        return metrics.get("splits", metrics["results"])
+    part = with_split(config, split_id)
+    with open_dict(part):
+        part.run_dir = str(run.folder)
+    facts, rows = do(part, run)
+    if on_rank_zero():
+        record(run, part, facts, rows)
+    return rows
+
+
+def folder_of(folder: Path, split_id: int) -> Path:
+    """Where a split's training lies in the folder of a run."""
+    return folder / f"split_{split_id}"

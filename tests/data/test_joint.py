@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from reid_lit.data.joint import join
+from reid_lit.records import JUNK, Rules, Shot, Split
+
+
+def shots(*entries):
+    return tuple(
+        Shot(path=Path(f"{person}_{camera}.jpg"), person_id=person, camera_id=camera) for person, camera in entries
+    )
+
+
+def split(name, **changes):
+    lists = {
+        "train": shots((1, 0), (1, 1), (3, 0)),
+        "query": shots((2, 0)),
+        "gallery": shots((2, 1), (JUNK, 2), (9, 0)),
+    }
+    return Split(name=name, **(lists | changes))
+
+
+def test_persons_and_cameras_of_training_are_disjoint():
+    first, second, third = split("a"), split("b", train=shots((1, 0), (JUNK, 1), (2, 1))), split("c")
+    joined = join([first, second, third])
+    groups = [joined.train[:3], joined.train[3:6], joined.train[6:]]
+    persons = [{shot.person_id for shot in group} - {JUNK} for group in groups]
+    cameras = [{shot.camera_id for shot in group} for group in groups]
+    for group in (persons, cameras):
+        assert not group[0] & group[1]
+        assert not group[1] & group[2]
+        assert not group[0] & group[2]
+    assert [len(group) for group in persons] == [2, 2, 2]
+    assert [shot.path for shot in joined.train[:3]] == [shot.path for shot in first.train]
+    assert joined.train[4].person_id == JUNK
+
+
+def test_every_set_is_tested_as_it_is_alone():
+    pairs = split(
+        "w", query=(), gallery=(), tests=(split("w_c1", train=()), split("w_c2", train=(), rules=Rules(ap="sklearn")))
+    )
+    joined = join([split("a", notes=("drawn",)), pairs])
+    assert [test.name for test in joined.tests] == ["a", "w_c1", "w_c2"]
+    assert joined.tests[0].query == split("a").query
+    assert joined.tests[0].gallery == split("a").gallery
+    assert joined.tests[2].rules.ap == "sklearn"
+    assert not joined.query
+    assert "a: drawn" in joined.notes
+
+
+def test_members_are_two_or_more_and_differ():
+    for members in ([split("a")], [split("a"), split("a")]):
+        with pytest.raises(ValueError, match=r"dataset\.members=.*needs two members or more, each of them once"):
+            join(members)

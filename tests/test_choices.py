@@ -1,0 +1,49 @@
+import pytest
+
+from reid_lit.choices import make_data, split_ids, with_dataset, with_split
+
+
+@pytest.fixture
+def config(compose):
+    return compose("dataset=ward_pairs", "data_root=/data")
+
+
+def test_numbered_splits(config):
+    assert split_ids(config) == list(range(10))
+    config.dataset.split_id = [2, 0]
+    assert split_ids(config) == [2, 0]
+    config.dataset.split_id = 3
+    assert split_ids(config) is None
+    for wrong in (10, [], [0, -1], "every", [1, "all"]):
+        config.dataset.split_id = wrong
+        with pytest.raises(ValueError, match="this data set has splits 0 to 9; give one, a list"):
+            split_ids(config)
+
+
+def test_a_data_set_without_numbered_splits_has_one(compose):
+    assert split_ids(compose("dataset=market1501")) is None
+
+
+def test_another_data_set_keeps_what_the_run_chose(compose):
+    config = compose("dataset=market1501", "seed=7", "transform.size=[64,32]", "data_root=/data")
+    other = with_dataset(config, {"dataset": "ward", "root": "/w"})
+    assert (other.dataset.seed, other.dataset.root, other.dataset.transform.size) == (7, "/w", [64, 32])
+    assert config.dataset.root == "/data/Market-1501-v15.09.15"
+    assert with_dataset(config, {"val_persons": 3}).dataset.val_persons == 3
+
+
+def test_make_data_takes_the_first_split(config):
+    data = make_data(config)
+    assert data.split_id == 0
+    assert make_data(with_split(config, 4)).split_id == 4
+
+
+def test_members_of_a_joint_data_set_are_data_sets(compose):
+    config = compose("dataset=joint", "dataset.members=[market1501,{dataset: ward, root: /w, split_id: 2}]", "seed=5")
+    market, ward = make_data(config).members
+    assert (market.seed, str(ward.root), ward.split_id) == (5, "/w", 2)
+    config = compose("dataset=joint", "dataset.members=[market1501,ward_pairs]")
+    with pytest.raises(
+        ValueError, match=r"ward_pairs stands for several splits; choose one: {dataset: ward_pairs, split_id: 0}"
+    ):
+        make_data(config)
