@@ -1,6 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
+from hydra.errors import InstantiationException
 
 from reid_lit.choices import make_data, split_ids, with_dataset, with_split
+from reid_lit.records import Split
+from reid_lit.rounds import run_rounds
+from reid_lit.testing import find_tests
 
 
 @pytest.fixture
@@ -47,3 +53,18 @@ def test_members_of_a_joint_data_set_are_data_sets(compose):
         ValueError, match=r"ward_pairs stands for several splits; choose one: {dataset: ward_pairs, split_id: 0}"
     ):
         make_data(config)
+
+
+def test_a_split_that_the_protocol_lacks_is_refused_before_the_first_is_trained(compose, tmp_path):
+    config = compose("dataset=cuhk03", "dataset.split_id=all", f"run_dir={tmp_path}")
+    with pytest.raises(InstantiationException, match=r"split_id=1 is no split of dataset\.protocol=new"):
+        run_rounds(config, None)
+
+
+def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose):
+    config = compose("dataset=viper")
+    data = SimpleNamespace(
+        prepare_data=lambda: None, setup=lambda stage: None, SPLITS=10, split=Split("viper", (), (), ())
+    )
+    with pytest.raises(ValueError, match="viper is read with nobody to test; name other data sets in test_on"):
+        find_tests(config, data)

@@ -12,7 +12,7 @@ from reid_lit.entry import launch
 from reid_lit.results import Row
 from reid_lit.rounds import folder_of, run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import run_tests, tests_of
+from reid_lit.testing import find_tests, run_tests
 
 
 def evaluate(config: DictConfig) -> float | None:
@@ -38,7 +38,7 @@ def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Ro
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
     model.load_state_dict(checkpoint["state_dict"])
-    tests = tests_of(config, make_data(config))
+    tests = find_tests(config, make_data(config))
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     return {}, run_tests(trainer, model, tests)
 

@@ -103,19 +103,23 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
 def _table(results: Sequence[Row]) -> Table:
     spread = any("deviations" in result for result in results)
     title = "Retrieval scores in %" + (", mean ± standard deviation over splits" if spread else "")
-    table = Table("data set", *_COLUMNS.values(), "seconds", title=title)
-    for column in table.columns[1:]:
+    times = [] if spread else ["seconds"]  # mean and deviation fill 80 columns
+    table = Table("data set", *_COLUMNS.values(), *times, title=title)
+    for column in table.columns:
+        column.no_wrap = True
         column.justify = "right"
+    table.columns[0].justify = "left"
     for result in results:
-        table.add_row(result["dataset"], *(_cell(result, key) for key in _COLUMNS), f"{result['test_seconds']:.1f}")
+        seconds = [f"{result['test_seconds']:.1f}" for _ in times]
+        table.add_row(result["dataset"], *(_cell(result, key) for key in _COLUMNS), *seconds)
     return table
 
 
 def _cell(result: Row, key: str) -> str:
     if key not in result["scores"]:
         return "–"
-    deviation = f" ± {100 * result['deviations'][key]:.2f}" if "deviations" in result else ""
-    return f"{100 * result['scores'][key]:.2f}{deviation}"
+    score = 100 * result["scores"][key]
+    return f"{score:.1f}±{100 * result['deviations'][key]:.1f}" if "deviations" in result else f"{score:.2f}"
 
 
 def _sentence(stamp: dict[str, Any]) -> str:

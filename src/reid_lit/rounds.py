@@ -1,16 +1,20 @@
 """One command, several trainings: a round for each split of a protocol that averages over splits."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, open_dict
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from reid_lit.choices import split_ids, with_split
+from reid_lit.choices import make_data, split_ids, with_split
 from reid_lit.loggers import on_rank_zero
 from reid_lit.results import Row, record
 from reid_lit.runs import Run
+
+_log = logging.getLogger(__name__)
 
 Round = Callable[[DictConfig, Run], tuple[dict[str, Any], list[Row]]]
 """What is done for one split, in its folder: it gives its facts and its rows of results."""
@@ -36,7 +40,12 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
     if ids is None:
         own, rows = do(config, run)
     else:
-        own, rows = {}, [row for split_id in ids for row in _round(config, split_id, do)]
+        for split_id in ids:
+            make_data(with_split(config, split_id))  # what one of them refuses is said before the first is trained
+        own, rows = {}, []
+        for place, split_id in enumerate(ids, 1):
+            rank_zero_only(_log.info)("split %d: %d of %d", split_id, place, len(ids))
+            rows += _round(config, split_id, do)
     if not on_rank_zero():
         return None
     results = record(run, config, own | (facts or {}), rows)

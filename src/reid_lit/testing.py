@@ -31,7 +31,7 @@ class Test:
     split_id: int | None
 
 
-def tests_of(config: DictConfig, own: ReidData) -> list[Test]:
+def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
     """The tests of ``test_on``, read and checked; those of the run's own data set when it names none.
 
     Args:
@@ -60,6 +60,11 @@ def _of_entry(config: DictConfig) -> list[Test]:
 def _read(data: ReidData, split_id: int | None) -> list[Test]:
     data.prepare_data()
     data.setup("test")
+    if not all(test.query for test in data.split.tested):
+        raise ValueError(
+            f"{data.split.name} is read with nobody to test; name other data sets in test_on, or choose persons to"
+            f" test (dataset.train_on=split for CUHK03 and VIPeR, dataset.test_on=val for SynergySports)"
+        )
     average = data.split.average
     return [Test(data=view, row=view.split.name, average=average, split_id=split_id) for view in data.tests()]
 

@@ -15,7 +15,7 @@ from reid_lit.entry import launch
 from reid_lit.results import Row
 from reid_lit.rounds import run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import run_tests, tests_of
+from reid_lit.testing import find_tests, run_tests
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def train_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]
     data = make_data(config)
     data.prepare_data()
     data.setup("fit")
-    tests = tests_of(config, data)
+    tests = find_tests(config, data)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:

@@ -53,3 +53,7 @@ def test_members_are_two_or_more_and_differ():
     for members in ([split("a")], [split("a"), split("a")]):
         with pytest.raises(ValueError, match=r"dataset\.members=.*needs two members or more, each of them once"):
             join(members)
+
+
+def test_a_set_that_only_trains_has_no_test():
+    assert [test.name for test in join([split("a"), split("b", query=(), gallery=())]).tests] == ["a"]

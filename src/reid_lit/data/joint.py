@@ -36,7 +36,10 @@ def join(splits: Sequence[Split]) -> Split:
         person += 1 + max(shot.person_id for shot in split.shots)
         camera += 1 + max(cameras)
     tests = tuple(
-        test if split.tests else dataclasses.replace(split, train=()) for split in splits for test in split.tested
+        test if split.tests else dataclasses.replace(split, train=())
+        for split in splits
+        for test in split.tested
+        if test.query
     )
     return Split(name="_".join(names), train=tuple(train), query=(), gallery=(), notes=tuple(notes), tests=tests)
 

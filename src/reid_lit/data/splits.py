@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reid_lit.data.problems import SHARED, Problem, Report, stop
-from reid_lit.records import JUNK, Shot
+from reid_lit.records import JUNK, Shot, Split
 
 
 def draw_persons(person_ids: Iterable[int], count: int, *, seed: int) -> frozenset[int]:
@@ -44,6 +44,14 @@ def _asking(cameras: dict[int, list[Shot]]) -> list[Shot]:
     if not firsts and len(cameras) > 1:
         return [cameras[min(cameras)][0]]
     return firsts
+
+
+def train_on_all(split: Split) -> Split:
+    """The split with every person trained on, test persons too, and nothing left to test (a source of a transfer)."""
+    shots = sorted(split.shots, key=lambda shot: (shot.person_id, shot.camera_id, shot.path))
+    note = "trained on all persons, the test persons too: there is nothing left to test"
+    notes = (*split.notes, note)
+    return Split(name=split.name, train=tuple(shots), query=(), gallery=(), notes=notes)
 
 
 def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, report: Report = stop) -> None:

@@ -1,0 +1,138 @@
+"""The official counts of every data set come out of a tree with the official names, or with as many as the recipe says."""
+
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from scipy.io import loadmat
+
+from reid_lit.data.counts import Count, count
+from reid_lit.data.cuhk03 import CUHK03
+from reid_lit.data.dukemtmc import DukeMTMC
+from reid_lit.data.loading import Loader
+from reid_lit.data.market1501 import Market1501
+from reid_lit.data.msmt17 import MSMT17
+from reid_lit.data.samplers import ShuffleSampler
+from reid_lit.data.synergy_parts import hidden_test
+from reid_lit.data.synergy_sports import SynergySports
+from reid_lit.data.transforms import Transform
+from reid_lit.data.viper import Viper
+from reid_lit.records import Shot
+
+
+@pytest.fixture
+def memory():
+    place = Path("/dev/shm")  # tens of thousands of files on a disk take a while
+    with tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def touch(root, names):
+    names = [root / name for name in names]
+    for folder in {path.parent for path in names}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in names:
+        path.touch()
+
+
+def checked(kind, root, **options):
+    """The split, after its lists were compared with the official counts."""
+    transform = Transform(size=[16, 8], interpolation="bilinear", train=[])
+    loader = Loader(batch_size=2, test_batch_size=2, workers=0)
+    data = kind(root=root, transform=transform, sampler=ShuffleSampler, loader=loader, **options)
+    split = data.read()
+    lists = {"train": split.train}
+    for test in split.tested:
+        prefix = f"{test.name} " if split.tests else ""
+        lists |= {f"{prefix}query": test.query, f"{prefix}gallery": test.gallery}
+    official = data.official()
+    assert official.keys() <= lists.keys()
+    for name, right in official.items():
+        found = asdict(count(lists[name]))
+        assert {key: found[key] for key, value in asdict(right).items() if value is not None} == {
+            key: value for key, value in asdict(right).items() if value is not None
+        }, name
+    return split
+
+
+def images(split):
+    return [len(shots) for shots in (split.train, split.query, split.gallery)]
+
+
+def spread(total, persons, least=1):
+    """``total`` images over ``persons``, each with ``least`` or more."""
+    more, rest = divmod(total - least * persons, persons)
+    return [least + more + (person < rest) for person in range(persons)]
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [(Market1501, "market1501"), (DukeMTMC, "dukeMTMC")])
+def test_market_and_duke(official, kind, prefix):
+    expected = {"market1501": [12936, 3368, 19732], "dukeMTMC": [16522, 2228, 17661]}
+    assert images(checked(kind, official(prefix, False))) == expected[prefix]
+
+
+@pytest.mark.parametrize("kind", ["detected", "labeled"])
+def test_cuhk03(shared, memory, kind):
+    config = shared("lists") / f"cuhk03_new_protocol_config_{kind}.mat"
+    touch(memory / f"images_{kind}", loadmat(config, squeeze_me=True)["filelist"])
+    shutil.copy(config, memory)
+    expected = {"detected": [7365, 1400, 5332], "labeled": [7368, 1400, 5328]}
+    assert images(checked(CUHK03, memory, images=kind)) == expected[kind]
+    checked(CUHK03, memory, images=kind, camera="pair_view")
+    assert images(checked(CUHK03, memory, images=kind, train_on="all")) == [sum(expected[kind]), 0, 0]
+
+
+def test_viper(memory):
+    touch(memory, [f"cam_{c}/{person:03d}_{angle}.bmp" for person in range(632) for c, angle in (("a", 0), ("b", 90))])
+    for split_id in range(Viper.SPLITS):
+        split = checked(Viper, memory, split_id=split_id)
+        assert images(split) == [632, 0, 0]
+        assert [images(test) for test in split.tests] == [[0, 316, 316], [0, 316, 316]]
+    assert images(checked(Viper, memory, train_on="all")) == [1264, 0, 0]
+
+
+@pytest.mark.parametrize(("val", "hidden"), [("reid_val", "reid_test"), ("reid_test", "reid_challenge")])
+def test_synergy_sports(memory, val, hidden):
+    touch(
+        memory / "data_reid",
+        [
+            *(f"reid_training/{p:04}_{p:04}_{f:04}.jpeg" for p, n in enumerate(spread(8569, 436)) for f in range(n)),
+            *(f"{val}/query/{p:04}_{p:04}_0000.jpeg" for p in range(436, 486)),
+            *(f"{val}/gallery/{p:04}_{p:04}_{f:04}.jpeg" for p, n in enumerate(spread(910, 50), 436) for f in range(1, n + 1)),
+            *(f"{hidden}/query/{number}.jpeg" for number in range(468)),
+            *(f"{hidden}/gallery/{number}.jpeg" for number in range(468, 468 + 8703)),
+        ],
+    )  # fmt: skip
+    assert images(checked(SynergySports, memory)) == [8569, 50, 910]
+    assert images(checked(SynergySports, memory, train_on="trainval", test_on=None)) == [9529, 0, 0]
+    query, gallery = hidden_test(memory)
+    assert (len(query), len(gallery)) == (468, 8703)
+    assert gallery[-1].name == "9170.jpeg"
+
+
+@pytest.mark.parametrize("folders", [("train", "test"), ("mask_train_v2", "mask_test_v2")])
+def test_msmt17(memory, folders):
+    for folder in folders:
+        (memory / folder).mkdir()
+    lists = {"train": (30000, 1041), "val": (2621, 1041), "query": (11659, 3060), "gallery": (82161, 3060)}
+    for name, (total, persons) in lists.items():
+        lines = [
+            f"{p:04}/{p:04}_{k:03}_{1 + k % 15:02}_0303morning_{k:04}_0.jpg {p}"
+            for p, n in enumerate(spread(total, persons))
+            for k in range(n)
+        ]
+        (memory / f"list_{name}.txt").write_text("\n".join(lines) + "\n")
+    split = checked(MSMT17, memory)
+    assert images(split) == [30000, 11659, 82161]
+    assert {shot.person_id for shot in split.shots} == set(range(4101))
+    assert {shot.camera_id for shot in split.gallery} == set(range(15))
+    assert images(checked(MSMT17, memory, train_on="trainval")) == [32621, 11659, 82161]
+
+
+def test_counts_in_words():
+    shots = [Shot(path=Path(f"{n}.jpg"), person_id=n, camera_id=n % 2) for n in (-1, 0, 1)]
+    assert count(shots) == Count(images=3, persons=2, cameras=2, junk=1)
+    assert str(count(shots)) == "3 images (1 junk), 2 persons, 2 cameras"
+    assert str(Count(images=3, persons=2)) == "3 images, 2 persons"
