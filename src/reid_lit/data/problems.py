@@ -7,10 +7,12 @@ from pathlib import Path
 MISSING = "missing folder"
 NESTED = "nested folder"
 MISPLACED = "misplaced folder"
+LAYOUT = "layout"
 NAMES = "names"
 LISTS = "lists"
 SHARED = "shared persons"
 EMPTY = "no images"
+IMAGES = "bad images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

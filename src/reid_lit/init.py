@@ -1,0 +1,84 @@
+"""``python -m reid_lit.init folder=<folder>``: list any folder of crops in a CSV file, split by person."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from reid_lit.data import csv_list
+from reid_lit.data.counts import count
+from reid_lit.data.drafting import Draft, draft
+from reid_lit.entry import launch
+from reid_lit.paths import write_whole
+from reid_lit.records import Shot, Split
+
+
+def init(config: DictConfig) -> None:
+    """Write the list that ``config`` asks for, and show what is in it.
+
+    Raises:
+        FileExistsError: the file is there already, and ``overwrite`` is not set.
+    """
+    folder, file = Path(config.folder).expanduser(), Path(config.file).expanduser()
+    if file.exists() and not config.overwrite:
+        raise FileExistsError(f"{file.resolve()} is there already; overwrite=true replaces it, file= names another")
+    drafted = draft(
+        folder,
+        file,
+        pattern=config.pattern,
+        train_fraction=config.train_fraction,
+        val_fraction=config.val_fraction,
+        split_seed=config.split_seed,
+    )
+    read: list[Split] = []
+
+    def write(beside: Path) -> None:
+        beside.write_text(drafted.text(), encoding="utf-8")
+        read.append(csv_list.read(beside))  # what training will read; if it cannot, no file is left
+
+    write_whole(file, write)
+    _show(file, drafted, read[0])
+
+
+def _show(file: Path, drafted: Draft, split: Split) -> None:
+    console = Console()
+    console.print(_table(split))
+    for note in drafted.notes:
+        console.print(f"- {note}", markup=False, soft_wrap=True)
+    if drafted.others:
+        kinds = ", ".join(f"{number} {ending}" for ending, number in drafted.others.items())
+        console.print(f"- files that are no images are left out: {kinds}", markup=False, soft_wrap=True)
+    command = shlex.join(["python", "-m", "reid_lit.train", "+experiment=csv_softmax", f"dataset.root={_quoted(file)}"])
+    console.print(f"{file} lists them. Train with\n  {command}", markup=False, soft_wrap=True)
+
+
+def _table(split: Split) -> Table:
+    held = split.validation
+    lists: dict[str, Sequence[Shot]] = {
+        "train": split.train,
+        "val": (*held.query, *held.gallery) if held else (),
+        "query": split.query,
+        "gallery": split.gallery,
+        "all": split.shots,
+    }
+    table = Table("list", "images", "persons", "cameras", "junk")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, shots in lists.items():
+        total = count(shots)
+        table.add_row(name, *map(str, (total.images, total.persons, total.cameras, total.junk)))
+    return table
+
+
+def _quoted(file: Path) -> str:
+    """The path as Hydra takes it on the command line."""
+    text = str(file)
+    return text if re.fullmatch(r"[\w./+-]+", text, re.ASCII) else '"' + text.replace('"', r"\"") + '"'
+
+
+if __name__ == "__main__":
+    launch(init, config_name="init")
