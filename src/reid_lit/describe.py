@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reid_lit.choices import make_data, split_ids, with_dataset
-from reid_lit.data.base import hold_out
+from reid_lit.data.splits import hold_out
 from reid_lit.data.statistics import (
     Files,
     Listing,

@@ -1,5 +1,6 @@
 """What every command shares: earlier runs taken up again, near names for what is misspelt."""
 
+import functools
 import logging
 import sys
 import warnings
@@ -10,9 +11,12 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.paths import packaged
 from reid_lit.runs import replayed
 
@@ -30,7 +34,8 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
         sys.argv[1:] = replayed(sys.argv[1:])
     except FileNotFoundError as error:
         sys.exit(str(error))
-    command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(task)
+    plain = functools.wraps(task)(lambda config: _without_traceback(task, config))
+    command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
     try:
         command()
     except SystemExit as stop:
@@ -39,6 +44,16 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
             for line in near_names(sys.argv[1:], config_name=config_name):
                 sys.stderr.write(f"{line}\n")
         raise
+
+
+def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    """What the data is to blame for needs no line of our code to be understood."""
+    try:
+        return task(config)
+    except (DataError, MissingDataError) as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # Hydra goes on with the other jobs
+        sys.exit(f"{error.problem.kind}: {error}")
 
 
 def _quiet() -> None:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from reid_lit.choices import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.data.base import ReidData
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.scores import check_matches
 from reid_lit.models.base import RetrievalModel
 
 
@@ -47,6 +51,9 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
         else:
             found = _of_entry(with_dataset(config, entry))
         tests += _named_apart(found, {test.row for test in tests})
+    protocol: Protocol = instantiate(config.evaluation)
+    for split in (test.data.split for test in tests):  # in vain is sooner said than after hours of training
+        check_matches(Lists.of(split.query, split.gallery), protocol.under(split.rules))
     return tests
 
 

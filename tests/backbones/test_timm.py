@@ -2,6 +2,7 @@ import pytest
 import timm
 import torch
 
+from reid_lit.backbones.base import normalised
 from reid_lit.backbones.timm import densenet, timm_backbone
 
 
@@ -66,3 +67,12 @@ def test_imagenet_weights_need_their_tag():
 def test_resnets_start_as_torchvision_does():
     backbone = timm_backbone(name="resnet18.tv_in1k", weights="none", options={"zero_init_last": False})
     assert float(backbone.body.model.layer1[0].bn2.weight.detach().sum()) == 64
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_images_are_normalised_in_their_own_memory_layout(layout):
+    image = torch.rand(2, 3, 5, 4).contiguous(memory_format=layout)
+    mean, std = torch.rand(1, 3, 1, 1), torch.rand(1, 3, 1, 1) + 0.1
+    result = normalised(image, mean, std)
+    torch.testing.assert_close(result, (image - mean) / std, rtol=1e-5, atol=1e-5)
+    assert result.is_contiguous(memory_format=layout)

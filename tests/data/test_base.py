@@ -6,10 +6,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from reid_lit.data.base import hold_out
 from reid_lit.data.market1501 import Market1501, read
 from reid_lit.data.noise import ImageNoise
 from reid_lit.data.samplers import PersonSampler, ShuffleSampler
+from reid_lit.data.splits import hold_out
 from reid_lit.records import JUNK, Batch
 
 
@@ -211,9 +211,11 @@ def test_training_errors(market_data):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_bad_image_is_named_through_the_workers(market_data, market, workers):
     bad = market / "query" / "0001_c2s1_000301_00.jpg"
-    bad.write_bytes(b"<html>")
+    data = market_data(workers=workers)
+    data.setup("test")
+    bad.write_bytes(b"<html>")  # after all images were looked at
     with pytest.raises(ValueError, match=re.escape(f"{bad}: not a readable image")):
-        list(market_data(workers=workers).test_dataloader())
+        list(data.test_dataloader())
 
 
 def test_log_counts_every_list(market_data, caplog):

@@ -128,7 +128,6 @@ ERRORS = {
     ),
     "trained and validated": (changed(5, person="a"), ValueError, r"training and in validation .* a \(line 3 and line 5\)"),
     "no gallery": (without("gallery"), FileNotFoundError, "3 train, 2 val, 2 query rows but none with split gallery"),
-    "no training": (without("train"), FileNotFoundError, "none with split train;"),
     "query and gallery mixed up": (
         [row for row in ROWS if row[3] != "gallery"] + [("e/1.jpg", "e", "hall", "gallery")],
         ValueError, "none of the 2 query persons of .* is in the gallery: c, d",
@@ -197,3 +196,9 @@ def test_where_the_file_may_lie(crops):
     with pytest.raises(FileNotFoundError, match="no such file"):
         read(crops / "nowhere.csv")
     assert read(crops / "mine.csv").train == read(written(crops / "reid.csv", ROWS).parent).train
+
+
+def test_a_list_without_training_is_for_testing(crops):
+    split = read(written(crops / "reid.csv", [row for row in without("train") if row[3] != "val"]))
+    assert (len(split.train), len(split.query), len(split.gallery)) == (0, 2, 4)
+    assert "nobody to train on: this set is for testing" in split.notes

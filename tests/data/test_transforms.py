@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from reid_lit.data.noise import ImageNoise
-from reid_lit.data.transforms import Flip, PadCrop, Transform
+from reid_lit.data.transforms import Flip, PadCrop, Transform, copy_windows, gather_windows, mirror_by_mask, mirror_each
 
 GPU = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")])
 
@@ -89,7 +89,36 @@ def test_training_ends_in_floats_of_0_to_1(transform):
     image = transform.training(images(4), noise(torch.arange(4)))
     assert image.dtype == torch.float32
     assert 0 <= image.min() <= image.max() <= 1
-    assert image.is_contiguous()
+
+
+@pytest.mark.parametrize("module", [PadCrop(pad=3, fill=51), Flip(probability=0.5)])
+def test_moving_about_keeps_layout_and_type_and_the_images_given(module):
+    for batch in (images(8), images(8).contiguous(memory_format=torch.channels_last), images(8).float() / 255):
+        before = batch.clone()
+        moved = module(batch, noise(torch.arange(8)))
+        assert moved.dtype == batch.dtype
+        assert moved.stride() == batch.stride()
+        assert torch.equal(batch, before)
+        bytes_ = moved if moved.dtype == torch.uint8 else (moved * 255).round().to(torch.uint8)
+        assert torch.equal(bytes_, module(images(8), noise(torch.arange(8))))
+
+
+@pytest.mark.parametrize("pad", [0, 1, 5, 6, 15])  # up to windows that the image is not in
+@pytest.mark.parametrize("kind", ["bytes", "floats", "by pixel"])
+def test_windows_are_copied_as_they_are_gathered(pad, kind):
+    batch = images(60)
+    batch = batch / 255 if kind == "floats" else batch
+    batch = batch.contiguous(memory_format=torch.channels_last) if kind == "by pixel" else batch
+    place = torch.randint(0, 2 * pad + 1, (60, 2), generator=torch.Generator().manual_seed(1))
+    place[:4] = torch.tensor([[0, 0], [0, 2 * pad], [2 * pad, 0], [2 * pad, 2 * pad]])
+    assert torch.equal(copy_windows(batch, place, pad, 1.0), gather_windows(batch, place, pad, 1.0))
+
+
+@pytest.mark.parametrize("batch", [images(60), images(60) / 255], ids=["bytes", "floats"])
+def test_images_are_mirrored_one_by_one_as_they_are_together(batch):
+    chosen = torch.arange(60) % 3 == 0
+    assert torch.equal(mirror_each(batch, chosen), mirror_by_mask(batch, chosen))
+    assert torch.equal(mirror_each(batch, chosen)[chosen], batch[chosen].flip(-1))
 
 
 @pytest.mark.parametrize("device", [GPU])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import Lists, score_queries
-from reid_lit.evaluation.scores import evaluate
+from reid_lit.evaluation.scores import check_matches, evaluate
 
 seeds = st.integers(0, 2**31)
 protocols = st.sampled_from(
@@ -143,6 +143,20 @@ def test_no_match_at_all_says_why_and_what_to_set():
     )
     assert "query 0 (person 7, c1)" in message
     assert "evaluation.camera_rule=any_camera" in message
+
+
+@given(seed=seeds, protocol=protocols)
+@quick
+def test_labels_alone_tell_whether_a_query_has_a_match(oracle, seed, protocol):
+    query, gallery, lists = oracle.random_case(queries=2, gallery=4, persons=4, cameras=2, seed=seed)
+
+    def message(ask):
+        try:
+            ask()
+        except ValueError as error:
+            return str(error)
+
+    assert message(lambda: check_matches(lists, protocol)) == message(lambda: evaluate(query, gallery, lists, protocol))
 
 
 def test_strangers_are_no_matter_of_cameras():

@@ -26,11 +26,11 @@ def require_imagenet(name: str, hub_id: str | None) -> None:
     Raises:
         FileNotFoundError: they are neither; the message names the file, the folder looked in and the ways on.
     """
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
     if not hub_id:
         raise FileNotFoundError(f"timm has no ImageNet weights for {name!r}. {ways_on(name)}")
-    if any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in _FILES):
+    if cached(hub_id) is not None:
         return
     offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true"}
     reason = (
@@ -41,6 +41,14 @@ def require_imagenet(name: str, hub_id: str | None) -> None:
             f"ImageNet weights of {name}: {hub_id}/{_FILES[0]} is not in {constants.HF_HUB_CACHE} "
             f"and {constants.ENDPOINT} cannot be reached ({reason}). {ways_on(name)}"
         )
+
+
+def cached(hub_id: str) -> Path | None:
+    """The file with timm's weights in the local cache; None when it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    looks = (try_to_load_from_cache(hub_id, file) for file in _FILES)
+    return next((Path(found) for found in looks if isinstance(found, str)), None)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -2,26 +2,27 @@
 
 import copy
 import dataclasses
-import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
-from reid_lit.data.counts import Count, count
+from reid_lit.data.cache import RamCache, check_room, shared_cache
+from reid_lit.data.counts import Count, describe
+from reid_lit.data.images import CHOICES, sound
 from reid_lit.data.loading import BatchLoader, Loader, ShotDataset, make_loader
 from reid_lit.data.noise import ImageNoise
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.samplers import BlockSampler, EpochSampler
-from reid_lit.data.splits import draw_persons, part, query_and_gallery
+from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms import Transform
-from reid_lit.records import JUNK, Batch, Shot, Split
+from reid_lit.records import Batch, Split
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class ReidData(pl.LightningDataModule, ABC):
         val_persons: Training persons held out for validation; 0 holds out none, as the papers do.
         split_seed: Seed of every choice of persons; runs that differ in ``seed`` share their split.
         seed: Seed of the order of images and of their augmentation.
+        on_bad_image: What an image that cannot be read leads to: ``stop``, or ``drop`` to leave it out.
 
     Attributes:
         split: What is trained on and tested with (after ``setup``); ``split.train`` lacks the validation persons.
@@ -46,19 +48,25 @@ class ReidData(pl.LightningDataModule, ABC):
         cameras: Number of cameras, the highest camera of all lists.
     """
 
-    root: Path
+    if TYPE_CHECKING:
+        root: Path
+    else:
+        root: str | Path  # as YAML has it; a Path from __post_init__ on
     transform: Transform
     sampler: Callable[..., EpochSampler]
     loader: Loader
     val_persons: int = 0
     split_seed: int = 0
     seed: int = 0
+    on_bad_image: str = "stop"
 
     SPLITS: ClassVar[int] = 1
     """How many numbered splits the protocol averages over; a data set with more has a field ``split``."""
 
     def __post_init__(self) -> None:
         super().__init__()
+        if self.on_bad_image not in CHOICES:
+            raise ValueError(f"dataset.on_bad_image={self.on_bad_image!r} is none of {', '.join(CHOICES)}")
         self.root = Path(self.root).expanduser()
         self.split: Split = Split(name="", train=(), query=(), gallery=())
         self.validation: Split | None = None
@@ -93,17 +101,28 @@ class ReidData(pl.LightningDataModule, ABC):
         if self._labels is None:  # Lightning calls this again for each stage
             self._read_once()
             if stage == "fit":  # before a network is built
+                self._check_trainable()
                 self._sampler(rank=0, world=1)
+                self._check_room()
         if self.trainer is not None and self.validation is None:
             self.trainer.limit_val_batches = 0  # else Lightning warns in each run that the empty loader is empty
 
     def _read_once(self) -> None:
-        self.split, self.validation = hold_out(self.read(), self.val_persons, seed=self.split_seed)
+        workers = self.loader.processes(1)
+        split = sound(self.read(), root=self.root, on_bad_image=self.on_bad_image, processes=workers)
+        self.split, self.validation = hold_out(split, self.val_persons, seed=self.split_seed)
         classes = {person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train}))}
         self._labels = [classes[shot.person_id] for shot in self.split.train]
         self.persons = len(classes)
         self.cameras = 1 + max(shot.camera_id for shot in self.split.shots)
         rank_zero_only(logger.info)("%s", describe(self.split, self.validation))
+
+    def _check_trainable(self) -> None:
+        if self.persons == 0:
+            raise ValueError(
+                f"{self.split.name} at {self.root.resolve()} has nobody to train on; give it training images, or name"
+                f" it in test_on of a run on other data"
+            )
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -123,7 +142,8 @@ class ReidData(pl.LightningDataModule, ABC):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        dataset = ShotDataset(self.split.train, self._labels or [], transform=self.transform)
+        cache = self._cache(len(self.split.train))
+        dataset = ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=cache)
         size, workers = self.loader.batch_size // world, self.loader.processes(world)
         return make_loader(dataset, sampler, batch_size=size, workers=workers, train=True)
 
@@ -134,20 +154,32 @@ class ReidData(pl.LightningDataModule, ABC):
     @override
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         self.setup()
-        return [] if self.validation is None else self._test_loader(self.validation)
+        return [] if self.validation is None else self._test_loader(self.validation, cached=True)
 
     @override
     def test_dataloader(self) -> BatchLoader:
         self.setup()
         return self._test_loader(self.split)
 
-    def _test_loader(self, split: Split) -> BatchLoader:
+    def _test_loader(self, split: Split, *, cached: bool = False) -> BatchLoader:
         rank, world = self._place()
         shots = split.query + split.gallery
         size = max(1, min(self.loader.test_batch_size, len(shots) // world))  # every rank takes part in a test
         sampler = BlockSampler(count=len(shots), batch_size=size, rank=rank, world=world)
-        dataset = ShotDataset(shots, [shot.person_id for shot in shots], transform=self.transform)
+        cache = self._cache(len(shots)) if cached else None
+        dataset = ShotDataset(shots, [shot.person_id for shot in shots], transform=self.transform, cache=cache)
         return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
+
+    def _check_room(self) -> None:
+        """Refuse, before a network is built, a cache that would not fit."""
+        if self.loader.cache == "ram":
+            held = () if self.validation is None else self.validation.query + self.validation.gallery
+            check_room(len(self.split.train) + len(held), self.transform.size)
+
+    def _cache(self, images: int) -> RamCache | None:
+        if self.loader.cache == "none":
+            return None
+        return shared_cache(images=images, size=self.transform.size, trainer=self.trainer)
 
     @override
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -158,52 +190,3 @@ class ReidData(pl.LightningDataModule, ABC):
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-
-def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | None]:
-    """The split without junk in training and without ``count`` of its training persons, and those as query and gallery.
-
-    Raises:
-        ValueError: the split has nobody to train on, or would have nobody left, or none of the held-out can be a query.
-    """
-    train = tuple(shot for shot in split.train if shot.person_id != JUNK)
-    persons = {shot.person_id for shot in train}
-    if not 0 <= count < len(persons):
-        raise ValueError(
-            f"dataset.val_persons={count} of the {len(persons)} training persons of {split.name} leaves nobody to train"
-            f" on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
-        )
-    if count == 0:
-        return dataclasses.replace(split, train=train), split.validation
-    if split.validation is not None:
-        raise ValueError(
-            f"dataset.val_persons={count}, but {split.name} sets validation persons aside itself; leave it at 0"
-        )
-    held, rest = part(train, draw_persons(persons, count, seed=seed))
-    query, gallery = query_and_gallery(held)
-    if not query:
-        raise ValueError(
-            f"none of the {count} held-out persons of {split.name} has two images, so there is no query;"
-            f" raise dataset.val_persons or set it to 0"
-        )
-    note = f"{count} training persons held out for validation, drawn by split_seed={seed}"
-    validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
-    return dataclasses.replace(split, train=rest, notes=(*split.notes, note)), validation
-
-
-def fingerprint(shots: tuple[Shot, ...]) -> str:
-    """What tells one training list from another: names, persons and cameras, in order; not where the images lie."""
-    text = "\n".join(f"{shot.path.name} {shot.person_id} {shot.camera_id}" for shot in shots)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def describe(split: Split, validation: Split | None) -> str:
-    """Counts of images, persons and cameras of each list, and the notes, for the log."""
-    lists = {"train": split.train}
-    for test in split.tested:
-        place = f"{test.name} " if split.tests else ""
-        lists |= {f"{place}query": test.query, f"{place}gallery": test.gallery}
-    if validation is not None:
-        lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
-    counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items())
-    return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {note}" for note in split.notes)])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reid_lit.records import JUNK, Shot
+from reid_lit.records import JUNK, Shot, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +37,15 @@ def count(shots: Iterable[Shot]) -> Count:
         cameras=len({shot.camera_id for shot in shots}),
         junk=sum(shot.person_id == JUNK for shot in shots),
     )
+
+
+def describe(split: Split, validation: Split | None) -> str:
+    """Counts of images, persons and cameras of each list, and the notes, for the log."""
+    lists = {"train": split.train}
+    for test in split.tested:
+        place = f"{test.name} " if split.tests else ""
+        lists |= {f"{place}query": test.query, f"{place}gallery": test.gallery}
+    if validation is not None:
+        lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
+    counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items())
+    return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {note}" for note in split.notes)])

@@ -10,9 +10,10 @@ from reid_lit.data.splits import draw_persons, part, query_and_gallery
 from reid_lit.records import JUNK, Shot, Split
 
 WORDS = ("train", "val", "query", "gallery")
-"""The lists that a user may make; ``val`` is optional."""
+"""The lists that a user may make."""
 
-NEEDED = ("train", "query", "gallery")
+NEEDED = ("query", "gallery")
+"""Those without which there is no test; without ``train`` the crops are good for nothing else."""
 
 UNSPLIT = ""
 """Stands for the list of all crops where the user made none."""
@@ -147,7 +148,7 @@ def _validation(held: tuple[Shot, ...], *, name: str, place: Path, report: Repor
 def ready_made(
     lists: Mapping[str, Sequence[Crop]], *, name: str, place: Path, told: Callable[[Crop], str], report: Report = stop
 ) -> Split:
-    """The split that the user made: ``train``, ``query``, ``gallery`` and perhaps ``val``.
+    """The split that the user made: ``query``, ``gallery`` and perhaps ``train`` and ``val``.
 
     Args:
         lists: The images, by the words of :data:`WORDS`.
@@ -164,7 +165,8 @@ def ready_made(
     _check_queries(lists, place, report)
     shots, notes = shots_of(lists)
     validation = _validation(shots["val"], name=name, place=place, report=report) if shots.get("val") else None
-    train, query, gallery = (shots[word] for word in NEEDED)
+    train, query, gallery = (shots.get(word, ()) for word in ("train", "query", "gallery"))
+    notes = notes if train else (*notes, "nobody to train on: this set is for testing")
     asking, shown = ({shot.person_id for shot in each} for each in (query, gallery))
     if strangers := len(shown - asking - {JUNK}):
         notes = (*notes, f"{strangers} gallery persons that no query shows are distractors")

@@ -110,7 +110,7 @@ def _check_lists(file: Path, lists: dict[str, list[Crop]]) -> None:
     if missing:
         there = ", ".join(f"{len(crops)} {word}" for word, crops in lists.items() if crops) or "no"
         fact = f"{file.resolve()} has {there} rows but none with split {' or '.join(missing)}"
-        cure = "training and testing need train, query and gallery; or remove the column split to have the lists drawn"
+        cure = "a test needs query and gallery (a training, train too); or remove the column split to have lists drawn"
         raise Problem(kind=EMPTY, place=file, fact=fact, cure=cure).error()
 
 

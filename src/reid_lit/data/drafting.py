@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid_lit.data.crops import NEEDED, UNSPLIT, WORDS, Crop, drawn, ready_made
+from reid_lit.data.crops import UNSPLIT, WORDS, Crop, drawn, ready_made
 from reid_lit.data.filenames import KNOWN, compiled, named, other_files, recognised
 from reid_lit.data.folder import FLAT, check_depth, crops_below, listed, part_folders
 from reid_lit.records import Split
@@ -104,7 +104,7 @@ def _places(folder: Path) -> dict[str, Path]:
     """The folder of each list, by our names or by Market-1501's."""
     for names in MARKET:
         if all((folder / name).is_dir() for name in names.values()):
-            return {word: folder / names[word] for word in NEEDED}
+            return {word: folder / name for word, name in names.items()}
     return part_folders(folder)
 
 

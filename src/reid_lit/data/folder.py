@@ -75,12 +75,11 @@ def part_folders(root: Path) -> dict[str, Path]:
         fact = f"no such folder: {root.resolve()}"
         raise Problem(kind=MISSING, place=root, fact=fact, cure=f"point dataset.root at {SHAPE}").error()
     present = [name for name in WORDS if (root / name).is_dir()]
-    marks = [name for name in present if name in NEEDED]  # val/ alone may be a person
-    if marks and len(marks) < len(NEEDED):
-        missing = ", ".join(f"{name}/" for name in NEEDED if name not in marks)
-        fact = (
-            f"{root.resolve()} has {marks[0]}/ but no {missing}: a ready-made split needs train/, query/ and gallery/"
-        )
+    marks = [name for name in present if name != "val"]  # val/ alone may be a person
+    missing = [f"{name}/" for name in NEEDED if name not in marks]
+    if marks and missing:
+        there = f"{root.resolve()} has {marks[0]}/ but no {', '.join(missing)}"
+        fact = f"{there}: a ready-made split needs query/ and gallery/"
         cure = f"add what is missing, or rename {marks[0]}/ if it is a person"
         raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
     return {name: root / name for name in present} if marks else {UNSPLIT: root}

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 from typing_extensions import override
 
-from reid_lit.data.decode import decode
+from reid_lit.data.cache import CACHES, RamCache
+from reid_lit.data.decode import decode_batch
 from reid_lit.data.transforms import Transform
 from reid_lit.records import Batch, Shot
 
@@ -26,14 +28,17 @@ class Loader:
         test_batch_size: Images of a batch on one rank in testing.
         workers: Processes of a rank that read images; 0 reads in the training process; ``auto`` is up to 4, as many
             as the rank has processor cores.
+        cache: ``none``, or ``ram`` to keep the decoded images of training and validation in memory, one block for all
+            workers and ranks of a machine; Market-1501's training list takes 1.3 GB at 256 × 128.
 
     Raises:
-        ValueError: a size is below 1 or ``workers`` is neither ``auto`` nor a number ≥ 0.
+        ValueError: a size is below 1, ``workers`` is neither ``auto`` nor a number ≥ 0, or the cache is unknown.
     """
 
     batch_size: int
     test_batch_size: int
     workers: int | str = "auto"
+    cache: str = "none"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.test_batch_size < 1:
@@ -42,6 +47,8 @@ class Loader:
             )
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 0):
             raise ValueError(f"loader.workers={self.workers!r} is neither auto nor a number ≥ 0")
+        if self.cache not in CACHES:
+            raise ValueError(f"loader.cache={self.cache!r} is unknown; use {' or '.join(CACHES)}")
 
     def processes(self, world: int) -> int:
         """Workers of one of ``world`` ranks that share this machine's cores."""
@@ -60,27 +67,48 @@ class ShotDataset(Dataset[Item]):
         shots: The images.
         labels: What to give as person: the class in training, the data set's own id in testing.
         transform: Knows size and interpolation.
+        cache: Keeps what is decoded; made for this list.
     """
 
-    def __init__(self, shots: Sequence[Shot], labels: Sequence[int], *, transform: Transform) -> None:
+    def __init__(
+        self, shots: Sequence[Shot], labels: Sequence[int], *, transform: Transform, cache: RamCache | None = None
+    ) -> None:
         self.shots = shots
         self.labels = labels
         self.size = transform.size
         self.interpolation = transform.interpolation
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.shots)
 
     @override
     def __getitem__(self, index: int) -> Item:
-        shot = self.shots[index]
-        image = decode(shot.path, size=self.size, interpolation=self.interpolation)
-        return image, self.labels[index], shot.camera_id, index
+        return self._image([index])[0], self.labels[index], self.shots[index].camera_id, index
+
+    def __getitems__(self, index: list[int]) -> Batch:
+        """A whole batch; a DataLoader asks for it where there is such a method."""
+        person = torch.tensor([self.labels[i] for i in index])
+        camera = torch.tensor([self.shots[i].camera_id for i in index])
+        return Batch(self._image(index), person, camera, torch.tensor(index))
+
+    def _image(self, index: list[int]) -> UInt8[Tensor, "b 3 h w"]:
+        if self.cache is None:
+            return self._decoded(index)
+        held = self.cache.held(index)
+        if not held.all():
+            missing = [i for i, is_held in zip(index, held, strict=True) if not is_held]
+            self.cache.store(missing, self._decoded(missing))
+        return self.cache.load(index)
+
+    def _decoded(self, index: list[int]) -> UInt8[Tensor, "b 3 h w"]:
+        paths = [self.shots[i].path for i in index]
+        return decode_batch(paths, size=self.size, interpolation=self.interpolation)
 
 
-def collate(items: list[Item]) -> Batch:
-    """The items as one batch, images uint8."""
-    return Batch(*default_collate(items))
+def collate(batch: Any) -> Batch:
+    """The batch, which :meth:`ShotDataset.__getitems__` made whole."""
+    return batch
 
 
 class BatchLoader(DataLoader[Item]):

@@ -1,5 +1,7 @@
 """Identity-disjoint splits: who trains, who is tested, and which images ask."""
 
+import dataclasses
+import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -71,3 +73,40 @@ def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, 
         fact = f"{len(shared)} persons are in training and in query or gallery of {where.resolve()}: {examples}"
         cure = "a re-ID test needs unseen persons, so remove them from one side"
         report(Problem(kind=SHARED, place=where, fact=fact, cure=cure))
+
+
+def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | None]:
+    """The split without junk in training and without ``count`` of its training persons, and those as query and gallery.
+
+    Raises:
+        ValueError: nobody would be left to train on, or none of the held-out can be a query.
+    """
+    train = tuple(shot for shot in split.train if shot.person_id != JUNK)
+    persons = {shot.person_id for shot in train}
+    if count and not 0 <= count < len(persons):
+        raise ValueError(
+            f"dataset.val_persons={count} of the {len(persons)} training persons of {split.name} leaves nobody to train"
+            f" on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
+        )
+    if count == 0:
+        return dataclasses.replace(split, train=train), split.validation
+    if split.validation is not None:
+        raise ValueError(
+            f"dataset.val_persons={count}, but {split.name} sets validation persons aside itself; leave it at 0"
+        )
+    held, rest = part(train, draw_persons(persons, count, seed=seed))
+    query, gallery = query_and_gallery(held)
+    if not query:
+        raise ValueError(
+            f"none of the {count} held-out persons of {split.name} has two images, so there is no query;"
+            f" raise dataset.val_persons or set it to 0"
+        )
+    note = f"{count} training persons held out for validation, drawn by split_seed={seed}"
+    validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
+    return dataclasses.replace(split, train=rest, notes=(*split.notes, note)), validation
+
+
+def fingerprint(shots: tuple[Shot, ...]) -> str:
+    """What tells one training list from another: names, persons and cameras, in order; not where the images lie."""
+    text = "\n".join(f"{shot.path.name} {shot.person_id} {shot.camera_id}" for shot in shots)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,12 +1,13 @@
 """Who is on the query and gallery images, and which gallery entries count."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from reid_lit.records import JUNK
+from reid_lit.records import JUNK, Shot
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ class Lists:
                 raise ValueError(
                     f"{len(persons)} {role} persons but {len(cameras)} {role} cameras; give one of each an image"
                 )
+
+    @classmethod
+    def of(cls, query: Sequence[Shot], gallery: Sequence[Shot]) -> "Lists":
+        """Those of shots."""
+
+        def numbers(shots: Sequence[Shot], name: str) -> Int[Tensor, " shots"]:
+            return torch.tensor([getattr(shot, name) for shot in shots], dtype=torch.int64)
+
+        sides = (query, gallery)
+        return cls(*(numbers(side, name) for side in sides for name in ("person_id", "camera_id")))
 
     def to(self, device: torch.device) -> "Lists":
         """The same lists on ``device``."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol, resolve
-from reid_lit.evaluation.ranking import ABSENT, SAME_CAMERA, QueryScores, score_both
+from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores, score_both
 from reid_lit.evaluation.single_shot import single_shot_ranks
+from reid_lit.records import JUNK
 
 EXAMPLES = 3
 """Queries without a match that an error shows."""
@@ -71,7 +73,7 @@ def evaluate(
     queries, queries_nd = score_both(query, gallery, lists, protocol, chunk=chunk)
     stamp = protocol_stamp(lists, protocol, queries, queries_nd)
     if not queries.valid.any():
-        raise ValueError(_no_match(lists, resolve(protocol, lists).camera_rule, queries))
+        raise ValueError(_no_match(lists, resolve(protocol, lists).camera_rule, queries.cause))
     if protocol.single_gallery_shot:
         first = single_shot_ranks(query, gallery, lists, protocol)[:, queries.valid].flatten()
         return Result(scores=_cmc(first, protocol.ranks), stamp=stamp, queries=queries, first_matches=first)
@@ -123,14 +125,33 @@ def _cmc(first: Int[Tensor, " counted"], ranks: Sequence[int]) -> dict[str, floa
     return {f"rank{rank}": (first <= rank).double().mean().item() for rank in ranks}
 
 
-def _no_match(lists: Lists, rule: str, queries: QueryScores) -> str:
+def check_matches(lists: Lists, protocol: Protocol) -> None:
+    """Whether any query can have a match at all, which needs no embedding: to be asked before hours of training.
+
+    Raises:
+        ValueError: none can, by the camera rule or because nobody of them is in the gallery.
+    """
+    rule = resolve(protocol, lists).camera_rule
+    shown: dict[int, set[int]] = {}
+    for person, camera in zip(lists.gallery_person.tolist(), lists.gallery_camera.tolist(), strict=True):
+        shown.setdefault(person, set()).add(camera)
+    causes = []
+    for person, camera in zip(lists.query_person.tolist(), lists.query_camera.tolist(), strict=True):
+        cameras = shown.get(person, set()) if person != JUNK else set()
+        left = cameras - {camera} if rule == "cross_camera" else cameras
+        causes.append(FOUND if left else SAME_CAMERA if cameras else ABSENT)
+    if causes and FOUND not in causes:
+        raise ValueError(_no_match(lists, rule, torch.tensor(causes)))
+
+
+def _no_match(lists: Lists, rule: str, cause: Int[Tensor, " queries"]) -> str:
     """The message for an evaluation in which no query has a match."""
     reasons = {ABSENT: "not in the gallery", SAME_CAMERA: "in the gallery only under the query's camera"}
-    lost = {cause: int((queries.cause == cause).sum()) for cause in reasons}
-    first = queries.cause.argsort(descending=True, stable=True)[:EXAMPLES]
+    lost = {kind: int((cause == kind).sum()) for kind in reasons}
+    first = cause.argsort(descending=True, stable=True)[:EXAMPLES]
     examples = "; ".join(
-        f"query {row} (person {lists.query_person[row]}, c{lists.query_camera[row] + 1}) is {reasons[cause]}"
-        for row, cause in zip(first.tolist(), queries.cause[first].tolist(), strict=True)
+        f"query {row} (person {lists.query_person[row]}, c{lists.query_camera[row] + 1}) is {reasons[kind]}"
+        for row, kind in zip(first.tolist(), cause[first].tolist(), strict=True)
     )
     cure = (
         "set evaluation.camera_rule=any_camera to count matches under the query's own camera"
@@ -138,7 +159,7 @@ def _no_match(lists: Lists, rule: str, queries: QueryScores) -> str:
         else "query and gallery share no person: check dataset.root and its lists"
     )
     return (
-        f"no query has a match under camera_rule={rule}: of {len(queries.cause)} queries, {lost[ABSENT]} show a person "
+        f"no query has a match under camera_rule={rule}: of {len(cause)} queries, {lost[ABSENT]} show a person "
         f"who is not in the gallery and {lost[SAME_CAMERA]} one who is there only under the same camera, "
         f"which the rule removes ({examples}); {cure}"
     )

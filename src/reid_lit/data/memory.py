@@ -1,0 +1,66 @@
+"""How much memory is free, for whoever is about to take much of it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def shared_folder() -> Path:
+    """Where files lie in memory: ``/dev/shm``; the folder of temporary files on systems that have none."""
+    memory = Path("/dev/shm")
+    return memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def free_bytes(folder: Path) -> tuple[int, str]:
+    """What a file in ``folder`` may take at most, and whose limit that is.
+
+    On a disk it is the disk's free space. In memory (``/dev/shm``) it is the least of that folder's free space, of the
+    machine's available memory and of what the control groups, such as a container or a SLURM job, leave to us.
+
+    Args:
+        folder: Where the file is to lie.
+    """
+    limits = [(shutil.disk_usage(folder).free, str(folder))]
+    if folder == Path("/dev/shm"):
+        limits += [*_available(), *_of_cgroups()]
+    return min(limits)
+
+
+def _available() -> Iterator[tuple[int, str]]:
+    for line in _MEMINFO.read_text().splitlines() if _MEMINFO.is_file() else ():
+        if line.startswith("MemAvailable:"):
+            yield int(line.split()[1]) * 1024, "the machine's memory"
+
+
+def _of_cgroups() -> Iterator[tuple[int, str]]:
+    for folder in _cgroups():
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            if (folder / limit).is_file() and (folder / used).is_file():
+                most = (folder / limit).read_text().strip()
+                if most != "max":
+                    taken = int((folder / used).read_text()) - _given_back(folder)
+                    yield int(most) - taken, f"the control group's memory ({folder / limit})"
+
+
+def _cgroups() -> Iterator[Path]:
+    """The folders of this process's control groups and of all groups around them, of version 2 and 1."""
+    own = Path("/proc/self/cgroup")
+    for line in own.read_text().splitlines() if own.is_file() else ():
+        _, controllers, path = line.split(":", maxsplit=2)
+        if controllers in ("", "memory"):
+            group = Path(path.lstrip("/"))
+            yield from (_CGROUPS / controllers / part for part in (group, *group.parents))
+
+
+def _given_back(folder: Path) -> int:
+    """Bytes of cached files, which the kernel gives back when memory is short."""
+    statistics = folder / "memory.stat"
+    for line in statistics.read_text().splitlines() if statistics.is_file() else ():
+        if line.startswith(("inactive_file ", "total_inactive_file ")):
+            return int(line.split()[1])
+    return 0
