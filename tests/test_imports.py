@@ -14,6 +14,7 @@ ALLOWED = {
     "figures": BOTTOM | {"evaluation"},
     "models": BOTTOM | MIDDLE | {"figures"},
     "data": BOTTOM | {"synthetic"},
+    "checkup": BOTTOM | {"data", "evaluation", "backbones"},
 }
 FREE_OF = {"evaluation": {"pytorch_lightning", "hydra"}, "synthetic": {"torch", "pytorch_lightning", "hydra"}}
 

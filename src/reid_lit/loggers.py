@@ -82,7 +82,7 @@ def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> W
         tags: Words to filter by.
     """
     run_id, resumed = _run_id(Path(folder) / "wandb_id")
-    reason = _why_offline()
+    reason = why_offline()
     if reason and on_rank_zero():
         _log.warning("W&B logs offline to %s/wandb (%s); `wandb sync` sends it later", folder, reason)
     return WandbLogger(
@@ -108,7 +108,7 @@ def _run_id(file: Path) -> tuple[str, bool]:
     return run_id, False
 
 
-def _why_offline() -> str:
+def why_offline() -> str:
     """Why W&B cannot be online; empty when it can."""
     if os.environ.get("WANDB_MODE", "online") != "online":
         return f"WANDB_MODE is {os.environ['WANDB_MODE']}"

@@ -108,7 +108,7 @@ def _read_part(directory: Path, grammar: Grammar, layout: Layout, report: Report
         if match is None or (layout.nested and folder != match["person"]):
             bad.append(f"{folder}/{name}" if folder else name)
             continue
-        path = directory / folder / name
+        path = (directory / folder if folder else directory) / name
         shot = Shot(path=path, person_id=int(match["person"]), camera_id=int(match["camera"]) - 1)
         found.append((match["person"], name, shot))
     if bad:
@@ -118,7 +118,7 @@ def _read_part(directory: Path, grammar: Grammar, layout: Layout, report: Report
         )
         examples = tuple(sorted(bad)[:3])
         report(Problem(kind=NAMES, place=directory, fact=fact, cure="rename or remove them", examples=examples))
-    if not found:
+    if not found and not bad:
         fact = f"{grammar.title}: no *.jpg in {directory.resolve()}"
         report(Problem(kind=EMPTY, place=directory, fact=fact, cure=_cure(grammar)))
     return tuple(shot for *_, shot in sorted(found, key=lambda entry: entry[:2]))

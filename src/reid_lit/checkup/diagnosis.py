@@ -1,0 +1,51 @@
+"""What an examination gives."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reid_lit.data.problems import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something worth knowing that is not wrong.
+
+    Attributes:
+        name: What it is about.
+        value: What is the case.
+    """
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The state of one copy of a data set.
+
+    Attributes:
+        name: The data set's name.
+        root: Its folder.
+        findings: What is wrong, the graver first.
+        facts: What else is known.
+    """
+
+    name: str
+    root: Path
+    findings: tuple[Problem, ...]
+    facts: tuple[Fact, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same in JSON's types."""
+        return {
+            "name": self.name,
+            "root": str(self.root.resolve()),
+            "findings": [asdict(problem) | {"place": str(problem.place.resolve())} for problem in self.findings],
+            "facts": [asdict(fact) for fact in self.facts],
+        }
+
+
+def below(path: Path, root: Path) -> str:
+    """A path as it is shown: counted from the data set's folder where it lies in it."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

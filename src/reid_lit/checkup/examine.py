@@ -1,0 +1,55 @@
+"""The examination of a copy of a data set."""
+
+from reid_lit.checkup.counts import compare, facts
+from reid_lit.checkup.diagnosis import Diagnosis, Fact
+from reid_lit.checkup.files import damage, digests, duplicates
+from reid_lit.checkup.folders import Others, find_misplaced, look_around, read
+from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_match
+from reid_lit.data.base import ReidData
+from reid_lit.data.images import bad_images
+from reid_lit.data.problems import Problem
+from reid_lit.data.progress import progress
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.records import Split
+
+
+def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others = dict) -> Diagnosis:
+    """Everything that is wrong with a data set's folder; nothing is changed in it.
+
+    Args:
+        data: The data set; it need not be set up.
+        protocol: Its camera rule decides which queries have a match.
+        others: Gives the readers of all other data sets, in case this folder holds one of those.
+    """
+    split, problems = read(data, prepare=True)
+    if split is None:
+        return Diagnosis(
+            name=type(data).__name__, root=data.root, findings=tuple(look_around(data, problems, others)), facts=()
+        )
+    problems = [find_misplaced(problem, split, data.root) for problem in problems]
+    explained = {problem.place for problem in problems}
+    problems += compare(split, data.official(), data.root, explained=explained)
+    protocol = protocol or Protocol()
+    found, copies = _look_at_files(split, data, protocol)
+    problems += found
+    problems += without_match(split, protocol, data.root)
+    known = [*facts(split, data.official()), *cameras_per_person(split), *copies]
+    known += [Fact(name="note", value=note) for note in split.notes]
+    return Diagnosis(name=split.name, root=data.root, findings=tuple(problems), facts=tuple(known))
+
+
+def _look_at_files(split: Split, data: ReidData, protocol: Protocol) -> tuple[list[Problem], list[Fact]]:
+    """Problems of images, and how many bytes and copies there are."""
+    paths = dict.fromkeys(shot.path for shot in split.shots)
+    with progress("reading all images") as tell:
+        bad = bad_images(paths, root=data.root, processes=data.loader.processes(1), tell=tell)
+    whole = [path for path in paths if path not in bad]
+    with progress("comparing all images") as tell:
+        groups = digests(whole, tell=tell)
+    size = sum(path.stat().st_size for path in whole)
+    copies = sum(len(group) - 1 for group in groups)
+    value = f"{len(paths):,} files of {size / 1e6:,.1f} MB; copies among them: {copies:,}"
+    sizes = [Fact(name="images on disk", value=value)]
+    rule = camera_rule(split.tested[0], protocol)
+    found = [*damage(bad, split.shots, data.root), *duplicates(split, groups, data.root, camera_rule=rule)]
+    return found, sizes

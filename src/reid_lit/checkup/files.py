@@ -1,0 +1,123 @@
+"""Images that cannot be read, and images that are there twice."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+
+from reid_lit.checkup.counts import common_folder
+from reid_lit.checkup.diagnosis import below
+from reid_lit.data.problems import Problem
+from reid_lit.data.progress import Progress
+from reid_lit.data.readable import OTHER
+from reid_lit.records import JUNK, Shot, Split
+
+DUPLICATES = "duplicates"
+ANEW = "copy them anew, or train without them: dataset.on_bad_image=drop"
+
+
+def damage(bad: Mapping[Path, str], shots: Collection[Shot], root: Path) -> list[Problem]:
+    """A problem for each sort of damage.
+
+    Args:
+        bad: The images that cannot be read, and why.
+        shots: All images.
+        root: The data set's folder.
+    """
+    sorts: dict[str, dict[Path, str]] = defaultdict(dict)
+    for path, reason in bad.items():
+        word, _, detail = reason.partition(" (")
+        detail = detail.removesuffix(")")
+        if word == OTHER:
+            sorts[f"{word} but {detail}"][path] = ""
+        else:
+            sorts[word][path] = f" ({detail})" if detail and word != "empty" else ""
+    problems = []
+    for sort, found in sorted(sorts.items(), key=lambda item: -len(item[1])):
+        place = common_folder([shot for shot in shots if shot.path in found], root)
+        examples = tuple(f"{below(path, place)}{detail}" for path, detail in list(found.items())[:3])
+        fact = f"{_images(len(found))} of {len(shots):,} {'is' if len(found) == 1 else 'are'} {sort}"
+        problems.append(Problem(kind=sort.partition(" but ")[0], place=place, fact=fact, cure=ANEW, examples=examples))
+    return problems
+
+
+def digests(paths: Iterable[Path], *, tell: Progress | None = None) -> list[list[Path]]:
+    """The groups of files of the same content; sizes are compared before anything is read."""
+    sizes: dict[int, list[Path]] = defaultdict(list)
+    for path in paths:
+        sizes[path.stat().st_size].append(path)
+    doubtful = [path for group in sizes.values() if len(group) > 1 for path in group]
+    contents: dict[bytes, list[Path]] = defaultdict(list)
+    for done, path in enumerate(doubtful, start=1):
+        contents[hashlib.blake2b(path.read_bytes(), digest_size=16).digest()].append(path)
+        if tell is not None and done % 100 == 0:
+            tell(done, len(doubtful))
+    return [group for group in contents.values() if len(group) > 1]
+
+
+def duplicates(
+    split: Split, groups: Iterable[list[Path]], root: Path, *, camera_rule: str = "cross_camera"
+) -> list[Problem]:
+    """Images that stand on both sides of a test, or for two persons.
+
+    A camera that gave the same frame twice is no problem of a split that was cut from its recording, where the rule
+    removes the copy (WARD has a hundred).
+
+    Args:
+        split: The lists; a file that is query and gallery by design is no duplicate of itself.
+        groups: Files of the same content.
+        camera_rule: ``cross_camera`` or ``any_camera``.
+        root: The data set's folder.
+    """
+    parts = [*split.tested, *([split.validation] if split.validation else [])]
+    roles = {
+        "training": {shot.path for shot in split.train},
+        "query": {shot.path for part in parts for shot in part.query},
+        "gallery": {shot.path for part in parts for shot in part.gallery},
+    }
+    shots = {shot.path: shot for shot in split.shots}
+    strict = camera_rule != "cross_camera"
+    pairs: dict[str, list[tuple[Path, Path]]] = defaultdict(list)
+    for group in groups:
+        sort, pair = _sort([shots[path] for path in group], roles, strict=strict)
+        if pair:
+            pairs[sort].append(pair)
+    return [_problem(sort, found, root) for sort, found in pairs.items()]
+
+
+_CURES = {
+    "in query and in gallery": "remove them from the gallery: there a query finds itself",
+    "in training and in query": "remove them from training: a test needs unseen images",
+    "in training and in gallery": "remove them from training: a test needs unseen images",
+    "there for two persons": "remove the copy of the wrong person",
+}
+
+
+def _sort(group: list[Shot], roles: Mapping[str, set[Path]], *, strict: bool) -> tuple[str, tuple[Path, Path] | None]:
+    """What is wrong with shots of the same content, and two of them to show it."""
+    for one, other in (("query", "gallery"), ("training", "query"), ("training", "gallery")):
+        for first, second in permutations(group, 2):
+            if first.path in roles[one] and second.path in roles[other] and (strict or not _one_take(first, second)):
+                return f"in {one} and in {other}", (first.path, second.path)
+    persons = {shot.person_id: shot.path for shot in reversed(group) if shot.person_id != JUNK}
+    if len(persons) > 1:
+        first_path, second_path, *_ = sorted(persons.values())
+        return "there for two persons", (first_path, second_path)
+    return "", None
+
+
+def _one_take(first: Shot, second: Shot) -> bool:
+    """Whether both are frames of one person and camera out of one folder."""
+    return replace(first, path=second.path) == second and first.path.parent == second.path.parent
+
+
+def _problem(sort: str, pairs: list[tuple[Path, Path]], root: Path) -> Problem:
+    examples = tuple(f"{below(one, root)} = {below(other, root)}" for one, other in pairs[:3])
+    fact = f"{_images(len(pairs))} {'is' if len(pairs) == 1 else 'are'} {sort}, byte for byte"
+    return Problem(kind=DUPLICATES, place=root, fact=fact, cure=_CURES[sort], examples=examples)
+
+
+def _images(number: int) -> str:
+    return "1 image" if number == 1 else f"{number:,} images"

@@ -1,0 +1,94 @@
+"""What this machine offers: processors, precisions, and what is installed beside the necessary."""
+
+import importlib
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import timm
+import torch
+from torch.backends import cpu
+
+from reid_lit.backbones.weights import cached
+from reid_lit.checkup.diagnosis import Fact
+
+YES, NO = "✓", "–"
+
+
+def machine(backbone: str, weights: str, *, why_offline: str) -> Iterator[Fact]:
+    """One fact for each thing that a run may want; it begins with ✓ or – where it is there or not.
+
+    Args:
+        backbone: timm's name of the network.
+        weights: ``imagenet``, ``none``, or a file or run folder.
+        why_offline: Why W&B cannot be online; empty when it can.
+    """
+    yield from _gpus()
+    yield Fact(name="processor", value=f"{cpu.get_cpu_capability()}, torch threads: {torch.get_num_threads()}")
+    yield from _precisions()
+    yield Fact(name="faiss", value=_faiss())
+    wandb = f"{NO} offline: {why_offline}" if why_offline else f"{YES} {version('wandb')}, online"
+    yield Fact(name="wandb", value=wandb)
+    yield Fact(name=f"weights {weights}", value=_weights(backbone, weights))
+
+
+def _gpus() -> Iterator[Fact]:
+    if not torch.cuda.is_available():
+        yield Fact(name="gpu", value=f"{NO} none that torch {torch.__version__} can use")
+    for number in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(number)
+        memory = f"{card.total_memory / 2**30:.0f} GiB, compute capability {card.major}.{card.minor}"
+        yield Fact(name=f"gpu {number}", value=f"{YES} {card.name}, {memory}, CUDA {torch.version.cuda}{_driver()}")
+
+
+def _driver() -> str:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ""
+    command = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f", driver {lines[0].strip()}" if lines else ""
+
+
+def _precisions() -> Iterator[Fact]:
+    """What ``trainer.precision`` may be, and whether it is worth it."""
+    if torch.cuda.is_available():
+        yield Fact(name="16-mixed", value=f"{YES} on the GPU")
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        yield Fact(name="bf16-mixed", value=f"{YES} on the GPU" if native else f"{NO} slow: the GPU emulates it")
+        return
+    fast = "AVX512_BF16" in _flags() or "AMX_BF16" in _flags()
+    yield Fact(name="16-mixed", value=f"{NO} needs a GPU")
+    yield Fact(name="bf16-mixed", value=f"{YES} on the processor" if fast else f"{NO} slow: the processor emulates it")
+
+
+def _flags() -> set[str]:
+    """The processor's abilities, as Linux names them."""
+    file = Path("/proc/cpuinfo")
+    return set(file.read_text().upper().split()) if file.is_file() else set()
+
+
+def _faiss() -> str:
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells what it tries
+    try:
+        faiss = importlib.import_module("faiss")
+    except ImportError as error:
+        return f"{NO} {error}: pip install 'reid-lit[faiss]'"
+    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+    return f"{YES} {faiss.__version__}, {f'{gpus} GPUs' if gpus else 'on the processor'}"
+
+
+def _weights(backbone: str, weights: str) -> str:
+    if weights == "none":
+        return f"{YES} {backbone} starts from random weights"
+    if weights != "imagenet":
+        return f"{YES if Path(weights).exists() else NO} {weights}"
+    config = timm.get_pretrained_cfg(backbone)
+    file = cached(config.hf_hub_id) if config is not None and config.hf_hub_id else None
+    return f"{YES} {backbone}: {file}" if file else f"{NO} {backbone}: not in the local cache, so to be downloaded"

@@ -1,0 +1,96 @@
+"""Who is seen by how many cameras, and which queries can find nobody."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+
+from reid_lit.checkup.counts import common_folder
+from reid_lit.checkup.diagnosis import Fact, below
+from reid_lit.data.problems import Problem
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.records import JUNK, Shot, Split
+
+MATCHES = "queries without match"
+
+_ABSENT = "the person is absent from the gallery"
+_CAMERA = "the person is there only under the query's own camera"
+_JUNK = "the query is junk itself (person -1)"
+
+
+def cameras_per_person(split: Split) -> Iterator[Fact]:
+    """How many persons are seen by one camera and how many by more."""
+    tested = {shot for test in split.tested for shot in (*test.query, *test.gallery)}
+    for name, shots in (("train", split.train), ("test", tested)):
+        numbers = Counter(len(cameras) for cameras in _cameras(shots).values())
+        if numbers:
+            seen = ", ".join(f"{persons:,} by {number}" for number, persons in sorted(numbers.items()))
+            yield Fact(name=f"cameras per person, {name}", value=f"persons seen: {seen}")
+
+
+def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]:
+    """A problem for each test that has queries without a match in the gallery.
+
+    Args:
+        split: The lists.
+        protocol: Its camera rule decides what counts as a match.
+        root: The data set's folder.
+    """
+    problems = []
+    for test in split.tested:
+        if not (test.query and test.gallery):
+            continue
+        rule = camera_rule(test, protocol)
+        seen = _cameras(test.gallery)
+        lost = [(shot, cause) for shot in test.query if (cause := _cause(shot, seen, rule))]
+        if lost:
+            problems.append(_problem(test, lost, rule, root, name=test.name if split.tests else ""))
+    return problems
+
+
+def _problem(test: Split, lost: list[tuple[Shot, str]], rule: str, root: Path, *, name: str) -> Problem:
+    place = common_folder(test.query, root)
+    causes = Counter(cause for _, cause in lost)
+    why = ", ".join(f"{cause} ({number:,})" for cause, number in causes.most_common())
+    fact = f"no match for {len(lost):,} of {len(test.query):,} queries{f' of {name}' if name else ''}: {why}"
+    if causes[_CAMERA] > len(test.query) / 2:
+        cure = f"evaluation.camera_rule=any_camera counts matches under the query's own camera ({rule} does not)"
+    else:
+        cure = "they are left out of the scores; restore the gallery images, or remove these queries"
+    examples = tuple(below(shot.path, place) for shot, _ in lost[:3])
+    return Problem(kind=MATCHES, place=place, fact=fact, cure=cure, examples=examples)
+
+
+def _cause(query: Shot, seen: dict[int, set[int]], rule: str) -> str:
+    """Why a query has no match; empty when it has one."""
+    if query.person_id == JUNK:
+        return _JUNK
+    cameras = seen.get(query.person_id, set())
+    if not cameras:
+        return _ABSENT
+    return _CAMERA if rule == "cross_camera" and cameras == {query.camera_id} else ""
+
+
+def _cameras(shots: Iterable[Shot]) -> dict[int, set[int]]:
+    """The cameras of each person, junk aside."""
+    cameras: dict[int, set[int]] = defaultdict(set)
+    for shot in shots:
+        if shot.person_id != JUNK:
+            cameras[shot.person_id].add(shot.camera_id)
+    return cameras
+
+
+def camera_rule(split: Split, protocol: Protocol) -> str:
+    """The rule of a test, settled where the protocol leaves it to the lists."""
+    return resolve(protocol, _as_lists(split)).camera_rule
+
+
+def _as_lists(test: Split) -> Lists:
+    numbers = (
+        torch.tensor([getattr(shot, name) for shot in shots], dtype=torch.int64)
+        for shots in (test.query, test.gallery)
+        for name in ("person_id", "camera_id")
+    )
+    return Lists(*numbers)

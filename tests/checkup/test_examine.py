@@ -1,0 +1,169 @@
+"""Damaged copies, each with the one thing to find."""
+
+import re
+import shutil
+
+import pytest
+
+from reid_lit.checkup.examine import examine
+from reid_lit.data.dukemtmc import DukeMTMC
+from reid_lit.data.folder import Folder
+from reid_lit.data.ward import Ward
+from reid_lit.evaluation.protocol import Protocol
+
+TRAIN = "bounding_box_train/0002_c1s1_000051_01.jpg"
+QUERY = "query/0001_c1s1_000151_00.jpg"
+GALLERY = "bounding_box_test/0001_c2s1_000176_01.jpg"
+
+
+def write(content):
+    return lambda root: (root / TRAIN).write_bytes(content)
+
+
+def move(source, target):
+    return lambda root: (root / source).rename(root / target)
+
+
+def copy(source, target):
+    return lambda root: shutil.copy(root / source, root / target)
+
+
+def overwrite(source, target):
+    return lambda root: (root / target).write_bytes((root / source).read_bytes())
+
+
+def as_duke(root):
+    for number, file in enumerate(sorted(root.glob("*/*.jpg"))):
+        person, camera = file.name.split("_")[:2]
+        file.rename(file.parent / f"{abs(int(person)):04d}_{camera[:2]}_f{number:07d}.jpg")
+
+
+def persons_10_are_1(root):
+    for file in sorted(root.glob("bounding_box_train/0010*")):
+        file.rename(file.parent / file.name.replace("0010", "0001"))
+
+
+def gallery_of_3_is_of_4(root):
+    for file in sorted(root.glob("bounding_box_test/0003*")):
+        file.rename(file.parent / file.name.replace("0003", "0004"))
+
+
+def gallery_in_one_camera(root):
+    (root / "bounding_box_test/0003_c2s1_000176_01.jpg").rename(root / "bounding_box_test/0003_c1s1_000177_01.jpg")
+
+
+def cut(root):
+    (root / TRAIN).write_bytes((root / TRAIN).read_bytes()[:-200])
+
+
+def zeroed(root):
+    (root / TRAIN).write_bytes((root / TRAIN).read_bytes()[:-200] + bytes(200))
+
+
+def one_level_down(root):
+    root.rename(root.parent / "inner")
+    root.mkdir()
+    (root.parent / "inner").rename(root / "inner")
+
+
+def deeper(root):
+    (root / "query").rename(root / "q")
+    (root / "query").mkdir()
+    (root / "q").rename(root / "query" / "query")
+
+
+DAMAGES = {
+    "no such folder": (lambda root: shutil.rmtree(root), "missing folder", "no such folder: ROOT", "point dataset.root"),
+    "a folder too high": (one_level_down, "nested folder", "ROOT/inner holds what is looked for in ROOT", "dataset.root=ROOT/inner"),
+    "a folder in itself": (deeper, "nested folder", "the images of query/ lie deeper, in query/", "mv ROOT/query/query/* ROOT/query/"),
+    "a folder inside another": (move("query", "bounding_box_test/query"), "misplaced folder", "query/ lies in bounding_box_test/", "mv ROOT/bounding_box_test/query ROOT/query"),
+    "a misspelt folder": (move("bounding_box_test", "bounding-box-test"), "misplaced folder", "bounding_box_test/ is called bounding-box-test/", "mv ROOT/bounding-box-test ROOT/bounding_box_test"),
+    "a folder lost": (lambda root: shutil.rmtree(root / "query"), "missing folder", "no query/ in ROOT", "the folder must look like"),
+    "another data set": (as_duke, "another data set", "ROOT looks like duke, by 23 file names", "dataset=duke dataset.root=ROOT"),
+    "an image lost": (lambda root: (root / TRAIN).unlink(), "counts", "train: 11 images of 3 persons by 2 cameras instead of 12 images of 3", "images missing: 1; copy bounding_box_train anew"),
+    "an image too many": (copy(TRAIN, "bounding_box_train/0002_c1s1_000052_01.jpg"), "counts", "train: 13 images of 3 persons", "images too many: 1; copy"),
+    "another name": (move(TRAIN, "bounding_box_train/person2.jpg"), "names", "1 of 12 *.jpg in ROOT/bounding_box_train are not named .* person2.jpg", "rename or remove"),
+    "an empty file": (write(b""), "empty", "1 image of 23 is empty 0002_c1s1_000051_01.jpg$", "dataset.on_bad_image=drop"),
+    "half a file": (cut, "truncated", r"1 image of 23 is truncated 0002_c1s1_000051_01.jpg \(a JPEG file that ends after \d+ bytes", "copy them anew"),
+    "a file that ends in zeros": (zeroed, "truncated", r"its last 200 of \d+ bytes are zeros", "copy them anew"),
+    "a web page": (write(b"\n<!DOCTYPE html><html>Not found</html>"), "not an image", "1 image of 23 is not an image but an HTML page", "copy them anew"),
+    "an archive": (write(b"PK\x03\x04...."), "not an image", "not an image but a zip archive", "copy them anew"),
+    "a query in the gallery": (overwrite(QUERY, GALLERY), "duplicates", "1 image is in query and in gallery, byte for byte query/0001_c1s1_000151_00.jpg = bounding_box_test/0001_c2s1_000176_01.jpg", "a query finds itself"),
+    "a training image in the gallery": (overwrite(TRAIN, GALLERY), "duplicates", "in training and in gallery", "remove them from training"),
+    "an image of two persons": (overwrite(TRAIN, "bounding_box_train/0007_c1s1_000051_01.jpg"), "duplicates", "there for two persons", "the wrong person"),
+    "a person on both sides": (persons_10_are_1, "shared persons", r"1 persons are in training and in query or gallery of ROOT: 1 \(", "remove them from one side"),
+    "a person without gallery": (gallery_of_3_is_of_4, "queries without match", r"no match for 2 of 4 queries: the person is absent from the gallery \(2\)", "restore the gallery images"),
+    "a person of one camera": (gallery_in_one_camera, "queries without match", r"no match for 1 of 4 queries: the person is there only under the query's own camera \(1\) 0003_c1", "left out of the scores"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damage_gives_one_finding_and_what_mends_it(tree, reader, name):
+    harm, kind, fact, cure = DAMAGES[name]
+    data = reader(tree)
+    harm(tree)
+    diagnosis = examine(data, others=lambda: {"duke": reader(tree, DukeMTMC)})
+    assert [finding.kind for finding in diagnosis.findings] == [kind], diagnosis.findings
+    (finding,) = diagnosis.findings
+    root = str(tree.resolve())
+    text = " ".join([finding.fact, *finding.examples])
+    plain = re.sub(r"([*])", r"\\\1", fact.replace("ROOT", re.escape(root))).replace(r".\*", ".*")
+    assert re.search(plain, text), text
+    assert cure.replace("ROOT", root) in finding.cure
+
+
+def test_an_undamaged_copy_has_no_finding_and_nothing_is_changed_in_it(tree, reader):
+    before = sorted((path, path.stat().st_mtime_ns) for path in tree.rglob("*"))
+    diagnosis = examine(reader(tree))
+    assert diagnosis.findings == ()
+    facts = {fact.name: fact.value for fact in diagnosis.facts}
+    assert facts["gallery"] == "7 images (official: 7), of which 1 junk, 3 persons, 2 cameras"
+    assert facts["cameras per person, train"] == "persons seen: 3 by 2"
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in tree.rglob("*"))
+
+
+def test_a_folder_too_deep_is_named(tree, reader):
+    data = reader(tree)
+    data.root = tree / "query"
+    (finding,) = examine(data).findings
+    assert (finding.kind, finding.cure) == ("nested folder", f"dataset.root={tree.resolve()}")
+
+
+def test_a_misspelt_root_is_found_beside_it(tree, reader):
+    data = reader(tree)
+    data.root = tree.parent / "minne"
+    (finding,) = examine(data).findings
+    assert finding.cure == f"dataset.root={tree.resolve()}"
+
+
+def test_several_damages_are_all_found(tree, reader):
+    data = reader(tree)
+    write(b"")(tree)
+    overwrite(QUERY, GALLERY)(tree)
+    move("bounding_box_train/0010_c1s1_000051_01.jpg", "bounding_box_train/ten.jpg")(tree)
+    assert [finding.kind for finding in examine(data).findings] == ["names", "empty", "duplicates"]
+
+
+def test_a_single_camera_is_named_as_the_reason_that_no_query_has_a_match(tmp_path, tree, reader):
+    for file in sorted(tree.glob("*/*.jpg")):
+        target = tmp_path / "flat" / file.name[:4] / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+    data = reader(tmp_path / "flat", Folder, train_fraction=0.5)
+    (finding,) = examine(data).findings
+    assert finding.kind == "queries without match"
+    assert finding.cure.startswith("evaluation.camera_rule=any_camera")
+    assert examine(data, protocol=Protocol(camera_rule="auto")).findings == ()
+
+
+def test_the_copy_of_ward_is_clean(shared_ward, reader):
+    for camera_pairs in (False, True):
+        assert examine(reader(shared_ward, Ward, camera_pairs=camera_pairs)).findings == ()
+
+
+@pytest.fixture
+def shared_ward(request):
+    root = request.config.rootpath.parent / "shared" / "data" / "WARD"
+    if not root.is_dir():
+        pytest.skip(f"needs {root}, which does not come with the repository")
+    return root
