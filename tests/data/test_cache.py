@@ -72,12 +72,11 @@ def test_what_is_stored_is_held_and_nothing_else():
 
 
 def test_the_block_has_no_name_and_goes_with_its_last_user():
-    before = os.statvfs(shared_folder()).f_bavail
     cache = shared_cache(images=100_000, size=SIZE, trainer=None)
     assert named() == []
     held = needed_bytes(100_000, SIZE)
     assert held == 100_000 * (3 * 16 * 8 + 1)
-    assert (before - os.statvfs(shared_folder()).f_bavail) * os.statvfs(shared_folder()).f_frsize > 0.9 * held
+    assert os.fstat(cache._file).st_blocks * 512 >= held  # reserved, not only promised
     files = open_files()
     del cache
     gc.collect()

@@ -1,5 +1,6 @@
 """How many images, persons and cameras a list has, how they are spread, and how large the images are."""
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -155,6 +156,7 @@ def files_of(paths: Sequence[Path], *, most: int) -> Files:
     )
 
 
+@functools.lru_cache(maxsize=100_000)  # an image is in its own list and in that of all
 def header_of(path: Path) -> Header | None:
     """Size and format of an image, without reading its pixels; None when it is none."""
     try:
