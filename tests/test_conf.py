@@ -69,7 +69,8 @@ def outputs(seed=0):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(compose, name):
-    criterion = instantiate(compose(f"loss={name}").loss, _convert_="all")
+    criterion = instantiate(compose(f"loss={name}", "neck=bnneck").loss, _convert_="all")
+    criterion = criterion.sized(persons=6, feature=16, embedding=8).eval()  # no center moves
     output, person = outputs()
     losses = criterion(output, person)
     assert all(torch.isfinite(value) and value.ndim == 0 for value in losses.values())
@@ -116,8 +117,9 @@ def test_the_published_recipe_of_the_softmax_report(compose):
     assert config["backbone"]["name"] == "resnet50.tv_in1k"
     assert config["transform"]["size"] == [256, 128]
     assert config["transform"]["interpolation"] == "bicubic"
-    assert [module["_target_"].rsplit(".")[-1] for module in config["transform"]["train"]] == ["PadCrop", "Flip"]
-    assert config["transform"]["train"][0]["pad"] == 10
+    modules = config["transform"]["train"].values()
+    assert [module["_target_"].rsplit(".")[-1] for module in modules] == ["PadCrop", "Flip"]
+    assert config["transform"]["train"]["crop"]["pad"] == 10
     assert config["loader"]["batch_size"] == 32
     assert {k: v for k, v in config["optimizer"].items() if k[0] != "_"} == {
         "lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4,
@@ -132,6 +134,68 @@ def test_the_published_recipe_of_the_softmax_report(compose):
         True,
         "cosine",
     )
+
+
+def test_the_published_recipe_of_the_strong_baseline(compose):
+    config = OmegaConf.to_container(compose("+experiment=market_strong"), resolve=True)
+    assert config["transform"]["interpolation"] == "bilinear"
+    assert list(config["transform"]["train"]) == ["flip", "crop", "erase"]
+    assert config["transform"]["train"]["erase"]["fill"] == pytest.approx([0.596065, 0.558144, 0.49735], abs=1e-6)
+    assert (config["sampler"]["persons"], config["sampler"]["images"], config["loader"]["batch_size"]) == (16, 4, 64)
+    assert {k: v for k, v in config["optimizer"].items() if k[0] != "_"} == {"lr": 3.5e-4, "weight_decay": 5e-4}
+    assert (config["trainer"]["max_epochs"], config["model"]["backbone_lr_scale"]) == (120, 1.0)
+    terms = config["loss"]["terms"]
+    assert {name: (term["reads"], term["weight"]) for name, term in terms.items()} == {
+        "id": ("logits", 1.0), "triplet": ("feature", 1.0), "center": ("feature", 5e-4),
+    }  # fmt: skip
+    assert terms["id"]["loss"]["label_smoothing"] == 0.1
+    assert terms["center"]["loss"]["center_lr"] == 0.5
+    assert (
+        config["evaluation"] | {"ap": "step", "feature": "embedding", "distance": "cosine", "flip": False}
+        == (config["evaluation"])
+    )
+
+
+def test_what_the_stronger_baseline_changes(compose):
+    strong, stronger = (compose(f"+experiment=market_{name}") for name in ("strong", "stronger"))
+    assert strong.scheduler.build.milestones == [40, 70]
+    assert (stronger.scheduler.build.milestones, stronger.scheduler.build.warm_start) == ([30, 55], 0.01)
+    assert (stronger.sampler.persons, stronger.loader.batch_size) == (8, 32)
+    triplet = stronger.loss.terms.triplet
+    assert (triplet.reads, triplet.loss.normalise, triplet.loss.margin) == ("embedding", True, 0.3)
+    assert "center" not in stronger.loss.terms
+
+
+@pytest.mark.parametrize(
+    ("name", "reads", "retrieves"),
+    [  # the Strong Baseline's Table III
+        ("neck1", {"id": "feature"}, "feature"),
+        ("neck2", {"triplet": "feature"}, "feature"),
+        ("neck3", {"id": "feature", "triplet": "feature"}, "feature"),
+        ("bnneck1", {"id": "embedding"}, "embedding"),
+        ("bnneck2", {"triplet": "embedding"}, "embedding"),
+        ("bnneck3", {"id": "embedding", "triplet": "embedding"}, "embedding"),
+        ("bnneck", {"id": "embedding", "triplet": "feature"}, "embedding"),
+    ],
+)
+def test_necks_say_which_loss_sees_which_feature(compose, name, reads, retrieves):
+    config = compose("+experiment=synthetic_strong", "loss=id_triplet", f"neck={name}")
+    model = instantiate(config.model, _convert_="all")(persons=4)
+    assert set(model.criterion.terms) == set(reads)
+    assert config.evaluation.feature == retrieves
+    output = model.train()(torch.rand(8, 3, 32, 16))
+    behind = "embedding" if name.startswith("bn") else "feature"
+    assert torch.equal(output.feature, output.embedding) == (behind == "feature")
+    if "id" in reads:
+        assert reads["id"] == behind
+        torch.testing.assert_close(output.logits, model.neck.classifier(getattr(output, reads["id"])))
+    else:
+        assert output.logits is None
+    if "triplet" in reads:
+        assert (
+            getattr(output, model.criterion.terms["triplet"].reads).data_ptr()
+            == getattr(output, reads["triplet"]).data_ptr()
+        )
 
 
 def test_conf_is_found_in_a_checkout():

@@ -11,7 +11,7 @@ from reid_lit.runs import replayed
         ("backbone=resnt50", "backbone=resnt50: no 'resnt50'; did you mean resnet50"),
         ("datset=ward", "datset: no 'datset'; did you mean dataset"),
         ("optimizer.lrr=3", "optimizer.lrr: no 'lrr' in optimizer; did you mean lr?"),
-        ("model.neck.dropuot=0", "model.neck.dropuot: no 'dropuot' in model.neck; did you mean dropout?"),
+        ("neck.build.dropuot=0", "neck.build.dropuot: no 'dropuot' in neck.build; did you mean dropout?"),
         ("dataset.xyzzy=1", "dataset.xyzzy: no 'xyzzy' in dataset; there are _target_, "),
     ],
 )
@@ -28,6 +28,10 @@ def test_what_an_option_brings_is_known():
         "dataset.split_seed=1",
     ]
     assert near_names(arguments, config_name="train") == []
+
+
+def test_a_key_that_is_added_is_not_misspelt():
+    assert near_names(["+trainer.limit_train_batches=3", "++dataset.own=1"], config_name="train") == []
 
 
 def test_a_misspelt_option_fails_with_near_names_and_leaves_nothing(command, tmp_path):
@@ -56,7 +60,7 @@ def test_an_earlier_run_is_replayed_in_its_folder(tmp_path):
 def test_a_run_without_overrides_is_resumed_in_its_folder(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[]\n")
-    assert replayed([f"resume={tmp_path}"]) == [f'resume="{tmp_path}"', f'hydra.run.dir="{tmp_path}"']
+    assert replayed([f"resume={tmp_path}"]) == [f"resume={tmp_path}", f"hydra.run.dir={tmp_path}"]
 
 
 def test_a_folder_that_is_no_run_is_named(command, tmp_path):

@@ -1,8 +1,10 @@
+import hashlib
 import pickle
 import time
 
 import pytest
 import safetensors.torch
+import timm
 import torch
 
 from reid_lit import network
@@ -99,3 +101,43 @@ def test_a_hanging_name_look_up_counts_as_offline(monkeypatch):
         == "no answer within 0.1 s; REID_NETWORK_SECONDS sets another limit"
     )
     assert time.perf_counter() - start < 0.8
+
+
+def test_weights_that_only_a_release_has_are_looked_for_in_torchs_cache(monkeypatch, tmp_path):
+    config = timm.get_pretrained_cfg("legacy_seresnet50.in1k")
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("reid_lit.backbones.weights.unreachable", lambda url: "no network")
+    assert weights.imagenet_file(config) is None
+    with pytest.raises(FileNotFoundError) as error:
+        timm_backbone(name="legacy_seresnet50.in1k", weights="imagenet")
+    for fact in (f"se_resnet50-ce0d4300.pth is not in {tmp_path / 'checkpoints'}", config.url, "backbone.weights=none"):
+        assert fact in str(error.value)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "se_resnet50-ce0d4300.pth").touch()
+    weights.require_imagenet("legacy_seresnet50.in1k", config)
+    assert weights.imagenet_file(config) == tmp_path / "checkpoints" / "se_resnet50-ce0d4300.pth"
+
+
+def test_a_release_is_fetched_once_and_its_hash_checked(monkeypatch, tmp_path):
+    source = tmp_path / "there"
+    source.mkdir()
+    (source / "net-12345678.pth").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()[:8]
+    (source / f"net-{digest}.pth").write_bytes(b"weights")
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+    url = source.as_uri()
+    assert weights.fetched("net", f"{url}/net-{digest}.pth").read_bytes() == b"weights"
+    (source / f"net-{digest}.pth").unlink()
+    assert weights.fetched("net", f"{url}/net-{digest}.pth").is_file()
+    with pytest.raises(RuntimeError, match="invalid hash value"):
+        weights.fetched("net", f"{url}/net-12345678.pth")
+    assert not (tmp_path / "hub" / "checkpoints" / "net-12345678.pth").exists()
+
+
+def test_a_file_that_leaves_a_batch_norm_at_its_start_is_refused(tmp_path, state):
+    file = tmp_path / "folded.pth"
+    torch.save({k: v for k, v in state.items() if not k.startswith("layer3.1.bn1")}, file)
+    with pytest.raises(
+        ValueError, match=r"\(100.0% of its values\); missing 4 .*All batch and instance norms must match"
+    ):
+        timm_backbone(name="resnet18.tv_in1k", weights=str(file))

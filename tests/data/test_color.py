@@ -2,10 +2,11 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as oracle
 
-from reid_lit.data.color import ColorJitter, brightened, contrasted, saturated
+from reid_lit.data.color import ColorJitter, brightened, contrasted, saturated, turned
 from reid_lit.data.noise import ImageNoise
 
-RANGES = {"brightness": [0.5, 1.6], "contrast": [0.4, 1.8], "saturation": [0.0, 2.0]}
+RANGES = {"brightness": [0.5, 1.6], "contrast": [0.4, 1.8], "saturation": [0.0, 2.0], "hue": [-0.3, 0.4]}
+CHANGES = (oracle.adjust_brightness, oracle.adjust_contrast, oracle.adjust_saturation, oracle.adjust_hue)
 
 
 def noise(index):
@@ -33,18 +34,30 @@ def test_a_change_is_torchvisions(change, expected, factor):
         assert (got - expected(image.float() / 255, factor)).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("turn", [-0.5, -0.2, 0.0, 0.13, 0.5])
+def test_a_turn_of_the_colour_wheel_is_torchvisions(turn):
+    for image in images(6):
+        got = turned(image[None].float() / 255, torch.full((1, 1, 1, 1), turn))[0]
+        assert (got - oracle.adjust_hue(image.float() / 255, turn)).abs().max() < 1e-5
+
+
+def test_an_image_is_changed_as_often_as_asked_for():
+    batch, index = images(1).repeat(2000, 1, 1, 1), torch.arange(2000)
+    changed = ColorJitter(probability=0.3, brightness=[0.5, 0.6])(batch, noise(index))
+    share = (changed != batch.float() / 255).flatten(1).any(1).float().mean().item()
+    assert share == pytest.approx(0.3, abs=0.04)
+
+
 def test_each_image_has_its_own_factors_in_a_fixed_order():
     batch = images(40)
     changed = ColorJitter(**RANGES)(batch, noise(torch.arange(40)))
     for index, (image, got) in enumerate(zip(batch, changed, strict=True)):
         factors = [
             low + share * (high - low)
-            for share, (low, high) in zip(noise([index]).uniform(3)[0].tolist(), RANGES.values(), strict=True)
+            for share, (low, high) in zip(noise([index]).uniform(5)[0, 1:].tolist(), RANGES.values(), strict=True)
         ]
         expected = image.float() / 255
-        for change, factor in zip(
-            (oracle.adjust_brightness, oracle.adjust_contrast, oracle.adjust_saturation), factors, strict=True
-        ):
+        for change, factor in zip(CHANGES, factors, strict=True):
             expected = change(expected, factor)
         assert (got - expected).abs().max() < 1 / 255
 
@@ -55,7 +68,7 @@ def test_what_is_not_asked_for_is_left_alone_and_takes_the_same_numbers():
     stream = noise(index)
     ColorJitter(contrast=[0.5, 1.5])(batch, stream)
     other = noise(index)
-    other.uniform(3)
+    other.uniform(5)
     assert torch.equal(stream.uniform(1), other.uniform(1))
 
 
@@ -73,6 +86,15 @@ def test_gpu_changes_colours_as_the_cpu_does():
     jitter, batch, index = ColorJitter(**RANGES), images(64), torch.arange(64)
     there = jitter(batch.cuda(), ImageNoise(index.cuda(), seed=0, epoch=0))
     assert torch.equal(jitter(batch, noise(index)), there.cpu())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"hue": [-0.6, 0.0]}, r"hue=.*\[least, largest\] turn"), ({"probability": 1.5}, r"probability=1\.5\) is outside")],
+)
+def test_wrong_turns_and_probabilities(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ColorJitter(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"brightness": [1.2, 0.8]}, {"contrast": [-0.1, 1.0]}, {"saturation": [1.0]}])

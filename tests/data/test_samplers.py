@@ -23,11 +23,11 @@ def global_batches(kind, *, world, epoch=0, batch_size, **given_to_it):
 
 
 labels_strategy = st.lists(st.integers(1, 12), min_size=1, max_size=12).map(
-    lambda counts: [person for person, count in enumerate(counts) for _ in range(count)]
+    lambda counts: [person for person, count in enumerate([5, *counts]) for _ in range(count)]
 )
 
 
-@given(labels_strategy, st.integers(1, 4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
+@given(labels_strategy, st.integers(2, 4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
 def test_person_batches(labels, persons, images, seed, epoch):
     persons = min(persons, len(set(labels)))
     sampler = PersonSampler(persons=persons, images=images, labels=labels, batch_size=persons * images, seed=seed)
@@ -57,7 +57,7 @@ def test_epoch_0_uses_no_image_twice_unless_a_person_has_too_few(labels, seed, e
 @pytest.mark.parametrize("world", [2, 4])
 @pytest.mark.parametrize("epoch", [0, 5])
 @pytest.mark.parametrize(
-    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 4, "images": 2})], ids=["shuffle", "person"]
+    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1})], ids=["shuffle", "person"]
 )
 def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
     labels = [person for person in range(9) for _ in range(person + 1)]
@@ -66,7 +66,7 @@ def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 4, "images": 2})], ids=["shuffle", "person"]
+    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1})], ids=["shuffle", "person"]
 )
 def test_epochs_and_seeds_differ_and_repeat(kind, more):
     labels = [person for person in range(9) for _ in range(person + 1)]
@@ -127,6 +127,12 @@ PERSON_ERRORS = [
     ({"persons": 2, "images": 4, "batch_size": 32}, r"loader.batch_size=32 is not .* = 2 × 4: set loader.batch_size=8"),
     ({"persons": 2, "images": 4, "batch_size": 8, "world": 4}, "sampler.persons=2 cannot be dealt evenly over 4 ranks"),
     ({"persons": 0, "images": 4, "batch_size": 0}, "sampler.persons=0 × sampler.images=4 is no batch"),
+    (
+        {"persons": 1, "images": 2, "batch_size": 2},
+        "one person, in which nothing is a negative; set sampler.persons ≥ 2",
+    ),
+    ({"persons": 2, "images": 1, "batch_size": 2, "world": 2}, "over 2 ranks leaves .* set sampler.persons ≥ 4"),
+    ({"persons": 2, "images": 3, "batch_size": 6}, r"no training person has more than 2: .* set sampler\.images ≤ 2"),
 ]
 
 
@@ -147,6 +153,6 @@ def test_shuffle_errors():
         ShuffleSampler(labels=[0], batch_size=0)
 
 
-def test_one_image_a_person_ends():
-    sampler = PersonSampler(persons=2, images=4, labels=[0, 1, 2], batch_size=8)
+def test_a_person_with_one_image_shows_it_again():
+    sampler = PersonSampler(persons=2, images=4, labels=[0, 1, 1, 1, 1], batch_size=8)
     assert len(list(sampler)) == len(sampler) == 8

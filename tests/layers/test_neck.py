@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reid_lit.layers.neck import ClassBlock
+from reid_lit.layers.neck import BatchNormNeck, ClassBlock, PlainNeck
 from reid_lit.layers.pooling import GlobalAveragePool
 
 
@@ -41,3 +41,45 @@ def test_one_person_is_refused():
 def test_pool_is_the_mean():
     maps = torch.randn(2, 3, 4, 5)
     torch.testing.assert_close(GlobalAveragePool()(maps), maps.flatten(2).mean(2))
+
+
+def test_the_bnneck_has_no_shift_and_a_classifier_without_bias():
+    torch.manual_seed(0)
+    neck = BatchNormNeck(features=2048, persons=751, classifier=True, classifier_std=0.001)
+    assert torch.equal(neck.norm.weight, torch.ones(2048))
+    assert torch.equal(neck.norm.bias, torch.zeros(2048))
+    assert not neck.norm.bias.requires_grad
+    assert neck.norm.weight.requires_grad
+    assert neck.classifier.bias is None
+    assert neck.classifier.weight.std().item() == pytest.approx(0.001, rel=0.02)
+    assert neck.dim == 2048
+
+
+def test_the_bnneck_normalises_each_channel_over_the_batch():
+    neck = BatchNormNeck(features=5, persons=3, classifier=True, classifier_std=0.001)
+    feature = torch.randn(16, 5) * 3 + 2
+    expected = (feature - feature.mean(0)) / (feature.var(0, correction=0) + 1e-5).sqrt()
+    torch.testing.assert_close(neck(feature), expected)
+
+
+def test_no_neck_is_the_feature_itself():
+    neck, feature = PlainNeck(features=5, persons=3, classifier=True), torch.randn(4, 5)
+    assert neck(feature) is feature
+    assert neck.classify(feature).shape == (4, 3)
+    assert neck.classifier.bias is not None
+
+
+def test_a_neck_without_an_id_loss_has_no_classifier_to_train():
+    for neck in (
+        PlainNeck(features=5, persons=3, classifier=False),
+        BatchNormNeck(features=5, persons=3, classifier=False, classifier_std=0.001),
+    ):
+        assert neck.classify(torch.randn(4, 5)) is None
+        assert not [name for name, _ in neck.named_parameters() if "classifier" in name]
+
+
+@pytest.mark.parametrize("neck", [PlainNeck, BatchNormNeck])
+def test_one_person_is_refused_by_every_neck(neck):
+    more = {"classifier_std": 0.001} if neck is BatchNormNeck else {}
+    with pytest.raises(ValueError, match="1 training persons"):
+        neck(features=5, persons=1, classifier=True, **more)

@@ -4,13 +4,13 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from reid_lit.models.schedules import warm_cosine
+from reid_lit.models.schedules import warm_cosine, warm_multistep
 
 
 @pytest.fixture
 def model(compose):
     torch.manual_seed(0)
-    config = compose("backbone=resnet18", "backbone.weights=none", "model.neck.dropout=0.5")
+    config = compose("backbone=resnet18", "backbone.weights=none", "neck.build.dropout=0.5")
     return instantiate(config.model, _convert_="all")(persons=5)
 
 
@@ -76,3 +76,38 @@ def test_warm_cosine_rises_and_falls_as_written():
     assert rates == pytest.approx(rising + falling)
     with pytest.raises(ValueError, match=r"warm=1.0: a share"):
         warm_cosine(optimizer, total_steps=20, warm=1.0)
+
+
+def rates_of(epochs, **options):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3.5e-4)
+    schedule = warm_multistep(optimizer, **({"gamma": 0.1} | options))
+    rates = []
+    for _ in range(epochs):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_the_strong_baselines_rate_at_every_epoch():
+    rates = rates_of(120, warm_epochs=10, warm_start=None, milestones=[40, 70])
+    for t, rate in enumerate(rates, 1):  # equation 1
+        expected = 3.5e-4 * t / 10 if t <= 10 else 3.5e-4 if t <= 40 else 3.5e-5 if t <= 70 else 3.5e-6
+        assert rate == pytest.approx(expected, rel=1e-9), t
+
+
+def test_without_warm_up_and_with_another_start():
+    assert rates_of(3, warm_epochs=0, warm_start=None, milestones=[2]) == pytest.approx([3.5e-4, 3.5e-4, 3.5e-5])
+    rates = rates_of(56, warm_epochs=10, warm_start=0.01, milestones=[30, 55])
+    assert rates[:11] == pytest.approx([3.5e-6 + (3.5e-4 - 3.5e-6) * t / 10 for t in range(11)])
+    assert rates[29:31] == pytest.approx([3.5e-4, 3.5e-5])
+    assert rates[55] == pytest.approx(3.5e-6)
+
+
+def test_impossible_schedules_are_refused():
+    for wrong in ({"milestones": [5]}, {"milestones": [70, 40]}):
+        with pytest.raises(ValueError, match="must rise and lie behind warm_epochs=10"):
+            rates_of(1, warm_epochs=10, warm_start=None, **wrong)
+    for wrong in ({"warm_epochs": -1, "warm_start": None}, {"warm_epochs": 1, "warm_start": 1.5}):
+        with pytest.raises(ValueError, match=r"warm_epochs=.* must be ≥ 0 and warm_start="):
+            rates_of(1, milestones=[40], **wrong)

@@ -1,5 +1,6 @@
 """Any model of timm as a backbone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from torch import Tensor, nn
 
 from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.stride import set_last_stride
 
 
-class _Maps(nn.Module):
+class Maps(nn.Module):
     """timm's ``forward_features`` as a map ``(b c h w)``, whatever the family gives (maps, channels last, tokens)."""
 
     def __init__(self, model: Any) -> None:
@@ -28,40 +30,68 @@ class _Maps(nn.Module):
         return features
 
 
-def timm_backbone(*, name: str, weights: str, options: dict[str, Any] | None = None) -> Backbone:
+def timm_backbone(
+    *,
+    name: str,
+    weights: str,
+    last_stride: int = 2,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Backbone:
     """A model of timm, without its classifier and pooling.
 
     Args:
         name: timm's name; with its tag (``resnet50.tv_in1k``) when ImageNet weights are wanted, since the bare name
             picks whatever weights timm likes best today.
         weights: ``imagenet``, ``none``, or a file or run folder.
+        last_stride: 2 (the model as it is), or 1 for a map of twice the height and width, which ResNet-like ones can.
+        mean: None for the mean that the ImageNet weights were trained with; another only with other weights. In [0, 1],
+            for red, green, blue.
+        std: The standard deviation, likewise.
         options: Further arguments of timm's constructor.
 
     Raises:
-        ValueError: timm has no such model, or the tag is missing.
+        ValueError: timm has no such model, the tag is missing, the stride cannot be set, or the mean or the standard
+            deviation contradicts the weights.
         FileNotFoundError: the weights cannot be had.
 
     Source: Wightman, *PyTorch Image Models*, 2019.
     """
     _require_known(name, weights)
+    config = timm.get_pretrained_cfg(name)
+    for key, chosen, own in (("mean", mean, config.mean), ("std", std, config.std)):
+        if chosen is not None:
+            _require_agreement(f"backbone.{key}", chosen, own, name=name, weights=weights)
     if weights == "imagenet":
-        weights_.require_imagenet(name, timm.get_pretrained_cfg(name).hf_hub_id)
+        weights_.require_imagenet(name, config)
     model = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0, **(options or {}))
-    config = model.pretrained_cfg
+    set_last_stride(model, last_stride, name=name)
     if weights not in ("imagenet", "none"):
         weights_.load(model, Path(weights), name=name)
-    return Backbone(_Maps(model), dim=model.num_features, mean=config["mean"], std=config["std"])
+    return Backbone(Maps(model), dim=model.num_features, mean=mean or config.mean, std=std or config.std)
 
 
-def densenet(*, name: str, weights: str, last_relu: bool) -> Backbone:
+def densenet(
+    *,
+    name: str,
+    weights: str,
+    last_relu: bool,
+    last_stride: int = 2,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Backbone:
     """A DenseNet of timm.
 
     Args:
-        name: As in :func:`timm_backbone`.
-        weights: As in :func:`timm_backbone`.
+        name: As in :func:`timm_backbone`; so are the others.
+        weights: ``imagenet``, ``none``, or a file or run folder.
         last_relu: Whether a ReLU follows the last batch norm (timm's own way); the softmax baseline pools without it.
+        last_stride: 2; a DenseNet ends with a pooling whose stride cannot be set to 1 alone.
+        mean: None, or another mean than the weights' own.
+        std: None, or another standard deviation, likewise.
     """
-    backbone = timm_backbone(name=name, weights=weights)
+    backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std)
     if not last_relu:
         backbone.body.model.features.norm5.act = nn.Identity()  # type: ignore[union-attr]
     return backbone
@@ -78,3 +108,16 @@ def _require_known(name: str, weights: str) -> None:
     tagged = timm.list_pretrained(f"{architecture}.*")
     if weights == "imagenet" and tagged and name not in tagged:
         raise ValueError(f"backbone.name={name!r}: write the tag of the weights, one of {tagged}")
+
+
+def _require_agreement(key: str, chosen: Sequence[float], own: Sequence[float], *, name: str, weights: str) -> None:
+    """Refuse a mean or standard deviation that is none, or that is not the ImageNet weights' own."""
+    if len(chosen) != 3 or not all(0 <= value <= 1 for value in chosen) or (key.endswith("std") and 0 in chosen):
+        raise ValueError(
+            f"{key}={list(chosen)}: give red, green, blue in [0, 1], as images are here (divide by 255), or null"
+        )
+    if weights == "imagenet" and max(abs(a - b) for a, b in zip(chosen, own, strict=True)) > 5e-4:
+        raise ValueError(
+            f"{key}={list(chosen)}: the ImageNet weights of {name} were trained with {list(own)}; leave {key}=null, "
+            "or train with other weights (backbone.weights=none or a file)"
+        )

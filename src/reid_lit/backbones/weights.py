@@ -2,7 +2,9 @@
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from reid_lit.network import unreachable
 _log = logging.getLogger(__name__)
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _PREFIXES = ("module.", "model.", "backbone.", "body.", "base.")
+_NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d)
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "neck.", "criterion.")
 
 
@@ -20,26 +23,39 @@ def ways_on(name: str) -> str:
     return f"Train from scratch with backbone.weights=none, or give {name}: backbone.weights=<path or run folder>"
 
 
-def require_imagenet(name: str, hub_id: str | None) -> None:
-    """Make sure that timm's weights of ``name`` are in the local cache or can be fetched.
+def require_imagenet(name: str, config: Any) -> None:
+    """Make sure that timm's weights of ``name`` are in a local cache or can be fetched.
+
+    Args:
+        name: timm's name, for the messages.
+        config: timm's ``PretrainedCfg`` of it, which says where its weights are.
 
     Raises:
         FileNotFoundError: they are neither; the message names the file, the folder looked in and the ways on.
     """
     from huggingface_hub import constants
 
-    if not hub_id:
+    if not (config.hf_hub_id or config.url):
         raise FileNotFoundError(f"timm has no ImageNet weights for {name!r}. {ways_on(name)}")
-    if cached(hub_id) is not None:
+    if imagenet_file(config) is not None:
         return
-    offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true"}
-    reason = (
-        "HF_HUB_OFFLINE is set" if offline else unreachable(f"{constants.ENDPOINT}/{hub_id}/resolve/main/{_FILES[0]}")
-    )
+    if config.hf_hub_id:
+        file, folder = f"{config.hf_hub_id}/{_FILES[0]}", constants.HF_HUB_CACHE
+        address = f"{constants.ENDPOINT}/{config.hf_hub_id}/resolve/main/{_FILES[0]}"
+        offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true"}
+        _require_reachable(name, file, folder, address, why_offline="HF_HUB_OFFLINE is set" if offline else "")
+    else:
+        place = release_file(config.url)
+        _require_reachable(name, place.name, str(place.parent), config.url)
+
+
+def _require_reachable(name: str, file: str, folder: str, address: str, *, why_offline: str = "") -> None:
+    """Refuse to go on when ``file``, which is not in ``folder``, cannot be fetched from ``address``."""
+    reason = why_offline or unreachable(address)
     if reason:
         raise FileNotFoundError(
-            f"ImageNet weights of {name}: {hub_id}/{_FILES[0]} is not in {constants.HF_HUB_CACHE} "
-            f"and {constants.ENDPOINT} cannot be reached ({reason}). {ways_on(name)}"
+            f"ImageNet weights of {name}: {file} is not in {folder} "
+            f"and {address} cannot be reached ({reason}). {ways_on(name)}"
         )
 
 
@@ -49,6 +65,36 @@ def cached(hub_id: str) -> Path | None:
 
     looks = (try_to_load_from_cache(hub_id, file) for file in _FILES)
     return next((Path(found) for found in looks if isinstance(found, str)), None)
+
+
+def imagenet_file(config: Any) -> Path | None:
+    """The file with the ImageNet weights of timm's ``PretrainedCfg`` in a local cache; None when it is not there."""
+    if config.hf_hub_id:
+        return cached(config.hf_hub_id)
+    return release_file(config.url) if config.url and release_file(config.url).is_file() else None
+
+
+def release_file(url: str) -> Path:
+    """Where torch keeps the file that a release offers at ``url``; it need not be there."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+
+
+def fetched(name: str, url: str) -> Path:
+    """The file that a release offers at ``url``, in torch's cache; fetched when it is not there yet.
+
+    Args:
+        name: The backbone's name, for the messages.
+        url: Ends with the first digits of the file's SHA-256, as torch's releases do: ``name-0123abcd.pth``.
+
+    Raises:
+        FileNotFoundError: it is not there and cannot be fetched; the message names the file, its place and the ways on.
+    """
+    file = release_file(url)
+    if not file.is_file():
+        _require_reachable(name, file.name, str(file.parent), url)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(file), hash_prefix=file.stem.rpartition("-")[2], progress=False)
+    return file
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -99,19 +145,21 @@ def _bare(key: str) -> str:
     return key
 
 
-def load(body: nn.Module, path: Path, *, name: str, at_least: float = 0.95) -> None:
+def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str] = str, at_least: float = 0.95) -> None:
     """Load ``path`` into ``body``; prefixes of wrappers are dropped, classifiers are ignored.
 
     Args:
         body: The network; changed in place.
         path: As in :func:`read_state`.
         name: The backbone's name, for the messages.
+        rename: A key of the file, without prefixes, as the network's own.
         at_least: The share of parameters and statistics that the file must give.
 
     Raises:
-        ValueError: the file gives less than that, so it is of another architecture.
+        ValueError: the file gives less than that, or leaves a batch or instance norm at its start (a file of plain
+            ResNet-50 gives 99.9 % of an IBN-Net), so it is of another architecture.
     """
-    given = {_bare(key): value for key, value in read_state(path).items()}
+    given = {rename(_bare(key)): value for key, value in read_state(path).items()}
     wanted = {key: value for key, value in body.state_dict().items() if not key.endswith("num_batches_tracked")}
     matched = {key: given[key] for key in wanted if key in given and given[key].shape == wanted[key].shape}
     size = sum(value.numel() for value in wanted.values())
@@ -126,5 +174,8 @@ def load(body: nn.Module, path: Path, *, name: str, at_least: float = 0.95) -> N
     )
     if share < at_least:
         raise ValueError(f"{report}. At least {at_least:.0%} must match: is it a file of another architecture?")
+    norms = [key for key in missing if isinstance(body.get_submodule(key.rpartition(".")[0]), _NORMS)]
+    if norms:
+        raise ValueError(f"{report}. All batch and instance norms must match: is it a file of another architecture?")
     body.load_state_dict(matched, strict=False)
     _log.info(report)

@@ -14,42 +14,50 @@ Factor = Float32[Tensor, "b 1 1 1"]
 
 
 class ColorJitter(nn.Module):
-    """Changes brightness, then contrast, then saturation of each image by random factors of its own.
+    """Changes brightness, then contrast, saturation and hue of an image by random factors of its own, or leaves it be.
 
-    The three are torchvision's, clamped to [0, 1] after each; torchvision draws their order, here it is fixed.
+    The four are torchvision's, clamped to [0, 1] after each; torchvision draws their order, here it is fixed.
 
     Args:
+        probability: Of changing an image at all, in [0, 1].
         brightness: Least and largest factor, uniform between them; [1, 1] leaves the image as it is, 0 is black.
         contrast: Likewise; 0 is the image's mean grey.
         saturation: Likewise; 0 is the grey image.
+        hue: Least and largest turn of the colour wheel, in [-0.5, 0.5]; [0, 0] leaves the colours as they are.
 
     Raises:
-        ValueError: a pair is not two factors ≥ 0 in their order.
+        ValueError: a pair is not two factors ≥ 0 (two turns) in their order, or the probability is none.
     """
 
     def __init__(
         self,
         *,
+        probability: float = 1.0,
         brightness: Sequence[float] = (1.0, 1.0),
         contrast: Sequence[float] = (1.0, 1.0),
         saturation: Sequence[float] = (1.0, 1.0),
+        hue: Sequence[float] = (0.0, 0.0),
     ) -> None:
         super().__init__()
+        if not 0 <= probability <= 1:
+            raise ValueError(f"ColorJitter(probability={probability}) is outside [0, 1]")
+        if len(hue) != 2 or not -0.5 <= hue[0] <= hue[1] <= 0.5:
+            raise ValueError(f"ColorJitter(hue={list(hue)}) is not [least, largest] turn, such as [-0.1, 0.1]")
         ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
         for name, pair in ranges.items():
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
                 raise ValueError(f"ColorJitter({name}={list(pair)}) is not [least, largest] factor, such as [0.8, 1.2]")
-        self.ranges = tuple((float(low), float(high)) for low, high in ranges.values())
+        self.probability = probability
+        self.ranges = (*((float(low), float(high)) for low, high in ranges.values()), (float(hue[0]), float(hue[1])))
 
     @override
     def forward(self, image: Images, noise: ImageNoise) -> Float32[Tensor, "b 3 h w"]:
-        image = as_float(image)
-        for share, (low, high), change in zip(
-            noise.uniform(3).unbind(dim=1), self.ranges, (brightened, contrasted, saturated), strict=True
-        ):
-            if (low, high) != (1.0, 1.0):
-                image = change(image, (share * (high - low) + low)[:, None, None, None])
-        return image
+        image = changed = as_float(image)
+        chosen, *shares = noise.uniform(5)[:, :, None, None, None].unbind(dim=1)
+        for share, (low, high), (change, neutral) in zip(shares, self.ranges, CHANGES, strict=True):
+            if (low, high) != (neutral, neutral):
+                changed = change(changed, share * (high - low) + low)
+        return changed if self.probability == 1 else torch.where(chosen < self.probability, changed, image)
 
 
 def brightened(image: Float32[Tensor, "b 3 h w"], factor: Factor) -> Float32[Tensor, "b 3 h w"]:
@@ -76,3 +84,27 @@ def grey(image: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 1 h w"]:
     """Luma, with torchvision's weights."""
     red, green, blue = image.split(1, dim=1)
     return red * 0.2989 + green * 0.587 + blue * 0.114
+
+
+def turned(image: Float32[Tensor, "b 3 h w"], turn: Factor) -> Float32[Tensor, "b 3 h w"]:
+    """The images with their hues moved along the colour wheel, a whole turn being 1.
+
+    Source: Smith, "Color Gamut Transform Pairs", SIGGRAPH 1978 (the hexcone model).
+    """
+    value, low = image.amax(1, keepdim=True), image.amin(1, keepdim=True)
+    chroma = value - low
+    red, green, blue = image.split(1, dim=1)
+    safe = torch.where(chroma == 0, 1.0, chroma)
+    sector = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    hue = torch.where(chroma == 0, 0.0, sector) + 6 * turn  # in sixths of a turn
+    place = torch.tensor([5.0, 3.0, 1.0], device=image.device)[:, None, None]
+    ramp = (place + hue).remainder(6)
+    return (value - chroma * torch.minimum(ramp, 4 - ramp).clamp(0, 1)).clamp_(0, 1)
+
+
+CHANGES = ((brightened, 1.0), (contrasted, 1.0), (saturated, 1.0), (turned, 0.0))
+"""What is changed, in this order, and the factor that changes nothing."""

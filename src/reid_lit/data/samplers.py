@@ -114,7 +114,8 @@ class PersonSampler(EpochSampler):
         seed: Seed of the draws.
 
     Raises:
-        ValueError: P·K is not the batch size, P is more than there are persons, or P cannot be dealt over the ranks.
+        ValueError: P·K is not the batch size, P is more than there are persons or cannot be dealt over the ranks by two
+            or more, or K is more than any person has.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class PersonSampler(EpochSampler):
         for position, label in enumerate(labels):
             self.positions[label].append(position)
         _check_persons(persons, images, len(self.positions), batch_size, world)
+        _check_images(images, max(map(len, self.positions.values())))
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
         self.persons = persons
         self.images = images
@@ -191,6 +193,19 @@ def _check_persons(persons: int, images: int, available: int, batch_size: int, w
         raise ValueError(
             f"sampler.persons={persons} cannot be dealt evenly over {world} ranks;"
             f" set sampler.persons to a multiple of {world}"
+        )
+    if persons < 2 * world:
+        raise ValueError(
+            f"sampler.persons={persons} over {world} ranks leaves a batch of one person, in which nothing is a"
+            f" negative; set sampler.persons ≥ {2 * world}"
+        )
+
+
+def _check_images(images: int, most: int) -> None:
+    if images > most:
+        raise ValueError(
+            f"sampler.images={images}, but no training person has more than {most}: every batch would show the same"
+            f" images again; set sampler.images ≤ {most}"
         )
 
 

@@ -5,7 +5,7 @@ makes them float. Mean and standard deviation belong to the backbone, which norm
 all its numbers from the images' own noise and does the same to an image in any batch, on any rank and device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,20 +27,23 @@ class Transform:
     Args:
         size: Height and width in pixels, to which the workers resize.
         interpolation: ``bicubic`` or ``bilinear``, with antialiasing as PIL has it.
-        train: Modules called in turn as ``module(image, noise)``, the first with uint8 images; testing uses none.
+        train: Modules, by name or not, called in turn as ``module(image, noise)``, the first with uint8 images; testing
+            uses none.
 
     Raises:
         ValueError: the size is no pair of positive numbers, or the interpolation is unknown.
     """
 
-    def __init__(self, *, size: Sequence[int], interpolation: str, train: Sequence[nn.Module]) -> None:
+    def __init__(
+        self, *, size: Sequence[int], interpolation: str, train: Mapping[str, nn.Module] | Sequence[nn.Module]
+    ) -> None:
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"transform.size={list(size)} is not [height, width] in pixels, such as [256, 128]")
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"transform.interpolation={interpolation!r} is unknown; use {' or '.join(INTERPOLATIONS)}")
         self.size = (int(size[0]), int(size[1]))
         self.interpolation = interpolation
-        self.modules = tuple(train)
+        self.modules = tuple(train.values() if isinstance(train, Mapping) else train)
 
     def training(self, image: UInt8[Tensor, "b 3 h w"], noise: ImageNoise) -> Float[Tensor, "b 3 h w"]:
         """Augmented images, float32 in [0, 1]."""

@@ -30,6 +30,7 @@ class Protocol:
         ranks: The ranks k, from 1, at which the CMC curve is reported.
         single_gallery_shot: How often one image of each gallery person is drawn and ranked, for a CMC that is the mean
             over the draws (CUHK03's classic protocol, 10 draws); there is no mAP then. 0 ranks the whole gallery once.
+        separation: Give R too, the ratio of distances within persons to those between them.
 
     Raises:
         ValueError: an unknown word, ranks that are not positive, or a negative number of draws.
@@ -42,6 +43,7 @@ class Protocol:
     flip: bool = False
     ranks: Sequence[int] = (1, 5, 10, 20)
     single_gallery_shot: int = 0
+    separation: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

@@ -9,6 +9,7 @@ from torch import Tensor
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores, score_both
+from reid_lit.evaluation.separation import intra_inter_ratio
 from reid_lit.evaluation.single_shot import single_shot_ranks
 from reid_lit.records import JUNK
 
@@ -22,7 +23,7 @@ class Result:
     Attributes:
         scores: Fractions in [0, 1]: ``rank1`` … for the protocol's ranks, ``mAP``, ``mINP``, and, with everything of
             the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then). With a
-            single gallery shot ``rank1`` … alone.
+            single gallery shot ``rank1`` … alone. ``R`` where the protocol asks for it, no share but a ratio.
         stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
         queries: The scores of each query in the whole gallery.
         first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
@@ -80,6 +81,8 @@ def evaluate(
     scores = _means(queries, protocol.ranks)
     if queries_nd.valid.any():
         scores |= {f"{name}_nd": score for name, score in _means(queries_nd, (1,)).items() if name != "mINP"}
+    if protocol.separation:
+        scores["R"] = intra_inter_ratio(query, gallery, lists, protocol)
     return Result(scores=scores, stamp=stamp, queries=queries, first_matches=queries.first_match[queries.valid])
 
 

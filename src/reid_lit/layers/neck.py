@@ -25,8 +25,7 @@ class ClassBlock(nn.Module):
 
     def __init__(self, *, features: int, persons: int, dim: int, dropout: float, classifier_std: float) -> None:
         super().__init__()
-        if persons < 2:
-            raise ValueError(f"{persons} training persons: a classifier needs at least 2; look at dataset.root")
+        check_persons(persons)
         self.dim = dim
         linear, norm = nn.Linear(features, dim), nn.BatchNorm1d(dim)
         self.embed = nn.Sequential(linear, norm, nn.Dropout(dropout))
@@ -45,3 +44,73 @@ class ClassBlock(nn.Module):
     def classify(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch persons"]:
         """(b dim) → (b persons)."""
         return self.classifier(embedding)
+
+
+class PlainNeck(nn.Module):
+    """No neck: the embedding is the feature itself, f.
+
+    Args:
+        features: Channels of the feature that comes in.
+        persons: Training persons, the classes.
+        classifier: Whether there is a classifier; without an ID loss it would not be trained.
+
+    Source: Luo et al., "A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification", TMM 2019,
+        Fig. 10 a–c; the classifier with a bias and torch's initialisation: its public code.
+
+    Raises:
+        ValueError: there are fewer than two persons to tell apart.
+    """
+
+    def __init__(self, *, features: int, persons: int, classifier: bool) -> None:
+        super().__init__()
+        check_persons(persons)
+        self.dim = features
+        self.classifier = nn.Linear(features, persons) if classifier else None
+
+    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """(b features) → the same."""
+        return feature
+
+    def classify(self, embedding: Float[Tensor, "batch features"]) -> Float[Tensor, "batch persons"] | None:
+        """(b features) → (b persons)."""
+        return None if self.classifier is None else self.classifier(embedding)
+
+
+class BatchNormNeck(nn.Module):
+    """BNNeck: the feature f_t becomes f_i by a batch norm without shift, then a linear classifier without bias.
+
+    Args:
+        features: Channels of the feature that comes in.
+        persons: Training persons, the classes.
+        classifier: Whether there is a classifier; without an ID loss it would not be trained.
+        classifier_std: Standard deviation of its initial weights.
+
+    Source: Luo et al., TMM 2019, section III-E, Fig. 5 b and 10 d–g; initialisation by the public code.
+
+    Raises:
+        ValueError: there are fewer than two persons to tell apart.
+    """
+
+    def __init__(self, *, features: int, persons: int, classifier: bool, classifier_std: float) -> None:
+        super().__init__()
+        check_persons(persons)
+        self.dim = features
+        self.norm = nn.BatchNorm1d(features)
+        self.norm.bias.requires_grad_(False)
+        self.classifier = nn.Linear(features, persons, bias=False) if classifier else None
+        if self.classifier is not None:
+            nn.init.normal_(self.classifier.weight, std=classifier_std)
+
+    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """f_t (b features) → f_i (b features)."""
+        return self.norm(feature)
+
+    def classify(self, embedding: Float[Tensor, "batch features"]) -> Float[Tensor, "batch persons"] | None:
+        """f_i (b features) → (b persons)."""
+        return None if self.classifier is None else self.classifier(embedding)
+
+
+def check_persons(persons: int) -> None:
+    """Refuse a classifier of one class."""
+    if persons < 2:
+        raise ValueError(f"{persons} training persons: a classifier needs at least 2; look at dataset.root")

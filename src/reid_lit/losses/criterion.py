@@ -1,5 +1,9 @@
 """The weighted sum of named losses."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -11,15 +15,16 @@ class Term(nn.Module):
     """One loss of a criterion.
 
     Args:
-        loss: Called with what it reads and the persons; gives a scalar.
+        loss: Called with what it reads and the persons; gives a scalar. One that is still to be called with ``persons``
+            and ``dim`` (a partial) is built by :meth:`Criterion.sized`.
         reads: Which field of :class:`~reid_lit.records.Output` it sees: ``feature``, ``embedding`` or ``logits``.
-        weight: Its factor in the sum.
+        weight: Its factor in the sum; at 0 the criterion leaves the term out.
 
     Raises:
         ValueError: ``reads`` is no field of an output.
     """
 
-    def __init__(self, *, loss: nn.Module, reads: str, weight: float = 1.0) -> None:
+    def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float = 1.0) -> None:
         super().__init__()
         if reads not in Output._fields:
             raise ValueError(f"reads={reads!r}: an output has {', '.join(Output._fields)}")
@@ -40,11 +45,33 @@ class Criterion(nn.Module):
 
     Args:
         terms: The losses by name; the names appear in the log as ``train/<name>``.
+
+    Raises:
+        ValueError: a weight is negative, or every one is 0.
     """
 
     def __init__(self, *, terms: dict[str, Term]) -> None:
         super().__init__()
-        self.terms = nn.ModuleDict(terms)
+        for name, term in terms.items():
+            if term.weight < 0:
+                raise ValueError(f"loss.terms.{name}.weight={term.weight}: a weight is ≥ 0, and 0 leaves the loss out")
+        self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term.weight})
+        if not self.terms:
+            raise ValueError(f"every loss of {', '.join(terms) or 'the criterion'} has weight 0: nothing is trained")
+
+    def sized(self, *, persons: int, feature: int, embedding: int) -> "Criterion":
+        """The criterion, with the losses built that need to know how many persons and channels there are.
+
+        Args:
+            persons: Training persons.
+            feature: Channels of the feature.
+            embedding: Channels of the embedding.
+        """
+        sizes = {"feature": feature, "embedding": embedding, "logits": persons}
+        for term in self.terms.values():
+            if isinstance(term, Term) and isinstance(term.loss, functools.partial):
+                term.loss = term.loss(persons=persons, dim=sizes[term.reads])
+        return self
 
     def forward(self, output: Output, person: Int[Tensor, " batch"]) -> dict[str, Tensor]:
         """The weighted losses by name; their sum is what is minimised."""

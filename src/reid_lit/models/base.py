@@ -124,6 +124,11 @@ class RetrievalModel(pl.LightningModule):
         self._gather(batch)
 
     @override
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """The embeddings of a batch, on the CPU, and the images' positions in the list."""
+        return self.embed(batch.image).cpu(), batch.index.cpu()
+
+    @override
     def on_test_epoch_end(self) -> None:
         self._finish(f"test/{self.trainer.datamodule.split.name}")  # type: ignore[attr-defined]
 

@@ -1,6 +1,7 @@
 """Learning-rate schedules that torch does not have."""
 
 import math
+from collections.abc import Sequence
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -27,5 +28,47 @@ def warm_cosine(optimizer: Optimizer, *, total_steps: int, warm: float) -> Lambd
         if step < rising:
             return (step + 1) / rising
         return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total_steps - rising)))
+
+    return LambdaLR(optimizer, factor)
+
+
+def warm_multistep(
+    optimizer: Optimizer, *, warm_epochs: int, warm_start: float | None, milestones: Sequence[int], gamma: float
+) -> LambdaLR:
+    """A rate that rises linearly over the first epochs and falls in steps; to be stepped every epoch.
+
+    In epoch t, counted from 1, the factor is t / warm_epochs while t ≤ warm_epochs, then gamma to the number of
+    milestones that t has passed (t > milestone). With ``warm_start`` it rises from there instead, in the first epoch,
+    to 1 in the epoch after the warm-up.
+
+    Args:
+        optimizer: Its rates are the peaks.
+        warm_epochs: Epochs in which the rate rises; 0 starts at the peak.
+        warm_start: The first epoch's factor, in [0, 1]; None is 1 / warm_epochs.
+        milestones: Epochs after which the rate is multiplied by gamma.
+        gamma: That factor.
+
+    Source: Luo et al., TMM 2019, eq. 1; ``warm_start``: the older defaults of its public code, which the Stronger
+        Baseline took over (3.5e-6 → 3.5e-4).
+
+    Raises:
+        ValueError: a number is out of range, or a milestone lies within the warm-up.
+    """
+    if warm_epochs < 0 or (warm_start is not None and not 0 <= warm_start <= 1):
+        raise ValueError(
+            f"scheduler.build.warm_epochs={warm_epochs} must be ≥ 0 and warm_start={warm_start} null or in [0, 1]"
+        )
+    early = [epoch for epoch in milestones if epoch < warm_epochs]
+    if early or list(milestones) != sorted(milestones):
+        raise ValueError(
+            f"scheduler.build.milestones={list(milestones)} must rise and lie behind warm_epochs={warm_epochs}"
+        )
+
+    def factor(epoch: int) -> float:  # counted from 0
+        if epoch < warm_epochs:
+            return (
+                (epoch + 1) / warm_epochs if warm_start is None else warm_start + (1 - warm_start) * epoch / warm_epochs
+            )
+        return gamma ** sum(epoch >= milestone for milestone in milestones)
 
     return LambdaLR(optimizer, factor)

@@ -22,7 +22,7 @@ class Supervised(RetrievalModel):
     Args:
         backbone: Images in [0, 1] to maps.
         pool: Maps to features.
-        neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits.
+        neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits (or None).
         criterion: The losses.
         persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest.
         optimizer: Likewise.
@@ -57,7 +57,7 @@ class Supervised(RetrievalModel):
         )
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=persons)
-        self.criterion = criterion
+        self.criterion = criterion.sized(persons=persons, feature=backbone.dim, embedding=self.neck.dim)
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
@@ -70,9 +70,8 @@ class Supervised(RetrievalModel):
         output = self(batch.image.contiguous(memory_format=self._memory_format))
         losses = self.criterion(output, batch.person)
         loss = torch.stack(list(losses.values())).sum()
-        accuracy = (output.logits.argmax(1) == batch.person).float().mean()
         self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict(
-            {f"train/{name}": value.detach() for name, value in losses.items()} | {"train/accuracy": accuracy}
-        )
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        if output.logits is not None:
+            self.log("train/accuracy", (output.logits.argmax(1) == batch.person).float().mean())
         return loss

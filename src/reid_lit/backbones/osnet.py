@@ -1,0 +1,140 @@
+"""OSNet: small networks that see every scale at once."""
+
+from collections import OrderedDict
+from itertools import pairwise
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reid_lit.backbones import weights as weights_
+from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.stride import set_last_stride
+
+_CHANNELS = {"osnet_x1_0": (64, 256, 384, 512)}
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_ZOO = "https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO"
+
+
+def convolution(
+    channels_in: int, channels_out: int, kernel: int = 1, *, stride: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """Convolution without bias, batch norm, and a ReLU if wanted; named as in torchreid's files."""
+    parts: dict[str, nn.Module] = {
+        "conv": nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+        "bn": nn.BatchNorm2d(channels_out),
+    }
+    return nn.Sequential(OrderedDict(parts | ({"relu": nn.ReLU(inplace=True)} if relu else {})))
+
+
+def light_convolution(channels: int) -> nn.Sequential:
+    """The "Lite 3×3": a linear 1×1 convolution, a depthwise 3×3, batch norm, ReLU."""
+    parts: dict[str, nn.Module] = {
+        "conv1": nn.Conv2d(channels, channels, 1, bias=False),
+        "conv2": nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        "bn": nn.BatchNorm2d(channels),
+        "relu": nn.ReLU(inplace=True),
+    }
+    return nn.Sequential(OrderedDict(parts))
+
+
+class ChannelGate(nn.Module):
+    """Weighs each channel by a number in (0, 1) that a two-layer network reads off the channels' means.
+
+    Args:
+        channels: Of the map; at least 16, of which a sixteenth are hidden.
+
+    Source: Zhou et al., *Omni-Scale Feature Learning for Person Re-Identification*, ICCV 2019, section 3.2.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, channels // 16, 1)
+        self.fc2 = nn.Conv2d(channels // 16, channels, 1)
+
+    def forward(
+        self, maps: Float[Tensor, "batch channels rows columns"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """(b c h w) → the same shape."""
+        hidden = self.fc1(maps.mean((2, 3), keepdim=True)).relu()
+        return maps * self.fc2(hidden).sigmoid()
+
+
+class OSBlock(nn.Module):
+    """A residual block of four streams that see 3, 5, 7 and 9 pixels, added under one gate that they share.
+
+    Args:
+        channels_in: Of the map that it takes.
+        channels_out: Of the map that it gives; the streams have a quarter.
+
+    Source: Zhou et al., *Omni-Scale Feature Learning for Person Re-Identification*, ICCV 2019, equations 2 and 3.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        middle = channels_out // 4
+        self.conv1 = convolution(channels_in, middle)
+        self.conv2a = light_convolution(middle)
+        self.conv2b, self.conv2c, self.conv2d = (
+            nn.Sequential(*(light_convolution(middle) for _ in range(depth))) for depth in (2, 3, 4)
+        )
+        self.gate = ChannelGate(middle)
+        self.conv3 = convolution(middle, channels_out, relu=False)
+        alike = channels_in == channels_out
+        self.downsample = nn.Identity() if alike else convolution(channels_in, channels_out, relu=False)
+
+    def forward(self, maps: Float[Tensor, "batch in rows columns"]) -> Float[Tensor, "batch out rows columns"]:
+        """(b c h w) → (b c' h w)."""
+        reduced = self.conv1(maps)
+        first, *others = (self.gate(stream(reduced)) for stream in (self.conv2a, self.conv2b, self.conv2c, self.conv2d))
+        return (self.conv3(sum(others, first)) + self.downsample(maps)).relu()
+
+
+def _network(channels: tuple[int, int, int, int]) -> nn.Module:
+    """The stem, three stages of two blocks, of which two halve the map, and a last 1×1 convolution."""
+    parts: dict[str, nn.Module] = {
+        "conv1": convolution(3, channels[0], 7, stride=2),
+        "maxpool": nn.MaxPool2d(3, stride=2, padding=1),
+    }
+    for stage, (before, after) in enumerate(pairwise(channels), start=2):
+        blocks = [OSBlock(before, after), OSBlock(after, after)]
+        halved = [nn.Sequential(convolution(after, after), nn.AvgPool2d(2))] if stage < 4 else []
+        parts[f"conv{stage}"] = nn.Sequential(*blocks, *halved)
+    parts["conv5"] = convolution(channels[-1], channels[-1])
+    return nn.Sequential(OrderedDict(parts))
+
+
+def _start(part: nn.Module) -> None:
+    """The authors' start: He's normal distribution over the outputs, no bias; batch norms start as torch's do."""
+    if isinstance(part, nn.Conv2d):
+        nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+
+
+def osnet(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
+    """OSNet up to its map, of 1/16 of the image's height and width; torchreid's last linear layer is left to a neck.
+
+    Args:
+        name: ``osnet_x1_0``.
+        weights: ``none``, or a file of torchreid or run folder.
+        last_stride: 2; the output stride is 16 as it is.
+
+    Raises:
+        ValueError: the name is another, the stride is 1, or the file is of another architecture.
+        FileNotFoundError: ``weights`` is ``imagenet``, which only a browser can fetch, or there is no such file.
+
+    Source: Zhou et al., *Omni-Scale Feature Learning for Person Re-Identification*, ICCV 2019, table 1.
+    """
+    if name not in _CHANNELS:
+        raise ValueError(f"backbone.name={name!r}: give one of {sorted(_CHANNELS)}")
+    if weights == "imagenet":
+        raise FileNotFoundError(
+            f"ImageNet weights of {name}: {name}_imagenet.pth lies on Google Drive only; download it from {_ZOO} and "
+            f"give backbone.weights=<folder>/{name}_imagenet.pth, or train from scratch with backbone.weights=none"
+        )
+    model = _network(_CHANNELS[name]).apply(_start)
+    set_last_stride(model, last_stride, name=f"{name} (whose output stride is 16 already)")
+    if weights != "none":
+        weights_.load(model, Path(weights), name=name)
+    return Backbone(model, dim=_CHANNELS[name][-1], mean=_MEAN, std=_STD)

@@ -1,0 +1,45 @@
+"""ResNet with the switches of the baselines."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.timm import timm_backbone
+
+
+def resnet(
+    *,
+    name: str,
+    weights: str,
+    last_stride: int = 2,
+    stem_relu: bool = True,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Backbone:
+    """A ResNet of timm.
+
+    Args:
+        name: As in :func:`~reid_lit.backbones.timm.timm_backbone`; so are the others.
+        weights: ``imagenet``, ``none``, or a file or run folder.
+        last_stride: 2, or 1 for a map of twice the height and width.
+        stem_relu: Whether a ReLU follows the first batch norm. The public code of the Strong Baseline has none there,
+            and its published numbers come from that.
+        mean: None, or another mean than the weights' own.
+        std: None, or another standard deviation, likewise.
+        options: Further arguments of timm's constructor.
+
+    Raises:
+        ValueError: the network has no ReLU there to leave out.
+
+    Source: He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016.
+    """
+    backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std, options=options)
+    if not stem_relu:
+        model: Any = backbone.body.model
+        if not isinstance(getattr(model, "act1", None), nn.ReLU):
+            raise ValueError(f"backbone.stem_relu=false: {name} has no ReLU act1 in its stem; leave stem_relu=true")
+        model.act1 = nn.Identity()
+    return backbone

@@ -1,0 +1,38 @@
+"""The trick "last stride": a map of twice the height and width from a network as it is."""
+
+from torch import nn
+
+
+def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
+    """Let the last stage of a ResNet-like network keep its input's resolution, without dilation.
+
+    The stride is in another convolution in each family (3×3 or, Caffe style, 1×1), so it is looked for, not named; the
+    weights stay as they are.
+
+    Args:
+        model: The network; changed in place.
+        stride: 1, or 2 for leaving it as it is.
+        name: Its name, for the messages.
+
+    Raises:
+        ValueError: the stride is another, or the network's last stage does not begin with exactly two convolutions of
+            stride 2 (one of the block, one of its shortcut).
+
+    Source: Luo et al., *A Strong Baseline and Batch Normalization Neck*, TMM 2019, "Last stride".
+    """
+    if stride not in (1, 2):
+        raise ValueError(f"backbone.last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
+    if stride == 2:
+        return
+    stage = getattr(model, "layer4", None)
+    block = next(iter(stage.children())) if isinstance(stage, nn.Sequential) else nn.Module()
+    convolutions = {f"layer4.0.{key}": part for key, part in block.named_modules() if isinstance(part, nn.Conv2d)}
+    found = {key: part for key, part in convolutions.items() if part.stride == (2, 2)}
+    if len(found) != 2:
+        what = list(found) if stage is not None else "no layer4"
+        raise ValueError(
+            f"backbone.last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, "
+            f"found {what}; leave backbone.last_stride=2, or choose a ResNet, SE-ResNet, SE-ResNeXt or IBN-Net"
+        )
+    for convolution in found.values():
+        convolution.stride = (1, 1)

@@ -1,0 +1,66 @@
+"""``python -m reid_lit.submission run=<folder>``: the file that the SynergySports challenge asks for."""
+
+import csv
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from jaxtyping import Float
+from omegaconf import DictConfig
+from rich.console import Console
+from torch import Tensor
+
+from reid_lit.choices import make_data
+from reid_lit.data.base import ReidData
+from reid_lit.data.synergy_parts import hidden_test
+from reid_lit.entry import launch
+from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.models.base import RetrievalModel
+from reid_lit.paths import write_whole
+from reid_lit.records import Shot, Split
+from reid_lit.runs import Run
+from reid_lit.trained import trained_model
+
+NOBODY = 0
+"""Stands for the persons of the hidden test, whom only the organisers know."""
+
+
+def submission(config: DictConfig) -> None:
+    """Write the distances of the hidden test's queries to its gallery, by the weights of ``config.run``."""
+    model = trained_model(config, Run(Path(config.run)))
+    data = make_data(config)
+    query, gallery = hidden_test(data.root)
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    embedding = embedded(trainer, model, data, query + gallery)
+    distance = pairwise_distance(embedding[: len(query)], embedding[len(query) :], config.evaluation.distance)
+    file = Path(config.file)
+    write_whole(file, lambda beside: write(beside, distance, query, gallery))
+    Console().print(f"{file}: {len(query)} queries × {len(gallery)} gallery images", soft_wrap=True)
+
+
+def embedded(
+    trainer: pl.Trainer, model: RetrievalModel, data: ReidData, paths: tuple[Path, ...]
+) -> Float[Tensor, "images dim"]:
+    """The embeddings of images that nobody has labeled, in their order."""
+    data.setup("predict")
+    shots = tuple(Shot(path=path, person_id=NOBODY, camera_id=0) for path in paths)
+    data.split = Split(name="hidden", train=(), query=shots, gallery=())
+    batches = trainer.predict(model, datamodule=data)
+    parts, index = zip(*(batches or []), strict=True)
+    return torch.cat(parts)[torch.cat(index).argsort()]
+
+
+def write(
+    file: Path, distance: Float[Tensor, "queries gallery"], query: tuple[Path, ...], gallery: tuple[Path, ...]
+) -> None:
+    """A row for each query and a column for each gallery image, headed by the images' numbers."""
+    with file.open("w", newline="", encoding="ascii") as text:
+        rows = csv.writer(text)
+        rows.writerow(["", *(path.stem for path in gallery)])
+        for path, row in zip(query, distance.tolist(), strict=True):
+            rows.writerow([path.stem, *(f"{value:.6g}" for value in row)])
+
+
+if __name__ == "__main__":
+    launch(submission, config_name="submission")
