@@ -4,9 +4,9 @@ import pytest
 from hydra.errors import InstantiationException
 
 from reid_lit.choices import make_data, split_ids, with_dataset, with_split
-from reid_lit.records import Split
+from reid_lit.records import Shot, Split
 from reid_lit.rounds import run_rounds
-from reid_lit.testing import find_tests
+from reid_lit.testing import check_unseen, find_tests, training_list
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_numbered_splits(config):
     assert split_ids(config) == [2, 0]
     config.dataset.split_id = 3
     assert split_ids(config) is None
-    for wrong in (10, [], [0, -1], "every", [1, "all"]):
+    for wrong in (10, [], [0, -1], [1, 1], "every", [1, "all"]):
         config.dataset.split_id = wrong
         with pytest.raises(ValueError, match="this data set has splits 0 to 9; give one, a list"):
             split_ids(config)
@@ -36,6 +36,11 @@ def test_another_data_set_keeps_what_the_run_chose(compose):
     assert (other.dataset.seed, other.dataset.root, other.dataset.transform.size) == (7, "/w", [64, 32])
     assert config.dataset.root == "/data/Market-1501-v15.09.15"
     assert with_dataset(config, {"val_persons": 3}).dataset.val_persons == 3
+
+
+def test_a_key_that_another_data_set_lacks_is_named(config):
+    with pytest.raises(ValueError, match=r"dataset=viper has no splitid but .*split_id"):
+        with_dataset(config, {"dataset": "viper", "splitid": 1})
 
 
 def test_make_data_takes_the_first_split(config):
@@ -68,3 +73,12 @@ def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose):
     )
     with pytest.raises(ValueError, match="viper is read with nobody to test; name other data sets in test_on"):
         find_tests(config, data)
+
+
+def test_images_that_were_trained_on_are_not_tested_on(tmp_path):
+    shots = [Shot(path=tmp_path / f"{n}.png", person_id=n, camera_id=0) for n in range(4)]
+    split = Split("viper", (), (shots[2],), (shots[3],))
+    test = SimpleNamespace(data=SimpleNamespace(split=split), split_id=3)
+    check_unseen(training_list(shots[:2]), [test])
+    with pytest.raises(ValueError, match=r"1 images that viper \(split 3\) tests on were trained on, such as .*3\.png"):
+        check_unseen(training_list([shots[0], shots[3]]), [test])

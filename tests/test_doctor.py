@@ -49,4 +49,4 @@ def test_the_files_of_another_data_set_are_recognised(command, plaza, tmp_path):
     done = doctor(command, "dataset=dukemtmc", f'dataset.root="{plaza}"', cwd=tmp_path)
     assert done.returncode == 1
     assert "market1501, by 196" in done.stdout
-    assert f"dataset=market1501 'dataset.root={plaza}'" in done.stdout
+    assert f"""dataset=market1501 'dataset.root="{plaza}"'""" in done.stdout

@@ -1,6 +1,8 @@
 """`init` and `describe`, and a user's own crops from a folder to a report, as users run them."""
 
 import json
+import re
+import shutil
 
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from reid_lit import describe, init
 from reid_lit.data import csv_list
+from reid_lit.data.problems import Problem
 from reid_lit.synthetic.plan import QUERY, Drawing
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import WORLDS
@@ -88,6 +91,15 @@ def test_a_list_is_not_overwritten_and_a_failed_one_leaves_nothing(compose, peop
     assert "persons by" not in capsys.readouterr().out
 
 
+def test_a_list_that_trains_nobody_is_not_offered_for_training(compose, people, tmp_path, capsys):
+    for part in ("query", "gallery"):
+        shutil.copytree(people / "guest 01", tmp_path / "crops" / part / "ann")
+    init.init(compose(f"folder={tmp_path / 'crops'}", config_name="init"))
+    out = capsys.readouterr().out
+    assert f"test_on=[{{dataset: csv, root: {tmp_path}/crops/reid.csv}}]" in out
+    assert "reid_lit.train" not in out
+
+
 def test_describe_counts_draws_and_says_where(compose, drawn, tmp_path, capsys):
     describe.describe(
         compose(
@@ -153,3 +165,13 @@ def test_members_of_a_joint_data_set_are_described_one_by_one(compose, drawn, pe
         "synthetic_plaza": 21,
         "folder": 30,
     }
+
+
+def test_what_init_cannot_list_is_told_by_the_lists_own_name(compose, people, tmp_path, monkeypatch):
+    def refuse(file):
+        raise Problem(kind="lists", place=file, fact=f"{file.resolve()} is wrong", cure="mend it").error()
+
+    monkeypatch.setattr(csv_list, "read", refuse)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'reid.csv'} is wrong; mend it")):
+        init.init(compose(f"folder={people}", f"file={tmp_path / 'reid.csv'}", config_name="init"))
+    assert not list(tmp_path.iterdir())

@@ -50,3 +50,11 @@ def test_one_split_of_both_directions_has_a_mean_without_deviation():
 def test_scores_that_not_every_split_has_are_left_out():
     (result,) = averaged([row("ward", 0, rank1=0.5, mAP_nd=0.5), row("ward", 1, rank1=0.7)])
     assert set(result["scores"]) == {"rank1"}
+
+
+def test_directions_are_not_averaged_over_trainings():
+    rows = [row(name, 0, "both", rank1=value) | {"round": number} for number, name, value in
+            ((0, "a", 0.2), (0, "b", 0.4), (1, "a", 0.6), (1, "b", 1.0))]  # fmt: skip
+    together, *_ = averaged(rows)
+    assert together["scores"]["rank1"] == pytest.approx(0.55)
+    assert together["deviations"]["rank1"] == pytest.approx(statistics.stdev([0.3, 0.8]))

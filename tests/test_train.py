@@ -146,7 +146,7 @@ def test_a_checkpoint_with_code_is_refused(trained, command, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(command, drawn, tmp_path):
-    arguments = [*SMALL, f"data_root={drawn}", "trainer.max_epochs=5", "model.neck.dropout=0.5"]
+    arguments = [*SMALL, f"data_root={drawn}", "trainer.max_epochs=5", "neck.build.dropout=0.5"]
     command(*arguments, "hydra.run.dir=whole", cwd=tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-m", "reid_lit.train", *arguments, "hydra.run.dir=killed"], cwd=tmp_path, start_new_session=True,
@@ -256,6 +256,11 @@ def test_splits_are_trained_in_turn_averaged_and_not_repeated(command, drawn, tm
     assert all(torch.equal(first[key], value) for key, value in weights(tmp_path / "run" / "split_0").items())
     command("run=run", "hydra.run.dir=again", cwd=tmp_path, module="reid_lit.evaluate")
     again = read(tmp_path / "again")["results"]
+    done = command("run=run", "dataset.split_id=1", cwd=tmp_path, module="reid_lit.evaluate", check=False)
+    assert "was killed before its first epoch ended" in done.stderr  # split 1 was never trained
+    (tmp_path / "run" / "split_1").symlink_to(tmp_path / "run" / "split_0")
+    done = command("run=run", "dataset.split_id=1", cwd=tmp_path, module="reid_lit.evaluate", check=False)
+    assert "were trained on" in done.stderr
     assert [r["scores"] for r in again] == [pytest.approx(r["scores"], abs=1e-6) for r in metrics["results"]]
 
 

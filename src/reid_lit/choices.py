@@ -36,10 +36,16 @@ def with_dataset(config: DictConfig, entry: str | Mapping[str, Any]) -> DictConf
         config: The run's config.
         entry: An option of ``dataset``, or a mapping with ``dataset`` (without it: the run's own) and keys that differ
             from that option, such as ``{dataset: ward, root: /data/WARD}``.
+
+    Raises:
+        ValueError: the option has no such key.
     """
     choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
     name = choice.pop("dataset", chosen())
     base = config.dataset if name == chosen() else hydra.compose("train", [f"dataset={name}"]).dataset
+    unknown = [key for key in choice if key not in base]
+    if unknown:
+        raise ValueError(f"{entry}: dataset={name} has no {', '.join(unknown)} but {', '.join(map(str, base))}")
     return _changed(config, OmegaConf.merge(base, choice))
 
 
@@ -54,10 +60,10 @@ def split_ids(config: DictConfig) -> list[int] | None:
     if asked == ALL:
         return list(range(count))
     ids = list(asked) if isinstance(asked, ListConfig) else [0 if asked is None else asked]
-    if not ids or any(not isinstance(k, int) or not 0 <= k < count for k in ids):
+    if not ids or len(set(ids)) < len(ids) or any(not isinstance(k, int) or not 0 <= k < count for k in ids):
         raise ValueError(
-            f"dataset.split_id={asked}: this data set has splits 0 to {count - 1}; give one, a list such as [0,1,2],"
-            f" or all"
+            f"dataset.split_id={asked}: this data set has splits 0 to {count - 1}; give one, a list of"
+            f" different ones such as [0,1,2], or all"
         )
     return ids if isinstance(asked, ListConfig) else None
 

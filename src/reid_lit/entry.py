@@ -76,7 +76,9 @@ def near_names(arguments: list[str], *, config_name: str) -> list[str]:
         arguments: The command line, without the program.
         config_name: The primary config in ``conf/``.
     """
-    pairs = [a.lstrip("+~").partition("=")[::2] for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
+    given = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
+    pairs = [a.lstrip("+~").partition("=")[::2] for a in given]
+    added = {a.lstrip("+").partition("=")[0] for a in given if a.startswith("+")}  # a key of the user's own
     groups = {
         p.relative_to(packaged("conf")).as_posix(): p for p in packaged("conf").glob("**/") if p != packaged("conf")
     }
@@ -89,7 +91,8 @@ def near_names(arguments: list[str], *, config_name: str) -> list[str]:
             choices += [] if wrong or "," in value else [f"+{key}={value}" if key == "experiment" else f"{key}={value}"]
     config = _compose(config_name, choices)
     if config is not None:
-        lines += [line for key, _ in pairs if key not in groups and (line := _misspelt(config, key, list(groups)))]
+        keys = [key for key, _ in pairs if key not in groups and key not in added]
+        lines += [line for key in keys if (line := _misspelt(config, key, list(groups)))]
     return lines
 
 

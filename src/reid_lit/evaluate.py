@@ -5,14 +5,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from reid_lit.choices import make_data
 from reid_lit.entry import launch
 from reid_lit.results import Row
 from reid_lit.rounds import folder_of, run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import find_tests, run_tests
+from reid_lit.testing import check_unseen, find_tests, run_tests
+from reid_lit.trained import trained_model
 
 
 def evaluate(config: DictConfig) -> float | None:
@@ -24,21 +25,16 @@ def evaluate(config: DictConfig) -> float | None:
     return run_rounds(config, evaluate_once, {"run": str(config.run)})
 
 
-def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
+def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[Row]]:
     """Test one training: facts for ``metrics.json``, and rows of results."""
     trained = Run(Path(config.run))
-    if run.folder.name.startswith("split_") and not trained.checkpoint.is_file():
-        trained = Run(folder_of(trained.folder, config.dataset.split_id))
-    checkpoint = trained.read_checkpoint()
-    with open_dict(config):
-        config.backbone.weights = "none"  # the checkpoint has them
-        config.trainer.logger = False  # the run's own log stays as it is
-        for training_only in ("checkpoint", "learning_rate"):
-            config.callbacks.pop(training_only, None)
+    split = folder_of(trained.folder, config.dataset.get("split_id"))
+    if split.is_dir():  # the run trained several, each in a folder of its own
+        trained = Run(split)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
-    model.load_state_dict(checkpoint["state_dict"])
+    model = trained_model(config, trained)
     tests = find_tests(config, make_data(config))
+    check_unseen(trained.training_list(), tests)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     return {}, run_tests(trainer, model, tests)
 

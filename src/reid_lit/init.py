@@ -1,6 +1,6 @@
 """``python -m reid_lit.init folder=<folder>``: list any folder of crops in a CSV file, split by person."""
 
-import re
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,9 @@ from rich.table import Table
 from reid_lit.data import csv_list
 from reid_lit.data.counts import count
 from reid_lit.data.drafting import Draft, draft
+from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.entry import launch
-from reid_lit.paths import write_whole
+from reid_lit.paths import assignment, write_whole
 from reid_lit.records import Shot, Split
 
 
@@ -38,7 +39,13 @@ def init(config: DictConfig) -> None:
 
     def write(beside: Path) -> None:
         beside.write_text(drafted.text(), encoding="utf-8")
-        read.append(csv_list.read(beside))  # what training will read; if it cannot, no file is left
+        try:
+            read.append(csv_list.read(beside))  # what training will read; if it cannot, no file is left
+        except (DataError, MissingDataError) as error:
+            told = error.problem.fact.replace(str(beside.resolve()), str(file.resolve())).replace(
+                beside.name, file.name
+            )
+            raise dataclasses.replace(error.problem, place=file, fact=told).error() from None
 
     write_whole(file, write)
     _show(file, drafted, read[0])
@@ -52,8 +59,13 @@ def _show(file: Path, drafted: Draft, split: Split) -> None:
     if drafted.others:
         kinds = ", ".join(f"{number} {ending}" for ending, number in drafted.others.items())
         console.print(f"- files that are no images are left out: {kinds}", markup=False, soft_wrap=True)
-    command = shlex.join(["python", "-m", "reid_lit.train", "+experiment=csv_softmax", f"dataset.root={_quoted(file)}"])
-    console.print(f"{file} lists them. Train with\n  {command}", markup=False, soft_wrap=True)
+    if split.train:
+        purpose, words = "Train", ["reid_lit.train", "+experiment=csv_softmax", assignment("dataset.root", file)]
+    else:
+        other = assignment("root", file).replace("=", ": ", 1)
+        purpose, words = "Test a run", ["reid_lit.evaluate", "run=<folder>", f"test_on=[{{dataset: csv, {other}}}]"]
+    command = shlex.join(["python", "-m", *words])
+    console.print(f"{file} lists them. {purpose} with\n  {command}", markup=False, soft_wrap=True)
 
 
 def _table(split: Split) -> Table:
@@ -72,12 +84,6 @@ def _table(split: Split) -> Table:
         total = count(shots)
         table.add_row(name, *map(str, (total.images, total.persons, total.cameras, total.junk)))
     return table
-
-
-def _quoted(file: Path) -> str:
-    """The path as Hydra takes it on the command line."""
-    text = str(file)
-    return text if re.fullmatch(r"[\w./+-]+", text, re.ASCII) else '"' + text.replace('"', r"\"") + '"'
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ def averaged(rows: Sequence[Row]) -> list[Row]:
         groups.setdefault(row["dataset"], []).append(row)
     for name, group in groups.items():
         together = [row for row in rows if row.get("average") == name]
-        by_split: dict[int | None, list[Row]] = {}
+        by_split: dict[tuple[int | None, int | None], list[Row]] = {}
         for row in together:
-            by_split.setdefault(row.get("split_id"), []).append(row)
+            by_split.setdefault((row.get("round"), row.get("split_id")), []).append(row)
         group += [_joined(name, part) for part in by_split.values()]
     return [_over_splits(group) for group in groups.values()]
 
@@ -104,14 +104,15 @@ def _table(results: Sequence[Row]) -> Table:
     spread = any("deviations" in result for result in results)
     title = "Retrieval scores in %" + (", mean ± standard deviation over splits" if spread else "")
     times = [] if spread else ["seconds"]  # mean and deviation fill 80 columns
-    table = Table("data set", *_COLUMNS.values(), *times, title=title)
+    columns = _COLUMNS | ({"R": "R × 100"} if any("R" in result["scores"] for result in results) else {})
+    table = Table("data set", *columns.values(), *times, title=title)
     for column in table.columns:
         column.no_wrap = True
         column.justify = "right"
     table.columns[0].justify = "left"
     for result in results:
         seconds = [f"{result['test_seconds']:.1f}" for _ in times]
-        table.add_row(result["dataset"], *(_cell(result, key) for key in _COLUMNS), *seconds)
+        table.add_row(result["dataset"], *(_cell(result, key) for key in columns), *seconds)
     return table
 
 
@@ -134,6 +135,7 @@ def _sentence(stamp: dict[str, Any]) -> str:
         f"test-time augmentation: {stamp['test_time_augmentation']}",
         f"re-ranking: {stamp['reranking']}",
         *([] if isinstance(stamp["images"], list) else _images(stamp)),
+        *(note for note in stamp.get("notes", ()) if "dropped" in note),
     ]
     return "; ".join(parts)
 

@@ -62,6 +62,7 @@ def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
     with open_dict(part):
         part.run_dir = str(run.folder)
     facts, rows = do(part, run)
+    rows = [row | {"round": split_id} for row in rows]
     if on_rank_zero():
         record(run, part, facts, rows)
     return rows

@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,7 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.weights import read_checkpoint
-from reid_lit.paths import write_text
+from reid_lit.paths import assignment, write_text
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "hydra-core", "torchmetrics", "numpy")
 
@@ -46,7 +47,7 @@ class Run:
             raise FileNotFoundError(
                 f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
             )
-        return [str(override) for override in OmegaConf.load(file)]
+        return [str(each) for each in OmegaConf.load(file)]
 
     def read_checkpoint(self) -> dict[str, Any]:
         """The checkpoint, without executing anything that it holds.
@@ -58,6 +59,15 @@ class Run:
         if not self.checkpoint.is_file():
             raise FileNotFoundError(f"no {self.checkpoint.resolve()}: the run was killed before its first epoch ended")
         return read_checkpoint(self.checkpoint)
+
+    def write_training_list(self, paths: Iterable[str]) -> None:
+        """Keep which images are trained on."""
+        write_text(self.folder / "training_list.txt", "\n".join(sorted(paths)) + "\n")
+
+    def training_list(self) -> list[str]:
+        """The images that were trained on; none in the folder of a run that kept no list."""
+        file = self.folder / "training_list.txt"
+        return file.read_text().splitlines() if file.is_file() else []
 
     def record_start(self, config: DictConfig) -> None:
         """Keep the resolved config, and add this start to ``environment.json``."""
@@ -122,13 +132,13 @@ def replayed(arguments: list[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if key in ("resume", "run") and value not in ("", "null"):
             folder = value.strip("\"'")
-            quoted = '"' + folder.replace('"', r"\"") + '"'
             hidden = given | {"resume", "run", "hydra.run.dir"}
-            earlier = [override for override in Run(Path(folder)).overrides() if _key(override) not in hidden]
-            place = [f"hydra.run.dir={quoted}"] if key == "resume" and "hydra.run.dir" not in given else []
-            return [*earlier, *arguments[:position], f"{key}={quoted}", *arguments[position + 1 :], *place]
+            earlier = [each for each in Run(Path(folder)).overrides() if _key(each) not in hidden]
+            told = [*earlier, *arguments[:position], assignment(key, Path(folder)), *arguments[position + 1 :]]
+            stays = key == "resume" and "hydra.run.dir" not in given
+            return [*told, assignment("hydra.run.dir", Path(folder))] if stays else told
     return arguments
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
+def _key(argument: str) -> str:
+    return argument.lstrip("+~").partition("=")[0]

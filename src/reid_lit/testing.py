@@ -2,7 +2,9 @@
 
 import dataclasses
 import itertools
+import os
 import time
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import check_matches
 from reid_lit.models.base import RetrievalModel
+from reid_lit.records import Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,33 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
     return tests
 
 
+def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
+    """Whether no test shows an image that was trained on, such as those of another split of the same data set.
+
+    Args:
+        trained: Absolute paths of the training images, as :func:`training_list` gives them.
+        tests: What is about to be tested on.
+
+    Raises:
+        ValueError: one does.
+    """
+    known = frozenset(trained)
+    for test in tests:
+        split = test.data.split
+        seen = sorted(known & training_list((*split.query, *split.gallery)))
+        if seen:
+            number = "" if test.split_id is None else f" (split {test.split_id})"
+            raise ValueError(
+                f"{len(seen)} images that {split.name}{number} tests on were trained on, such as {seen[0]}: the scores"
+                f" would say nothing; test on the split that was left out in training, or on another data set"
+            )
+
+
+def training_list(shots: Iterable[Shot]) -> frozenset[str]:
+    """The absolute paths of shots."""
+    return frozenset(os.path.abspath(shot.path) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
+
+
 def _of_entry(config: DictConfig) -> list[Test]:
     ids = split_ids(config)
     if ids is None:
@@ -72,8 +102,11 @@ def _read(data: ReidData, split_id: int | None) -> list[Test]:
             f"{data.split.name} is read with nobody to test; name other data sets in test_on, or choose persons to"
             f" test (dataset.train_on=split for CUHK03 and VIPeR, dataset.test_on=val for SynergySports)"
         )
-    average = data.split.average
-    return [Test(data=view, row=view.split.name, average=average, split_id=split_id) for view in data.tests()]
+    own = data.split.average
+    return [
+        Test(data=view, row=view.split.name, average=view.split.average or own, split_id=split_id)
+        for view in data.tests()
+    ]
 
 
 def _named_apart(tests: list[Test], taken: set[str]) -> list[Test]:

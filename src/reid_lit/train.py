@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.choices import make_data
 from reid_lit.entry import launch
+from reid_lit.loggers import on_rank_zero
 from reid_lit.results import Row
 from reid_lit.rounds import run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import find_tests, run_tests
+from reid_lit.testing import check_unseen, find_tests, run_tests, training_list
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,10 @@ def train_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]
     data.prepare_data()
     data.setup("fit")
     tests = find_tests(config, data)
+    trained = training_list(data.split.train)
+    check_unseen(trained, tests)
+    if on_rank_zero():
+        run.write_training_list(trained)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
@@ -57,7 +62,8 @@ def _resumed(run: Run, config: DictConfig) -> Path | None:
     if config.resume is None:
         return None
     if not run.checkpoint.is_file():
-        _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
+        if run.folder.is_dir():  # a split of several may not have been begun
+            _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None
     run.read_checkpoint()  # refuses one that holds code, before anything else is done
     return run.checkpoint

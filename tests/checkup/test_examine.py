@@ -2,14 +2,22 @@
 
 import re
 import shutil
+import zlib
 
 import pytest
+from PIL import Image
 
 from reid_lit.checkup.examine import examine
+from reid_lit.data.base import ReidData
+from reid_lit.data.cuhk03 import CUHK03
 from reid_lit.data.dukemtmc import DukeMTMC
 from reid_lit.data.folder import Folder
+from reid_lit.data.msmt17 import MSMT17
+from reid_lit.data.problems import stop
+from reid_lit.data.viper import Viper
 from reid_lit.data.ward import Ward
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.records import Shot, Split
 
 TRAIN = "bounding_box_train/0002_c1s1_000051_01.jpg"
 QUERY = "query/0001_c1s1_000151_00.jpg"
@@ -73,12 +81,12 @@ def deeper(root):
 
 
 DAMAGES = {
-    "no such folder": (lambda root: shutil.rmtree(root), "missing folder", "no such folder: ROOT", "point dataset.root"),
+    "no such folder": (lambda root: shutil.rmtree(root), "missing", "no such folder: ROOT", "point dataset.root"),
     "a folder too high": (one_level_down, "nested folder", "ROOT/inner holds what is looked for in ROOT", "dataset.root=ROOT/inner"),
     "a folder in itself": (deeper, "nested folder", "the images of query/ lie deeper, in query/", "mv ROOT/query/query/* ROOT/query/"),
     "a folder inside another": (move("query", "bounding_box_test/query"), "misplaced folder", "query/ lies in bounding_box_test/", "mv ROOT/bounding_box_test/query ROOT/query"),
     "a misspelt folder": (move("bounding_box_test", "bounding-box-test"), "misplaced folder", "bounding_box_test/ is called bounding-box-test/", "mv ROOT/bounding-box-test ROOT/bounding_box_test"),
-    "a folder lost": (lambda root: shutil.rmtree(root / "query"), "missing folder", "no query/ in ROOT", "the folder must look like"),
+    "a folder lost": (lambda root: shutil.rmtree(root / "query"), "missing", "no query/ in ROOT", "the folder must look like"),
     "another data set": (as_duke, "another data set", "ROOT looks like duke, by 23 file names", "dataset=duke dataset.root=ROOT"),
     "an image lost": (lambda root: (root / TRAIN).unlink(), "counts", "train: 11 images of 3 persons by 2 cameras instead of 12 images of 3", "images missing: 1; copy bounding_box_train anew"),
     "an image too many": (copy(TRAIN, "bounding_box_train/0002_c1s1_000052_01.jpg"), "counts", "train: 13 images of 3 persons", "images too many: 1; copy"),
@@ -167,3 +175,62 @@ def shared_ward(request):
     if not root.is_dir():
         pytest.skip(f"needs {root}, which does not come with the repository")
     return root
+
+
+def viper(root):
+    """All 632 persons of VIPeR."""
+    for camera in ("cam_a", "cam_b"):
+        (root / camera).mkdir(parents=True)
+        for person in range(632):
+            image = Image.new("RGB", (2, 4), (person % 256, person // 256, camera == "cam_a"))
+            image.save(root / camera / f"{person:03d}_0.bmp")
+    return root
+
+
+def msmt17(root):
+    """Four persons of MSMT17, two images each."""
+    for part, lists in (("train", ("train", "val")), ("test", ("query", "gallery"))):
+        for camera, name in enumerate(lists, start=1):
+            names = [f"{person:04d}/{person:04d}_000_{camera:02d}_0303noon_0001_0.jpg" for person in (0, 1)]
+            for place in (root / part / name for name in names):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (8, 16), zlib.crc32(str(place).encode()) % 2**24).save(place)
+            lines = [f"{name} {person}\n" for person, name in enumerate(names)]
+            (root / f"list_{name}.txt").write_text("".join(lines))
+    return root
+
+
+OTHERS = {
+    "VIPeR, an image lost": (Viper, viper, lambda root: (root / "cam_b/007_0.bmp").unlink(), ["lists"], "cam_a/ only 007_0.bmp"),
+    "VIPeR, an image of another name": (Viper, viper, move("cam_b/007_0.bmp", "cam_b/7.bmp"), ["names", "lists"], "not named like VIPeR"),
+    "VIPeR, a misspelt folder": (Viper, viper, move("cam_b", "camb"), ["misplaced folder"], "cam_b/ is called camb/"),
+    "VIPeR, an empty file": (Viper, viper, lambda root: (root / "cam_b/007_0.bmp").write_bytes(b""), ["empty"], "007_0.bmp"),
+    "MSMT17, a misspelt folder": (MSMT17, msmt17, move("test", "tests"), ["misplaced folder"], "test/ is called tests/"),
+    "MSMT17, a list lost": (MSMT17, msmt17, lambda root: (root / "list_query.txt").unlink(), ["missing"], "no list_query.txt"),
+    "MSMT17, an image lost": (MSMT17, msmt17, lambda root: next(root.glob("test/*/*.jpg")).unlink(), ["missing"], "1 image of 6 is missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_damages_of_other_data_sets(tmp_path, reader, monkeypatch, name):
+    cls, make, harm, kinds, fact = OTHERS[name]
+    monkeypatch.setattr(MSMT17, "official", ReidData.official)
+    data = reader(make(tmp_path / "set"), cls)
+    assert examine(data).findings == ()
+    harm(tmp_path / "set")
+    findings = examine(data, others=lambda: {"folder": reader(tmp_path / "set", Folder, train_fraction=0.5)}).findings
+    assert [finding.kind for finding in findings] == kinds, findings
+    assert fact in " ".join([findings[0].fact, *findings[0].examples])
+
+
+def test_another_protocol_of_the_same_data_set_does_not_hide_what_is_missing(tmp_path, reader):
+    (tmp_path / "set" / "images_detected").mkdir(parents=True)
+    Image.new("RGB", (8, 16)).save(tmp_path / "set" / "images_detected" / "1_001_1_01.png")
+
+    class Readable(CUHK03):
+        def read(self, report=stop):
+            return Split(name="cuhk03", train=(Shot(path=self.root, person_id=1, camera_id=0),), query=(), gallery=())
+
+    others = {"cuhk03": reader(tmp_path / "set", Readable)}
+    (finding,) = examine(reader(tmp_path / "set", CUHK03, protocol="classic"), others=lambda: others).findings
+    assert (finding.kind, "no testsets.json" in finding.fact) == ("missing", True)

@@ -199,6 +199,12 @@ def test_a_cache_that_cannot_be_written_is_no_error(split, looks, tmp_path, monk
     assert "cannot be written" in caplog.text
 
 
+def test_a_cache_that_cannot_be_looked_at_is_no_error(split, looks, tmp_path, monkeypatch):
+    monkeypatch.setenv("REID_CACHE", f"/{'x' * 300}")  # OSError: file name too long
+    assert sound(split, root=tmp_path / "set", on_bad_image="stop") is split
+    assert len(looks) == 9
+
+
 def test_the_memory_is_the_folders_whatever_it_is_called(tmp_path, monkeypatch):
     monkeypatch.setenv("REID_CACHE", "~/x")
     assert memory(tmp_path).is_relative_to(Path.home())

@@ -1,8 +1,12 @@
+import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
-from reid_lit.data.joint import join
+from reid_lit.data.joint import Joint, join
+from reid_lit.data.market1501 import Market1501
+from reid_lit.data.problems import DataError, stop
 from reid_lit.records import JUNK, Rules, Shot, Split
 
 
@@ -49,6 +53,13 @@ def test_every_set_is_tested_as_it_is_alone():
     assert "a: drawn" in joined.notes
 
 
+def test_tests_that_are_averaged_alone_are_averaged_here():
+    directions = split("v", query=(), gallery=(), tests=(split("v_a"), split("v_b")), average="v")
+    assert [(test.name, test.average) for test in join([split("a"), directions]).tests] == [
+        ("a", ""), ("v_a", "v"), ("v_b", "v"),
+    ]  # fmt: skip
+
+
 def test_members_are_two_or_more_and_differ():
     for members in ([split("a")], [split("a"), split("a")]):
         with pytest.raises(ValueError, match=r"dataset\.members=.*needs two members or more, each of them once"):
@@ -57,3 +68,19 @@ def test_members_are_two_or_more_and_differ():
 
 def test_a_set_that_only_trains_has_no_test():
     assert [test.name for test in join([split("a"), split("b", query=(), gallery=())]).tests] == ["a"]
+
+
+def test_a_bad_image_is_looked_for_in_its_own_set(market_data, market, tmp_path):
+    shutil.copytree(market, tmp_path / "other")
+    victim = sorted(tmp_path.glob("other/bounding_box_train/*.jpg"))[0]
+    victim.write_bytes(b"")
+    first, second = market_data(), market_data()
+    second.root = tmp_path / "other"
+    second.read = lambda report=stop: dataclasses.replace(Market1501.read(second, report), name="other")
+    parts = {name: getattr(first, name) for name in ("transform", "sampler", "loader")}
+    with pytest.raises(DataError, match=r"other.*: empty.*dataset\.root=\S+/other lists"):
+        Joint(members=[first, second], **parts).setup("fit")
+    joint = Joint(members=[first, second], on_bad_image="drop", **parts)
+    joint.setup("fit")
+    assert len(joint.split.train) == 13
+    assert any(note.startswith("other: 1 of 15 images dropped") for note in joint.split.notes)

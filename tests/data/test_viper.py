@@ -69,8 +69,11 @@ def test_a_person_in_one_camera_only_is_named(viper):
         read(viper)
     problems = []
     split = read(viper, report=problems.append)
-    assert [problem.fact for problem in problems][1].startswith("VIPeR: 631 persons with an image by each camera")
+    assert len(problems) == 1
     assert 1 not in {s.person_id for s in split.shots}
+    (viper / "cam_a" / "001_45.bmp").unlink()
+    with pytest.raises(ValueError, match=r"VIPeR: 631 persons in .*VIPeR, not 632; copy"):
+        read(viper)
 
 
 def test_a_second_image_and_a_wrong_name_are_named(viper):
@@ -92,3 +95,6 @@ def test_missing_parts_and_unknown_options(viper, tmp_path):
     (viper / "cam_b").rename(viper / "cam_c")
     with pytest.raises(FileNotFoundError, match=r"VIPeR: no cam_b/ in"):
         read(viper)
+    problems = []
+    read(viper, report=problems.append)
+    assert len(problems) == 1

@@ -1,5 +1,8 @@
 """The examination of a copy of a data set."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 from reid_lit.checkup.counts import compare, facts
 from reid_lit.checkup.diagnosis import Diagnosis, Fact
 from reid_lit.checkup.files import damage, digests, duplicates
@@ -7,7 +10,7 @@ from reid_lit.checkup.folders import Others, find_misplaced, look_around, read
 from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_match
 from reid_lit.data.base import ReidData
 from reid_lit.data.images import bad_images
-from reid_lit.data.problems import Problem
+from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem
 from reid_lit.data.progress import progress
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Split
@@ -28,9 +31,11 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
         )
     problems = [find_misplaced(problem, split, data.root) for problem in problems]
     explained = {problem.place for problem in problems}
-    problems += compare(split, data.official(), data.root, explained=explained)
+    if all(problem.kind != LISTS for problem in problems):  # where images do not fit their lists, that says it all
+        problems += compare(split, data.official(), data.root, explained=explained)
     protocol = protocol or Protocol()
-    found, copies = _look_at_files(split, data, protocol)
+    gone = [problem.place for problem in problems if problem.kind in (MISSING, MISPLACED)]
+    found, copies = _look_at_files(split, data, protocol, gone)
     problems += found
     problems += without_match(split, protocol, data.root)
     known = [*facts(split, data.official()), *cameras_per_person(split), *copies]
@@ -38,9 +43,12 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
     return Diagnosis(name=split.name, root=data.root, findings=tuple(problems), facts=tuple(known))
 
 
-def _look_at_files(split: Split, data: ReidData, protocol: Protocol) -> tuple[list[Problem], list[Fact]]:
-    """Problems of images, and how many bytes and copies there are."""
-    paths = dict.fromkeys(shot.path for shot in split.shots)
+def _look_at_files(
+    split: Split, data: ReidData, protocol: Protocol, gone: Collection[Path]
+) -> tuple[list[Problem], list[Fact]]:
+    """Problems of images that do not lie in folders known to be gone, and how many bytes and copies there are."""
+    shots = [shot for shot in split.shots if not any(shot.path.is_relative_to(folder) for folder in gone)]
+    paths = dict.fromkeys(shot.path for shot in shots)
     with progress("reading all images") as tell:
         bad = bad_images(paths, root=data.root, processes=data.loader.processes(1), tell=tell)
     whole = [path for path in paths if path not in bad]
@@ -51,5 +59,5 @@ def _look_at_files(split: Split, data: ReidData, protocol: Protocol) -> tuple[li
     value = f"{len(paths):,} files of {size / 1e6:,.1f} MB; copies among them: {copies:,}"
     sizes = [Fact(name="images on disk", value=value)]
     rule = camera_rule(split.tested[0], protocol)
-    found = [*damage(bad, split.shots, data.root), *duplicates(split, groups, data.root, camera_rule=rule)]
+    found = [*damage(bad, shots, data.root), *duplicates(split, groups, data.root, camera_rule=rule)]
     return found, sizes

@@ -3,7 +3,6 @@
 import copy
 import logging
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from reid_lit.data.base import ReidData
 from reid_lit.data.decode import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISPLACED, MISSING, NESTED, DataError, MissingDataError, Problem
+from reid_lit.paths import assignment
 from reid_lit.records import Split
 
 OTHER = "another data set"
@@ -56,26 +56,24 @@ def look_around(data: ReidData, problems: list[Problem], others: Others) -> list
     if places:
         fact = f"{places[0]} holds what is looked for in {data.root.resolve()}"
         fact += f"; so do {', '.join(map(str, places[1:3]))}" if places[1:] else ""
-        cure = _option(places[0])
+        cure = shlex.quote(assignment("dataset.root", places[0]))
         return [Problem(kind=NESTED, place=data.root, fact=fact, cure=cure)]
     if not data.root.is_dir():
         return problems
+    nothing = Split(name="", train=(), query=(), gallery=())
+    moved = [find_misplaced(problem, nothing, data.root) for problem in problems]
+    if any(problem.kind in (MISPLACED, NESTED) for problem in moved):
+        return moved
     with _silence():
-        fitting = [(name, split) for name, other in others().items() if (split := _whole(other)) is not None]
+        different = {name: other for name, other in others().items() if not isinstance(other, type(data))}
+        fitting = [(name, split) for name, other in different.items() if (split := _whole(other)) is not None]
     if fitting:
         names = [name for name, _ in fitting]
         images = len(fitting[0][1].shots)
         fact = f"{data.root.resolve()} looks like {' or '.join(names)}, by {images:,} file names"
-        cure = f"dataset={names[0]} {_option(data.root.resolve())}"
+        cure = f"dataset={names[0]} {shlex.quote(assignment('dataset.root', data.root.resolve()))}"
         return [Problem(kind=OTHER, place=data.root, fact=fact, cure=cure)]
     return problems
-
-
-def _option(root: Path) -> str:
-    """What to write on a command line, for Hydra and for a shell."""
-    plain = re.fullmatch(r"[\w/.+@%:\- ]+", str(root))
-    escaped = str(root).replace('"', r"\"")
-    return shlex.quote(f"dataset.root={root}" if plain else f'dataset.root="{escaped}"')
 
 
 def find_misplaced(problem: Problem, split: Split, root: Path) -> Problem:

@@ -12,7 +12,7 @@ import timm
 import torch
 from torch.backends import cpu
 
-from reid_lit.backbones.weights import cached
+from reid_lit.backbones.weights import imagenet_file
 from reid_lit.checkup.diagnosis import Fact
 
 YES, NO = "✓", "–"
@@ -90,5 +90,5 @@ def _weights(backbone: str, weights: str) -> str:
     if weights != "imagenet":
         return f"{YES if Path(weights).exists() else NO} {weights}"
     config = timm.get_pretrained_cfg(backbone)
-    file = cached(config.hf_hub_id) if config is not None and config.hf_hub_id else None
+    file = imagenet_file(config) if config is not None else None
     return f"{YES} {backbone}: {file}" if file else f"{NO} {backbone}: not in the local cache, so to be downloaded"

@@ -4,8 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import torch
-
 from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.problems import Problem
@@ -84,13 +82,4 @@ def _cameras(shots: Iterable[Shot]) -> dict[int, set[int]]:
 
 def camera_rule(split: Split, protocol: Protocol) -> str:
     """The rule of a test, settled where the protocol leaves it to the lists."""
-    return resolve(protocol, _as_lists(split)).camera_rule
-
-
-def _as_lists(test: Split) -> Lists:
-    numbers = (
-        torch.tensor([getattr(shot, name) for shot in shots], dtype=torch.int64)
-        for shots in (test.query, test.gallery)
-        for name in ("person_id", "camera_id")
-    )
-    return Lists(*numbers)
+    return resolve(protocol, Lists.of(split.query, split.gallery)).camera_rule

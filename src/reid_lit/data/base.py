@@ -107,9 +107,12 @@ class ReidData(pl.LightningDataModule, ABC):
         if self.trainer is not None and self.validation is None:
             self.trainer.limit_val_batches = 0  # else Lightning warns in each run that the empty loader is empty
 
+    def read_sound(self, on_bad_image: str) -> Split:
+        """What ``read`` gives, all of its images read once: what cannot be read stops the run or is left out."""
+        return sound(self.read(), root=self.root, on_bad_image=on_bad_image, processes=self.loader.processes(1))
+
     def _read_once(self) -> None:
-        workers = self.loader.processes(1)
-        split = sound(self.read(), root=self.root, on_bad_image=self.on_bad_image, processes=workers)
+        split = self.read_sound(self.on_bad_image)
         self.split, self.validation = hold_out(split, self.val_persons, seed=self.split_seed)
         classes = {person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train}))}
         self._labels = [classes[shot.person_id] for shot in self.split.train]
@@ -160,6 +163,10 @@ class ReidData(pl.LightningDataModule, ABC):
     def test_dataloader(self) -> BatchLoader:
         self.setup()
         return self._test_loader(self.split)
+
+    @override
+    def predict_dataloader(self) -> BatchLoader:
+        return self.test_dataloader()
 
     def _test_loader(self, split: Split, *, cached: bool = False) -> BatchLoader:
         rank, world = self._place()

@@ -6,6 +6,7 @@ persons and cameras are any texts, numbered as in :mod:`.folder`; person ``-1`` 
 does not matter: each list is sorted by person, camera and path.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.crops import NEEDED, WORDS, Crop, drawn, ready_made
 from reid_lit.data.csv_rows import Row, read_rows, tell
 from reid_lit.data.problems import EMPTY, LISTS, MISSING, Problem, Report, stop
+from reid_lit.paths import assignment
 from reid_lit.records import Split
 
 FILE = "reid.csv"
@@ -66,7 +68,8 @@ def locate(root: Path) -> Path:
         raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
     others = sorted(file.name for file in root.glob("*.csv"))
     fact = f"no {FILE} in {root.resolve()}" + (f", only {', '.join(others[:3])}" if others else "")
-    cure = f"python -m reid_lit.init folder={root} writes one" + ("; or point dataset.root at the file" * bool(others))
+    cure = f"python -m reid_lit.init {shlex.quote(assignment('folder', root))} writes one"
+    cure += "; or point dataset.root at the file" * bool(others)
     raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from reid_lit.data.problems import IMAGES, Problem
 from reid_lit.data.progress import Progress, progress
 from reid_lit.data.readable import CLOSED, trouble
-from reid_lit.paths import write_text
+from reid_lit.paths import assignment, write_text
 from reid_lit.records import Shot, Split
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) ->
         return replace(kept, notes=(*kept.notes, note))
     leaving = f"; without them {' and '.join(emptied)} would be empty" if emptied else ""
     fact = f"{len(bad)} of {len(paths)} images of {split.name} cannot be used{leaving}"
-    cure = f"copy them anew (python -m reid_lit.doctor dataset=… dataset.root={root.resolve()} lists them all)"
+    place = shlex.quote(assignment("dataset.root", root.resolve()))
+    cure = f"copy them anew (python -m reid_lit.doctor dataset=… {place} lists them all)"
     way = "" if emptied else ", or set dataset.on_bad_image=drop to leave them out, counted and reported"
     raise Problem(kind=IMAGES, place=root, fact=fact, cure=cure + way, examples=examples).error()
 
@@ -137,9 +139,11 @@ def _state(name: str) -> State:
 
 
 def _recall(memory: Path | None) -> dict[str, State]:
-    if memory is None or not memory.is_file():
+    if memory is None:
         return {}
     try:
+        if not memory.is_file():
+            return {}
         content = json.loads(memory.read_bytes())
         return dict(content["good"]) if content["rules"] == _RULES else {}
     except (OSError, ValueError, KeyError, TypeError) as error:

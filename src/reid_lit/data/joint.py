@@ -36,7 +36,7 @@ def join(splits: Sequence[Split]) -> Split:
         person += 1 + max(shot.person_id for shot in split.shots)
         camera += 1 + max(cameras)
     tests = tuple(
-        test if split.tests else dataclasses.replace(split, train=())
+        dataclasses.replace(test, train=(), average=split.average)
         for split in splits
         for test in split.tested
         if test.query
@@ -68,3 +68,7 @@ class Joint(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return join([member.read(report) for member in self.members])
+
+    @override
+    def read_sound(self, on_bad_image: str) -> Split:
+        return join([member.read_sound(on_bad_image) for member in self.members])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-MISSING = "missing folder"
+MISSING = "missing"
 NESTED = "nested folder"
 MISPLACED = "misplaced folder"
 LAYOUT = "layout"

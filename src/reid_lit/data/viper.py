@@ -60,11 +60,12 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
     check_choice("split_id", split_id, tuple(range(Viper.SPLITS)))
     check_choice("train_on", train_on, ("split", "all"))
     folder = _locate(root)
-    shots = _paired(folder, [_shots(folder / name, camera, report) for camera, name in enumerate(CAMERAS)], report)
-    persons = sorted({shot.person_id for shot in shots})
-    if len(persons) != PERSONS:
-        fact = f"VIPeR: {len(persons)} persons with an image by each camera in {folder.resolve()}, not {PERSONS}"
+    cameras = [_shots(folder / name, camera, report) for camera, name in enumerate(CAMERAS)]
+    shots = _paired(folder, cameras, report)
+    if (seen := len(cameras[0].keys() | cameras[1].keys())) != PERSONS:
+        fact = f"VIPeR: {seen} persons in {folder.resolve()}, not {PERSONS}"
         report(Problem(kind=LISTS, place=folder, fact=fact, cure="copy the data set anew: the stored splits need all"))
+    persons = sorted({shot.person_id for shot in shots})
     chosen = json.loads(SPLITS_FILE.read_text())["splits"][split_id]
     train, test = part(shots, frozenset(persons[position] for position in chosen if position < len(persons)))
     split = Split(
@@ -113,7 +114,7 @@ def _paired(folder: Path, cameras: list[dict[int, Shot]], report: Report) -> tup
     """The shots of the persons that both cameras saw, by person, then camera."""
     for (own, other), camera in zip((cameras, cameras[::-1]), CAMERAS, strict=True):
         alone = sorted(own.keys() - other.keys())
-        if alone:
+        if alone and other:  # a folder without images was told of already
             fact = f"VIPeR: {len(alone)} persons of {folder.resolve()} are in {camera}/ only"
             cure = "copy the data set anew: each has one image by each camera"
             examples = tuple(own[person].path.name for person in alone[:3])
