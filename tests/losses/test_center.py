@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -50,3 +53,29 @@ def test_weight_zero_leaves_the_term_out():
         Criterion(terms={"center": term(0.0)})
     with pytest.raises(ValueError, match=r"loss\.terms\.center\.weight=-0\.1: a weight is ≥ 0"):
         Criterion(terms={"center": term(-0.1)})
+
+
+RANK = """
+import sys, torch
+from torch import distributed
+from reid_lit.losses.center import CenterLoss
+rank = int(sys.argv[1])
+distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+torch.manual_seed(0)
+loss = CenterLoss(persons=3, dim=4, center_lr=0.5).train()
+feature, person = torch.randn(8, 4), torch.randint(0, 3, (8,))
+loss(feature[4 * rank : 4 * rank + 4], person[4 * rank : 4 * rank + 4])
+torch.save(loss.centers, f"{sys.argv[3]}/{rank}.pt")
+distributed.destroy_process_group()
+"""
+
+
+def test_on_two_ranks_the_centers_follow_the_whole_batch(tmp_path):
+    arguments = [str(tmp_path / "meeting"), str(tmp_path)]
+    ranks = [subprocess.Popen([sys.executable, "-c", RANK, str(rank), *arguments]) for rank in range(2)]
+    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    torch.manual_seed(0)
+    loss = CenterLoss(persons=3, dim=4, center_lr=0.5).train()
+    loss(torch.randn(8, 4), torch.randint(0, 3, (8,)))
+    for rank in range(2):
+        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), loss.centers)
