@@ -22,7 +22,8 @@ BACKBONES = sorted(file.stem for file in (CONF / "backbone").glob("*.yaml"))
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_its_values_resolve(compose, option):
-    OmegaConf.to_container(compose(option), resolve=True, throw_on_missing=True)
+    primary = "figure" if option.startswith("figure=") else "train"
+    OmegaConf.to_container(compose(option, config_name=primary), resolve=True, throw_on_missing=True)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -15,6 +15,7 @@ ALLOWED = {
     "models": BOTTOM | MIDDLE | {"figures"},
     "data": BOTTOM | {"synthetic"},
     "checkup": BOTTOM | {"data", "evaluation", "backbones"},
+    "paper_figures": BOTTOM | MIDDLE | {"figures", "models", "data", "choices", "runs", "testing"},
 }
 FREE_OF = {"evaluation": {"pytorch_lightning", "hydra"}, "synthetic": {"torch", "pytorch_lightning", "hydra"}}
 

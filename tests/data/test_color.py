@@ -90,7 +90,10 @@ def test_gpu_changes_colours_as_the_cpu_does():
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"hue": [-0.6, 0.0]}, r"hue=.*\[least, largest\] turn"), ({"probability": 1.5}, r"probability=1\.5\) is outside")],
+    [
+        ({"hue": [-0.6, 0.0]}, r"hue=.*\[least, largest\] turn"),
+        ({"probability": 1.5}, r"probability=1\.5\) is outside"),
+    ],
 )
 def test_wrong_turns_and_probabilities(wrong, message):
     with pytest.raises(ValueError, match=message):

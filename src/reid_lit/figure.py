@@ -1,0 +1,47 @@
+"""``python -m reid_lit.figure figure=<name>``: a figure of the papers, drawn from a config or from finished runs."""
+
+import json
+from pathlib import Path
+
+import wandb
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from reid_lit.entry import launch
+from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.paths import packaged, write_text, write_whole
+
+
+def figure(config: DictConfig) -> None:
+    """Draw ``config.figure`` into ``config.output``, with its numbers beside it, and show it to W&B where it logs.
+
+    Raises:
+        ValueError: no figure is chosen.
+    """
+    if config.get("figure") is None:
+        options = sorted(file.stem for file in (packaged("conf") / "figure").glob("*.yaml"))
+        raise ValueError(f"no figure is chosen; give figure=<name>, of {', '.join(options)}")
+    name = HydraConfig.get().runtime.choices["figure"]
+    drawing: Drawing = instantiate(config.figure, _convert_="all")(config)
+    folder = Path(config.output).expanduser()
+    picture = write_whole(folder / f"{name}.png", drawing.figure.savefig)
+    numbers = json.dumps(drawing.numbers, indent=2, allow_nan=False)
+    write_text(folder / f"{name}.json", numbers + "\n")
+    _log_picture(config, name, picture)
+    for line in (*drawing.lines, f"{folder} has {name}.png and {name}.json"):
+        Console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _log_picture(config: DictConfig, name: str, picture: Path) -> None:
+    """All figures of a folder go into one run of W&B; nothing is logged elsewhere."""
+    if "wandb" in config.logger:
+        try:
+            instantiate(config.logger.wandb).log_image(key=f"figures/{name}", images=[str(picture)])
+        finally:
+            wandb.finish()
+
+
+if __name__ == "__main__":
+    launch(figure, config_name="figure")

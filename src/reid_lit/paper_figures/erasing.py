@@ -1,0 +1,49 @@
+"""Training images before and after random erasing (Strong Baseline, Fig. 4)."""
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from reid_lit.choices import make_data
+from reid_lit.data.decode import decode_batch
+from reid_lit.data.noise import ImageNoise
+from reid_lit.data.transforms import as_float
+from reid_lit.figures.contact_sheet import evenly
+from reid_lit.figures.pairs import pairs_figure
+from reid_lit.paper_figures.drawing import Drawing
+
+
+def erasing(config: DictConfig, *, images: int) -> Drawing:
+    """Images spread evenly over the training list, and what ``transform.train.erase`` makes of each when it does erase.
+
+    Args:
+        config: Its ``dataset``, ``transform`` and ``seed`` are looked at.
+        images: How many.
+
+    Raises:
+        ValueError: the transform does not erase, or nobody is trained on.
+    """
+    chosen = OmegaConf.select(config, "transform.train.erase")
+    if chosen is None:
+        raise ValueError(
+            "transform.train has no erase; choose +experiment=market_strong, its dataset beside it, or transform=strong"
+        )
+    data = make_data(config)
+    data.prepare_data()
+    split = data.read()
+    if not split.train:
+        raise ValueError(f"{split.name} has nobody to train on; choose another dataset")
+    places = evenly(range(len(split.train)), images)
+    paths = [split.train[place].path for place in places]
+    before = decode_batch(paths, size=data.transform.size, interpolation=data.transform.interpolation)
+    erase = instantiate(OmegaConf.merge(chosen, {"probability": 1.0}), _convert_="all")
+    after = erase(before, ImageNoise(torch.tensor(places), seed=config.seed, epoch=0))
+    boxes = erase.boxes(ImageNoise(torch.tensor(places), seed=config.seed, epoch=0), *data.transform.size)
+    rows = {"before": as_float(before), "after": after}
+    facts = [
+        {"file": path.name, "top": top, "left": left, "height": height, "width": width}
+        for path, (top, left, height, width) in zip(paths, boxes.tolist(), strict=True)
+    ]
+    size = data.transform.size
+    title = f"Random erasing: training images of {split.name}, {size[0]} × {size[1]} pixels"
+    return Drawing(figure=pairs_figure(rows, title=title), numbers={"dataset": split.name, "erased_pixels": facts})

@@ -1,0 +1,131 @@
+"""Features of two dimensions under each neck (Strong Baseline, Fig. 9)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.utils import instantiate
+from jaxtyping import Float
+from omegaconf import DictConfig
+from torch import Tensor
+
+from reid_lit.data.progress import progress
+from reid_lit.figures.embedding import features_figure
+from reid_lit.paper_figures.digits import Digits, mnist, sklearn_digits
+from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.paper_figures.toy import ToyNetwork, train_toy
+from reid_lit.records import Output
+
+Sizes = Mapping[str, Any]
+CLASSES = 10
+
+
+def features_2d(
+    config: DictConfig,
+    *,
+    panels: Mapping[str, Mapping[str, str]],
+    loss: str,
+    digits: Sizes,
+    mnist_digits: Sizes,
+    images: int,
+    lr: float,
+    warm: float,
+    shown: int,
+) -> Drawing:
+    """A toy network for each neck, trained with the neck's own losses, and the features of test images.
+
+    Args:
+        config: Its ``mnist`` names a folder with MNIST's files, else scikit-learn's digits are taken; its ``seed`` is
+            that of weights and batches.
+        panels: By letter: ``neck``, an option of ``conf/neck``; ``shows``, ``feature`` or ``embedding``; ``title``.
+        loss: An option of ``conf/loss``.
+        digits: ``channels`` and ``iterations`` with scikit-learn's digits.
+        mnist_digits: The same with MNIST.
+        images: Of each class in a batch.
+        lr: The highest learning rate.
+        warm: The share of the iterations in which it rises.
+        shown: Test images that are drawn, at most.
+    """
+    data, sizes = (sklearn_digits(), digits) if config.mnist is None else (mnist(Path(config.mnist)), mnist_digits)
+    necks = list(dict.fromkeys(panel["neck"] for panel in panels.values()))
+    total, done = len(necks) * sizes["iterations"], 0
+    outputs: dict[str, Output] = {}
+    with progress("toy networks") as bar:
+
+        def tell() -> None:
+            nonlocal done
+            done += 1
+            bar(done, total)
+
+        for neck in necks:
+            settings = {**sizes, "images": images, "lr": lr, "warm": warm, "seed": int(config.seed)}
+            outputs[neck] = outputs_of(neck, loss, data, tell=tell, **settings)
+    label = data.test_class[:shown]
+    points = {letter: getattr(outputs[panel["neck"]], panel["shows"])[:shown] for letter, panel in panels.items()}
+    right = {letter: nearest_mean(xy, label) for letter, xy in points.items()}
+    title = f"Features of two dimensions: {len(label)} test images of {data.name}"
+    named = {f"{letter}) {panels[letter]['title']}": xy for letter, xy in points.items()}
+    numbers = {
+        "digits": data.name,
+        "class": label.tolist(),
+        "panels": {
+            letter: {**panels[letter], "nearest_mean": right[letter], "points": xy.tolist()}
+            for letter, xy in points.items()
+        },
+    }
+    lines = [
+        f"{letter}) {panel['neck']}, {panel['shows']}: {right[letter]:.1%} are nearest to the mean of their own class"
+        for letter, panel in panels.items()
+    ]
+    return Drawing(figure=features_figure(named, label, title=title), numbers=numbers, lines=lines)
+
+
+def outputs_of(
+    neck: str,
+    loss: str,
+    data: Digits,
+    *,
+    channels: list[int],
+    iterations: int,
+    images: int,
+    lr: float,
+    warm: float,
+    seed: int,
+    tell: Callable[[], None],
+) -> Output:
+    """What a toy network with this neck, trained, makes of the test images.
+
+    Args:
+        neck: An option of ``conf/neck``.
+        loss: An option of ``conf/loss``; the neck says what it reads.
+        data: The images.
+        channels: See :class:`~reid_lit.paper_figures.toy.ToyNetwork`.
+        iterations: See :func:`~reid_lit.paper_figures.toy.train_toy`, like the rest.
+        images: Likewise.
+        lr: Likewise.
+        warm: Likewise.
+        seed: Likewise; of the weights too.
+        tell: Likewise.
+    """
+    config = hydra.compose("train", [f"neck={neck}", f"loss={loss}"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        build = instantiate(config.neck.build, _convert_="all")
+        network = ToyNetwork(neck=build, classes=CLASSES, channels=channels, size=data.train.shape[-1])
+        criterion = instantiate(config.loss, _convert_="all")
+        criterion = criterion.sized(persons=CLASSES, feature=2, embedding=network.neck.dim)
+    options = {"iterations": iterations, "images": images, "lr": lr, "warm": warm, "seed": seed}
+    train_toy(network, criterion, data.train, data.train_class, tell=tell, **options)  # type: ignore[arg-type]
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(image) for image in data.test.split(500)]
+    return Output(torch.cat([p.feature for p in parts]), torch.cat([p.embedding for p in parts]), None)
+
+
+def nearest_mean(points: Float[Tensor, "n 2"], label: Tensor) -> float:
+    """The share of points that lie nearest to the mean of their own class."""
+    classes = label.unique()
+    means = torch.stack([points[label == each].mean(0) for each in classes])
+    return float((classes[torch.cdist(points, means).argmin(1)] == label).float().mean())
