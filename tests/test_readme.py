@@ -20,7 +20,7 @@ def test_there_are_commands_and_the_file_is_short():
 def test_a_command_composes(compose, module, arguments):
     words = [word for word in shlex.split(arguments.replace("…", "")) if word not in ("-m", "--help")]
     kept = [
-        word.split(",")[0] if "[" not in word else word for word in words if not word.startswith(("resume=", "run="))
+        word if {*"[{"} & {*word} else word.split(",")[0] for word in words if not word.startswith(("resume=", "run="))
     ]
     compose(*kept, config_name=module.removeprefix("reid_lit."))
 
