@@ -202,6 +202,7 @@ def test_a_failed_mapping_closes_its_file(monkeypatch):
     def fail(*_):
         raise OSError("no mapping")
 
+    gc.collect()  # what other tests left
     files = open_files()
     monkeypatch.setattr(module.mmap, "mmap", fail)
     with pytest.raises(OSError, match="no mapping"):
