@@ -12,8 +12,7 @@ from reid_lit.entry import launch
 from reid_lit.results import Row
 from reid_lit.rounds import folder_of, run_rounds
 from reid_lit.runs import Run
-from reid_lit.testing import check_unseen, find_tests, run_tests
-from reid_lit.trained import trained_model
+from reid_lit.testing import check_unseen, find_tests, run_tests, trained_model
 
 
 def evaluate(config: DictConfig) -> float | None:

@@ -75,6 +75,19 @@ class Split:
         return self.tests or (self,)
 
     @property
+    def named_tests(self) -> tuple[tuple[str, "Split"], ...]:
+        """The tests, each with what stands before ``query`` and ``gallery`` in the names of its lists."""
+        return tuple((f"{test.name} " if self.tests else "", test) for test in self.tested)
+
+    @property
+    def lists(self) -> dict[str, tuple[Shot, ...]]:
+        """The lists by name: ``train``, then ``query`` and ``gallery``, with the test's name before where several."""
+        named = {"train": self.train}
+        for before, test in self.named_tests:
+            named |= {f"{before}query": test.query, f"{before}gallery": test.gallery}
+        return named
+
+    @property
     def shots(self) -> tuple[Shot, ...]:
         """Every shot once: training, validation, then tests."""
         parts = [*self.tested, *([self.validation] if self.validation else [])]

@@ -20,7 +20,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
 from reid_lit.runs import Run
-from reid_lit.trained import trained_model
+from reid_lit.testing import trained_model
 
 NOBODY = 0
 """Stands for the persons of the hidden test, whom only the organisers know."""

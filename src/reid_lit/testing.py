@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from reid_lit.choices import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.data.base import ReidData
@@ -19,6 +19,7 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import check_matches
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import Shot
+from reid_lit.runs import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,24 @@ class Test:
     row: str
     average: str
     split_id: int | None
+
+
+def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
+    """The model of ``run``, built as ``config`` says; ``config`` is stripped of what only a training needs.
+
+    Raises:
+        FileNotFoundError: the run has no checkpoint.
+        ValueError: it holds code or is damaged.
+    """
+    checkpoint = run.read_checkpoint()
+    with open_dict(config):
+        config.backbone.weights = "none"  # the checkpoint has them
+        config.trainer.logger = False  # the run's own log stays as it is
+        for training_only in ("checkpoint", "learning_rate"):
+            config.callbacks.pop(training_only, None)
+    model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
+    model.load_state_dict(checkpoint["state_dict"])
+    return model
 
 
 def find_tests(config: DictConfig, own: ReidData) -> list[Test]:

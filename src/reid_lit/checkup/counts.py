@@ -13,15 +13,6 @@ from reid_lit.records import Shot, Split
 COUNTS = "counts"
 
 
-def lists(split: Split) -> dict[str, tuple[Shot, ...]]:
-    """Every list by its name, as official counts call them: with the test's name before it where there are several."""
-    named = {"train": split.train}
-    for test in split.tested:
-        before = f"{test.name} " if split.tests else ""
-        named |= {f"{before}query": test.query, f"{before}gallery": test.gallery}
-    return named
-
-
 def compare(
     split: Split, official: Mapping[str, Count], root: Path, *, explained: Collection[Path] = ()
 ) -> list[Problem]:
@@ -35,7 +26,7 @@ def compare(
             and if their number is right, that problem says it all.
     """
     problems = []
-    for name, shots in lists(split).items():
+    for name, shots in split.lists.items():
         if name not in official or (not shots and explained):
             continue
         folder = common_folder(shots, root)
@@ -53,7 +44,7 @@ def compare(
 
 def facts(split: Split, official: Mapping[str, Count]) -> Iterator[Fact]:
     """What each list holds."""
-    for name, shots in lists(split).items():
+    for name, shots in split.lists.items():
         known = official.get(name)
         beside = "" if known is None else f" (official: {known.images:,})"
         found = count(shots)

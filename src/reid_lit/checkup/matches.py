@@ -9,6 +9,8 @@ from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.problems import Problem
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA
+from reid_lit.evaluation.scores import causes
 from reid_lit.records import JUNK, Shot, Split
 
 MATCHES = "queries without match"
@@ -16,6 +18,7 @@ MATCHES = "queries without match"
 _ABSENT = "the person is absent from the gallery"
 _CAMERA = "the person is there only under the query's own camera"
 _JUNK = "the query is junk itself (person -1)"
+_REASONS = {ABSENT: _ABSENT, SAME_CAMERA: _CAMERA}
 
 
 def cameras_per_person(split: Split) -> Iterator[Fact]:
@@ -41,8 +44,12 @@ def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]
         if not (test.query and test.gallery):
             continue
         rule = camera_rule(test, protocol)
-        seen = _cameras(test.gallery)
-        lost = [(shot, cause) for shot in test.query if (cause := _cause(shot, seen, rule))]
+        found = causes(Lists.of(test.query, test.gallery), rule).tolist()
+        lost = [
+            (shot, _JUNK if shot.person_id == JUNK else _REASONS[cause])
+            for shot, cause in zip(test.query, found, strict=True)
+            if cause != FOUND
+        ]
         if lost:
             problems.append(_problem(test, lost, rule, root, name=test.name if split.tests else ""))
     return problems
@@ -59,16 +66,6 @@ def _problem(test: Split, lost: list[tuple[Shot, str]], rule: str, root: Path, *
         cure = "they are left out of the scores; restore the gallery images, or remove these queries"
     examples = tuple(below(shot.path, place) for shot, _ in lost[:3])
     return Problem(kind=MATCHES, place=place, fact=fact, cure=cure, examples=examples)
-
-
-def _cause(query: Shot, seen: dict[int, set[int]], rule: str) -> str:
-    """Why a query has no match; empty when it has one."""
-    if query.person_id == JUNK:
-        return _JUNK
-    cameras = seen.get(query.person_id, set())
-    if not cameras:
-        return _ABSENT
-    return _CAMERA if rule == "cross_camera" and cameras == {query.camera_id} else ""
 
 
 def _cameras(shots: Iterable[Shot]) -> dict[int, set[int]]:

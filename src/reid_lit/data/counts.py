@@ -41,10 +41,7 @@ def count(shots: Iterable[Shot]) -> Count:
 
 def describe(split: Split, validation: Split | None) -> str:
     """Counts of images, persons and cameras of each list, and the notes, for the log."""
-    lists = {"train": split.train}
-    for test in split.tested:
-        place = f"{test.name} " if split.tests else ""
-        lists |= {f"{place}query": test.query, f"{place}gallery": test.gallery}
+    lists = split.lists
     if validation is not None:
         lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
     counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items())

@@ -126,8 +126,7 @@ def lists_of(split: Split, validation: Split | None) -> dict[str, Listing]:
     """Every list by its name, and ``all`` with each image once."""
     lists = {"train": Listing(split.train)}
     parts = [("validation ", validation)] if validation else []
-    parts += [(f"{test.name} " if split.tests else "", test) for test in split.tested]
-    for prefix, each in parts:
+    for prefix, each in (*parts, *split.named_tests):
         lists[f"{prefix}query"] = Listing(each.query)
         lists[f"{prefix}gallery"] = Listing(each.gallery, distractors(each.query, each.gallery))
     whole, strangers = (

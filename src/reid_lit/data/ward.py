@@ -4,7 +4,6 @@ Source: Martinel and Micheloni, "Re-identify people in wide area camera network"
 one folder. Whether the licence of the authors' repository covers the people's images is unclear: do not pass them on.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.naming import listed
 from reid_lit.data.problems import EMPTY, LISTS, NAMES, Problem, Report, stop
 from reid_lit.data.splits import draw_persons, part, query_and_gallery
 from reid_lit.records import Rules, Shot, Split
@@ -67,7 +67,7 @@ def _pair(test: Sequence[Shot], firsts: Sequence[Shot], one: int, other: int) ->
 
 
 def _shots(folder: Path, report: Report) -> tuple[Shot, ...]:
-    names = sorted(name for name in _listed(folder) if name.lower().endswith(".png") and not name.startswith("."))
+    names = sorted(name for name in listed(folder) if name.lower().endswith(".png"))
     if not names:
         cure = (
             f"the folder must hold the images themselves ({EXAMPLE}: person, camera, frame); point dataset.root or"
@@ -85,10 +85,6 @@ def _shots(folder: Path, report: Report) -> tuple[Shot, ...]:
         for name, match in matches
         if match is not None and match["camera"] != "0000"
     )
-
-
-def _listed(folder: Path) -> list[str]:
-    return os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - names, not paths
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

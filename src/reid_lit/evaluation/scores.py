@@ -135,16 +135,27 @@ def check_matches(lists: Lists, protocol: Protocol) -> None:
         ValueError: none can, by the camera rule or because nobody of them is in the gallery.
     """
     rule = resolve(protocol, lists).camera_rule
+    found = causes(lists, rule)
+    if len(found) and not (found == FOUND).any():
+        raise ValueError(_no_match(lists, rule, found))
+
+
+def causes(lists: Lists, rule: str) -> Int[Tensor, " queries"]:
+    """Whether each query has a match, and why not, by labels alone: FOUND, ABSENT or SAME_CAMERA of :mod:`.ranking`.
+
+    Args:
+        lists: Person and camera of all images.
+        rule: ``cross_camera`` or ``any_camera``.
+    """
     shown: dict[int, set[int]] = {}
     for person, camera in zip(lists.gallery_person.tolist(), lists.gallery_camera.tolist(), strict=True):
         shown.setdefault(person, set()).add(camera)
-    causes = []
+    found = []
     for person, camera in zip(lists.query_person.tolist(), lists.query_camera.tolist(), strict=True):
         cameras = shown.get(person, set()) if person != JUNK else set()
         left = cameras - {camera} if rule == "cross_camera" else cameras
-        causes.append(FOUND if left else SAME_CAMERA if cameras else ABSENT)
-    if causes and FOUND not in causes:
-        raise ValueError(_no_match(lists, rule, torch.tensor(causes)))
+        found.append(FOUND if left else SAME_CAMERA if cameras else ABSENT)
+    return torch.tensor(found, dtype=torch.int64)
 
 
 def _no_match(lists: Lists, rule: str, cause: Int[Tensor, " queries"]) -> str:

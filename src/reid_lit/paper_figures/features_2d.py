@@ -15,7 +15,7 @@ from reid_lit.data.progress import progress
 from reid_lit.figures.embedding import features_figure
 from reid_lit.paper_figures.digits import Digits, mnist, sklearn_digits
 from reid_lit.paper_figures.drawing import Drawing
-from reid_lit.paper_figures.toy import ToyNetwork, train_toy
+from reid_lit.paper_figures.toy import ToyNetwork, Training, train_toy
 from reid_lit.records import Output
 
 Sizes = Mapping[str, Any]
@@ -59,9 +59,9 @@ def features_2d(
             done += 1
             bar(done, total)
 
+        training = Training(iterations=sizes["iterations"], images=images, lr=lr, warm=warm, seed=int(config.seed))
         for neck in necks:
-            settings = {**sizes, "images": images, "lr": lr, "warm": warm, "seed": int(config.seed)}
-            outputs[neck] = outputs_of(neck, loss, data, tell=tell, **settings)
+            outputs[neck] = outputs_of(neck, loss, data, channels=sizes["channels"], training=training, tell=tell)
     label = data.test_class[:shown]
     points = {letter: getattr(outputs[panel["neck"]], panel["shows"])[:shown] for letter, panel in panels.items()}
     right = {letter: nearest_mean(xy, label) for letter, xy in points.items()}
@@ -88,11 +88,7 @@ def outputs_of(
     data: Digits,
     *,
     channels: list[int],
-    iterations: int,
-    images: int,
-    lr: float,
-    warm: float,
-    seed: int,
+    training: Training,
     tell: Callable[[], None],
 ) -> Output:
     """What a toy network with this neck, trained, makes of the test images.
@@ -102,22 +98,17 @@ def outputs_of(
         loss: An option of ``conf/loss``; the neck says what it reads.
         data: The images.
         channels: See :class:`~reid_lit.paper_figures.toy.ToyNetwork`.
-        iterations: See :func:`~reid_lit.paper_figures.toy.train_toy`, like the rest.
-        images: Likewise.
-        lr: Likewise.
-        warm: Likewise.
-        seed: Likewise; of the weights too.
+        training: See :func:`~reid_lit.paper_figures.toy.train_toy`; its seed is that of the weights too.
         tell: Likewise.
     """
     config = hydra.compose("train", [f"neck={neck}", f"loss={loss}"])
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(training.seed)
         build = instantiate(config.neck.build, _convert_="all")
         network = ToyNetwork(neck=build, classes=CLASSES, channels=channels, size=data.train.shape[-1])
         criterion = instantiate(config.loss, _convert_="all")
         criterion = criterion.sized(persons=CLASSES, feature=2, embedding=network.neck.dim)
-    options = {"iterations": iterations, "images": images, "lr": lr, "warm": warm, "seed": seed}
-    train_toy(network, criterion, data.train, data.train_class, tell=tell, **options)  # type: ignore[arg-type]
+    train_toy(network, criterion, data.train, data.train_class, training=training, tell=tell)
     network.eval()
     with torch.inference_mode():
         parts = [network(image) for image in data.test.split(500)]

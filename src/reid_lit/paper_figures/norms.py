@@ -4,9 +4,8 @@ import logging
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from jaxtyping import Float
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from torch import Tensor
 
 from reid_lit.choices import make_data
@@ -17,7 +16,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.records import JUNK, Split
 from reid_lit.runs import Run
-from reid_lit.testing import find_tests
+from reid_lit.testing import find_tests, trained_model
 
 _log = logging.getLogger(__name__)
 
@@ -34,11 +33,7 @@ def norms(config: DictConfig, *, bins: int) -> Drawing:
     """
     if config.run is None:
         raise ValueError("run=null: give the folder of a finished run, run=runs/market_strong/<time>")
-    checkpoint = Run(Path(config.run)).read_checkpoint()
-    with open_dict(config):
-        config.backbone.weights = "none"  # the checkpoint has them
-    model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
-    model.load_state_dict(checkpoint["state_dict"])
+    model = trained_model(config, Run(Path(config.run)))
     tests = find_tests(config, make_data(config))
     if len(tests) > 1:
         _log.warning("%d tests; %s is looked at, choose another by test_on", len(tests), tests[0].row)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -62,17 +63,32 @@ def _stage(before: int, after: int) -> nn.Sequential:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How a toy network is trained.
+
+    Attributes:
+        iterations: Batches.
+        images: Of each class in a batch, drawn without repetition where there are enough.
+        lr: The highest learning rate.
+        warm: The share of the iterations in which it rises, as in :func:`~reid_lit.models.schedules.warm_cosine`.
+        seed: Of the draw.
+    """
+
+    iterations: int
+    images: int
+    lr: float
+    warm: float
+    seed: int
+
+
 def train_toy(
     network: ToyNetwork,
     criterion: Criterion,
     image: Float[Tensor, "n 1 size size"],
     label: Int64[Tensor, " n"],
     *,
-    iterations: int,
-    images: int,
-    lr: float,
-    warm: float,
-    seed: int,
+    training: Training,
     tell: Callable[[], None],
 ) -> list[float]:
     """Train with Adam, the rate rising, then falling along half a cosine; gives the loss of each iteration.
@@ -82,20 +98,16 @@ def train_toy(
         criterion: The sum of its losses is minimised.
         image: Training images.
         label: Their classes.
-        iterations: Batches.
-        images: Of each class in a batch, drawn without repetition where there are enough.
-        lr: The highest learning rate.
-        warm: The share of the iterations in which it rises, as in :func:`~reid_lit.models.schedules.warm_cosine`.
-        seed: Of the draw.
+        training: How.
         tell: Called after each iteration.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(training.seed)
     own = [torch.nonzero(label == each)[:, 0] for each in label.unique()]
-    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=lr)
-    schedule = warm_cosine(optimizer, total_steps=iterations, warm=warm)
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=training.lr)
+    schedule = warm_cosine(optimizer, total_steps=training.iterations, warm=training.warm)
     history = []
-    for _ in range(iterations):
-        batch = torch.cat([each[torch.randperm(len(each), generator=generator)[:images]] for each in own])
+    for _ in range(training.iterations):
+        batch = torch.cat([each[torch.randperm(len(each), generator=generator)[: training.images]] for each in own])
         loss = torch.stack(list(criterion(network.train()(image[batch]), label[batch]).values())).sum()
         optimizer.zero_grad()
         loss.backward()
