@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+import reid_lit.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.paths import packaged
 from reid_lit.runs import replayed

@@ -8,6 +8,8 @@ from torch import nn
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.timm import timm_backbone
 
+INITS = ("fan_out", "layer")
+
 
 def resnet(
     *,
@@ -15,6 +17,7 @@ def resnet(
     weights: str,
     last_stride: int = 2,
     stem_relu: bool = True,
+    init: str = "fan_out",
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     options: dict[str, Any] | None = None,
@@ -27,19 +30,29 @@ def resnet(
         last_stride: 2, or 1 for a map of twice the height and width.
         stem_relu: Whether a ReLU follows the first batch norm. The public code of the Strong Baseline has none there,
             and its published numbers come from that.
+        init: How convolutions start where ``weights`` are none: ``fan_out`` (He's normal distribution, as torchvision),
+            or ``layer`` (torch's own default of a layer, smaller by √6 where channels in and out are as many; the
+            public code of the Strong Baseline). A batch norm takes the size out again, but Adam's steps are larger
+            relative to smaller weights.
         mean: None, or another mean than the weights' own.
         std: None, or another standard deviation, likewise.
         options: Further arguments of timm's constructor.
 
     Raises:
-        ValueError: the network has no ReLU there to leave out.
+        ValueError: the network has no ReLU there to leave out, or ``init`` is unknown.
 
     Source: He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016.
     """
+    if init not in INITS:
+        raise ValueError(f"backbone.init={init!r}: one of {', '.join(INITS)}")
     backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std, options=options)
     if not stem_relu:
         model: Any = backbone.body.model
         if not isinstance(getattr(model, "act1", None), nn.ReLU):
             raise ValueError(f"backbone.stem_relu=false: {name} has no ReLU act1 in its stem; leave stem_relu=true")
         model.act1 = nn.Identity()
+    if init == "layer" and weights == "none":
+        for layer in backbone.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()
     return backbone

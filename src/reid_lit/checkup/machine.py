@@ -14,6 +14,7 @@ from torch.backends import cpu
 
 from reid_lit.backbones.weights import imagenet_file
 from reid_lit.checkup.diagnosis import Fact
+from reid_lit.resolvers import cpu_precision
 
 YES, NO = "✓", "–"
 
@@ -63,15 +64,9 @@ def _precisions() -> Iterator[Fact]:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         yield Fact(name="bf16-mixed", value=f"{YES} on the GPU" if native else f"{NO} slow: the GPU emulates it")
         return
-    fast = "AVX512_BF16" in _flags() or "AMX_BF16" in _flags()
+    fast = cpu_precision() == "bf16-mixed"
     yield Fact(name="16-mixed", value=f"{NO} needs a GPU")
     yield Fact(name="bf16-mixed", value=f"{YES} on the processor" if fast else f"{NO} slow: the processor emulates it")
-
-
-def _flags() -> set[str]:
-    """The processor's abilities, as Linux names them."""
-    file = Path("/proc/cpuinfo")
-    return set(file.read_text().upper().split()) if file.is_file() else set()
 
 
 def _faiss() -> str:
