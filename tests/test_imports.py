@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "reid_lit"
-BOTTOM = {"records", "paths", "network", "resolvers"}
+BOTTOM = {"records", "paths", "network", "progress", "resolvers"}
 MIDDLE = {"losses", "layers", "backbones", "evaluation", "synthetic"}
 ALLOWED = {
     **dict.fromkeys(BOTTOM, frozenset()),

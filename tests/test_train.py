@@ -28,18 +28,6 @@ def weights(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
-@pytest.fixture(scope="session")
-def trained(command, drawn, tmp_path_factory):
-    """A finished run of two epochs, tested on both worlds, logged to W&B offline."""
-    place = tmp_path_factory.mktemp("trained")
-    done = command(
-        *SMALL, f"data_root={drawn}", "trainer.max_epochs=2", "hydra.run.dir=run", "logger=wandb",
-        "test_on=[synthetic,{dataset: synthetic, world: campus}]", cwd=place,
-        environment={"WANDB_MODE": "offline", "NETRC": str(place / "none")},
-    )  # fmt: skip
-    return place / "run", done
-
-
 def test_a_run_leaves_results_config_environment_and_weights(trained):
     folder, done = trained
     metrics = read(folder)

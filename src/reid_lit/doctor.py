@@ -17,6 +17,7 @@ from reid_lit.checkup.machine import machine
 from reid_lit.checkup.page import facts, show
 from reid_lit.choices import chosen, make_data, with_dataset
 from reid_lit.data.base import ReidData
+from reid_lit.data.plain import PlainImages
 from reid_lit.entry import launch
 from reid_lit.loggers import why_offline
 from reid_lit.paths import packaged, write_text
@@ -62,9 +63,11 @@ def _others(config: DictConfig, root: Path) -> Mapping[str, ReidData]:
     for name in sorted(file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")):
         if name != chosen():
             try:
-                found[name] = make_data(with_dataset(config, {"dataset": name, "root": str(root)}))
+                data = make_data(with_dataset(config, {"dataset": name, "root": str(root)}))
             except (HydraException, OmegaConfBaseException, OSError, ValueError, TypeError):
                 continue  # it is not read from one folder
+            if not isinstance(data, PlainImages):  # which any folder of images would be
+                found[name] = data
     return found
 
 

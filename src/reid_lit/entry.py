@@ -33,7 +33,7 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
     torch.set_float32_matmul_precision("high")  # here, so that a run is trained and tested again by the same arithmetic
     try:
         sys.argv[1:] = replayed(sys.argv[1:])
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     plain = functools.wraps(task)(lambda config: _without_traceback(task, config))
     command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)

@@ -1,41 +1,69 @@
-"""``python -m reid_lit.evaluate run=<folder>``: test a finished run again, with any data set and evaluation."""
+"""``python -m reid_lit.evaluate run=<folder>``: test a finished run again, with any data set and evaluation.
+
+``embeddings=<file>`` scores what :mod:`reid_lit.embed` wrote, without a model.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.choices import make_data
+from reid_lit.distractors import Source, behind, of_file, of_folder
 from reid_lit.entry import launch
+from reid_lit.evaluation.streaming import check_streamable
+from reid_lit.inference import origin_of
+from reid_lit.models.base import RetrievalModel
 from reid_lit.results import Row
-from reid_lit.rounds import folder_of, run_rounds
+from reid_lit.rounds import run_rounds, trained_run
 from reid_lit.runs import Run
-from reid_lit.testing import check_unseen, find_tests, run_tests, trained_model
+from reid_lit.stored import evaluate_stored
+from reid_lit.testing import Test, check_unseen, find_tests, run_tests, trained_model
 
 
 def evaluate(config: DictConfig) -> float | None:
-    """Test the weights of ``config.run``; the results lie in a folder of their own under it.
+    """Test the weights of ``config.run``, or score ``config.embeddings``; the results lie in a folder of their own.
 
     Returns:
         The score named by ``objective`` on the first data set tested.
+
+    Raises:
+        ValueError: neither is given.
     """
+    if config.embeddings is not None:
+        return evaluate_stored(config)
+    if OmegaConf.is_missing(config, "run"):
+        raise ValueError("nothing to evaluate; give run=<folder of a finished run> or embeddings=<file>")
     return run_rounds(config, evaluate_once, {"run": str(config.run)})
 
 
 def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[Row]]:
     """Test one training: facts for ``metrics.json``, and rows of results."""
-    trained = Run(Path(config.run))
-    split = folder_of(trained.folder, config.dataset.get("split_id"))
-    if split.is_dir():  # the run trained several, each in a folder of its own
-        trained = Run(split)
+    trained = trained_run(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = trained_model(config, trained)
     tests = find_tests(config, make_data(config))
     check_unseen(trained.training_list(), tests)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
-    return {}, run_tests(trainer, model, tests)
+    facts = {"distractors": list(config.distractors)} if config.distractors else {}
+    return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)))
+
+
+def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tests: list[Test]) -> list[Source]:
+    """The distractors that ``config`` names; folders are embedded."""
+    if not config.distractors:
+        return []
+    for test in tests:  # in vain is sooner said than after hours of embedding
+        check_streamable(model.evaluation.under(test.data.split.rules))
+    origin = origin_of(model, tests[0].data.transform, str(trainer.precision))
+    return [
+        of_folder(Path(entry), config, trainer=trainer, model=model, origin=origin, dtype=config.distractors_dtype)
+        if Path(entry).is_dir()
+        else of_file(Path(entry), origin)
+        for entry in config.distractors
+    ]
 
 
 if __name__ == "__main__":

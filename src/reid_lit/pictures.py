@@ -1,6 +1,7 @@
 """Shows what a test found: ranked lists, failures and curves, in the run's folder and in the loggers."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -48,7 +49,7 @@ class Pictures(pl.Callback):
             return
         split: Split = trainer.datamodule.split  # type: ignore[attr-defined]
         try:
-            files = self._draw(split, pl_module.scores, pl_module.result) | self._learning()  # type: ignore[arg-type]
+            files = self.draw(split, pl_module.scores, pl_module.result) | self._learning()  # type: ignore[arg-type]
         except Exception:  # hours of training are worth more than a picture of them
             _log.exception("the pictures of %s could not be drawn; the scores are not touched by that", split.name)
             return
@@ -64,16 +65,24 @@ class Pictures(pl.Callback):
             return {}
         return {"learning": write_whole(file, learning_curves(log, title=f"Training of {self.folder}").savefig)}
 
-    def _draw(self, split: Split, scores: RetrievalScores, result: Result) -> dict[str, Path]:
-        """The pictures of one data set, by name."""
+    def draw(self, split: Split, scores: RetrievalScores, result: Result) -> dict[str, Path]:
+        """The pictures of one data set, by name; of a gallery that is on disk in part, the curve alone."""
         directory = self.folder / "pictures" / split.name
         title = title_of(split.name, result)
+        curve = cmc_curve({split.name: result.first_matches}, title=title)
+        files = {"cmc": write_whole(directory / "cmc.png", curve.savefig)}
+        return files if scores.distractors else files | self._lists(directory, title, split, scores, result)
+
+    def _lists(
+        self, directory: Path, title: str, split: Split, scores: RetrievalScores, result: Result
+    ) -> dict[str, Path]:
         arguments = (scores.query, scores.gallery, scores.lists, scores.protocol)
-        shown = top(*arguments, k=self.top, rows=spread(len(split.query), self.queries), keep_junk=self.removed)
+        nearest_to = partial(top, *arguments, k=self.top, ranker=scores.ranker)  # re-ranking again may take minutes
+        shown = nearest_to(rows=spread(len(split.query), self.queries), keep_junk=self.removed)
         image = ranked_lists(split.query, split.gallery, shown, title=title, scores=result.queries)
-        files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures", "cmc")}
+        files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures")}
         write_whole(files["ranked_lists"], image.save)
-        nearest = top(*arguments, k=self.top)
+        nearest = nearest_to()
         failure_report(
             directory,
             split.query,
@@ -83,7 +92,6 @@ class Pictures(pl.Callback):
             number=self.queries,
             title=f"Worst queries of {title}",
         )
-        write_whole(files["cmc"], cmc_curve({split.name: result.first_matches}, title=title).savefig)
         return files
 
 
@@ -98,4 +106,5 @@ def title_of(name: str, result: Result) -> str:
     words = {"rank1": "rank-1", "mAP": "mAP"}
     figures = ", ".join(f"{word} {result.scores[key]:.1%}" for key, word in words.items() if key in result.scores)
     how = f"AP by {stamp['ap']}" if stamp["ap"] != "none" else f"gallery: {stamp['gallery']}"
-    return f"{name}: {figures} ({stamp['distance']} distance, {stamp['camera_rule']}, {how})"
+    added = "".join(f", {stamp[name]}" for name in ("expansion", "reranking") if stamp.get(name, "none") != "none")
+    return f"{name}: {figures} ({stamp['distance']} distance{added}, {stamp['camera_rule']}, {how})"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reid_lit.choices import chosen
+from reid_lit.detail_tables import cell, detail_tables
 from reid_lit.runs import Run
 
 Row = dict[str, Any]
@@ -43,7 +44,8 @@ def _joined(name: str, rows: Sequence[Row]) -> Row:
     """The mean of the tests of one split."""
     scores = {key: statistics.fmean(row["scores"][key] for row in rows) for key in _shared(rows)}
     stamp = _agreed(rows) | {"mean_of": [row["dataset"] for row in rows]}
-    return rows[0] | {"dataset": name, "scores": scores, "stamp": stamp, "test_seconds": _seconds(rows)}
+    kept = {key: value for key, value in rows[0].items() if key != "details"}  # thresholds have no mean
+    return kept | {"dataset": name, "scores": scores, "stamp": stamp, "test_seconds": _seconds(rows)}
 
 
 def _over_splits(rows: Sequence[Row]) -> Row:
@@ -91,7 +93,8 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     parts = {"splits": list(rows)} if any("deviations" in result for result in results) else {}
     run.write_json("metrics.json", common | facts | {"results": results} | parts)
     console = Console()
-    console.print(_table(results))
+    for table in (_table(results), *detail_tables(results)):
+        console.print(table)
     for result in results:
         console.print(f"[dim]{result['dataset']}: {_sentence(result['stamp'])}[/dim]")
     console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
@@ -112,15 +115,8 @@ def _table(results: Sequence[Row]) -> Table:
     table.columns[0].justify = "left"
     for result in results:
         seconds = [f"{result['test_seconds']:.1f}" for _ in times]
-        table.add_row(result["dataset"], *(_cell(result, key) for key in columns), *seconds)
+        table.add_row(result["dataset"], *(cell(result, key) for key in columns), *seconds)
     return table
-
-
-def _cell(result: Row, key: str) -> str:
-    if key not in result["scores"]:
-        return "–"
-    score = 100 * result["scores"][key]
-    return f"{score:.1f}±{100 * result['deviations'][key]:.1f}" if "deviations" in result else f"{score:.2f}"
 
 
 def _sentence(stamp: dict[str, Any]) -> str:
@@ -143,5 +139,7 @@ def _sentence(stamp: dict[str, Any]) -> str:
 def _images(stamp: dict[str, Any]) -> list[str]:
     lost = sum(stamp["without_match"].values()) if isinstance(stamp["without_match"], dict) else 0
     unmatched = f" ({lost} more have no match: {stamp['without_match']})" if lost else ""
-    gallery = f"{stamp['images']['gallery']} gallery images ({stamp['junk']} junk, {stamp['distractors']} distractors)"
+    streamed = f", {stamp['streamed']} of them streamed" if "streamed" in stamp else ""
+    counts = f"{stamp['junk']} junk, {stamp['distractors']} distractors{streamed}"
+    gallery = f"{stamp['images']['gallery']} gallery images ({counts})"
     return [f"{stamp['valid_queries']} queries{unmatched}", gallery]

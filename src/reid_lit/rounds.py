@@ -68,6 +68,13 @@ def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
     return rows
 
 
+def trained_run(config: DictConfig) -> Run:
+    """The run that ``config.run`` names; of one that trained several splits, the run of the split that is asked for."""
+    run = Run(Path(config.run))
+    split = folder_of(run.folder, config.dataset.get("split_id"))
+    return Run(split) if split.is_dir() else run
+
+
 def folder_of(folder: Path, split_id: int) -> Path:
     """Where a split's training lies in the folder of a run."""
     return folder / f"split_{split_id}"

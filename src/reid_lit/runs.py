@@ -16,6 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.weights import read_checkpoint
+from reid_lit.embeddings import read_metadata
 from reid_lit.paths import assignment, write_text
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "hydra-core", "torchmetrics", "numpy")
@@ -121,11 +122,13 @@ def _git() -> tuple[str | None, bool | None]:
 def replayed(arguments: list[str]) -> list[str]:
     """Command-line arguments with those of an earlier run before them.
 
-    ``resume=<folder>`` goes on in that folder; ``run=<folder>`` tests what lies there. Either takes everything that the
-    earlier run was told, and what is given beside it wins.
+    ``resume=<folder>`` goes on in that folder; ``run=<folder>`` tests what lies there; ``embeddings=<file>`` without
+    either, what such a run has embedded. Each takes everything that the earlier run was told, and what is given beside
+    it wins.
 
     Raises:
-        FileNotFoundError: the folder is no run's folder.
+        FileNotFoundError: the folder is no run's folder, or there is no such file.
+        ValueError: the file holds no embeddings.
     """
     given = {_key(argument) for argument in arguments}
     for position, argument in enumerate(arguments):
@@ -137,6 +140,11 @@ def replayed(arguments: list[str]) -> list[str]:
             told = [*earlier, *arguments[:position], assignment(key, Path(folder)), *arguments[position + 1 :]]
             stays = key == "resume" and "hydra.run.dir" not in given
             return [*told, assignment("hydra.run.dir", Path(folder))] if stays else told
+    files = [value for key, _, value in (each.partition("=") for each in arguments) if key == "embeddings"]
+    if files and files[0] not in ("", "null"):
+        first = files[0].strip("[]").split(",")[0].strip("\"' ")
+        hidden = given | {"resume", "hydra.run.dir"}
+        return [*(each for each in read_metadata(Path(first))["overrides"] if _key(each) not in hidden), *arguments]
     return arguments
 
 

@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
 from hydra.utils import instantiate
 from jaxtyping import Float
 from omegaconf import DictConfig
@@ -12,11 +11,10 @@ from rich.console import Console
 from torch import Tensor
 
 from reid_lit.choices import make_data
-from reid_lit.data.base import ReidData
 from reid_lit.data.synergy_parts import hidden_test
 from reid_lit.entry import launch
 from reid_lit.evaluation.distance import pairwise_distance
-from reid_lit.models.base import RetrievalModel
+from reid_lit.inference import embedded
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
 from reid_lit.runs import Run
@@ -32,23 +30,14 @@ def submission(config: DictConfig) -> None:
     data = make_data(config)
     query, gallery = hidden_test(data.root)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
-    embedding = embedded(trainer, model, data, query + gallery)
+    data.setup("predict")
+    shots = tuple(Shot(path=path, person_id=NOBODY, camera_id=0) for path in query + gallery)
+    data.split = Split(name="hidden", train=(), query=shots, gallery=())
+    embedding = embedded(trainer, model, data)
     distance = pairwise_distance(embedding[: len(query)], embedding[len(query) :], config.evaluation.distance)
     file = Path(config.file)
     write_whole(file, lambda beside: write(beside, distance, query, gallery))
     Console().print(f"{file}: {len(query)} queries × {len(gallery)} gallery images", soft_wrap=True)
-
-
-def embedded(
-    trainer: pl.Trainer, model: RetrievalModel, data: ReidData, paths: tuple[Path, ...]
-) -> Float[Tensor, "images dim"]:
-    """The embeddings of images that nobody has labeled, in their order."""
-    data.setup("predict")
-    shots = tuple(Shot(path=path, person_id=NOBODY, camera_id=0) for path in paths)
-    data.split = Split(name="hidden", train=(), query=shots, gallery=())
-    batches = trainer.predict(model, datamodule=data)
-    parts, index = zip(*(batches or []), strict=True)
-    return torch.cat(parts)[torch.cat(index).argsort()]
 
 
 def write(

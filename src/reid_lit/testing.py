@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ from omegaconf import DictConfig, open_dict
 from reid_lit.choices import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.data.base import ReidData
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.scores import check_matches
+from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import Shot
+from reid_lit.records import Shot, Split
+from reid_lit.results import Row
 from reid_lit.runs import Run
 
 
@@ -145,25 +147,50 @@ def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}_{number}"
 
 
-def run_tests(trainer: pl.Trainer, model: RetrievalModel, tests: list[Test]) -> list[dict[str, Any]]:
-    """Test ``model``; a row of results for each test, in JSON's types."""
+def run_tests(
+    trainer: pl.Trainer,
+    model: RetrievalModel,
+    tests: list[Test],
+    behind: Callable[[Split], Distractors | None] | None = None,
+) -> list[Row]:
+    """Test ``model``; a row of results for each test, in JSON's types.
+
+    Args:
+        trainer: Runs the tests.
+        model: What is tested.
+        tests: On what.
+        behind: Gives the distractors that stand behind a test's gallery, on disk.
+    """
     rows = []
     for test in tests:
         start = time.perf_counter()
+        model.distractors = behind(test.data.split) if behind else None
         trainer.test(model, datamodule=test.data, verbose=False)
         if model.result is None:
             raise RuntimeError(f"testing on {test.row} gave no result")
-        split = test.data.split
-        stamp = {"protocol": split.rules.name or test.row} | model.result.stamp
-        stamp |= {"precision": str(trainer.precision), "notes": list(split.notes)}
-        rows.append(
-            {
-                "dataset": test.row,
-                **({} if test.split_id is None else {"split_id": test.split_id}),
-                **({"average": test.average} if test.average else {}),
-                "scores": model.result.scores,
-                "stamp": stamp,
-                "test_seconds": round(time.perf_counter() - start, 1),
-            }
-        )
+        named = {"row": test.row, "split_id": test.split_id, "average": test.average}
+        seconds = time.perf_counter() - start
+        rows.append(result_row(test.data.split, model.result, named, precision=str(trainer.precision), seconds=seconds))
     return rows
+
+
+def result_row(split: Split, result: Result, named: Mapping[str, Any], *, precision: str, seconds: float) -> Row:
+    """A row of results, in JSON's types.
+
+    Args:
+        split: What was tested on.
+        result: What came out.
+        named: ``row``, ``split_id`` and ``average`` of a :class:`Test`.
+        precision: Lightning's name of the arithmetic that embedded the images.
+        seconds: How long it took.
+    """
+    stamp = {"protocol": split.rules.name or named["row"]} | result.stamp
+    return {
+        "dataset": named["row"],
+        **({} if named["split_id"] is None else {"split_id": named["split_id"]}),
+        **({"average": named["average"]} if named["average"] else {}),
+        "scores": result.scores,
+        **({"details": result.details} if result.details else {}),
+        "stamp": stamp | {"precision": precision, "notes": list(split.notes)},
+        "test_seconds": round(seconds, 1),
+    }

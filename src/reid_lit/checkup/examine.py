@@ -11,8 +11,8 @@ from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_ma
 from reid_lit.data.base import ReidData
 from reid_lit.data.images import bad_images
 from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem
-from reid_lit.data.progress import progress
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.progress import progress
 from reid_lit.records import Split
 
 

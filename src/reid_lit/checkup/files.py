@@ -10,8 +10,8 @@ from pathlib import Path
 from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import below
 from reid_lit.data.problems import Problem
-from reid_lit.data.progress import Progress
 from reid_lit.data.readable import OTHER
+from reid_lit.progress import Progress
 from reid_lit.records import JUNK, Shot, Split
 
 DUPLICATES = "duplicates"

@@ -20,9 +20,9 @@ import platformdirs
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid_lit.data.problems import IMAGES, Problem
-from reid_lit.data.progress import Progress, progress
 from reid_lit.data.readable import CLOSED, trouble
 from reid_lit.paths import assignment, write_text
+from reid_lit.progress import Progress, progress
 from reid_lit.records import Shot, Split
 
 logger = logging.getLogger(__name__)

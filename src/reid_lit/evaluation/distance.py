@@ -63,8 +63,8 @@ class DistanceBlocks:
             )
         self.kind = kind
         dtype = torch.float64 if torch.float64 in (query.dtype, gallery.dtype) else torch.float32
-        self.query, self.query_squares = _prepare(query, "query", kind, dtype)
-        self.gallery, self.gallery_squares = _prepare(gallery, "gallery", kind, dtype)
+        self.query, self.query_squares = prepare(query, "query", kind, dtype)
+        self.gallery, self.gallery_squares = prepare(gallery, "gallery", kind, dtype)
         self.buffer = self.query.new_empty(BLOCK, len(gallery))
 
     @torch.no_grad()
@@ -87,6 +87,15 @@ class DistanceBlocks:
         return distance
 
 
+def joined(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"]) -> Float[Tensor, "images dim"]:
+    """The embeddings of the queries, then of the gallery; a view, no copy, where they lie in memory so."""
+    whole = query.dtype == gallery.dtype and query.is_contiguous() and gallery.is_contiguous()
+    same = query.untyped_storage().data_ptr() == gallery.untyped_storage().data_ptr()
+    if whole and same and gallery.storage_offset() == query.storage_offset() + query.numel():
+        return query.as_strided((len(query) + len(gallery), query.shape[1]), query.stride())
+    return torch.cat([query, gallery])
+
+
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Products of float32 in float32: neither autocast, nor TF32 (CUDA), nor bfloat16 (CPU, ``medium``)."""
@@ -100,7 +109,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _prepare(
+def prepare(
     embedding: Float[Tensor, "images dim"], role: str, kind: str, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "images dim"], Float[Tensor, " images"]]:
     """The embedding in the dtype of the computation (of unit length for the cosine) and its squared length."""

@@ -9,7 +9,9 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import Result, evaluate
 
 TOLERANCE = 1e-2
@@ -25,11 +27,13 @@ class RetrievalScores(Metric):
             the end go unnoticed.
         protocol: How to score.
         chunk: Queries scored at once.
+        distractors: More of the gallery, on disk; the same for all ranks.
 
     Attributes:
         query: ``(queries d)``, the queries' embeddings of all ranks, after ``compute``.
         gallery: ``(gallery d)``, the gallery's, likewise.
         lists: Person and camera of each, likewise.
+        ranker: The distances, likewise; None with distractors.
 
     Raises:
         ValueError: no query.
@@ -46,15 +50,23 @@ class RetrievalScores(Metric):
     query: Tensor
     gallery: Tensor
     lists: Lists
+    ranker: Ranker | None = None
 
     def __init__(
-        self, *, queries: int, images: int | None = None, protocol: Protocol | None = None, chunk: int = 256
+        self,
+        *,
+        queries: int,
+        images: int | None = None,
+        protocol: Protocol | None = None,
+        chunk: int = 256,
+        distractors: Distractors | None = None,
     ) -> None:
         super().__init__()
         if queries < 1:
             raise ValueError(f"queries={queries}: a retrieval evaluation needs one query or more")
         self.queries, self.images, self.chunk = queries, images, chunk
         self.protocol = protocol or Protocol()
+        self.distractors = distractors
         for state in ("embedding", "person", "camera", "index"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
@@ -95,7 +107,9 @@ class RetrievalScores(Metric):
         cut = self.queries
         self.lists = Lists(person[:cut], camera[:cut], person[cut:], camera[cut:])
         self.query, self.gallery = embedding[:cut], embedding[cut:]
-        return evaluate(self.query, self.gallery, self.lists, self.protocol, chunk=self.chunk)
+        arguments = (self.query, self.gallery, self.lists, self.protocol)
+        self.ranker = None if self.distractors else Ranker(*arguments)
+        return evaluate(*arguments, chunk=self.chunk, distractors=self.distractors, ranker=self.ranker)
 
     def gathered(self) -> tuple[Float[Tensor, "images d"], Int[Tensor, " images"], Int[Tensor, " images"]]:
         """Embedding, person and camera of every image seen by this rank (by all, in ``compute``), in the list's order.

@@ -1,8 +1,10 @@
 """The choices that make two retrieval scores comparable or not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any, runtime_checkable
+from typing import Protocol as Interface
 
 from reid_lit.evaluation.lists import Lists
 from reid_lit.records import Rules
@@ -12,7 +14,43 @@ CHOICES = {
     "camera_rule": ("cross_camera", "any_camera", "auto"),
     "distance": ("euclidean", "cosine"),
     "feature": ("embedding", "feature"),
+    "junk": ("without", "with"),
 }
+
+
+@runtime_checkable
+class Expanding(Interface):
+    """What makes other embeddings of those of query and gallery; its ``stamp`` says how."""
+
+    @property
+    def stamp(self) -> str:
+        """What is done, in words."""
+
+    def __call__(self, query: Any, gallery: Any, *, memory_limit_gb: float | None, search: Any) -> tuple[Any, Any]:
+        """The expanded query and gallery."""
+
+
+@runtime_checkable
+class Reranking(Interface):
+    """What compares query and gallery by their neighbours; its ``stamp`` says how."""
+
+    @property
+    def stamp(self) -> str:
+        """What is done, in words."""
+
+    def needed(self, images: int, dim: int, columns: int) -> int:
+        """Bytes above the embeddings of ``images``, ``columns`` of them in the gallery, that it takes at the most."""
+
+    def blocks(
+        self,
+        query: Any,
+        gallery: Any,
+        *,
+        neighbours: Callable[..., Any] | None,
+        memory_limit_gb: float | None,
+        held: int,
+    ) -> Any:
+        """An object whose ``block(start)`` gives the distances of 512 queries from ``start`` on."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +69,23 @@ class Protocol:
         single_gallery_shot: How often one image of each gallery person is drawn and ranked, for a CMC that is the mean
             over the draws (CUHK03's classic protocol, 10 draws); there is no mAP then. 0 ranks the whole gallery once.
         separation: Give R too, the ratio of distances within persons to those between them.
+        expansion: Query expansion, before anything else, such as :class:`.expansion.Expansion`; None for none.
+        rerank: Re-ranking, such as :class:`.reciprocal.KReciprocal`; None ranks by the distance alone.
+        search: How expansion and re-ranking find neighbours, such as :class:`.search.FaissSearch`; None is exact.
+        junk: Whether junk is among the images whose neighbours expansion and re-ranking look at, ``without`` or
+            ``with``; it is ranked in neither.
+        memory_limit_gb: What ranking, re-ranking, expansion and search may use above the embeddings, in 10⁹ bytes; None
+            for no limit.
+        roc: False positive rates, in (0, 1), at which to give the true positive rate over all pairs, and its threshold.
+        camera_pairs: Give the scores of each pair of query camera and gallery camera too.
+        bootstrap: How often queries are drawn again for 95 % intervals of rank-1 and mAP; 0 gives none.
+        open_set: False alarm rates, in (0, 1), at which to give the detection and identification rate, likewise.
+        open_set_share: Share of the queries' persons, in [0, 1), taken out of the gallery for ``open_set``; 0 where
+            enough queries show a person who is not in it.
 
     Raises:
-        ValueError: an unknown word, ranks that are not positive, or a negative number of draws.
+        ValueError: an unknown word, ranks or a limit that are not positive, a negative number of draws, or a rate that
+            is none.
     """
 
     ap: str = "step"
@@ -44,6 +96,16 @@ class Protocol:
     ranks: Sequence[int] = (1, 5, 10, 20)
     single_gallery_shot: int = 0
     separation: bool = False
+    expansion: Expanding | None = None
+    rerank: Reranking | None = None
+    search: Any = None
+    junk: str = "without"
+    memory_limit_gb: float | None = None
+    roc: Sequence[float] = ()
+    camera_pairs: bool = False
+    bootstrap: int = 0
+    open_set: Sequence[float] = ()
+    open_set_share: float = 0.5
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -53,6 +115,14 @@ class Protocol:
             raise ValueError(f"evaluation.ranks={list(self.ranks)}: give one rank or more, counted from 1")
         if self.single_gallery_shot < 0:
             raise ValueError(f"evaluation.single_gallery_shot={self.single_gallery_shot}: give the draws, 0 for none")
+        if self.memory_limit_gb is not None and self.memory_limit_gb <= 0:
+            raise ValueError(f"evaluation.memory_limit_gb={self.memory_limit_gb}: give GB above 0, null for no limit")
+        if self.bootstrap < 0:
+            raise ValueError(f"evaluation.bootstrap={self.bootstrap}: give the resamples, such as 1000, 0 for none")
+        if not 0 <= self.open_set_share < 1:
+            raise ValueError(f"evaluation.open_set_share={self.open_set_share}: give a share from 0 to below 1")
+        for name in ("roc", "open_set"):
+            object.__setattr__(self, name, _rates(name, getattr(self, name)))
 
     def under(self, rules: Rules) -> "Protocol":
         """The protocol with what a data set's own rules prescribe."""
@@ -65,6 +135,12 @@ def resolve(protocol: Protocol, lists: Lists) -> Protocol:
     if protocol.camera_rule != "auto":
         return protocol
     return replace(protocol, camera_rule="any_camera" if lists.single_camera else "cross_camera")
+
+
+def _rates(name: str, rates: Sequence[float]) -> tuple[float, ...]:
+    if any(not 0 < rate < 1 for rate in rates):
+        raise ValueError(f"evaluation.{name}={list(rates)}: give rates between 0 and 1, [] for none")
+    return tuple(sorted({float(rate) for rate in rates}, reverse=True))
 
 
 def _check(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.counting import Counts, Thresholds, count_before
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
-from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.lists import Columns, Lists
 from reid_lit.evaluation.precision import Hits, average_precision
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.top import Top, top
 
 __all__ = ["ABSENT", "FOUND", "SAME_CAMERA", "Lists", "QueryScores", "Top", "score_both", "score_queries", "top"]
@@ -79,36 +80,57 @@ def score_both(
     protocol: Protocol,
     *,
     chunk: int = 256,
+    ranker: Ranker | None = None,
 ) -> tuple[QueryScores, QueryScores]:
-    """The scores by the camera rule, and those with everything of the query's camera removed, from one pass."""
-    check_lengths(query, gallery, lists)
-    lists, protocol = lists.to(query.device), resolve(protocol, lists)
-    columns = Columns(lists)
-    blocks = DistanceBlocks(query, columns.select(gallery), protocol.distance)
-    parts = []
-    for start in range(0, len(query), BLOCK):
+    """The scores by the camera rule, and those with everything of the query's camera removed, from one pass.
+
+    ``ranker`` has the distances where they have been made already; they are made anew without one.
+    """
+    ranker = ranker or Ranker(query, gallery, lists, protocol)
+    lists, parts = ranker.lists, []
+    for start, block in ranker:
         row = start
-        for distance in blocks.block(start).split(chunk):
+        for distance in block.split(chunk):
             rows = slice(row, row + len(distance))
-            parts.append(_score_rows(distance, lists.query_person[rows], lists.query_camera[rows], columns, protocol))
+            ranked = rank_rows(distance, lists.query_person[rows], lists.query_camera[rows], ranker.columns)
+            parts.append(score_rows(ranked, ranker.columns, ranker.protocol))
             row = rows.stop
-    plain, nd = zip(*parts, strict=True)
-    return _join(plain), _join(nd)
+    return join(parts)
 
 
-def _score_rows(
+class Ranked(NamedTuple):
+    """A few queries' true matches, and how many others rank before each.
+
+    Attributes:
+        shown: The distances of the images that show the query's person.
+        others: Numbers of images of other persons.
+        own: Of those, the ones that the query's camera took.
+        camera: ``(rows)``, the query's camera.
+    """
+
+    shown: Thresholds
+    others: Counts
+    own: Counts
+    camera: Int[Tensor, " rows"]
+
+
+def rank_rows(
     distance: Float[Tensor, "rows columns"],
     person: Int[Tensor, " rows"],
     camera: Int[Tensor, " rows"],
     columns: Columns,
-    protocol: Protocol,
-) -> tuple[QueryScores, QueryScores]:
-    """Scores of a few queries by the camera rule and without their own camera; overwrites ``distance``."""
+) -> Ranked:
+    """Where the true matches of a few queries rank; overwrites ``distance``."""
     place, filled = columns.of_person(person)
     near, order = distance.gather(1, place).masked_fill_(~filled, torch.inf).sort(dim=1, stable=True)
     shown = Thresholds(near, place.gather(1, order), filled.gather(1, order))
     distance[shown.wanted.nonzero()[:, 0], shown.column[shown.wanted]] = torch.inf  # leaves other persons to count
-    others, own = count_before(distance, shown, camera, columns.camera)
+    return Ranked(shown, *count_before(distance, shown, camera, columns.camera), camera)
+
+
+def score_rows(ranked: Ranked, columns: Columns, protocol: Protocol) -> tuple[QueryScores, QueryScores]:
+    """Scores of a few queries by the camera rule and without their own camera."""
+    shown, others, own, camera = ranked
     elsewhere = Counts(others.before - own.before, others.upto - own.upto)
     under_others = shown.wanted & (columns.camera[shown.column] != camera[:, None])
     by_rule = under_others if protocol.camera_rule == "cross_camera" else shown.wanted
@@ -139,6 +161,9 @@ def _scores(
     return QueryScores(*(score.cpu() for score in scores))
 
 
-def _join(parts: Sequence[QueryScores]) -> QueryScores:
-    """The scores of all queries from those of some."""
-    return QueryScores(*(torch.cat([getattr(part, item.name) for part in parts]) for item in fields(QueryScores)))
+def join(parts: Sequence[tuple[QueryScores, QueryScores]]) -> tuple[QueryScores, QueryScores]:
+    """Both scores of all queries from those of some."""
+    return tuple(  # type: ignore[return-value]
+        QueryScores(*(torch.cat([getattr(part, item.name) for part in side]) for item in fields(QueryScores)))
+        for side in zip(*parts, strict=True)
+    )

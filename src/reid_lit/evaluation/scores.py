@@ -6,11 +6,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from reid_lit.evaluation.details import details
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores, score_both
 from reid_lit.evaluation.separation import intra_inter_ratio
 from reid_lit.evaluation.single_shot import single_shot_ranks
+from reid_lit.evaluation.streaming import score_streamed
 from reid_lit.records import JUNK
 
 EXAMPLES = 3
@@ -23,11 +27,14 @@ class Result:
     Attributes:
         scores: Fractions in [0, 1]: ``rank1`` … for the protocol's ranks, ``mAP``, ``mINP``, and, with everything of
             the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then). With a
-            single gallery shot ``rank1`` … alone. ``R`` where the protocol asks for it, no share but a ratio.
+            single gallery shot ``rank1`` … alone. ``R`` where the protocol asks for it, no share but a ratio; likewise
+            ``tpr@fpr=…``, ``eer`` and ``dir@far=…``.
         stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
         queries: The scores of each query in the whole gallery.
         first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
             gallery shot.
+        details: What the protocol asks for beside, in JSON's types: ``roc``, ``camera_pairs``, ``open_set`` and
+            ``bootstrap``, with thresholds and intervals.
     """
 
     def __init__(
@@ -37,11 +44,13 @@ class Result:
         stamp: dict[str, object],
         queries: QueryScores,
         first_matches: Int[Tensor, " counted"],
+        details: dict[str, object] | None = None,
     ) -> None:
         self.scores = scores
         self.stamp = stamp
         self.queries = queries
         self.first_matches = first_matches
+        self.details = details or {}
 
     def __repr__(self) -> str:
         return f"Result(scores={self.scores}, stamp={self.stamp})"
@@ -54,6 +63,8 @@ def evaluate(
     protocol: Protocol,
     *,
     chunk: int = 256,
+    distractors: Distractors | None = None,
+    ranker: Ranker | None = None,
 ) -> Result:
     """CMC, mAP and mINP over the queries that have a match.
 
@@ -67,23 +78,33 @@ def evaluate(
         lists: Person and camera of each.
         protocol: How to score.
         chunk: Queries scored at once; the scores do not depend on it.
+        distractors: More of the gallery, of persons whom no query shows, on disk.
+        ranker: The distances without distractors, where they have been made already.
 
     Raises:
         ValueError: no query has a match, or embeddings are not finite or do not fit the lists.
     """
-    queries, queries_nd = score_both(query, gallery, lists, protocol, chunk=chunk)
-    stamp = protocol_stamp(lists, protocol, queries, queries_nd)
+    if distractors is None:
+        ranker = ranker or Ranker(query, gallery, lists, protocol)
+        queries, queries_nd = score_both(query, gallery, lists, protocol, chunk=chunk, ranker=ranker)
+    else:
+        queries, queries_nd = score_streamed(query, gallery, lists, protocol, distractors)
+    stamp = protocol_stamp(lists, protocol, queries, queries_nd) | _streamed(lists, distractors)
     if not queries.valid.any():
         raise ValueError(_no_match(lists, resolve(protocol, lists).camera_rule, queries.cause))
     if protocol.single_gallery_shot:
-        first = single_shot_ranks(query, gallery, lists, protocol)[:, queries.valid].flatten()
-        return Result(scores=_cmc(first, protocol.ranks), stamp=stamp, queries=queries, first_matches=first)
-    scores = _means(queries, protocol.ranks)
-    if queries_nd.valid.any():
-        scores |= {f"{name}_nd": score for name, score in _means(queries_nd, (1,)).items() if name != "mINP"}
-    if protocol.separation:
-        scores["R"] = intra_inter_ratio(query, gallery, lists, protocol)
-    return Result(scores=scores, stamp=stamp, queries=queries, first_matches=queries.first_match[queries.valid])
+        ranks = single_shot_ranks(query, gallery, lists, protocol, ranker=ranker)[:, queries.valid]
+        first, values = ranks.flatten(), {"rank1": (ranks == 1).double().mean(0)}
+        scores = _cmc(first, protocol.ranks)
+    else:
+        first, precision = queries.first_match[queries.valid], queries.average_precision[queries.valid]
+        scores, values = _means(queries, protocol.ranks), {"rank1": (first == 1).double(), "mAP": precision}
+        if queries_nd.valid.any():
+            scores |= {f"{name}_nd": score for name, score in _means(queries_nd, (1,)).items() if name != "mINP"}
+        if protocol.separation:
+            scores["R"] = intra_inter_ratio(query, gallery, lists, protocol)
+    more, found = details(query, gallery, lists, protocol, values, ranker=ranker)
+    return Result(scores=scores | more, stamp=stamp, queries=queries, first_matches=first, details=found)
 
 
 def protocol_stamp(
@@ -98,7 +119,7 @@ def protocol_stamp(
         "distance": protocol.distance,
         "feature": protocol.feature,
         "test_time_augmentation": "flip" if protocol.flip else "none",
-        "reranking": "none",
+        "reranking": protocol.rerank.stamp if protocol.rerank else "none",
         "images": {"query": len(lists.query_person), "gallery": len(lists.gallery_person)},
         "junk": lists.junk,
         "distractors": lists.distractors,
@@ -112,7 +133,25 @@ def protocol_stamp(
     }
     if protocol.camera_rule == "auto":
         stamp["camera_rule_note"] = f"auto: {'a single camera' if lists.single_camera else 'more than one camera'}"
-    return stamp
+    return stamp | _by_neighbours(protocol)
+
+
+def _by_neighbours(protocol: Protocol) -> dict[str, object]:
+    """What expansion and re-ranking add to the stamp."""
+    if protocol.expansion is None and protocol.rerank is None:
+        return {}
+    stamp: dict[str, object] = {"expansion": protocol.expansion.stamp} if protocol.expansion else {}
+    stamp["neighbours"] = protocol.search.stamp if protocol.search else "exact"
+    return stamp | {"junk_in_neighbour_lists": protocol.junk == "with"}
+
+
+def _streamed(lists: Lists, distractors: Distractors | None) -> dict[str, object]:
+    """What distractors on disk change in the stamp."""
+    if distractors is None:
+        return {}
+    more = len(distractors)
+    images = {"query": len(lists.query_person), "gallery": len(lists.gallery_person) + more}
+    return {"images": images, "distractors": lists.distractors + more, "streamed": more}
 
 
 def _means(queries: QueryScores, ranks: Sequence[int]) -> dict[str, float]:

@@ -4,9 +4,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
-from reid_lit.evaluation.lists import Columns, Lists, check_lengths
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.distance import BLOCK
+from reid_lit.evaluation.lists import Columns, Lists
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 
 SEED = 0
 """Of the draws: two models are compared on the same gallery images."""
@@ -14,7 +15,12 @@ SEED = 0
 
 @torch.no_grad()
 def single_shot_ranks(
-    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists, protocol: Protocol
+    query: Float[Tensor, "queries dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    lists: Lists,
+    protocol: Protocol,
+    *,
+    ranker: Ranker | None = None,
 ) -> Int[Tensor, "draws queries"]:
     """The rank of each query's true match among one image of each gallery person, from 1; 0 without a match.
 
@@ -29,18 +35,16 @@ def single_shot_ranks(
         gallery: Embeddings, on the same device.
         lists: Person and camera of each.
         protocol: Distance, camera rule, and ``single_gallery_shot``, the number of draws.
+        ranker: The distances, where they have been made already.
 
     Raises:
         ValueError: embeddings and lists of different number, or embeddings that are not finite.
     """
-    check_lengths(query, gallery, lists)
-    lists, protocol = lists.to(query.device), resolve(protocol, lists)
-    columns = Columns(lists)
-    blocks = DistanceBlocks(query, columns.select(gallery), protocol.distance)
+    ranker = ranker or Ranker(query, gallery, lists, protocol)
+    lists, protocol, columns = ranker.lists, ranker.protocol, ranker.columns
     generator = torch.Generator().manual_seed(SEED)
     parts = []
-    for start in range(0, len(query), BLOCK):
-        distance = blocks.block(start)
+    for start, distance in ranker:
         person = lists.query_person[start : start + BLOCK]
         camera = lists.query_camera[start : start + BLOCK]
         same = columns.person == person[:, None]

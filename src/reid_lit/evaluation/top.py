@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
-from reid_lit.evaluation.lists import Columns, Lists, check_lengths
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.distance import BLOCK
+from reid_lit.evaluation.lists import Columns, Lists
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.records import JUNK
 
 
@@ -42,6 +43,7 @@ def top(
     k: int = 10,
     rows: Int[Tensor, " rows"] | None = None,
     keep_junk: bool = False,
+    ranker: Ranker | None = None,
 ) -> Top:
     """The k nearest gallery entries, by the scores' own distances and tie rule.
 
@@ -53,22 +55,22 @@ def top(
         k: Entries a query, from 1.
         rows: Indices of the queries wanted; all by default.
         keep_junk: Keep the entries that the protocol removes, marked as such, in place of leaving them out.
+            Junk that expansion and re-ranking did not look at has no distance, and stays out.
+        ranker: The distances, where they have been made already.
 
     Raises:
         ValueError: no rows, embeddings and lists of different number, or embeddings that are not finite.
     """
-    check_lengths(query, gallery, lists)
-    lists, protocol = lists.to(query.device), resolve(protocol, lists)
     rows = torch.arange(len(query)) if rows is None else rows.cpu()
     if not len(rows):
         raise ValueError("rows names no query; give one or more, or None for all")
-    columns = Columns(lists, keep_junk=keep_junk)
-    blocks = DistanceBlocks(query, columns.select(gallery), protocol.distance)
+    ranker = ranker or Ranker(query, gallery, lists, protocol)
+    columns, blocks = ranker.with_junk() if keep_junk else (ranker.columns, ranker)
     found = []
     for start in (rows // BLOCK * BLOCK).unique().tolist():
         here = ((rows >= start) & (rows < start + BLOCK)).nonzero()[:, 0]
         distance = blocks.block(start)[(rows[here] - start).to(query.device)]
-        nearest = _nearest(distance, rows[here].to(query.device), lists, columns, protocol, keep_junk)
+        nearest = _nearest(distance, rows[here].to(query.device), ranker, columns, keep_junk)
         found.append((here, *(_fit(part, k, pad) for part, pad in zip(nearest, (-1, torch.inf, 0, 0), strict=True))))
     here, *parts = (torch.cat(part) for part in zip(*found, strict=True))
     return Top(rows, *(part[here.argsort()] for part in parts))
@@ -82,15 +84,15 @@ def _fit(part: Shaped[Tensor, "rows columns"], k: int, pad: int | float) -> Shap
 def _nearest(
     distance: Float[Tensor, "rows columns"],
     rows: Int[Tensor, " rows"],
-    lists: Lists,
+    ranker: Ranker,
     columns: Columns,
-    protocol: Protocol,
     keep_junk: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gallery index, distance, match and removed of every entry, nearest first; what is left out comes last."""
+    lists = ranker.lists
     same_person = lists.query_person[rows, None] == columns.person
     removed = (columns.person == JUNK).expand_as(same_person)
-    if protocol.camera_rule == "cross_camera":
+    if ranker.protocol.camera_rule == "cross_camera":
         removed = removed | (same_person & (lists.query_camera[rows, None] == columns.camera))
     if not keep_junk:
         distance.masked_fill_(removed, torch.inf)

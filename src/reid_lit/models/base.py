@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
 from reid_lit.records import Batch, Output, Split
@@ -36,6 +37,7 @@ class RetrievalModel(pl.LightningModule):
     Attributes:
         result: The last test's result, on every rank.
         scores: The metric of the last test; it holds the embeddings.
+        distractors: What stands behind the gallery of the tests to come, on disk.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class RetrievalModel(pl.LightningModule):
         self.evaluation = evaluation
         self.result: Result | None = None
         self.scores: RetrievalScores | None = None
+        self.distractors: Distractors | None = None
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._backbone_lr_scale = backbone_lr_scale
@@ -101,7 +104,9 @@ class RetrievalModel(pl.LightningModule):
 
     def _begin(self, split: Split) -> None:
         images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)
-        self.scores = RetrievalScores(queries=len(split.query), images=images, protocol=protocol).to(self.device)
+        self.scores = RetrievalScores(
+            queries=len(split.query), images=images, protocol=protocol, distractors=self.distractors
+        ).to(self.device)
 
     def _gather(self, batch: Batch) -> None:
         if self.scores is None:

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor
 
-from reid_lit.data.progress import progress
 from reid_lit.figures.embedding import features_figure
 from reid_lit.paper_figures.digits import Digits, mnist, sklearn_digits
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.toy import ToyNetwork, Training, train_toy
+from reid_lit.progress import progress
 from reid_lit.records import Output
 
 Sizes = Mapping[str, Any]

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from reid_lit.choices import make_data
 from reid_lit.data.base import ReidData
-from reid_lit.data.progress import progress
 from reid_lit.figures.norms import norms_figure, spread_of
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.progress import progress
 from reid_lit.records import JUNK, Split
 from reid_lit.runs import Run
 from reid_lit.testing import find_tests, trained_model

@@ -1,10 +1,11 @@
 """How far long work is, shown while somebody watches."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+import torch.distributed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -25,7 +26,7 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Bar(*columns, console=console, transient=True)
     task = bar.add_task(title, total=None)
-    watched = console.is_terminal and getattr(rank_zero_only, "rank", 0) == 0
+    watched = console.is_terminal and _rank() == 0
     start, shown = time.monotonic(), False
 
     def tell(done: int, total: int) -> None:
@@ -40,3 +41,10 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
     finally:
         if shown:
             bar.stop()
+
+
+def _rank() -> int:
+    """This process's number among those that work together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank()
+    return int(os.environ.get("LOCAL_RANK", "0"))

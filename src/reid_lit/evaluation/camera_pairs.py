@@ -1,0 +1,66 @@
+"""Scores by pair of cameras: which views are hard to bring together."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from reid_lit.evaluation.lists import Columns, Lists
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranking import QueryScores, join, rank_rows, score_rows
+
+
+class CameraPairs:
+    """Rank-1 and mAP of the queries of one camera among the gallery images of one camera, for every such pair.
+
+    Only the gallery camera's images are ranked, distractors with them, and only queries that have a match there count.
+    Expanded or re-ranked distances are those of the whole gallery.
+    A camera is paired with itself only where the camera rule keeps matches under the query's own camera.
+
+    Args:
+        lists: Person and camera of all images, on the distances' device.
+        columns: The gallery entries that the distances' columns are.
+        protocol: The camera rule, resolved, and the convention of the average precision.
+    """
+
+    def __init__(self, lists: Lists, columns: Columns, protocol: Protocol) -> None:
+        self.lists, self.protocol = lists, protocol
+        self.parts = {camera: _of_camera(camera, lists, columns) for camera in columns.camera.unique().tolist()}
+        self.seen: dict[int, list[tuple[QueryScores, QueryScores]]] = {camera: [] for camera in self.parts}
+
+    def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:
+        """Score some queries in the gallery of each camera."""
+        person, camera = self.lists.query_person[rows], self.lists.query_camera[rows]
+        for gallery_camera, (place, columns) in self.parts.items():
+            ranked = rank_rows(distance[:, place], person, camera, columns)
+            self.seen[gallery_camera].append(score_rows(ranked, columns, self.protocol))
+
+    def again(self) -> bool:
+        """Whether the distances must be seen once more: never."""
+        return False
+
+    def result(self) -> tuple[dict[str, float], list[dict[str, object]]]:
+        """No score under a name of its own; each pair's, in JSON's types, with cameras named ``c1`` … as in errors."""
+        camera = self.lists.query_camera.cpu()
+        pairs = []
+        for gallery_camera, parts in self.seen.items():
+            scores, _ = join(parts)
+            for query_camera in camera[scores.valid].unique().tolist():
+                names = {"query": f"c{query_camera + 1}", "gallery": f"c{gallery_camera + 1}"}
+                pairs.append((query_camera, gallery_camera, names | _means(scores, camera == query_camera)))
+        return {}, [pair for *_, pair in sorted(pairs, key=lambda pair: pair[:2])]
+
+
+def _of_camera(camera: int, lists: Lists, columns: Columns) -> tuple[Tensor, Columns]:
+    """The columns that a camera took: where they are, and who is on them."""
+    shown = lists.gallery_camera == camera
+    part = Lists(lists.query_person, lists.query_camera, lists.gallery_person[shown], lists.gallery_camera[shown])
+    return (columns.camera == camera).nonzero()[:, 0], Columns(part)
+
+
+def _means(scores: QueryScores, chosen: Bool[Tensor, " queries"]) -> dict[str, object]:
+    """Number and scores of the chosen queries that have a match."""
+    valid = scores.valid & chosen
+    return {
+        "queries": int(valid.sum()),
+        "rank1": float((scores.first_match[valid] == 1).double().mean()),
+        "mAP": float(scores.average_precision[valid].mean()),
+    }

@@ -1,0 +1,89 @@
+"""Embeddings that stay on disk, of which a piece at a time is in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+NOWHERE = -1
+"""The camera of a distractor of which nobody knows what took it."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A matrix of embeddings in a file, of which only what is asked for is read.
+
+    Attributes:
+        path: The file.
+        offset: Bytes before the first embedding.
+        shape: Images and length of an embedding.
+        dtype: ``float32`` or ``float16``.
+    """
+
+    path: Path
+    offset: int
+    shape: tuple[int, int]
+    dtype: str = "float32"
+
+    @classmethod
+    def of_npy(cls, path: Path) -> "Rows":
+        """Those of a file that ``numpy.save`` wrote."""
+        matrix = np.load(path, mmap_mode="r")
+        return cls(path, matrix.offset, matrix.shape, matrix.dtype.name)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int, stop: int) -> Float[Tensor, "rows dim"]:
+        """The embeddings ``start`` to ``stop`` (fewer at the end), float32.
+
+        Raises:
+            ValueError: one of them is not finite.
+        """
+        images, dim = self.shape
+        count = min(stop, images) - start
+        place = self.offset + start * dim * np.dtype(self.dtype).itemsize
+        values = np.fromfile(self.path, self.dtype, count * dim, offset=place)  # the pages of a map would stay resident
+        rows = torch.from_numpy(values.reshape(count, dim).astype(np.float32, copy=False))
+        broken = (~torch.linalg.vector_norm(rows, dim=1).isfinite()).nonzero()[:, 0].tolist()
+        if broken:
+            raise ValueError(
+                f"{self.path}: {len(broken)} embeddings from {start} on are not finite, the first at"
+                f" {start + broken[0]}; embed those images again"
+            )
+        return rows
+
+
+@dataclass(frozen=True)
+class Distractors:
+    """Gallery images of persons whom no query shows, behind the gallery in its order.
+
+    Attributes:
+        parts: Where their embeddings lie.
+        camera: ``(distractors)`` int64, counted from 0 in the numbering of the other lists; :data:`NOWHERE` is unknown,
+            and such an image counts for every query.
+
+    Raises:
+        ValueError: another number of cameras than of embeddings.
+    """
+
+    parts: tuple[Rows, ...]
+    camera: Int[Tensor, " distractors"]
+
+    def __post_init__(self) -> None:
+        if len(self) != len(self.camera):
+            raise ValueError(f"{len(self)} distractors but {len(self.camera)} cameras of theirs; give one of each")
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def pieces(self, size: int) -> Iterator[tuple[Float[Tensor, "rows dim"], Int[Tensor, " rows"]]]:
+        """The embeddings and cameras of at most ``size`` distractors at a time."""
+        cameras_of = self.camera.split([len(part) for part in self.parts])
+        for part, cameras in zip(self.parts, cameras_of, strict=True):
+            for start in range(0, len(part), size):
+                yield part.read(start, start + size), cameras[start : start + size]

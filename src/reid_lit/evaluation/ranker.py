@@ -1,0 +1,124 @@
+"""The distances by which a protocol ranks: plain, or of expanded embeddings, or re-ranked."""
+
+import typing
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid_lit.evaluation.budget import check_limit
+from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined
+from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.progress import progress
+
+ROW = 12
+"""Bytes of a block for each of its distances: the distance, and what ranking it takes meanwhile."""
+
+
+@typing.runtime_checkable
+class Blocks(typing.Protocol):
+    """Rows of the distance matrix, :data:`BLOCK` at a time, re-ranked or not."""
+
+    def block(self, start: int) -> Float[Tensor, "rows columns"]:
+        """Distances of the queries ``start`` to ``start + BLOCK``, until the next call."""
+
+
+class Ranker:
+    """The distances of all queries to the gallery without its junk; expanded and re-ranked once, whoever asks.
+
+    Args:
+        query: Embeddings.
+        gallery: Embeddings, on the same device.
+        lists: Person and camera of each.
+        protocol: How to compare.
+
+    Attributes:
+        lists: The lists, on the embeddings' device.
+        protocol: The protocol, its camera rule resolved.
+        columns: The gallery entries that the distances' columns are.
+
+    Raises:
+        ValueError: embeddings and lists of different number, embeddings that are not finite, or a limit of memory that
+            cannot be met.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        query: Float[Tensor, "queries dim"],
+        gallery: Float[Tensor, "gallery dim"],
+        lists: Lists,
+        protocol: Protocol,
+    ) -> None:
+        check_lengths(query, gallery, lists)
+        self.lists, self.protocol = lists.to(query.device), resolve(protocol, lists)
+        self.columns = Columns(self.lists)
+        self._plain = (query, gallery)
+        compared = Columns(self.lists, keep_junk=protocol.junk == "with") if self.by_neighbours else self.columns
+        self._selected = None if len(compared.index) == len(self.columns.index) else self.columns.index
+        self._blocks = self._of(query, compared.select(gallery))
+
+    @property
+    def by_neighbours(self) -> bool:
+        """Whether a distance depends on other images than the two."""
+        return self.protocol.expansion is not None or self.protocol.rerank is not None
+
+    def _of(self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"]) -> Blocks:
+        """The distances, before any column is taken out."""
+        limit, search = self.protocol.memory_limit_gb, self.protocol.search
+        expansion, rerank = self.protocol.expansion, self.protocol.rerank
+        images, dim = len(query) + len(gallery), query.shape[1]
+        held = 4 * dim * images * ((expansion is not None) + (self.protocol.distance == "cosine"))
+        needed = rerank.needed(images, dim, len(gallery)) if rerank else ROW * BLOCK * len(gallery)
+        check_limit(limit, held + needed, work=rerank.stamp if rerank else "ranking")
+        if expansion is not None:
+            query, gallery = expansion(query, gallery, memory_limit_gb=limit, search=search)
+        if rerank is None:
+            return DistanceBlocks(query, gallery, self.protocol.distance)
+        if self.protocol.distance == "cosine":
+            image = F.normalize(joined(query, gallery).float(), dim=1)
+            query, gallery = image[: len(query)], image[len(query) :]
+        find = search.neighbours if search else None
+        return rerank.blocks(query, gallery, neighbours=find, memory_limit_gb=limit, held=held)
+
+    def block(self, start: int) -> Float[Tensor, "rows columns"]:
+        """Distances of the queries ``start`` to ``start + BLOCK`` (fewer at the end); ``start`` is a multiple of BLOCK.
+
+        The tensor may be written to, and the next call overwrites it.
+        """
+        distance = self._blocks.block(start)
+        return distance if self._selected is None else distance[:, self._selected]
+
+    def __iter__(self) -> Iterator[tuple[int, Float[Tensor, "rows columns"]]]:
+        """All blocks, each with its first row."""
+        queries = len(self.lists.query_person)
+        with progress("ranking") as tell:
+            for start in range(0, queries, BLOCK):
+                yield start, self.block(start)
+                tell(min(start + BLOCK, queries), queries)
+
+    def with_junk(self) -> tuple[Columns, Blocks]:
+        """Every gallery image as a column, and the distances; infinite to junk that is no neighbour of anything."""
+        columns = Columns(self.lists, keep_junk=True)
+        if not self.by_neighbours:
+            query, gallery = self._plain
+            return columns, DistanceBlocks(query, gallery, self.protocol.distance)
+        junk_is_in = self._selected is not None or len(columns.index) == len(self.columns.index)
+        return columns, self._blocks if junk_is_in else _Wider(self, len(columns.index))
+
+
+class _Wider:
+    """Distances with a column for each gallery image, infinite where the ranker has none."""
+
+    def __init__(self, ranker: Ranker, gallery: int) -> None:
+        self.ranker = ranker
+        self.gallery = gallery
+
+    def block(self, start: int) -> Float[Tensor, "rows gallery"]:
+        distance = self.ranker.block(start)
+        wider = distance.new_full((len(distance), self.gallery), torch.inf)
+        wider[:, self.ranker.columns.index] = distance
+        return wider

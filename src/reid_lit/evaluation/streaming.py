@@ -1,0 +1,141 @@
+"""Galleries with more distractors than memory holds: their embeddings stay on disk and are read piece by piece."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid_lit.evaluation.budget import size_within
+from reid_lit.evaluation.counting import Counts, Thresholds, count_before
+from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
+from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.on_disk import Distractors
+from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.ranking import QueryScores, Ranked, join, rank_rows, score_rows
+from reid_lit.progress import progress
+
+COLUMNS = 16384
+"""Images in one matrix product. Always as many, the last piece padded: a product of another shape rounds otherwise."""
+
+LEAST = 512
+"""The fewest that a memory limit leads to."""
+
+NEEDS_ALL = {
+    "rerank": "re-ranking compares the neighbour lists of all images",
+    "expansion": "query expansion looks for neighbours among all images",
+    "single_gallery_shot": "single_gallery_shot draws one image of each gallery person; distractors have none",
+    "roc": "the false positive rate is that of all pairs at once",
+    "open_set": "the false alarm rate is that of the whole gallery at once",
+    "camera_pairs": "a pair of cameras has a gallery of its own",
+}
+"""What a protocol may ask for that distractors on disk rule out, and why."""
+
+
+def check_streamable(protocol: Protocol) -> None:
+    """Whether a gallery that is read piece by piece can be scored so.
+
+    Raises:
+        ValueError: the protocol asks for what needs all images at once.
+    """
+    for name, reason in NEEDS_ALL.items():
+        if getattr(protocol, name):
+            raise ValueError(
+                f"evaluation.{name} and distractors on disk: {reason}; leave out one of them, or make the distractors"
+                " part of the data set's gallery, which is held in memory"
+            )
+
+
+@torch.no_grad()
+def score_streamed(
+    query: Float[Tensor, "queries dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    lists: Lists,
+    protocol: Protocol,
+    distractors: Distractors,
+) -> tuple[QueryScores, QueryScores]:
+    """What :func:`.score_both` gives for the gallery with the distractors behind it, which are read once.
+
+    A true match stays where it ranks in the gallery, behind as many distractors as are strictly nearer; a distractor at
+    the same distance comes later. Which camera rule ``auto`` takes is the gallery's matter alone.
+
+    Args:
+        query: Embeddings.
+        gallery: Embeddings of the gallery proper, on the same device.
+        lists: Person and camera of each.
+        protocol: How to score.
+        distractors: More of the gallery, on disk.
+
+    Raises:
+        ValueError: the protocol asks for what needs all images at once, embeddings are not finite or do not fit.
+    """
+    check_streamable(protocol)
+    check_lengths(query, gallery, lists)
+    for part in distractors.parts:
+        if part.shape[1] != query.shape[1]:
+            raise ValueError(
+                f"{part.path} has embeddings of {part.shape[1]} numbers, the queries have {query.shape[1]};"
+                " embed all with one model"
+            )
+    lists, protocol = lists.to(query.device), resolve(protocol, lists)
+    columns = Columns(lists)
+    gallery = columns.select(gallery)
+    size = _images_at_once(query, gallery, protocol)
+    ranked = _rank_gallery(query, gallery, lists, columns, protocol, size)
+    done = 0
+    with progress("distractors") as tell:
+        for piece, camera in distractors.pieces(size):
+            blocks = DistanceBlocks(query, _padded(piece.to(query.device), size), protocol.distance)
+            for place, known in enumerate(ranked):
+                ranked[place] = _behind(known, blocks.block(place * BLOCK)[:, : len(piece)], camera.to(query.device))
+            tell(done := done + len(piece), len(distractors))
+    return join([score_rows(rows, columns, protocol) for rows in ranked])
+
+
+def _images_at_once(
+    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "columns dim"], protocol: Protocol
+) -> int:
+    """The images in one product that the memory limit allows: :data:`COLUMNS` or a part of it."""
+    number = 8 if torch.float64 in (query.dtype, gallery.dtype) else 4
+    length = query.shape[1] * number
+    return size_within(
+        protocol.memory_limit_gb,
+        work="reading distractors",
+        fixed=(len(query) + 2 * len(gallery)) * length + 3 * BLOCK * len(gallery) * number,
+        each=4 * length + 2 * BLOCK * number,  # as read, padded, of unit length; their distances
+        most=COLUMNS,
+        least=min(COLUMNS, LEAST),
+    )
+
+
+def _rank_gallery(
+    query: Float[Tensor, "queries dim"],
+    gallery: Float[Tensor, "columns dim"],
+    lists: Lists,
+    columns: Columns,
+    protocol: Protocol,
+    size: int,
+) -> list[Ranked]:
+    """The true matches of each block of queries in the gallery, by products of the shape that distractors get."""
+    parts = [(DistanceBlocks(query, _padded(part, size), protocol.distance), len(part)) for part in gallery.split(size)]
+    ranked = []
+    for start in range(0, len(query), BLOCK):
+        rows = slice(start, start + BLOCK)
+        distance = torch.cat([blocks.block(start)[:, :count] for blocks, count in parts], dim=1)
+        ranked.append(rank_rows(distance, lists.query_person[rows], lists.query_camera[rows], columns))
+    return ranked
+
+
+def _behind(ranked: Ranked, distance: Float[Tensor, "rows columns"], camera: Int[Tensor, " columns"]) -> Ranked:
+    """The true matches with distractors put behind the gallery."""
+    place = torch.zeros_like(ranked.shown.column)  # no distractor comes earlier, so ties rank behind
+    first = Thresholds(ranked.shown.value, place, ranked.shown.wanted)
+    others, own = count_before(distance, first, ranked.camera, camera)
+    return ranked._replace(others=_sum(ranked.others, others), own=_sum(ranked.own, own))
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return Counts(one.before + other.before, one.upto + other.upto)
+
+
+def _padded(embedding: Float[Tensor, "images dim"], size: int) -> Float[Tensor, "padded dim"]:
+    return embedding if len(embedding) == size else F.pad(embedding, (0, 0, 0, size - len(embedding)))

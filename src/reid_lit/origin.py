@@ -1,0 +1,49 @@
+"""How embeddings came about: which weights, which feature, which images."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """How embeddings came about; those of equal origin, up to the precision, can be compared.
+
+    Attributes:
+        model: The weights' SHA-256, as :func:`model_hash` gives it.
+        feature: Which output it is: ``embedding`` or ``feature``.
+        flip: Whether it is the mean of the image's and its mirror image's.
+        size: Height and width of the images, in pixels.
+        interpolation: How they were resized.
+        mean: What was subtracted from red, green and blue in [0, 1].
+        std: What they were divided by.
+        precision: Lightning's name of the arithmetic.
+    """
+
+    model: str
+    feature: str
+    flip: bool
+    size: tuple[int, ...]
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    precision: str
+
+    def differences(self, other: "Origin") -> list[str]:
+        """What forbids a comparison, each as ``name: ours and theirs``."""
+        names = [each.name for each in fields(self) if each.name != "precision"]
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
+        return [f"{name}: {ours} and {theirs}" for name, ours, theirs in pairs if ours != theirs]
+
+
+def model_hash(state: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of weights, over their names in order, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
