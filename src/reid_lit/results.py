@@ -129,7 +129,9 @@ def _sentence(stamp: dict[str, Any]) -> str:
         f"camera rule {stamp['camera_rule']}" + (f" ({note})" if (note := stamp.get("camera_rule_note")) else ""),
         f"{stamp['distance']} distance of the {stamp['feature']}",
         f"test-time augmentation: {stamp['test_time_augmentation']}",
+        *([f"expansion: {stamp['expansion']}"] if stamp.get("expansion", "none") != "none" else []),
         f"re-ranking: {stamp['reranking']}",
+        *([f"neighbours: {stamp['neighbours']}"] if stamp.get("neighbours", "exact") != "exact" else []),
         *([] if isinstance(stamp["images"], list) else _images(stamp)),
         *(note for note in stamp.get("notes", ()) if "dropped" in note),
     ]

@@ -26,23 +26,29 @@ def assert_same(one, other):
         assert torch.equal(getattr(one, item.name).nan_to_num(-1), getattr(other, item.name).nan_to_num(-1)), item.name
 
 
-@pytest.mark.parametrize("few", [0, 32])  # looked up among sorted values, compared with all
+PACKED, WHOLE = 0, 10**9
+
+
+@pytest.mark.parametrize("sparse", [PACKED, WHOLE])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("nd", [False, True])
 @pytest.mark.parametrize("rule", ["cross_camera", "any_camera"])
 @pytest.mark.parametrize("ap", AP)
-def test_equals_a_double_loop(ap, rule, nd, ties, few, monkeypatch, oracle):
-    monkeypatch.setattr(counting, "FEW", few)
+def test_equals_a_double_loop(ap, rule, nd, ties, sparse, monkeypatch, oracle):
+    monkeypatch.setattr(counting, "SPARSE", sparse)
     for seed, kind in enumerate(("euclidean", "cosine", "euclidean")):
         query, gallery, lists = oracle.random_case(seed=seed, ties=ties)
         queries = score_queries(query, gallery, lists, Protocol(ap=ap, camera_rule=rule, distance=kind), nd=nd)
         assert_equals_oracle(queries, oracle.score(pairwise_distance(query, gallery, kind), lists, ap, rule, nd))
 
 
-def test_sorting_all_counts_the_same_as_numpy():
-    values, near = torch.randint(0, 9, (7, 50)).float(), torch.randint(0, 9, (7, 5)).float().sort(dim=1).values
-    thresholds = counting.Thresholds(near, torch.randint(0, 50, (7, 5)), torch.ones(7, 5, dtype=torch.bool))
-    camera, column_camera = torch.randint(0, 3, (7,)), torch.randint(0, 3, (50,))
+@pytest.mark.parametrize("columns", [50, 64])  # no multiple of eight, and one
+@pytest.mark.parametrize("sparse", [PACKED, WHOLE])
+def test_numpy_counts_as_torch_does(sparse, columns, monkeypatch):
+    monkeypatch.setattr(counting, "SPARSE", sparse)
+    values, near = torch.randint(0, 9, (7, columns)).float(), torch.randint(0, 9, (7, 5)).float().sort(dim=1).values
+    thresholds = counting.Thresholds(near, torch.randint(0, columns, (7, 5)), torch.ones(7, 5, dtype=torch.bool))
+    camera, column_camera = torch.randint(0, 3, (7,)), torch.randint(0, 3, (columns,))
     everywhere, own = counting.count_before(values, thresholds, camera, column_camera)
     masked = values.masked_fill(camera[:, None] != column_camera, torch.inf)
     for counts, seen in ((everywhere, values), (own, masked)):

@@ -8,14 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-FEW = 32
-"""Thresholds that are sooner compared with every value than looked up among sorted values."""
-
-SHORT = 2048
-"""Fewer values than this are sooner sorted than compared with even a few thresholds."""
-
-SPARSE = 4
-"""Copying the values that are near enough pays when they are less than one in so many."""
+SPARSE = 32
+"""Packing the values that are near enough pays when they are less than one in so many."""
 
 PAIRS = 512
 """Tied pairs looked at together on a GPU; each costs one row of the distance matrix."""
@@ -86,45 +80,67 @@ def _count_in_numpy(
     camera: Int[Tensor, " rows"],
     column_camera: Int[Tensor, " columns"],
 ) -> tuple[Counts, Counts]:
-    """The counts on the CPU: row by row, where numpy is faster, in torch's number of threads."""
-    own = {one: (column_camera == one).nonzero()[:, 0].numpy() for one in camera.unique().tolist()}
-    out = torch.zeros(len(values), 4, thresholds.value.shape[1], dtype=torch.int64)
-    number = (thresholds.wanted * torch.arange(1, out.shape[2] + 1)).amax(dim=1)
-
-    def count(rows: np.ndarray) -> None:
-        scratch = np.empty((FEW, values.shape[1]), dtype=np.bool_)
-        for row in rows:
-            wanted = slice(number[row])
-            asked, place = thresholds.value[row, wanted].numpy(), thresholds.column[row, wanted].numpy()
-            line, columns = values[row].numpy(), own[int(camera[row])]
-            filled = out[row, :, wanted].numpy()
-            filled[:2] = _count_row(line, asked, place, scratch)
-            filled[2:] = _count_row(line[columns], asked, columns.searchsorted(place), scratch)
-
+    """The counts on the CPU, where numpy sorts many times as fast as torch, in torch's number of threads."""
     workers = torch.get_num_threads()
+    rows = [
+        slice(int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(len(values)), workers) if len(part)
+    ]
+
+    def count(part: slice) -> list[Tensor]:
+        own = Thresholds(*(one[part] for one in thresholds))
+        return _count_rows(values[part].numpy(), own, camera[part].numpy(), column_camera.numpy())
+
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(count, np.array_split(number.nonzero()[:, 0].numpy(), workers)))
-    before, upto, own_before, own_upto = out.unbind(1)
+        before, upto, own_before, own_upto = (torch.cat(one) for one in zip(*pool.map(count, rows), strict=True))
     return Counts(before, upto), Counts(own_before, own_upto)
 
 
-def _count_row(
-    values: np.ndarray, asked: np.ndarray, place: np.ndarray, scratch: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of values before, and not above, each of ``asked``, which stand at ``place``."""
-    possible = values <= asked[-1]
-    near = values[possible] if np.count_nonzero(possible) * SPARSE < len(values) else values
-    if len(asked) > FEW or len(near) < SHORT:
-        near = np.sort(near)
-        before, upto = near.searchsorted(asked), near.searchsorted(asked, side="right")
+def _count_rows(
+    values: np.ndarray, thresholds: Thresholds, camera: np.ndarray, column_camera: np.ndarray
+) -> list[Tensor]:
+    """``before`` and ``upto`` of some rows: over all columns, then over those of the row's own camera."""
+    reach = thresholds.value.masked_fill(~thresholds.wanted, -torch.inf).amax(dim=1, keepdim=True).numpy()
+    near = values <= reach
+    if np.count_nonzero(near) * SPARSE < near.size:
+        row, column = _where(near)
+        value, own = values[row, column], camera[row] == column_camera[column]
+        parts = [_packed(row, value, len(values)), _packed(row[own], value[own], len(values))]
     else:
-        before, upto = (_count_true(compare, near, asked, scratch) for compare in (np.less, np.less_equal))
-    for slot in (upto > before).nonzero()[0]:
-        before[slot] += np.count_nonzero(values[: place[slot]] == asked[slot])
-    return before, upto
+        parts = [values, _of_own_camera(values, camera, column_camera)]
+    ordered = [torch.from_numpy(np.sort(part, axis=1)) for part in parts]
+    counts = [torch.searchsorted(part, thresholds.value, right=right) for part in ordered for right in (False, True)]
+    for row, slot in ((counts[1] > counts[0]) & thresholds.wanted).nonzero().tolist():
+        equal = values[row, : thresholds.column[row, slot]] == float(thresholds.value[row, slot])
+        counts[0][row, slot] += np.count_nonzero(equal)
+        counts[2][row, slot] += np.count_nonzero(equal & (column_camera[: len(equal)] == camera[row]))
+    return counts
 
 
-def _count_true(compare: np.ufunc, near: np.ndarray, asked: np.ndarray, scratch: np.ndarray) -> np.ndarray:
-    """How many of ``near`` compare with each of ``asked``; few long calls, since threads queue for short ones."""
-    truth = compare(near, asked[:, None], out=scratch[: len(asked), : len(near)])
-    return truth.view(np.uint8).sum(axis=1, dtype=np.int32)  # bytes add up three times as fast as booleans
+def _where(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what is true, in order; eight entries are looked at together, since few are."""
+    flat = near.ravel()
+    if flat.size % 8:
+        place = np.flatnonzero(flat)
+    else:
+        words = np.flatnonzero(flat.view(np.uint64))
+        word, byte = np.nonzero(flat.reshape(-1, 8)[words])
+        place = words[word] * 8 + byte
+    return np.divmod(place, near.shape[1])
+
+
+def _packed(row: np.ndarray, value: np.ndarray, rows: int) -> np.ndarray:
+    """The values of each row side by side, the shorter rows filled with infinity; ``row`` ascends."""
+    count = np.bincount(row, minlength=rows)
+    packed = np.full((rows, max(1, count.max())), np.inf, dtype=value.dtype)
+    packed[row, np.arange(len(row)) - (count.cumsum() - count)[row]] = value
+    return packed
+
+
+def _of_own_camera(values: np.ndarray, camera: np.ndarray, column_camera: np.ndarray) -> np.ndarray:
+    """The values of each row's own camera, the shorter rows filled with infinity."""
+    columns = {one: np.flatnonzero(column_camera == one) for one in np.unique(camera)}
+    packed = np.full((len(values), max(1, *map(len, columns.values()))), np.inf, dtype=values.dtype)
+    for one, places in columns.items():
+        rows = np.flatnonzero(camera == one)
+        packed[rows, : len(places)] = values[np.ix_(rows, places)]
+    return packed
