@@ -8,8 +8,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from reid_lit.evaluation.index import SETTINGS
 from reid_lit.paths import packaged
-from reid_lit.records import Output
+from reid_lit.records import Batch, Output
 
 CONF = packaged("conf")
 OPTIONS = sorted(
@@ -24,6 +25,18 @@ BACKBONES = sorted(file.stem for file in (CONF / "backbone").glob("*.yaml"))
 def test_every_option_composes_and_its_values_resolve(compose, option):
     primary = "figure" if option.startswith("figure=") else "train"
     OmegaConf.to_container(compose(option, config_name=primary), resolve=True, throw_on_missing=True)
+
+
+def test_there_is_a_search_for_each_kind_of_index():
+    assert {file.stem for file in (CONF / "evaluation" / "search").glob("*.yaml")} == set(SETTINGS)
+
+
+@pytest.mark.parametrize("kind", sorted(SETTINGS))
+def test_a_search_lists_what_its_index_is_set_by(compose, kind):
+    evaluation = compose("evaluation=rerank", f"evaluation/search={kind}").evaluation
+    assert evaluation.rerank is not None
+    assert set(evaluation.search) - {"_target_", "kind", "recall_sample"} == set(SETTINGS[kind])
+    assert instantiate(evaluation).search.kind == kind
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -90,14 +103,16 @@ def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(co
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
-    config = shrunk(compose(f"+experiment={name}", "backbone=resnet18", "optimizer.lr=0.02"))
+    small = ("backbone=resnet18", "transform.size=[64,32]", "optimizer.lr=0.02")
+    config = shrunk(compose(f"+experiment={name}", *small))
     torch.manual_seed(0)
     model = instantiate(config.model, _convert_="all")(persons=4)
-    image, person = torch.rand(8, 3, 64, 32), torch.arange(8) % 4
+    model.log = model.log_dict = lambda *_, **__: None
+    batch = Batch(torch.rand(8, 3, 64, 32), torch.arange(8) % 4, torch.arange(8) % 2, torch.arange(8))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
     history = []
-    for _ in range(8):
-        loss = sum(model.criterion(model.train()(image), person).values())
+    for step in range(8):
+        loss = model.train().training_step(batch, step)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

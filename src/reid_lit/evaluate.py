@@ -15,6 +15,7 @@ from reid_lit.distractors import Source, behind, of_file, of_folder
 from reid_lit.entry import launch
 from reid_lit.evaluation.streaming import check_streamable
 from reid_lit.inference import origin_of
+from reid_lit.limits import check_limit
 from reid_lit.models.base import RetrievalModel
 from reid_lit.results import Row
 from reid_lit.rounds import run_rounds, trained_run
@@ -46,6 +47,7 @@ def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[R
     model = trained_model(config, trained)
     tests = find_tests(config, make_data(config))
     check_unseen(trained.training_list(), tests)
+    check_limit(model, tests, streamed=bool(config.distractors))
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     facts = {"distractors": list(config.distractors)} if config.distractors else {}
     return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)))

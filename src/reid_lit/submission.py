@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 from hydra.utils import instantiate
 from jaxtyping import Float
 from omegaconf import DictConfig
@@ -13,7 +14,8 @@ from torch import Tensor
 from reid_lit.choices import make_data
 from reid_lit.data.synergy_parts import hidden_test
 from reid_lit.entry import launch
-from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.inference import embedded
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
@@ -25,7 +27,10 @@ NOBODY = 0
 
 
 def submission(config: DictConfig) -> None:
-    """Write the distances of the hidden test's queries to its gallery, by the weights of ``config.run``."""
+    """Write the distances of the hidden test's queries to its gallery, by the weights of ``config.run``.
+
+    They are those that ``config.evaluation`` ranks by: expanded and re-ranked where it says so.
+    """
     model = trained_model(config, Run(Path(config.run)))
     data = make_data(config)
     query, gallery = hidden_test(data.root)
@@ -34,7 +39,9 @@ def submission(config: DictConfig) -> None:
     shots = tuple(Shot(path=path, person_id=NOBODY, camera_id=0) for path in query + gallery)
     data.split = Split(name="hidden", train=(), query=shots, gallery=())
     embedding = embedded(trainer, model, data)
-    distance = pairwise_distance(embedding[: len(query)], embedding[len(query) :], config.evaluation.distance)
+    lists = Lists.of(shots[: len(query)], shots[len(query) :])
+    ranker = Ranker(embedding[: len(query)], embedding[len(query) :], lists, instantiate(config.evaluation))
+    distance = torch.cat([block.clone() for _, block in ranker])
     file = Path(config.file)
     write_whole(file, lambda beside: write(beside, distance, query, gallery))
     Console().print(f"{file}: {len(query)} queries × {len(gallery)} gallery images", soft_wrap=True)

@@ -17,6 +17,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import Shot, Split
@@ -77,7 +78,9 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
         tests += _named_apart(found, {test.row for test in tests})
     protocol: Protocol = instantiate(config.evaluation)
     for split in (test.data.split for test in tests):  # in vain is sooner said than after hours of training
-        check_matches(Lists.of(split.query, split.gallery), protocol.under(split.rules))
+        lists = Lists.of(split.query, split.gallery)
+        check_matches(lists, protocol.under(split.rules))
+        check_images(lists, protocol)
     return tests
 
 

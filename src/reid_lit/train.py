@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.choices import make_data
 from reid_lit.entry import launch
+from reid_lit.limits import check_limit
 from reid_lit.loggers import on_rank_zero
 from reid_lit.results import Row
 from reid_lit.rounds import run_rounds
@@ -45,6 +46,7 @@ def train_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]
     if on_rank_zero():
         run.write_training_list(trained)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
+    check_limit(model, tests)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))

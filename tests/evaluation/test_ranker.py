@@ -7,9 +7,10 @@ from reid_lit.evaluation import ranker as module
 from reid_lit.evaluation.distance import joined, pairwise_distance
 from reid_lit.evaluation.expansion import Expansion
 from reid_lit.evaluation.graph import GraphRerank
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.metric import RetrievalScores
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.ranker import Ranker
+from reid_lit.evaluation.ranker import Ranker, check_images
 from reid_lit.evaluation.ranking import score_queries, top
 from reid_lit.evaluation.reciprocal import KReciprocal
 from reid_lit.evaluation.scores import evaluate
@@ -152,3 +153,17 @@ def test_neighbours_in_memory_are_joined_without_a_copy():
         (both[:2, :2], both[2:, :2]),
     ):
         assert torch.equal(joined(query, gallery), torch.cat([query, gallery]))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "least"),
+    [("rerank", KReciprocal(k1=20), 21), ("rerank", GraphRerank(k1=26), 26), ("expansion", Expansion(k=40), 40)],
+)
+def test_lists_longer_than_there_are_images_are_refused_by_labels_alone(name, part, least):
+    person, camera = torch.zeros(10, dtype=torch.int64), torch.zeros(10, dtype=torch.int64)
+    junk = torch.full((4,), JUNK)
+    lists = Lists(person, camera, torch.cat([person[:6], junk]), camera)
+    with pytest.raises(ValueError, match=rf"evaluation\.{name}: lists of {least} images cannot be made of 16"):
+        check_images(lists, Protocol(**{name: part}))
+    part = {"rerank": KReciprocal(k1=15), "expansion": Expansion(k=16)}[name]
+    check_images(lists, Protocol(**{name: part}))

@@ -41,6 +41,8 @@ def count(shots: Iterable[Shot]) -> Count:
 
 def describe(split: Split, validation: Split | None) -> str:
     """Counts of images, persons and cameras of each list, and the notes, for the log."""
+    if not split.train and not split.query:  # plain images, to be embedded
+        return f"{split.name}: {len(split.gallery)} images"
     lists = split.lists
     if validation is not None:
         lists |= {"validation query": validation.query, "validation gallery": validation.gallery}

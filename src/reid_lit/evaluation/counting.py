@@ -111,8 +111,8 @@ def _count_rows(
     counts = [torch.searchsorted(part, thresholds.value, right=right) for part in ordered for right in (False, True)]
     for row, slot in ((counts[1] > counts[0]) & thresholds.wanted).nonzero().tolist():
         equal = values[row, : thresholds.column[row, slot]] == float(thresholds.value[row, slot])
-        counts[0][row, slot] += np.count_nonzero(equal)
-        counts[2][row, slot] += np.count_nonzero(equal & (column_camera[: len(equal)] == camera[row]))
+        counts[0][row, slot] += int(np.count_nonzero(equal))
+        counts[2][row, slot] += int(np.count_nonzero(equal & (column_camera[: len(equal)] == camera[row])))
     return counts
 
 

@@ -57,6 +57,11 @@ class Expansion:
         times = f", {self.times} times" if self.times > 1 else ""
         return f"α query expansion (k={self.k}, α={self.alpha:g}{times}, of {of})"
 
+    @property
+    def listed(self) -> int:
+        """Images averaged, the image itself included."""
+        return self.k
+
     @torch.no_grad()
     def __call__(
         self,

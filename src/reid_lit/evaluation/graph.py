@@ -56,6 +56,11 @@ class GraphRerank:
         """What is done, in words."""
         return f"graph (k1={self.k1}, k2={self.k2}, λ={self.lambda_value:g})"
 
+    @property
+    def listed(self) -> int:
+        """Length of the neighbour lists, the image itself included."""
+        return self.k1
+
     @torch.no_grad()
     def blocks(
         self,

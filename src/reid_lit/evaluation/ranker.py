@@ -26,6 +26,46 @@ class Blocks(typing.Protocol):
         """Distances of the queries ``start`` to ``start + BLOCK``, until the next call."""
 
 
+def check_memory(queries: int, gallery: int, dim: int, protocol: Protocol) -> None:
+    """Whether the protocol's limit of memory can be met, which needs no embedding: to be asked before hours of them.
+
+    Args:
+        queries: Number of queries.
+        gallery: Number of gallery images that are compared.
+        dim: Length of an embedding.
+        protocol: How to compare.
+
+    Raises:
+        ValueError: the limit cannot be met.
+    """
+    rerank, images = protocol.rerank, queries + gallery
+    needed = rerank.needed(images, dim, gallery) if rerank else ROW * BLOCK * gallery
+    work = rerank.stamp if rerank else "ranking"
+    check_limit(protocol.memory_limit_gb, _copies(images, dim, protocol) + needed, work=work)
+
+
+def check_images(lists: Lists, protocol: Protocol) -> None:
+    """Whether there are images enough for the neighbour lists of expansion and re-ranking, asked likewise.
+
+    Raises:
+        ValueError: there are not.
+    """
+    junk = 0 if protocol.junk == "with" else lists.junk
+    images = len(lists.query_person) + len(lists.gallery_person) - junk
+    for name in ("expansion", "rerank"):
+        least = getattr(getattr(protocol, name), "listed", 0)
+        if images < least:
+            raise ValueError(
+                f"evaluation.{name}: lists of {least} images cannot be made of {images}, queries and gallery together;"
+                f" lower evaluation.{name}.{'k' if name == 'expansion' else 'k1'}, or evaluation.{name}=null"
+            )
+
+
+def _copies(images: int, dim: int, protocol: Protocol) -> int:
+    """Bytes of the embeddings that are held beside those that came: expanded, and of unit length."""
+    return 4 * dim * images * ((protocol.expansion is not None) + (protocol.distance == "cosine"))
+
+
 class Ranker:
     """The distances of all queries to the gallery without its junk; expanded and re-ranked once, whoever asks.
 
@@ -70,10 +110,7 @@ class Ranker:
         """The distances, before any column is taken out."""
         limit, search = self.protocol.memory_limit_gb, self.protocol.search
         expansion, rerank = self.protocol.expansion, self.protocol.rerank
-        images, dim = len(query) + len(gallery), query.shape[1]
-        held = 4 * dim * images * ((expansion is not None) + (self.protocol.distance == "cosine"))
-        needed = rerank.needed(images, dim, len(gallery)) if rerank else ROW * BLOCK * len(gallery)
-        check_limit(limit, held + needed, work=rerank.stamp if rerank else "ranking")
+        check_memory(len(query), len(gallery), query.shape[1], self.protocol)
         if expansion is not None:
             query, gallery = expansion(query, gallery, memory_limit_gb=limit, search=search)
         if rerank is None:
@@ -82,6 +119,7 @@ class Ranker:
             image = F.normalize(joined(query, gallery).float(), dim=1)
             query, gallery = image[: len(query)], image[len(query) :]
         find = search.neighbours if search else None
+        held = _copies(len(query) + len(gallery), query.shape[1], self.protocol)
         return rerank.blocks(query, gallery, neighbours=find, memory_limit_gb=limit, held=held)
 
     def block(self, start: int) -> Float[Tensor, "rows columns"]:

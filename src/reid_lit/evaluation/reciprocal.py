@@ -169,7 +169,7 @@ class ReciprocalBlocks:
 def _means(encoding: SparseRows, nearest: Int[Tensor, "images k2"]) -> SparseRows:
     """V of some images, averaged over the k2 nearest of each."""
     parts, done = [], 0
-    with progress("query expansion") as tell:
+    with progress("means over neighbours") as tell:
         for part in nearest.split(ROWS):
             parts.append(encoding.means(part))
             done += len(part)

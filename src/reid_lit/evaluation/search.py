@@ -185,6 +185,7 @@ class FaissSearch:
             ImportError: faiss is not installed.
         """
         found = with_itself(self.search(embedding, embedding, k=k, memory_limit_gb=memory_limit_gb, held=held))
+        self._measured.pop("farthest image", None)  # of an earlier data set
         if len(embedding) > SAMPLE:
             self._measured["farthest image"] = f"of {SAMPLE:,} drawn"
         farthest = _farthest(embedding, _drawn(len(embedding), SAMPLE).to(embedding.device))

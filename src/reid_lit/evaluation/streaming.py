@@ -79,7 +79,8 @@ def score_streamed(
     lists, protocol = lists.to(query.device), resolve(protocol, lists)
     columns = Columns(lists)
     gallery = columns.select(gallery)
-    size = _images_at_once(query, gallery, protocol)
+    number = 8 if torch.float64 in (query.dtype, gallery.dtype) else 4
+    size = images_at_once(len(query), len(gallery), query.shape[1], protocol, number=number)
     ranked = _rank_gallery(query, gallery, lists, columns, protocol, size)
     done = 0
     with progress("distractors") as tell:
@@ -91,16 +92,24 @@ def score_streamed(
     return join([score_rows(rows, columns, protocol) for rows in ranked])
 
 
-def _images_at_once(
-    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "columns dim"], protocol: Protocol
-) -> int:
-    """The images in one product that the memory limit allows: :data:`COLUMNS` or a part of it."""
-    number = 8 if torch.float64 in (query.dtype, gallery.dtype) else 4
-    length = query.shape[1] * number
+def images_at_once(queries: int, gallery: int, dim: int, protocol: Protocol, *, number: int = 4) -> int:
+    """The images in one product that the memory limit allows: :data:`COLUMNS` or a part of it.
+
+    Args:
+        queries: Number of queries.
+        gallery: Number of gallery images in memory, junk aside.
+        dim: Length of an embedding.
+        protocol: Has the limit.
+        number: Bytes of a number.
+
+    Raises:
+        ValueError: the limit cannot be met.
+    """
+    length = dim * number
     return size_within(
         protocol.memory_limit_gb,
         work="reading distractors",
-        fixed=(len(query) + 2 * len(gallery)) * length + 3 * BLOCK * len(gallery) * number,
+        fixed=(queries + 2 * gallery) * length + 3 * BLOCK * gallery * number,
         each=4 * length + 2 * BLOCK * number,  # as read, padded, of unit length; their distances
         most=COLUMNS,
         least=min(COLUMNS, LEAST),
