@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from reid_lit.evaluation.index import SETTINGS
 from reid_lit.paths import packaged
-from reid_lit.records import Batch, Output
+from reid_lit.records import Batch, Output, TransferBatch
 
 CONF = packaged("conf")
 OPTIONS = sorted(
@@ -109,6 +109,8 @@ def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
     model = instantiate(config.model, _convert_="all")(persons=4)
     model.log = model.log_dict = lambda *_, **__: None
     batch = Batch(torch.rand(8, 3, 64, 32), torch.arange(8) % 4, torch.arange(8) % 2, torch.arange(8))
+    if "target" in config.dataset:
+        batch = TransferBatch(batch, batch._replace(image=torch.rand(8, 3, 64, 32), person=torch.full((8,), -1)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
     history = []
     for step in range(8):

@@ -9,14 +9,19 @@ from reid_lit.paths import packaged
 
 GROUPS = ("backbone", "loss", "neck", "optimizer", "sampler", "scheduler", "transform")
 OPTIONS = sorted(f"{group}={file.stem}" for group in GROUPS for file in (packaged("conf") / group).glob("*.yaml"))
-STRONG = ("+experiment=synthetic_strong", "loss=id_triplet", "trainer=default", "trainer.accelerator=cpu")
+STRONG = ("+experiment=market_strong", "dataset=synthetic", "trainer.accelerator=cpu")
 SMALL = ("dataset.size=tiny", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "loader.workers=0")
 ONE = ("+trainer.max_steps=1", "+trainer.enable_progress_bar=false", "+trainer.enable_checkpointing=false")
 
 
 def one_step(compose, drawn, *overrides):
     """The model after a step, with its parameters from before and the loss."""
-    config = compose(*STRONG, *SMALL, *ONE, f"data_root={drawn}", *overrides)
+    chosen = {"backbone": "resnet18", "loss": "id_triplet"}  # where the overrides choose no other
+    pairs = [override.partition("=")[::2] for override in overrides]
+    chosen |= {key: value for key, value in pairs if key in GROUPS}
+    choices = [f"{group}={option}" for group, option in chosen.items()]
+    rest = [override for override, (key, _) in zip(overrides, pairs, strict=True) if key not in chosen]
+    config = compose(*STRONG, *SMALL, *ONE, f"data_root={drawn}", *choices, *rest)
     config.trainer.callbacks, config.trainer.logger = None, False
     config.backbone.weights = "none"
     config.transform.size = [64, 32]

@@ -1,4 +1,4 @@
-"""Data sets by the words of the command line: the run's own, those of ``test_on``, the members of a joint one."""
+"""Data sets by the words of the command line: the run's own, those of ``test_on``, those that another is made of."""
 
 import copy
 from collections.abc import Mapping
@@ -26,6 +26,8 @@ def make_data(config: DictConfig) -> ReidData:
         config = with_split(config, ids[0])
     if "members" in config.dataset:
         config = _with_members(config)
+    if "source" in config.dataset:
+        config = _with_domains(config)
     return instantiate(config.dataset, _convert_="all")
 
 
@@ -79,16 +81,37 @@ def _with_members(config: DictConfig) -> DictConfig:
     Raises:
         ValueError: a member stands for several splits.
     """
-    members = []
-    for entry in config.dataset.members:
-        member = with_dataset(config, entry)
-        if split_ids(member) is not None:
-            name = entry if isinstance(entry, str) else entry.get("dataset")
-            raise ValueError(
-                f"dataset.members: {entry} stands for several splits; choose one: {{dataset: {name}, split_id: 0}}"
-            )
-        members.append(OmegaConf.to_container(member.dataset, resolve=True))
+    members = [_own(config, entry, "dataset.members") for entry in config.dataset.members]
     return _changed(config, OmegaConf.merge(config.dataset, {"members": members}))
+
+
+def _with_domains(config: DictConfig) -> DictConfig:
+    """The config with the own configs of the data sets that a transfer goes from and to; a list of sources is joined.
+
+    Raises:
+        ValueError: one of them stands for several splits.
+    """
+    source, target = config.dataset.source, config.dataset.target
+    if isinstance(source, ListConfig):
+        source = {"dataset": "joint", "members": source} if len(source) > 1 else source[0]
+    dataset = copy.deepcopy(config.dataset)
+    with open_dict(dataset):
+        dataset.source = _own(config, source, "dataset.source")
+        dataset.target = _own(config, target, "dataset.target")
+    return _changed(config, dataset)
+
+
+def _own(config: DictConfig, entry: str | Mapping[str, Any], key: str) -> Any:
+    """The whole config of a data set that another one is made of.
+
+    Raises:
+        ValueError: it stands for several splits.
+    """
+    own = with_dataset(config, entry)
+    if split_ids(own) is not None:
+        name = entry if isinstance(entry, str) else entry.get("dataset")
+        raise ValueError(f"{key}: {entry} stands for several splits; choose one: {{dataset: {name}, split_id: 0}}")
+    return OmegaConf.to_container((_with_members(own) if "members" in own.dataset else own).dataset, resolve=True)
 
 
 def _changed(config: DictConfig, dataset: Any) -> DictConfig:

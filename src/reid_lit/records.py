@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 JUNK = -1
@@ -108,6 +109,23 @@ class Batch(NamedTuple):
     person: Tensor
     camera: Tensor
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a batch
+
+
+class TransferBatch(NamedTuple):
+    """A batch of labelled images and one of images whose persons are unknown.
+
+    Attributes:
+        source: Labelled; ``person`` is the class.
+        target: ``person`` is -1 throughout.
+    """
+
+    source: Batch
+    target: Batch
+
+    @property
+    def index(self) -> Tensor:  # type: ignore[override]  # hides tuple.index, as a Batch's does
+        """``(b)`` int64; the positions of both in the training list."""
+        return torch.cat([self.source.index, self.target.index])
 
 
 class Output(NamedTuple):

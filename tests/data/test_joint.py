@@ -84,3 +84,18 @@ def test_a_bad_image_is_looked_for_in_its_own_set(market_data, market, tmp_path)
     joint.setup("fit")
     assert len(joint.split.train) == 13
     assert any(note.startswith("other: 1 of 15 images dropped") for note in joint.split.notes)
+
+
+def test_a_batch_is_of_one_member_where_members_are_switched(market_data, market, tmp_path):
+    shutil.copytree(market, tmp_path / "other")
+    first, second = market_data(), market_data()
+    second.root = tmp_path / "other"
+    second.read = lambda report=stop: dataclasses.replace(Market1501.read(second, report), name="other")
+    parts = {name: getattr(first, name) for name in ("transform", "sampler")}
+    loader = dataclasses.replace(first.loader, batch_size=3)
+    joint = Joint(members=[first, second], switching=True, loader=loader, **parts)
+    joint.setup("fit")
+    owners = [{joint.split.train[k].path.parent for k in batch.index.tolist()} for batch in joint.train_dataloader()]
+    assert len(owners) == 4
+    assert [len(owner) for owner in owners] == [1] * 4
+    assert len(set.union(*owners)) == 2

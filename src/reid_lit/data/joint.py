@@ -9,6 +9,8 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.problems import Report, stop
+from reid_lit.data.samplers import EpochSampler
+from reid_lit.data.switching import SwitchingSampler
 from reid_lit.records import JUNK, Shot, Split
 
 
@@ -55,10 +57,17 @@ class Joint(ReidData):
 
     Args:
         members: The data sets; of their own settings only where and how they are read counts.
+        switching: Whether each batch is of one member, as :class:`~reid_lit.data.switching.SwitchingSampler` has it.
     """
 
     root: Path = Path()
     members: Sequence[ReidData]
+    switching: bool = False
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._member_of: dict[Path, int] = {}
 
     @override
     def prepare_data(self) -> None:
@@ -67,8 +76,22 @@ class Joint(ReidData):
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return join([member.read(report) for member in self.members])
+        return self._joined([member.read(report) for member in self.members])
 
     @override
     def read_sound(self, on_bad_image: str) -> Split:
-        return join([member.read_sound(on_bad_image) for member in self.members])
+        return self._joined([member.read_sound(on_bad_image) for member in self.members])
+
+    def _joined(self, splits: Sequence[Split]) -> Split:
+        self._member_of = {shot.path: number for number, split in enumerate(splits) for shot in split.train}
+        return join(splits)
+
+    @override
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
+        if not self.switching:
+            return super()._sampler(rank, world)
+        sets, size = [self._member_of[shot.path] for shot in self.split.train], self.loader.batch_size
+        labels = self._labels or []
+        return SwitchingSampler(
+            sampler=self.sampler, sets=sets, labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed
+        )

@@ -14,7 +14,7 @@ from typing_extensions import override
 from reid_lit.data.cache import CACHES, RamCache
 from reid_lit.data.decode import decode_batch
 from reid_lit.data.transforms import Transform
-from reid_lit.records import Batch, Shot
+from reid_lit.records import Batch, Shot, TransferBatch
 
 Item = tuple[Tensor, int, int, int]
 
@@ -106,7 +106,7 @@ class ShotDataset(Dataset[Item]):
         return decode_batch(paths, size=self.size, interpolation=self.interpolation)
 
 
-def collate(batch: Any) -> Batch:
+def collate(batch: Any) -> Batch | TransferBatch:
     """The batch, which :meth:`ShotDataset.__getitems__` made whole."""
     return batch
 

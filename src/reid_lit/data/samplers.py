@@ -107,6 +107,7 @@ class PersonSampler(EpochSampler):
     Args:
         persons: P, persons of a global batch.
         images: K, images of each.
+        repeat: Whether K may exceed what every person has; each batch shows the same images again then.
         labels: The class of each training image.
         batch_size: Images of a global batch, P·K.
         rank: This process, 0 … world-1.
@@ -123,6 +124,7 @@ class PersonSampler(EpochSampler):
         *,
         persons: int,
         images: int,
+        repeat: bool = False,
         labels: Sequence[int],
         batch_size: int,
         rank: int = 0,
@@ -133,7 +135,8 @@ class PersonSampler(EpochSampler):
         for position, label in enumerate(labels):
             self.positions[label].append(position)
         _check_persons(persons, images, len(self.positions), batch_size, world)
-        _check_images(images, max(map(len, self.positions.values())))
+        if not repeat:
+            _check_images(images, max(map(len, self.positions.values())))
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
         self.persons = persons
         self.images = images
@@ -205,7 +208,7 @@ def _check_images(images: int, most: int) -> None:
     if images > most:
         raise ValueError(
             f"sampler.images={images}, but no training person has more than {most}: every batch would show the same"
-            f" images again; set sampler.images ≤ {most}"
+            f" images again; set sampler.images ≤ {most}, or sampler.repeat=true if that is wanted"
         )
 
 

@@ -81,11 +81,10 @@ class RetrievalModel(pl.LightningModule):
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        slow = [p for p in self.backbone.parameters() if p.requires_grad]
-        known = {id(p) for p in self.backbone.parameters()}
-        fast = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
-        optimizer = self._optimizer([{"params": fast, "name": "head"}, {"params": slow, "name": "backbone"}])
-        optimizer.param_groups[1]["lr"] *= self._backbone_lr_scale
+        groups = self._groups()
+        optimizer = self._optimizer([{"params": params, "name": name} for name, (_, params) in groups.items()])
+        for group in optimizer.param_groups:
+            group["lr"] *= groups[group["name"]][0]
         by_step = self._scheduler["interval"] == "step"
         known_steps = {"total_steps": int(self.trainer.estimated_stepping_batches)} if by_step else {}
         schedule = self._scheduler["build"](optimizer, **known_steps)
@@ -93,6 +92,13 @@ class RetrievalModel(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": self._scheduler["interval"]},
         }
+
+    def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
+        """What is trained, by name: its learning rate relative to the optimizer's, and its parameters."""
+        slow = [p for p in self.backbone.parameters() if p.requires_grad]
+        known = {id(p) for p in self.backbone.parameters()}
+        fast = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        return {"head": (1.0, fast), "backbone": (self._backbone_lr_scale, slow)}
 
     @override
     def setup(self, stage: str) -> None:

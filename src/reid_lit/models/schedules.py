@@ -72,3 +72,29 @@ def warm_multistep(
         return gamma ** sum(epoch >= milestone for milestone in milestones)
 
     return LambdaLR(optimizer, factor)
+
+
+def held_exponential(optimizer: Optimizer, *, held_epochs: int, falling_epochs: int, final: float) -> LambdaLR:
+    """A rate that stays, then falls exponentially, then stays again; to be stepped every epoch.
+
+    In epoch e, counted from 0, the factor is 1 while e ≤ held_epochs, then final^((e − held_epochs) / falling_epochs),
+    and ``final`` from epoch held_epochs + falling_epochs on.
+
+    Args:
+        optimizer: Its rates are the peaks.
+        held_epochs: Epochs in which the rate stays.
+        falling_epochs: Epochs in which it falls.
+        final: The last factor, in (0, 1].
+
+    Source: Hermans et al., "In Defense of the Triplet Loss", 2017, section 4.1, which counts in steps; 100 and 300
+        epochs: Feng et al., ICANN 2018.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+    if held_epochs < 0 or falling_epochs < 1 or not 0 < final <= 1:
+        raise ValueError(
+            f"scheduler.build.held_epochs={held_epochs} must be ≥ 0, falling_epochs={falling_epochs} ≥ 1 and"
+            f" final={final} in (0, 1]"
+        )
+    return LambdaLR(optimizer, lambda epoch: final ** min(1.0, max(0, epoch - held_epochs) / falling_epochs))

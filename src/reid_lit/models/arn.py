@@ -1,0 +1,234 @@
+"""ARN: adaptation from a labelled source to an unlabelled target by shared and private features."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels
+from reid_lit.layers.neck import check_persons
+from reid_lit.losses.criterion import Criterion
+from reid_lit.losses.difference import DifferenceLoss
+from reid_lit.losses.reconstruction import reconstruction_loss
+from reid_lit.models.base import RetrievalModel
+from reid_lit.records import Output, TransferBatch
+
+_PARTS = ("backbone", "shared", "private", "decoder", "classifier")
+
+
+class Arn(RetrievalModel):
+    """Adaptation and Re-Identification Network: what both domains share is compared, what is a domain's own is not.
+
+    The backbone E_I gives maps; E_C makes of them the shared feature e_c, E_S or E_T the source's or the target's
+    private one, e_p; from both the decoder D_C gives the maps back. The classifier C_S and the contrastive loss see e_c
+    of the source. Both domains go through E_I and E_C as one batch, so that training and testing share their norms.
+
+    Args:
+        backbone: E_I.
+        size: Height and width of the images in pixels, which tell the size of E_I's maps.
+        widths: Channels of the encoders' layers; the last are e_c's and e_p's.
+        kernels: Of the encoders' layers (the decoder's are the same in reverse), a number or rows and columns each;
+            None divides E_I's map evenly.
+        dropout: Probability that a channel of e_c is dropped before C_S.
+        classifier_std: Standard deviation of C_S's initial weights.
+        private: Whether there are E_S and E_T; without them the decoder sees e_c alone.
+        criterion: What is learnt from the source's persons, out of e_c (``feature`` and ``embedding``) and ``logits``;
+            None: nothing.
+        reconstruction_weight: β; 0 leaves the reconstruction out.
+        difference_weight: γ; 0 leaves the difference of e_c and e_p out.
+        difference: The difference loss of one domain.
+        train_backbone_epochs: E_I is trained in the first so many epochs, and frozen after.
+        frozen_norms: E_I's batch norms keep their statistics while it is trained too.
+        lr_scales: Learning rates of ``backbone``, ``shared``, ``private``, ``decoder`` and ``classifier``, relative to
+            the optimizer's.
+        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest.
+        optimizer: Likewise; it must leave parameters without a gradient alone, as torch's do.
+        scheduler: Likewise.
+        evaluation: Likewise.
+        channels_last: Likewise.
+
+    Source: Li et al., *Adaptation and Re-Identification Network: An Unsupervised Deep Transfer Learning Approach to
+        Person Re-Identification*, CVPR Workshops 2018, section 3.
+
+    Raises:
+        ValueError: the kernels do not fit the maps, a part would be trained by nothing, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        size: Sequence[int],
+        widths: Sequence[int],
+        kernels: Sequence[int | Sequence[int]] | None,
+        dropout: float,
+        classifier_std: float,
+        private: bool,
+        criterion: Criterion | None,
+        reconstruction_weight: float,
+        difference_weight: float,
+        difference: DifferenceLoss,
+        train_backbone_epochs: int,
+        frozen_norms: bool,
+        lr_scales: Mapping[str, float],
+        persons: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: dict[str, Any],
+        evaluation: Protocol,
+        channels_last: bool,
+    ) -> None:
+        _check_weights(reconstruction_weight, difference_weight, private=private, labels=criterion is not None)
+        _check_training(train_backbone_epochs, lr_scales)
+        super().__init__(
+            backbone=backbone,
+            persons=persons,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            evaluation=evaluation,
+            backbone_lr_scale=lr_scales["backbone"],
+            channels_last=channels_last,
+        )
+        rows, columns = map_size(backbone, size)
+        fitted = chosen_kernels(kernels, rows=rows, columns=columns, layers=len(widths))
+        self.shared, *own = (
+            MapEncoder(channels=backbone.dim, widths=widths, kernels=fitted) for _ in range(3 if private else 1)
+        )
+        self.private = nn.ModuleList(own)  # E_S, E_T
+        dim = widths[-1]
+        self.criterion = criterion and criterion.sized(persons=persons, feature=dim, embedding=dim)
+        self.classifier = _classifier(dim, persons, dropout, classifier_std) if _reads_logits(criterion) else None
+        self.decoder = None
+        if reconstruction_weight:
+            mirrored = [*reversed(widths[:-1]), backbone.dim]
+            self.decoder = MapDecoder(dim=dim * (2 if private else 1), widths=mirrored, kernels=fitted[::-1])
+        self.difference = difference if private and difference_weight else None
+        self.reconstruction_weight = reconstruction_weight
+        self.difference_weight = difference_weight
+        self.train_backbone_epochs = train_backbone_epochs
+        self.frozen_norms = frozen_norms
+        self._lr_scales = lr_scales
+        backbone.requires_grad_(train_backbone_epochs > 0)
+
+    @override
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
+        return self._output(self.shared(self.backbone(image)))
+
+    @override
+    def training_step(self, batch: TransferBatch, batch_idx: int) -> Tensor:
+        losses = self.losses(batch)
+        loss = torch.stack(list(losses.values())).sum()
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        return loss
+
+    def losses(self, batch: TransferBatch) -> dict[str, Tensor]:
+        """The weighted losses by name, in float32; their sum is minimised. The target's persons are not read."""
+        count = len(batch.source.image)
+        image = torch.cat([batch.source.image, batch.target.image])
+        maps = self.backbone(image.contiguous(memory_format=self._memory_format))
+        shared = self.shared(maps)
+        domains = (slice(0, count), slice(count, None))
+        own = [encoder(maps[rows]) for encoder, rows in zip(self.private, domains, strict=False)]
+        losses = self._of_labels(shared[:count], batch.source.person)
+        if self.decoder is not None:
+            rebuilt = self.decoder(torch.cat([shared, torch.cat(own)], 1) if own else shared)
+            parts = [reconstruction_loss(rebuilt[rows].float(), maps[rows].float()) for rows in domains]
+            losses["reconstruction"] = self.reconstruction_weight * torch.stack(parts).sum()
+        if self.difference is not None:
+            with torch.autocast(maps.device.type, enabled=False):
+                pairs = zip(domains, own, strict=True)
+                parts = [self.difference(shared[rows].float(), each.float()) for rows, each in pairs]
+            losses["difference"] = self.difference_weight * torch.stack(parts).sum()
+        return losses
+
+    def _of_labels(self, shared: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"]) -> dict[str, Tensor]:
+        if self.criterion is None:
+            return {}
+        output = self._output(shared)
+        if output.logits is not None:
+            self.log("train/accuracy", (output.logits.argmax(1) == person).float().mean())
+        return self.criterion(output, person)
+
+    def _output(self, shared: Float[Tensor, "batch dim"]) -> Output:
+        classified = self.training and self.classifier is not None
+        return Output(shared, shared, self.classifier(shared) if classified else None)  # type: ignore[misc]
+
+    @override
+    def train(self, mode: bool = True) -> "Arn":
+        super().train(mode)
+        if self.frozen_norms or not self._backbone_learns():
+            self.backbone.eval()
+        return self
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self.train()
+        # DDP waits for the gradient of everything that had requires_grad at its start; there it is thrown away instead
+        ever = self.train_backbone_epochs > 0
+        self.backbone.requires_grad_(self._backbone_learns() or (ever and self.trainer.world_size > 1))
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        if not self._backbone_learns():
+            self.backbone.zero_grad(set_to_none=True)
+
+    def _backbone_learns(self) -> bool:
+        return self.current_epoch < self.train_backbone_epochs
+
+    @override
+    def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
+        parts = {name: part for name in _PARTS if (part := getattr(self, name)) is not None}
+        own = {name: [p for p in part.parameters() if p.requires_grad] for name, part in parts.items()}
+        return {name: (self._lr_scales[name], parameters) for name, parameters in own.items() if parameters}
+
+
+def map_size(backbone: Backbone, size: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of the map that a backbone makes of an image of ``size``, height and width in pixels."""
+    training = backbone.training
+    with torch.no_grad():
+        rows, columns = backbone.eval()(torch.zeros(1, 3, *size)).shape[2:]
+    backbone.train(training)
+    return rows, columns
+
+
+def _classifier(dim: int, persons: int, dropout: float, std: float) -> nn.Sequential:
+    check_persons(persons)
+    linear = nn.Linear(dim, persons)
+    nn.init.normal_(linear.weight, std=std)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.Dropout(dropout), linear)
+
+
+def _reads_logits(criterion: Criterion | None) -> bool:
+    return criterion is not None and any(term.reads == "logits" for term in criterion.terms.values())
+
+
+def _check_weights(reconstruction: float, difference: float, *, private: bool, labels: bool) -> None:
+    """Refuse weights below 0, and parts that no loss would train."""
+    if min(reconstruction, difference) < 0:
+        raise ValueError(
+            f"model.reconstruction_weight={reconstruction} and model.difference_weight={difference}: a weight is ≥ 0"
+        )
+    if private and not (reconstruction or difference):
+        raise ValueError(
+            "model.private=true with model.reconstruction_weight=0 and model.difference_weight=0: nothing trains the"
+            " private encoders; set model.private=false"
+        )
+    if not labels and not private and not reconstruction:
+        raise ValueError(
+            "model.criterion=null, model.private=false and model.reconstruction_weight=0: nothing is trained; leave"
+            " one of them as it was"
+        )
+
+
+def _check_training(epochs: int, lr_scales: Mapping[str, float]) -> None:
+    if epochs < 0:
+        raise ValueError(f"model.train_backbone_epochs={epochs}: give 0, which freezes the backbone, or more")
+    if set(lr_scales) != set(_PARTS) or min(lr_scales.values()) < 0:
+        raise ValueError(f"model.lr_scales={dict(lr_scales)}: give each of {', '.join(_PARTS)} a number ≥ 0")

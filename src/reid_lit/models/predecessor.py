@@ -1,0 +1,40 @@
+"""Going on from the weights of the stage before."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from torch import nn
+
+from reid_lit.backbones.weights import read_state
+
+
+def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], stage: int, cure: str) -> None:
+    """Load some parts of a model from the run of the stage before; the other parts stay as they were drawn.
+
+    Args:
+        model: Changed in place.
+        weights: ``model.weights``: a run folder or its checkpoint.
+        parts: Names of the modules to load.
+        stage: The model's own, for the messages.
+        cure: How to come by such a run, for the messages.
+
+    Raises:
+        ValueError: no run is named, or it does not hold all of these parts in these shapes.
+        FileNotFoundError: it has no checkpoint.
+    """
+    goes_on = f"stage {stage} goes on from stage {stage - 1}"
+    if weights is None:
+        raise ValueError(f"{goes_on}, but model.weights=null names no run of it; {cure}")
+    path = Path(weights)
+    if not (path / "checkpoints" / "last.ckpt" if path.is_dir() else path).is_file():
+        raise FileNotFoundError(f"{goes_on}, but there is no checkpoint in model.weights={path.resolve()}; {cure}")
+    given, own = read_state(path), model.state_dict()
+    wanted = [key for key in own if key.partition(".")[0] in parts]
+    lacking = [key for key in wanted if key not in given or given[key].shape != own[key].shape]
+    if lacking:
+        raise ValueError(
+            f"{goes_on}, but model.weights={path.resolve()} lacks {len(lacking)} of the {len(wanted)} tensors that it"
+            f" needs, such as {lacking[0]} {list(own[lacking[0]].shape)}: that run is of another stage, backbone, width"
+            f" or number of cameras; {cure}"
+        )
+    model.load_state_dict({key: given[key] for key in wanted}, strict=False)

@@ -1,0 +1,219 @@
+import dataclasses
+import itertools
+import json
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from torch import nn
+from torch.nn import functional as F
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.weights import read_state
+from reid_lit.choices import make_data
+from reid_lit.records import Batch, TransferBatch
+
+FREE = ("model.criterion=null", "model.train_backbone_epochs=0")
+ROWS = {"full": (), "shared": ("model.private=false",), "unsupervised": FREE, "rebuilt": (*FREE, "model.private=false")}
+PLAZA, CAMPUS = ("{dataset: synthetic, size: tiny, world: " + world + "}" for world in ("plaza", "campus"))
+
+
+def tiny_backbone():
+    body = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=4, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, padding=1)
+    )
+    return Backbone(body, dim=8, mean=[0.5] * 3, std=[0.25] * 3)
+
+
+@pytest.fixture
+def make(compose):
+    def made(*overrides, persons=6):
+        config = compose(
+            "dataset=transfer", "transform=arn", "transform.size=[32,16]", "model=arn", "loss=arn", "optimizer.lr=1.0e-3",
+            "model.widths=[8,8,6]", "scheduler=constant", *overrides,
+        )  # fmt: skip
+        config.model.backbone = None
+        torch.manual_seed(0)
+        options = instantiate(config.model, _convert_="all").keywords | {"backbone": tiny_backbone()}
+        return instantiate(config.model, _convert_="all").func(**options, persons=persons)
+
+    return made
+
+
+def transfer_batch(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    source, target = (torch.rand(n, 3, 32, 16, generator=generator) for n in (8, 6))
+    none = torch.full((6,), -1)
+    camera, index = torch.zeros(8, dtype=torch.long), torch.arange(8)
+    return TransferBatch(
+        Batch(source, torch.arange(8) % 4, camera, index), Batch(target, none, camera[:6], index[:6] + 8)
+    )
+
+
+def test_the_losses_are_the_papers(make):
+    model = make("model.dropout=0.0")
+    model.log = lambda *_, **__: None
+    batch = transfer_batch()
+    got = model.train().losses(batch)
+    maps = model.backbone(torch.cat([batch.source.image, batch.target.image]))
+    shared = model.shared(maps)
+    own = [model.private[0](maps[:8]), model.private[1](maps[8:])]
+    rebuilt = model.decoder(torch.cat([shared, torch.cat(own)], 1))
+    pairs = [(i, j) for i in range(8) for j in range(i + 1, 8)]
+    d = {(i, j): (shared[i] - shared[j]).norm() for i, j in pairs}
+    contrastive = sum(v**2 if i % 4 == j % 4 else (1 - v).clamp_min(0) ** 2 for (i, j), v in d.items()) / len(pairs)
+    difference = sum(((F.normalize(c).T @ F.normalize(p)) ** 2).mean() for c, p in zip((shared[:8], shared[8:]), own, strict=True))  # fmt: skip
+    expected = {
+        "class": F.cross_entropy(model.classifier(shared[:8]), batch.source.person),
+        "contrastive": 0.01 * contrastive,
+        "reconstruction": 2 * (F.mse_loss(rebuilt[:8], maps[:8]) + F.mse_loss(rebuilt[8:], maps[8:])),
+        "difference": 1500 * difference,
+    }
+    assert set(got) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "terms"),
+    [
+        ("full", {"class", "contrastive", "reconstruction", "difference"}),
+        ("shared", {"class", "contrastive", "reconstruction"}),
+        ("unsupervised", {"reconstruction", "difference"}),
+        ("rebuilt", {"reconstruction"}),
+    ],
+)
+def test_the_rows_of_table_2_leave_out_what_they_say_and_train_all_that_is_left(make, row, terms):
+    model = make(*ROWS[row])
+    model.log = lambda *_, **__: None
+    losses = model.train().losses(transfer_batch())
+    assert set(losses) == terms
+    sum(losses.values()).backward()
+    assert {name for name, p in model.named_parameters() if p.requires_grad and p.grad is None} == set()
+    assert all(p.requires_grad == (row in ("full", "shared")) for p in model.backbone.parameters())
+
+
+def test_each_part_has_its_own_rate(make):
+    model = make()
+    groups = model.configure_optimizers()["optimizer"].param_groups
+    assert {group["name"]: pytest.approx(group["lr"]) for group in groups} == {
+        "backbone": 1e-7, "shared": 1e-3, "private": 1e-3, "decoder": 1e-3, "classifier": 2e-3,
+    }  # fmt: skip
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert "backbone" not in {g["name"] for g in make(*FREE).configure_optimizers()["optimizer"].param_groups}
+
+
+def test_what_is_compared_is_the_shared_feature(make):
+    model = make().eval()
+    image = torch.rand(2, 3, 32, 16)
+    output = model(image)
+    assert output.logits is None
+    torch.testing.assert_close(output.embedding, model.shared(model.backbone(image)))
+    assert torch.equal(output.feature, output.embedding)
+    assert model.train()(image).logits.shape == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model.kernels=[3,3,3]"],
+            r"model\.kernels=\[3, 3, 3\]: 3 convolutions .* 4 × 2 map; set model\.kernels=null",
+        ),
+        (
+            ["model.reconstruction_weight=0.0", "model.difference_weight=0.0"],
+            "nothing trains the private encoders; set",
+        ),
+        (["model.difference_weight=-1.0"], "a weight is ≥ 0"),
+        ([*ROWS["rebuilt"], "model.reconstruction_weight=0.0"], "nothing is trained; leave one of them"),
+        (["model.train_backbone_epochs=-1"], "give 0, which freezes the backbone, or more"),
+        (["model.lr_scales.shared=-1.0"], r"model\.lr_scales=.*give each of backbone, shared"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(make, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        make(*overrides)
+
+
+def fit(compose, make, drawn, *overrides, blind=False, epochs=3, **trainer):
+    """A model after a training on the tiny worlds, and what the backbone was before each epoch."""
+    config = compose(
+        "dataset=transfer", f"dataset.source={PLAZA}", f"dataset.target={CAMPUS}", "transform=arn",
+        "transform.size=[32,16]", "sampler=person", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8",
+        "loader.workers=0", f"data_root={drawn}", "trainer.accelerator=cpu", f"trainer.max_epochs={epochs}",
+        "trainer.limit_train_batches=2", "+trainer.enable_progress_bar=false", "+trainer.enable_checkpointing=false",
+    )  # fmt: skip
+    config.trainer.callbacks, config.trainer.logger = None, False
+    data = make_data(config)
+    if blind:
+        read = data.target.read_sound
+
+        def no_persons(on_bad_image):
+            split = read(on_bad_image)
+            return dataclasses.replace(
+                split, train=tuple(dataclasses.replace(shot, person_id=0) for shot in split.train)
+            )
+
+        data.target.read_sound = no_persons
+    data.setup("fit")
+    model = make("model.difference_weight=1.0", *overrides, persons=data.persons)  # 1500 is for 2048 channels
+    seen, start = [], type(model).on_train_epoch_start
+
+    def watched():
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        start(model)
+
+    model.on_train_epoch_start = watched
+    trainer_ = instantiate(config.trainer, _convert_="all", **trainer)
+    trainer_.fit(model, datamodule=data)
+    return model, [*seen, model.state_dict()]
+
+
+def moved(before, after):
+    return {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
+@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*is smaller than the logging interval")
+@pytest.mark.parametrize("frozen_norms", [True, False])
+def test_the_backbone_is_trained_in_its_epochs_and_then_stays_bit_for_bit(compose, make, drawn, frozen_norms):
+    scales = "model.lr_scales.backbone=1.0"  # or a step of float32 would be too small to see
+    overrides = ("model.train_backbone_epochs=2", f"model.frozen_norms={frozen_norms}", scales)
+    model, states = fit(compose, make, drawn, *overrides)
+    assert all(value.isfinite().all() for value in states[-1].values())
+    steps = list(itertools.pairwise(states))
+    assert ["backbone" in moved(*step) for step in steps] == [True, True, False]
+    assert all({"shared", "private", "decoder", "classifier"} <= moved(*step) for step in steps)
+    statistics = [name for name in states[0] if name.startswith("backbone") and "running" in name]
+    assert statistics
+    assert torch.equal(states[0][statistics[0]], states[1][statistics[0]]) == frozen_norms
+    assert not model.backbone.training
+    assert not any(p.requires_grad for p in model.backbone.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
+@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*is smaller than the logging interval")
+def test_persons_of_the_target_change_no_weight_and_bf16_takes_steps(compose, make, drawn):
+    seeing, blind = (
+        fit(compose, make, drawn, blind=blind, epochs=1, precision="bf16-mixed")[1] for blind in (False, True)
+    )
+    assert all(value.isfinite().all() for value in seeing[-1].values())
+    assert moved(*seeing) >= {"shared", "private", "decoder", "classifier"}
+    assert moved(seeing[1], blind[1]) == set()
+
+
+@pytest.mark.slow
+def test_two_ranks_freeze_the_backbone_and_the_run_goes_on_and_is_tested_on_the_target(command, drawn, tmp_path):
+    base = (
+        "+experiment=plaza_to_campus_arn", "dataset.source.size=tiny", "dataset.target.size=tiny", f"data_root={drawn}",
+        "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "loader.workers=0",
+        "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
+        "model.train_backbone_epochs=1", "model.difference_weight=1.0", "trainer.limit_train_batches=2",
+    )  # fmt: skip
+    command(*base, "trainer.max_epochs=2", "hydra.run.dir=run", cwd=tmp_path)
+    before = read_state(tmp_path / "run")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert [row["dataset"] for row in metrics["results"]] == ["synthetic_campus"]
+    command(*base, "trainer.max_epochs=3", "resume=run", cwd=tmp_path)
+    after = read_state(tmp_path / "run")
+    assert moved(before, after) == {"shared", "private", "decoder", "classifier"}

@@ -1,0 +1,230 @@
+import math
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from torch import nn
+from torch.utils.data import DataLoader
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.layers.embae import Decoder, IdentityEncoder, NuisanceEncoders
+from reid_lit.layers.pooling import GlobalAveragePool
+from reid_lit.models.embae import EmbAE, trained_parts
+from reid_lit.models.schedules import held_exponential
+from reid_lit.records import Batch, Split
+
+PARTS = ("backbone", "neck", "nuisance", "decoder")
+WIDTHS = {"hidden": 8, "dim": 4}
+
+
+def backbone():
+    body = nn.Sequential(nn.Conv2d(3, 6, 3, stride=4), nn.BatchNorm2d(6), nn.ReLU())
+    return Backbone(body, dim=6, mean=[0.5] * 3, std=[0.5] * 3)
+
+
+def autoencoder(**changes):
+    def scheduled(optimizer):
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+
+    asked = {"stage": 3, "variant": "plain", "weights": None, "cameras": None, "nuisance_epochs": 1} | changes
+    torch.manual_seed(3)
+    return EmbAE(
+        backbone=backbone(),
+        pool=GlobalAveragePool(),
+        neck=lambda **sizes: IdentityEncoder(**sizes, **WIDTHS),
+        nuisance=lambda **sizes: NuisanceEncoders(**sizes, **WIDTHS),
+        decoder=lambda **sizes: Decoder(**sizes, hidden=8),
+        persons=5,
+        optimizer=lambda groups: torch.optim.Adam(groups, lr=1e-2, weight_decay=0.1),
+        scheduler={"build": scheduled, "interval": "epoch"},
+        evaluation=Protocol(),
+        channels_last=False,
+        **asked,
+    )
+
+
+class Images(pl.LightningDataModule):
+    """Random images of three cameras whose persons nobody may read."""
+
+    cameras = 3
+    split = Split(name="somewhere", train=(), query=(), gallery=())
+
+    def train_dataloader(self):
+        image = torch.rand(12, 3, 16, 8, generator=torch.Generator().manual_seed(0))
+        batches = [Batch(image[k::2], torch.full((6,), -1), torch.arange(6) % 3, torch.arange(6)) for k in range(2)]
+        return DataLoader(batches, batch_size=None)
+
+    def val_dataloader(self):
+        return []
+
+
+def copied(model):
+    return {name: {k: v.clone() for k, v in getattr(model, name).state_dict().items()} for name in PARTS}
+
+
+def changed(before, after):
+    """The parts of which any weight or statistic differs."""
+    return {name for name in PARTS if any(not torch.equal(before[name][k], after[name][k]) for k in before[name])}
+
+
+class Watch(pl.Callback):
+    """What each epoch changed."""
+
+    def __init__(self):
+        self.moved = []
+
+    def on_train_epoch_start(self, trainer, module):
+        self.before = copied(module)
+
+    def on_train_epoch_end(self, trainer, module):
+        self.moved.append(changed(self.before, copied(module)))
+
+
+def fit(model, epochs=3, resume=None, **options):
+    watch = Watch()
+    trainer = pl.Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False, callbacks=[watch], use_distributed_sampler=False, limit_val_batches=0, **options,
+    )  # fmt: skip
+    trainer.fit(model, datamodule=Images(), ckpt_path=resume)
+    return trainer, watch.moved
+
+
+def saved(model, folder):
+    """The folder of a run that ends with the model's weights."""
+    (folder / "checkpoints").mkdir(parents=True)
+    torch.save({"state_dict": model.state_dict()}, folder / "checkpoints" / "last.ckpt")
+    return str(folder)
+
+
+QUIET = ("does not have many workers", "in eval mode at the start", "log_every_n_steps", "treespec, LeafSpec")
+"""What Lightning and torch say of each short training on a laptop."""
+quiet = pytest.mark.filterwarnings(*(f"ignore:.*{words}" for words in QUIET))
+
+
+@pytest.mark.parametrize(
+    ("stage", "variant", "expected"),
+    [
+        (2, None, ["nuisance decoder"] * 3),
+        (3, "plain", ["neck nuisance decoder"] * 3),
+        (3, "fix", ["neck decoder"] * 3),
+        (3, "new", ["nuisance", "neck decoder", "neck decoder"]),
+        (3, "cam", ["nuisance", "neck decoder", "neck decoder"]),
+    ],
+)
+@quiet
+def test_each_epoch_trains_what_the_variant_says_and_leaves_the_rest_bit_for_bit(tmp_path, stage, variant, expected):
+    cameras = 3 if variant == "cam" else None
+    run = saved(autoencoder(), tmp_path / "run")
+    model = autoencoder(stage=stage, variant=variant, cameras=cameras, weights=run)
+    _, moved = fit(model)
+    assert moved == [set(parts.split()) for parts in expected]
+    for epoch, parts in enumerate(expected):
+        assert trained_parts(stage, variant, epoch=epoch, nuisance_epochs=1) == set(parts.split())
+
+
+def test_the_loss_is_the_mean_squared_error_of_the_feature_and_reads_no_person():
+    model = autoencoder(stage=2, variant=None, cameras=3).train()
+    model.log = lambda *_, **__: None
+    batch = next(iter(Images().train_dataloader()))
+    loss = model.training_step(batch._replace(person=None), 0)
+    feature = model.backbone.eval()(batch.image).mean((2, 3))
+    codes = torch.cat([model.neck.eval()(feature), model.nuisance(feature, batch.camera)], 1)
+    first, _, last = model.decoder.layers
+    again = (codes @ first.weight.T + first.bias).clamp_min(0) @ last.weight.T + last.bias
+    torch.testing.assert_close(loss, sum((a - b) ** 2 for a, b in zip(again.flatten(), feature.flatten(), strict=True)) / feature.numel())  # fmt: skip
+    loss.backward()
+    assert all(parameter.grad is None for parameter in [*model.backbone.parameters(), *model.neck.parameters()])
+
+
+@quiet
+@pytest.mark.parametrize(
+    ("stage", "variant", "taken"),
+    [(2, None, {"backbone", "neck"}), (3, "fix", {*PARTS}), (3, "new", {"backbone", "neck", "decoder"})],
+)
+def test_a_stage_goes_on_from_the_weights_of_the_one_before(tmp_path, stage, variant, taken):
+    before = autoencoder()
+    with torch.no_grad():
+        for parameter in before.parameters():
+            parameter.add_(1.0)
+    model = autoencoder(stage=stage, variant=variant, weights=saved(before, tmp_path / "run"))
+    drawn = copied(model)
+    fit(model, epochs=2, limit_train_batches=0)
+    assert changed(drawn, copied(model)) == taken
+    assert changed(copied(before), copied(model)) == {*PARTS} - taken
+
+
+@quiet
+def test_a_killed_run_goes_on_in_its_own_step_without_the_stage_before(tmp_path):
+    run = saved(autoencoder(), tmp_path / "run")
+    whole = autoencoder(variant="new", weights=run)
+    fit(whole, epochs=3)
+    trainer, _ = fit(autoencoder(variant="new", weights=run), epochs=2)
+    trainer.save_checkpoint(tmp_path / "killed.ckpt")
+    resumed = autoencoder(variant="new", weights="gone")
+    _, moved = fit(resumed, epochs=3, resume=tmp_path / "killed.ckpt")
+    assert moved == [{"neck", "decoder"}]
+    assert changed(copied(whole), copied(resumed)) == set()
+
+
+@quiet
+def test_bfloat16_takes_steps(tmp_path):
+    model = autoencoder(variant="cam", cameras=3, weights=saved(autoencoder(), tmp_path / "run"))
+    trainer, moved = fit(model, epochs=2, precision="bf16-mixed")
+    assert moved == [{"nuisance"}, {"neck", "decoder"}]
+    assert math.isfinite(trainer.callback_metrics["train/loss"])
+
+
+@quiet
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": None}, r"stage 3 goes on from stage 2, but model\.weights=null .*; train stage 2 first"),
+        ({"weights": "nowhere"}, r"stage 3 .*no checkpoint in model\.weights=/.*nowhere; train stage 2 first \(\+exp"),
+        ({"stage": 2, "variant": None, "weights": "nowhere"}, r"\(\+experiment=duke_embae\), then set model\.weights"),
+        (
+            {"variant": "fix", "weights": "cam"},
+            r"lacks 7 of the \d+ tensors that it needs, such as nuisance\.branches\.0",
+        ),
+        ({"variant": "cam", "cameras": 2}, r"model\.cameras=2, but somewhere has 3 cameras, .*; set model\.cameras=3"),
+        ({"variant": "new", "nuisance_epochs": 3}, r"trainer\.max_epochs=3 ends while variant 'new'"),
+    ],
+)
+def test_what_is_missing_is_named_before_training(tmp_path, changes, message):
+    if changes.get("weights") == "cam":
+        other = autoencoder()
+        other.nuisance = NuisanceEncoders(features=6, cameras=None, hidden=9, dim=4)
+        changes = changes | {"weights": saved(other, tmp_path / "run")}
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        fit(autoencoder(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stage": 1}, r"model\.stage=1: 2 or 3; stage 1 is model=strong with neck=embae"),
+        ({"stage": 2}, r"model\.variant='plain' belongs to stage 3"),
+        ({"variant": "old"}, r"model\.variant='old' is unknown; choose one of plain, fix, new, cam"),
+        ({"variant": "cam"}, r"variant='cam' with model\.cameras=None: .* give their number"),
+        ({"variant": "new", "cameras": 6}, r"variant='new' with model\.cameras=6: .* one for all"),
+        ({"nuisance_epochs": 0}, r"nuisance_epochs=0: give 1 or more"),
+    ],
+)
+def test_a_stage_that_cannot_be_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        autoencoder(**changes)
+
+
+def test_the_rate_of_stage_1_at_every_epoch(compose):
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=1e-4)
+    schedule = instantiate(compose("scheduler=held_exponential").scheduler.build)(optimizer)
+    for epoch in range(420):
+        expected = 1e-4 if epoch < 100 else 1e-4 * 1e-3 ** ((epoch - 100) / 300) if epoch < 400 else 1e-7
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, rel=1e-9), epoch
+        optimizer.step()
+        schedule.step()
+    for wrong in ({"held_epochs": -1}, {"falling_epochs": 0}, {"final": 0.0}):
+        with pytest.raises(ValueError, match=r"must be ≥ 0, falling_epochs="):
+            held_exponential(optimizer, **({"held_epochs": 1, "falling_epochs": 1, "final": 0.1} | wrong))
