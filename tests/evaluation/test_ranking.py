@@ -42,14 +42,16 @@ def test_equals_a_double_loop(ap, rule, nd, ties, sparse, monkeypatch, oracle):
         assert_equals_oracle(queries, oracle.score(pairwise_distance(query, gallery, kind), lists, ap, rule, nd))
 
 
+@pytest.mark.parametrize("transposed", [False, True])  # as re-ranking gives its distances
 @pytest.mark.parametrize("columns", [50, 64])  # no multiple of eight, and one
 @pytest.mark.parametrize("sparse", [PACKED, WHOLE])
-def test_numpy_counts_as_torch_does(sparse, columns, monkeypatch):
+def test_numpy_counts_as_torch_does(sparse, columns, transposed, monkeypatch):
     monkeypatch.setattr(counting, "SPARSE", sparse)
     values, near = torch.randint(0, 9, (7, columns)).float(), torch.randint(0, 9, (7, 5)).float().sort(dim=1).values
     thresholds = counting.Thresholds(near, torch.randint(0, columns, (7, 5)), torch.ones(7, 5, dtype=torch.bool))
     camera, column_camera = torch.randint(0, 3, (7,)), torch.randint(0, 3, (columns,))
-    everywhere, own = counting.count_before(values, thresholds, camera, column_camera)
+    laid_out = values.T.contiguous().T if transposed else values
+    everywhere, own = counting.count_before(laid_out, thresholds, camera, column_camera)
     masked = values.masked_fill(camera[:, None] != column_camera, torch.inf)
     for counts, seen in ((everywhere, values), (own, masked)):
         reference = counting._count_in_torch(seen, thresholds)

@@ -55,6 +55,7 @@ def count_before(
         camera: The camera of each row.
         column_camera: The camera of each column.
     """
+    values = values.contiguous()  # a transposed block would be sorted into a transposed one, slow to look up in
     if values.device.type == "cpu":
         return _count_in_numpy(values, thresholds, camera, column_camera)
     own = values.masked_fill(camera[:, None] != column_camera, torch.inf)
