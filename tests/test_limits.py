@@ -1,5 +1,6 @@
 """A limit of memory that cannot be met is refused before anything is embedded."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,9 +14,10 @@ from reid_lit.data.samplers import ShuffleSampler
 from reid_lit.data.transforms import Transform
 from reid_lit.evaluation.expansion import Expansion
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.ranker import Ranker
+from reid_lit.evaluation.protocol import Protocol, _rates
+from reid_lit.evaluation.ranker import Ranker, check_memory
 from reid_lit.evaluation.reciprocal import KReciprocal
+from reid_lit.evaluation.search import FaissSearch
 from reid_lit.limits import check_limit
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import JUNK, Shot, Split
@@ -57,8 +59,10 @@ def test(tmp_path):
         Protocol(rerank=KReciprocal()),
         Protocol(rerank=KReciprocal(), junk="with"),
         Protocol(expansion=Expansion(), rerank=KReciprocal(), distance="cosine"),
+        Protocol(rerank=KReciprocal(), search=FaissSearch(kind="hnsw")),
+        Protocol(rerank=KReciprocal(), open_set=[0.1]),
     ],
-    ids=["plain", "rerank", "with junk", "expansion"],
+    ids=["plain", "rerank", "with junk", "expansion", "index", "open set"],
 )
 def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protocol):
     protocol = replace(protocol, memory_limit_gb=1e-9)
@@ -83,3 +87,21 @@ def test_distractors_have_a_least_of_their_own(test):
 def test_what_fits_is_left_alone(test, limit):
     for streamed in (False, True):
         check_limit(Tiny(Protocol(memory_limit_gb=limit)), [test], streamed=streamed)
+
+
+def test_the_least_counts_expansion_index_and_the_gallery_of_the_open_set():
+    def least(**choices):
+        with pytest.raises(ValueError, match="GB above") as refused:
+            check_memory(1000, 100_000, 512, Protocol(memory_limit_gb=1e-9, **choices))
+        return float(re.search(r"needs ([\d.]+) GB", str(refused.value))[1])
+
+    plain = least(rerank=KReciprocal())
+    assert least(rerank=KReciprocal(), open_set=[0.1]) == pytest.approx(2 * plain, abs=0.11)
+    assert least(rerank=KReciprocal(), search=FaissSearch(kind="hnsw")) > plain + 0.2
+    assert least(expansion=Expansion()) > 0.4
+
+
+@pytest.mark.parametrize("rates", [0.01, "0.01", ["0.01"], [2.0], {"a": 0.1}])
+def test_rates_that_are_none_are_named(rates):
+    with pytest.raises(ValueError, match=r"evaluation\.roc=.*: give rates between 0 and 1"):
+        _rates("roc", rates)

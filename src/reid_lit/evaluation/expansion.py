@@ -62,6 +62,11 @@ class Expansion:
         """Images averaged, the image itself included."""
         return self.k
 
+    def needed(self, queries: int, gallery: int, dim: int) -> int:
+        """Bytes above the embeddings while means are taken: lists of neighbours, and old and new embeddings."""
+        images = queries + gallery if self.of == "both" else queries
+        return images * (24 * self.k + 8 * dim)
+
     @torch.no_grad()
     def __call__(
         self,
@@ -82,7 +87,7 @@ class Expansion:
         Raises:
             ValueError: fewer images than k, embeddings that are not finite, or a limit that cannot be met.
         """
-        check_limit(memory_limit_gb, self._needed(len(query), len(gallery), query.shape[1]), work=self.stamp)
+        check_limit(memory_limit_gb, self.needed(len(query), len(gallery), query.shape[1]), work=self.stamp)
         search = search or ExactSearch()
         if self.of == "both":
             image = self._both(torch.cat([query, gallery]).float(), memory_limit_gb, search)
@@ -114,11 +119,6 @@ class Expansion:
             weight = self._weight(near.distance)
             query = (query + F.embedding_bag(near.index, gallery, per_sample_weights=weight, mode="sum")) / self.k
         return query
-
-    def _needed(self, queries: int, gallery: int, dim: int) -> int:
-        """Bytes above the embeddings while means are taken: lists of neighbours, and old and new embeddings."""
-        images = queries + gallery if self.of == "both" else queries
-        return images * (24 * self.k + 8 * dim)
 
     def _weight(self, distance: Float[Tensor, "images k"]) -> Float[Tensor, "images k"]:
         """cos^α of images at squared distances 2 − 2 cos."""

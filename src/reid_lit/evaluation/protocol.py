@@ -26,6 +26,9 @@ class Expanding(Interface):
     def stamp(self) -> str:
         """What is done, in words."""
 
+    def needed(self, queries: int, gallery: int, dim: int) -> int:
+        """Bytes above the embeddings that it takes at the least."""
+
     def __call__(self, query: Any, gallery: Any, *, memory_limit_gb: float | None, search: Any) -> tuple[Any, Any]:
         """The expanded query and gallery."""
 
@@ -137,10 +140,14 @@ def resolve(protocol: Protocol, lists: Lists) -> Protocol:
     return replace(protocol, camera_rule="any_camera" if lists.single_camera else "cross_camera")
 
 
-def _rates(name: str, rates: Sequence[float]) -> tuple[float, ...]:
-    if any(not 0 < rate < 1 for rate in rates):
-        raise ValueError(f"evaluation.{name}={list(rates)}: give rates between 0 and 1, [] for none")
+def _rates(name: str, rates: Any) -> tuple[float, ...]:
+    if isinstance(rates, str) or not isinstance(rates, Sequence) or not all(_is_rate(rate) for rate in rates):
+        raise ValueError(f"evaluation.{name}={rates}: give rates between 0 and 1, [] for none")
     return tuple(sorted({float(rate) for rate in rates}, reverse=True))
+
+
+def _is_rate(rate: Any) -> bool:
+    return isinstance(rate, int | float) and 0 < rate < 1
 
 
 def _check(name: str, value: str, choices: tuple[str, ...]) -> None:

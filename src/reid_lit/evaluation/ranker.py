@@ -38,10 +38,21 @@ def check_memory(queries: int, gallery: int, dim: int, protocol: Protocol) -> No
     Raises:
         ValueError: the limit cannot be met.
     """
-    rerank, images = protocol.rerank, queries + gallery
-    needed = rerank.needed(images, dim, gallery) if rerank else ROW * BLOCK * gallery
+    images, rerank = queries + gallery, protocol.rerank
+    index = protocol.search.needed(images, dim) if protocol.search is not None else 0
+    if protocol.expansion is not None:
+        needed = protocol.expansion.needed(queries, gallery, dim) + index
+        check_limit(protocol.memory_limit_gb, needed, work=protocol.expansion.stamp)
+    needed = rerank.needed(images, dim, gallery) + index if rerank else ROW * BLOCK * gallery
     work = rerank.stamp if rerank else "ranking"
-    check_limit(protocol.memory_limit_gb, _copies(images, dim, protocol) + needed, work=work)
+    if (galleries := _galleries(protocol)) > 1:
+        work = f"{work}, with open_set {galleries} times over,"
+    check_limit(protocol.memory_limit_gb, galleries * (_copies(images, dim, protocol) + needed), work=work)
+
+
+def _galleries(protocol: Protocol) -> int:
+    """How many galleries are held expanded or re-ranked at once: ``open_set`` has one of its own."""
+    return 2 if protocol.open_set and (protocol.expansion is not None or protocol.rerank is not None) else 1
 
 
 def check_images(lists: Lists, protocol: Protocol) -> None:
@@ -111,6 +122,7 @@ class Ranker:
         limit, search = self.protocol.memory_limit_gb, self.protocol.search
         expansion, rerank = self.protocol.expansion, self.protocol.rerank
         check_memory(len(query), len(gallery), query.shape[1], self.protocol)
+        limit = limit and limit / _galleries(self.protocol)
         if expansion is not None:
             query, gallery = expansion(query, gallery, memory_limit_gb=limit, search=search)
         if rerank is None:

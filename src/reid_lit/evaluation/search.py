@@ -40,6 +40,10 @@ class ExactSearch:
 
     stamp = "exact"
 
+    def needed(self, images: int, dim: int) -> int:  # noqa: ARG002 - what an index is asked
+        """Bytes that an index takes: there is none."""
+        return 0
+
     def search(
         self,
         query: Float[Tensor, "queries dim"],
@@ -113,6 +117,10 @@ class FaissSearch:
         """How neighbours are found, in words; after a search, with its recall."""
         return ", ".join([indexes.words(self), *(f"{what} {value}" for what, value in self._measured.items())])
 
+    def needed(self, images: int, dim: int) -> int:
+        """About the bytes that an index of so many images takes."""
+        return indexes.needed_bytes(images, dim, self)
+
     def build(
         self, gallery: Gallery, *, unit: bool = False, memory_limit_gb: float | None = None, held: int = 0
     ) -> Any:
@@ -122,7 +130,7 @@ class FaissSearch:
             ValueError: the limit of memory cannot be met, or the gallery does not fit the settings.
             ImportError: faiss is not installed.
         """
-        needed = held + indexes.needed_bytes(len(gallery), gallery.shape[1], self)
+        needed = held + self.needed(len(gallery), gallery.shape[1])
         check_limit(memory_limit_gb, needed, work=f"an index of {len(gallery)} images, kind {self.kind},")
         return indexes.build(gallery, self, unit=unit)
 
