@@ -26,13 +26,15 @@ def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Floa
 
 def origin_of(model: RetrievalModel, transform: Transform, precision: str) -> Origin:
     """How ``model`` is about to embed images that ``transform`` resizes."""
+    crops = model.evaluation.crops
     return Origin(
         model=model_hash(model.state_dict()),
         feature=model.evaluation.feature,
         flip=model.evaluation.flip,
-        size=transform.size,
+        size=transform.test_size,
         interpolation=transform.interpolation,
         mean=tuple(model.backbone.mean.flatten().tolist()),
         std=tuple(model.backbone.std.flatten().tolist()),
         precision=precision,
+        crops=crops and tuple(crops),
     )

@@ -30,7 +30,7 @@ def check_limit(model: RetrievalModel, tests: Sequence[Test], *, streamed: bool 
         by_neighbours = protocol.expansion is not None or protocol.rerank is not None
         compared = len(split.gallery) - (0 if by_neighbours and protocol.junk == "with" else lists.junk)
         check = images_at_once if streamed else check_memory
-        check(len(split.query), compared, _length(model, test.data.transform.size), protocol)
+        check(len(split.query), compared, _length(model, test.data.transform.test_size), protocol)
 
 
 def _length(model: RetrievalModel, size: Sequence[int]) -> int:

@@ -21,6 +21,7 @@ class Origin:
         mean: What was subtracted from red, green and blue in [0, 1].
         std: What they were divided by.
         precision: Lightning's name of the arithmetic.
+        crops: Height and width of the five crops whose mean it is; None: of the whole image.
     """
 
     model: str
@@ -31,6 +32,7 @@ class Origin:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     precision: str
+    crops: tuple[int, ...] | None = None
 
     def differences(self, other: "Origin") -> list[str]:
         """What forbids a comparison, each as ``name: ours and theirs``."""

@@ -74,6 +74,7 @@ def _check_asked(file: Path, origin: Origin, protocol: Protocol) -> None:
     for name, held, asked in (
         ("feature", origin.feature, protocol.feature),
         ("flip", str(origin.flip).lower(), str(protocol.flip).lower()),
+        ("crops", *(str(list(crops)).replace(" ", "") if crops else "null" for crops in (origin.crops, protocol.crops))),
     ):
         if held != asked:
             raise ValueError(

@@ -67,15 +67,22 @@ class ShotDataset(Dataset[Item]):
         shots: The images.
         labels: What to give as person: the class in training, the data set's own id in testing.
         transform: Knows size and interpolation.
-        cache: Keeps what is decoded; made for this list.
+        cache: Keeps what is decoded; made for this list and size.
+        testing: Whether the images get the size that the transform has for testing.
     """
 
     def __init__(
-        self, shots: Sequence[Shot], labels: Sequence[int], *, transform: Transform, cache: RamCache | None = None
+        self,
+        shots: Sequence[Shot],
+        labels: Sequence[int],
+        *,
+        transform: Transform,
+        cache: RamCache | None = None,
+        testing: bool = False,
     ) -> None:
         self.shots = shots
         self.labels = labels
-        self.size = transform.size
+        self.size = transform.test_size if testing else transform.size
         self.interpolation = transform.interpolation
         self.cache = cache
 

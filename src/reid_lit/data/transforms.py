@@ -26,22 +26,31 @@ class Transform:
 
     Args:
         size: Height and width in pixels, to which the workers resize.
+        test_scale: Test images are resized to so many times ``size``, out of which ``evaluation.crops`` cuts.
         interpolation: ``bicubic`` or ``bilinear``, with antialiasing as PIL has it.
         train: Modules, by name or not, called in turn as ``module(image, noise)``, the first with uint8 images; testing
             uses none.
 
     Raises:
-        ValueError: the size is no pair of positive numbers, or the interpolation is unknown.
+        ValueError: the size is no pair of positive numbers, the scale is below 1, or the interpolation is unknown.
     """
 
     def __init__(
-        self, *, size: Sequence[int], interpolation: str, train: Mapping[str, nn.Module] | Sequence[nn.Module]
+        self,
+        *,
+        size: Sequence[int],
+        interpolation: str,
+        train: Mapping[str, nn.Module] | Sequence[nn.Module],
+        test_scale: float = 1.0,
     ) -> None:
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"transform.size={list(size)} is not [height, width] in pixels, such as [256, 128]")
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"transform.interpolation={interpolation!r} is unknown; use {' or '.join(INTERPOLATIONS)}")
+        if test_scale < 1:
+            raise ValueError(f"transform.test_scale={test_scale}: give 1 or more, such as 1.125 for crops of 8/9")
         self.size = (int(size[0]), int(size[1]))
+        self.test_size = (round(size[0] * test_scale), round(size[1] * test_scale))
         self.interpolation = interpolation
         self.modules = tuple(train.values() if isinstance(train, Mapping) else train)
 

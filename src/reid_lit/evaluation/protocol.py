@@ -68,6 +68,9 @@ class Protocol:
         distance: ``euclidean`` or ``cosine``.
         feature: Which output of a model is compared: ``embedding`` (behind the neck) or ``feature`` (the pooled map).
         flip: Test-time augmentation: compare the mean of what the image and its mirror image give.
+        crops: Test-time augmentation: height and width in pixels of five crops, the corners and the centre, the mean of
+            which is compared, with ``flip`` of ten; they are smaller than the images (``transform.test_scale``). None
+            compares whole images.
         ranks: The ranks k, from 1, at which the CMC curve is reported.
         single_gallery_shot: How often one image of each gallery person is drawn and ranked, for a CMC that is the mean
             over the draws (CUHK03's classic protocol, 10 draws); there is no mAP then. 0 ranks the whole gallery once.
@@ -96,6 +99,7 @@ class Protocol:
     distance: str = "euclidean"
     feature: str = "embedding"
     flip: bool = False
+    crops: Sequence[int] | None = None
     ranks: Sequence[int] = (1, 5, 10, 20)
     single_gallery_shot: int = 0
     separation: bool = False
@@ -114,6 +118,9 @@ class Protocol:
         for name, choices in CHOICES.items():
             _check(name, getattr(self, name), choices)
         object.__setattr__(self, "ranks", tuple(self.ranks))  # Hydra hands over a list
+        object.__setattr__(self, "crops", self.crops and tuple(self.crops))
+        if self.crops is not None and (len(self.crops) != 2 or min(self.crops) < 1):
+            raise ValueError(f"evaluation.crops={list(self.crops)}: give [height, width] in pixels, null for none")
         if not self.ranks or any(rank < 1 for rank in self.ranks):
             raise ValueError(f"evaluation.ranks={list(self.ranks)}: give one rank or more, counted from 1")
         if self.single_gallery_shot < 0:
@@ -126,6 +133,12 @@ class Protocol:
             raise ValueError(f"evaluation.open_set_share={self.open_set_share}: give a share from 0 to below 1")
         for name in ("roc", "open_set"):
             object.__setattr__(self, name, _rates(name, getattr(self, name)))
+
+    @property
+    def augmentation(self) -> str:
+        """The test-time augmentation, in words."""
+        used = [*(["five crops"] if self.crops else []), *(["flip"] if self.flip else [])]
+        return " × ".join(used) or "none"
 
     def under(self, rules: Rules) -> "Protocol":
         """The protocol with what a data set's own rules prescribe."""

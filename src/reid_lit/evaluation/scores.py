@@ -118,7 +118,7 @@ def protocol_stamp(
         "camera_rule": resolve(protocol, lists).camera_rule,
         "distance": protocol.distance,
         "feature": protocol.feature,
-        "test_time_augmentation": "flip" if protocol.flip else "none",
+        "test_time_augmentation": protocol.augmentation,
         "reranking": protocol.rerank.stamp if protocol.rerank else "none",
         "images": {"query": len(lists.query_person), "gallery": len(lists.gallery_person)},
         "junk": lists.junk,

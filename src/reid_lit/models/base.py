@@ -16,6 +16,7 @@ from reid_lit.evaluation.metric import RetrievalScores
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
+from reid_lit.evaluation.views import views
 from reid_lit.records import Batch, Output, Split
 
 
@@ -68,16 +69,12 @@ class RetrievalModel(pl.LightningModule):
         raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")
 
     def embed(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
-        """What is compared in retrieval, in float32.
-
-        With ``evaluation.flip`` the mean of the image's and its mirror image's.
-        """
-        image = image.contiguous(memory_format=self._memory_format)
-        value = getattr(self(image), self.evaluation.feature).float()
-        if self.evaluation.flip:
-            mirrored = image.flip(-1).contiguous(memory_format=self._memory_format)
-            value = (value + getattr(self(mirrored), self.evaluation.feature).float()) / 2
-        return value
+        """What is compared in retrieval, in float32: the mean over the views that the evaluation asks for."""
+        values = [
+            getattr(self(view.contiguous(memory_format=self._memory_format)), self.evaluation.feature).float()
+            for view in views(image, crops=self.evaluation.crops, flip=self.evaluation.flip)
+        ]
+        return torch.stack(values).mean(0)
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

@@ -57,5 +57,6 @@ def protocol_of(folder: Path) -> tuple[str, ...]:
         f"{test['distance']} distance",
         f"retrieval by {test['feature']}",
         test["camera_rule"],
+        *(["five crops"] if test.get("crops") else []),
         *(["mirror images too"] if test["flip"] else []),
     )
