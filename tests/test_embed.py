@@ -71,6 +71,7 @@ def test_another_evaluation_of_a_file_needs_no_model(files, compose):
     ("overrides", "message"),
     [
         (["evaluation.flip=false"], "embedded with flip=true, but evaluation.flip=false; set evaluation.flip=true"),
+        (["evaluation.crops=[56,28]"], r"with crops=null, but evaluation\.crops=\[56,28\]; set evaluation\.crops=null"),
         (["evaluation.feature=feature"], "embedded with feature=embedding, but evaluation.feature=feature"),
         (["distractors=[.]"], "is a folder, whose images a model must embed; give run="),
         (["distractors=[nowhere.safetensors]"], "no embeddings at .*nowhere.safetensors"),

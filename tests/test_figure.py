@@ -23,7 +23,10 @@ def test_a_figure_and_its_numbers_and_without_a_name_all_names(command, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["a b"]
     done = figure(command, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert "give figure=<name>, of erasing, features_2d, learning_rate, losses, norms, score_by_epoch" in done.stderr
+    assert (
+        "give figure=<name>, of erasing, features_2d, health, learning_rate, losses, norms, score_by_epoch, scores, table"
+        in done.stderr
+    )
     line = "figure=normes: no 'normes'; did you mean norms"
     assert near_names(["figure=normes"], config_name="figure")[0].startswith(line)
 

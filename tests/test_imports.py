@@ -15,6 +15,8 @@ ALLOWED = {
     "models": BOTTOM | MIDDLE | {"figures"},
     "data": BOTTOM | {"synthetic"},
     "checkup": BOTTOM | {"data", "evaluation", "backbones"},
+    "pages": BOTTOM | {"figures", "results", "detail_tables"},
+    "cross_domain": BOTTOM | {"data", "figures", "pages", "choices", "identity", "jobs", "results"},
     "paper_figures": BOTTOM | MIDDLE | {"figures", "models", "data", "choices", "runs", "testing"},
 }
 FREE_OF = {"evaluation": {"pytorch_lightning", "hydra"}, "synthetic": {"torch", "pytorch_lightning", "hydra"}}

@@ -20,19 +20,21 @@ import reid_lit.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.paths import packaged
 from reid_lit.runs import replayed
+from reid_lit.tables import for_hydra
 
 
-def launch(task: Callable[[DictConfig], Any], *, config_name: str) -> None:
+def launch(task: Callable[[DictConfig], Any], *, config_name: str, replay: bool = True) -> None:
     """Run ``task`` with what Hydra composes from the command line.
 
     Args:
         task: What to do with the config.
         config_name: The primary config in ``conf/``.
+        replay: Whether ``run=<folder>`` means all that the run was told, not its folder alone.
     """
     _quiet()
     torch.set_float32_matmul_precision("high")  # here, so that a run is trained and tested again by the same arithmetic
     try:
-        sys.argv[1:] = replayed(sys.argv[1:])
+        sys.argv[1:] = replayed(for_hydra(sys.argv[1:])) if replay else sys.argv[1:]
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     plain = functools.wraps(task)(lambda config: _without_traceback(task, config))

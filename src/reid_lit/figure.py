@@ -38,7 +38,7 @@ def _log_picture(config: DictConfig, name: str, picture: Path) -> None:
     """All figures of a folder go into one run of W&B; nothing is logged elsewhere."""
     if "wandb" in config.logger:
         try:
-            instantiate(config.logger.wandb).log_image(key=f"figures/{name}", images=[str(picture)])
+            instantiate(config.logger.wandb, _convert_="all").log_image(key=f"figures/{name}", images=[str(picture)])
         finally:
             wandb.finish()
 

@@ -36,5 +36,5 @@ def origin_of(model: RetrievalModel, transform: Transform, precision: str) -> Or
         mean=tuple(model.backbone.mean.flatten().tolist()),
         std=tuple(model.backbone.std.flatten().tolist()),
         precision=precision,
-        crops=crops and tuple(crops),
+        crops=None if crops is None else (crops[0], crops[1]),
     )

@@ -6,12 +6,13 @@ import netrc
 import os
 import secrets
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import wandb
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from reid_lit.backbones.weights import read_checkpoint
@@ -19,6 +20,9 @@ from reid_lit.network import unreachable
 from reid_lit.paths import write_text
 
 _log = logging.getLogger(__name__)
+
+TAG = 64
+"""Characters that W&B takes of a tag."""
 
 
 def on_rank_zero() -> bool:
@@ -70,7 +74,9 @@ def _rows(file: Path, steps: int) -> list[dict[str, Any]]:
     return [row | {"step": int(row["step"])} for row in rows if int(row["step"]) < steps]
 
 
-def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> WandbLogger:
+def wandb_logger(
+    *, folder: str, project: str, group: str, job_type: str, tags: Sequence[str | None], config: Mapping[str, Any]
+) -> WandbLogger:
     """Weights & Biases; offline, and saying so, without an account or a network.
 
     A resumed run goes on under its own id.
@@ -79,7 +85,9 @@ def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> W
         folder: The run's folder; offline runs lie under it, for ``wandb sync``.
         project: W&B's project.
         group: Runs that belong together, by experiment.
-        tags: Words to filter by.
+        job_type: What the run does: train, stage, evaluate, figure.
+        tags: Words to filter by; None and what is said twice is left out.
+        config: Keys to filter by; a training adds its whole config. Of ``choices``, Hydra's own are left out.
     """
     run_id, resumed = _run_id(Path(folder) / "wandb_id")
     reason = why_offline()
@@ -89,7 +97,9 @@ def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> W
         save_dir=folder,
         project=project,
         group=group,
-        tags=list(tags),
+        job_type=job_type,
+        tags=[tag[:TAG] for tag in dict.fromkeys(tags) if tag],
+        config={**config, "choices": _own(config.get("choices", {}))},
         name=Path(folder).name,
         id=run_id,
         resume="allow" if resumed and not reason else None,
@@ -98,8 +108,27 @@ def wandb_logger(*, folder: str, project: str, group: str, tags: list[str]) -> W
     )
 
 
+def _own(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by group, without Hydra's own groups."""
+    return {group: option for group, option in choices.items() if not group.startswith("hydra/")}
+
+
+def log_objective(loggers: Sequence[Logger], value: float | None) -> None:
+    """Log what a sweep maximises as ``objective``, the metric that W&B's sweep files name.
+
+    Args:
+        loggers: Those of the run; only W&B is told, ``metrics.json`` has the score under its name.
+        value: The score; None is not logged.
+    """
+    for logger in loggers:
+        if value is not None and isinstance(logger, WandbLogger):
+            logger.log_metrics({"objective": value})
+
+
 def _run_id(file: Path) -> tuple[str, bool]:
-    """The run's W&B id and whether it was there before."""
+    """The run's W&B id and whether it was there before; in a W&B sweep its agent gives the id."""
+    if os.environ.get("WANDB_SWEEP_ID") and (given := os.environ.get("WANDB_RUN_ID")):
+        return given, False
     if file.is_file():
         return file.read_text().strip(), True
     run_id = secrets.token_hex(4)

@@ -17,6 +17,7 @@ from reid_lit.evaluation.scores import Result
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report
 from reid_lit.figures.ranked import ranked_lists
+from reid_lit.figures.rankings import write_rankings
 from reid_lit.paths import write_whole
 from reid_lit.records import Split
 
@@ -27,21 +28,24 @@ class Pictures(pl.Callback):
     """Draws, after each test, into ``<folder>/pictures/<data set>``.
 
     ``ranked_lists.png`` shows queries spread evenly over the query list, ``failures.png`` and ``failures.json`` those
-    whose first true match comes last, ``cmc.png`` the curve; ``<folder>/pictures/learning.png`` the training. All ranks
-    come from the embeddings and the distances that the scores come from.
+    whose first true match comes last, ``cmc.png`` the curve, ``rankings.json`` holds the list of every query for
+    :mod:`reid_lit.page`; ``<folder>/pictures/learning.png`` the training. All ranks come from the embeddings and the
+    distances that the scores come from.
 
     Args:
         folder: The run's folder.
         queries: Rows of the ranked lists and of the failure report.
         top: Ranks shown.
         removed: Whether the ranked lists show, in grey frames, what the protocol removes; the failures never do.
+        rankings: Ranks that ``rankings.json`` holds of each query; 0 writes no such file.
     """
 
-    def __init__(self, *, folder: str, queries: int, top: int, removed: bool) -> None:
+    def __init__(self, *, folder: str, queries: int, top: int, removed: bool, rankings: int) -> None:
         self.folder = Path(folder)
         self.queries = queries
         self.top = top
         self.removed = removed
+        self.rankings = rankings
 
     @override
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -92,6 +96,11 @@ class Pictures(pl.Callback):
             number=self.queries,
             title=f"Worst queries of {title}",
         )
+        if self.rankings:
+            wide = nearest_to(k=2 * self.rankings, keep_junk=self.removed)  # room for what the protocol removes
+            about = {"dataset": split.name, "scores": result.scores, "stamp": result.stamp}
+            lists = (split.query, split.gallery, wide, result.queries)
+            write_rankings(directory / "rankings.json", *lists, k=self.rankings, about=about)
         return files
 
 

@@ -140,3 +140,19 @@ class Output(NamedTuple):
     feature: Tensor
     embedding: Tensor
     logits: Tensor | None
+
+
+class Parts(NamedTuple):
+    """What the health of an adaptation is read from; what a model does not have is None.
+
+    Attributes:
+        shared: ``(b d)``, the feature that is compared.
+        private: ``(b p)``, what is kept apart from it.
+        original: ``(b …)``, what is reconstructed.
+        rebuilt: ``(b …)``, its reconstruction.
+    """
+
+    shared: Tensor
+    private: Tensor | None = None
+    original: Tensor | None = None
+    rebuilt: Tensor | None = None

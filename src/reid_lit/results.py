@@ -96,7 +96,7 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     for table in (_table(results), *detail_tables(results)):
         console.print(table)
     for result in results:
-        console.print(f"[dim]{result['dataset']}: {_sentence(result['stamp'])}[/dim]")
+        console.print(f"[dim]{result['dataset']}: {sentence(result['stamp'])}[/dim]")
     console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
     for picture in sorted(run.folder.glob("pictures/**/*.png")):
         console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
@@ -119,7 +119,8 @@ def _table(results: Sequence[Row]) -> Table:
     return table
 
 
-def _sentence(stamp: dict[str, Any]) -> str:
+def sentence(stamp: dict[str, Any]) -> str:
+    """A protocol stamp in words."""
     parts = [
         *([f"mean over {stamp['splits']} splits"] if "splits" in stamp else []),
         *([f"mean of {' and '.join(stamp['mean_of'])}"] if "mean_of" in stamp else []),
@@ -131,6 +132,7 @@ def _sentence(stamp: dict[str, Any]) -> str:
         f"test-time augmentation: {stamp['test_time_augmentation']}",
         *([f"expansion: {stamp['expansion']}"] if stamp.get("expansion", "none") != "none" else []),
         f"re-ranking: {stamp['reranking']}",
+        *([f"weights of {stamp['weights']}"] if isinstance(stamp.get("weights"), str) else []),
         *([f"neighbours: {stamp['neighbours']}"] if stamp.get("neighbours", "exact") != "exact" else []),
         *([] if isinstance(stamp["images"], list) else _images(stamp)),
         *(note for note in stamp.get("notes", ()) if "dropped" in note),

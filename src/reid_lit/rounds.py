@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid_lit.choices import make_data, split_ids, with_split
 from reid_lit.loggers import on_rank_zero
+from reid_lit.objective import objective_of, over_splits
 from reid_lit.results import Row, record
 from reid_lit.runs import Run
 
@@ -31,7 +32,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
         facts: What goes into ``metrics.json`` of all rounds together.
 
     Returns:
-        The score named by ``objective`` of the first row of results, for sweeps.
+        The score named by ``objective``, see :mod:`reid_lit.objective`, for sweeps.
     """
     run = Run(Path(config.run_dir))
     if on_rank_zero():
@@ -48,8 +49,10 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
             rows += _round(config, split_id, do)
     if not on_rank_zero():
         return None
+    if ids is not None:
+        own = over_splits([folder_of(run.folder, split_id) for split_id in ids])
     results = record(run, config, own | (facts or {}), rows)
-    return results[0]["scores"].get(config.objective)
+    return objective_of(config.objective, own, results)
 
 
 def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.backbones.weights import read_checkpoint
+from reid_lit.backbones.weights import read_checkpoint, weights_file
 from reid_lit.embeddings import read_metadata
 from reid_lit.paths import assignment, write_text
 
@@ -60,6 +60,16 @@ class Run:
         if not self.checkpoint.is_file():
             raise FileNotFoundError(f"no {self.checkpoint.resolve()}: the run was killed before its first epoch ended")
         return read_checkpoint(self.checkpoint)
+
+    def read_weights(self) -> dict[str, Any]:
+        """The checkpoint that is tested: of the epoch that was chosen, the last where none was; likewise.
+
+        Raises:
+            FileNotFoundError: the run has none; it was killed in its first epoch.
+            ValueError: it holds code or is damaged.
+        """
+        file = weights_file(self.folder)
+        return self.read_checkpoint() if file == self.checkpoint else read_checkpoint(file)
 
     def write_training_list(self, paths: Iterable[str]) -> None:
         """Keep which images are trained on."""
@@ -130,13 +140,13 @@ def replayed(arguments: list[str]) -> list[str]:
         FileNotFoundError: the folder is no run's folder, or there is no such file.
         ValueError: the file holds no embeddings.
     """
-    given = {_key(argument) for argument in arguments}
+    given = {key_of(argument) for argument in arguments}
     for position, argument in enumerate(arguments):
         key, _, value = argument.partition("=")
         if key in ("resume", "run") and value not in ("", "null"):
             folder = value.strip("\"'")
             hidden = given | {"resume", "run", "hydra.run.dir"}
-            earlier = [each for each in Run(Path(folder)).overrides() if _key(each) not in hidden]
+            earlier = [each for each in Run(Path(folder)).overrides() if key_of(each) not in hidden]
             told = [*earlier, *arguments[:position], assignment(key, Path(folder)), *arguments[position + 1 :]]
             stays = key == "resume" and "hydra.run.dir" not in given
             return [*told, assignment("hydra.run.dir", Path(folder))] if stays else told
@@ -144,9 +154,10 @@ def replayed(arguments: list[str]) -> list[str]:
     if files and files[0] not in ("", "null"):
         first = files[0].strip("[]").split(",")[0].strip("\"' ")
         hidden = given | {"resume", "hydra.run.dir"}
-        return [*(each for each in read_metadata(Path(first))["overrides"] if _key(each) not in hidden), *arguments]
+        return [*(each for each in read_metadata(Path(first))["overrides"] if key_of(each) not in hidden), *arguments]
     return arguments
 
 
-def _key(argument: str) -> str:
+def key_of(argument: str) -> str:
+    """The key of an override, such as ``loader.workers`` of ``+loader.workers=0``."""
     return argument.lstrip("+~").partition("=")[0]

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -74,7 +75,7 @@ def _check_asked(file: Path, origin: Origin, protocol: Protocol) -> None:
     for name, held, asked in (
         ("feature", origin.feature, protocol.feature),
         ("flip", str(origin.flip).lower(), str(protocol.flip).lower()),
-        ("crops", *(str(list(crops)).replace(" ", "") if crops else "null" for crops in (origin.crops, protocol.crops))),
+        ("crops", _yaml(origin.crops), _yaml(protocol.crops)),
     ):
         if held != asked:
             raise ValueError(
@@ -83,9 +84,13 @@ def _check_asked(file: Path, origin: Origin, protocol: Protocol) -> None:
             )
 
 
+def _yaml(crops: Sequence[int] | None) -> str:
+    return "null" if crops is None else f"[{','.join(map(str, crops))}]"
+
+
 def _check_model(file: Path, origin: Origin, run: Run) -> None:
-    """Whether the run's last weights are those that the file was made with."""
-    found = model_hash(run.read_checkpoint()["state_dict"])
+    """Whether the run's weights are those that the file was made with."""
+    found = model_hash(run.read_weights()["state_dict"])
     if found != origin.model:
         raise ValueError(
             f"{file} was embedded by the model {origin.model[:12]}, but {run.folder} holds {found[:12]};"

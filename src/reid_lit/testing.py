@@ -19,6 +19,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.evaluation.views import check_crops
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import Shot, Split
 from reid_lit.results import Row
@@ -49,14 +50,15 @@ def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
         FileNotFoundError: the run has no checkpoint.
         ValueError: it holds code or is damaged.
     """
-    checkpoint = run.read_checkpoint()
+    checkpoint = run.read_weights()
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
         config.trainer.logger = False  # the run's own log stays as it is
-        for training_only in ("checkpoint", "learning_rate"):
+        for training_only in ("checkpoint", "learning_rate", "health"):
             config.callbacks.pop(training_only, None)
     model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
     model.load_state_dict(checkpoint["state_dict"])
+    model.selected = checkpoint.get("selected")
     return model
 
 
@@ -81,6 +83,9 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
         lists = Lists.of(split.query, split.gallery)
         check_matches(lists, protocol.under(split.rules))
         check_images(lists, protocol)
+    if protocol.crops is not None:
+        for test in tests:
+            check_crops(protocol.crops, test.data.transform.test_size)
     return tests
 
 
@@ -173,7 +178,10 @@ def run_tests(
             raise RuntimeError(f"testing on {test.row} gave no result")
         named = {"row": test.row, "split_id": test.split_id, "average": test.average}
         seconds = time.perf_counter() - start
-        rows.append(result_row(test.data.split, model.result, named, precision=str(trainer.precision), seconds=seconds))
+        row = result_row(test.data.split, model.result, named, precision=str(trainer.precision), seconds=seconds)
+        if model.selected is not None:
+            row["stamp"]["weights"] = "epoch {epoch}, chosen by {figure} without labels".format(**model.selected)
+        rows.append(row)
     return rows
 
 

@@ -1,7 +1,10 @@
 """``python -m reid_lit.train +experiment=duke_hrnet``: train, test and show a model."""
 
+import copy
+import functools
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,14 +12,18 @@ import pytorch_lightning as pl
 import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from reid_lit.choices import make_data
+from reid_lit.data.base import ReidData
 from reid_lit.entry import launch
 from reid_lit.limits import check_limit
-from reid_lit.loggers import on_rank_zero
-from reid_lit.results import Row
+from reid_lit.loggers import log_objective, on_rank_zero
+from reid_lit.objective import check_objective, held_out_scores, objective_of
+from reid_lit.results import Row, averaged
 from reid_lit.rounds import run_rounds
 from reid_lit.runs import Run
+from reid_lit.stages import Stage, check_start, plan_stages, run_stages
 from reid_lit.testing import check_unseen, find_tests, run_tests, training_list
 
 _log = logging.getLogger(__name__)
@@ -26,25 +33,38 @@ def train(config: DictConfig) -> float | None:
     """Train and test what ``config`` describes, in its run folder.
 
     Returns:
-        The score named by ``objective`` on the first data set tested, for sweeps.
+        The score named by ``objective``, of the first data set tested or of the held-out persons, for sweeps.
     """
     if config.resume is not None and Path(config.resume).resolve() != Path(config.run_dir).resolve():
         raise ValueError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={config.run_dir}")
-    return run_rounds(config, train_once)
+    stages = plan_stages(config)
+    return run_rounds(config, functools.partial(train_once, stages=stages))
 
 
-def train_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
-    """One training and its tests: facts for ``metrics.json``, and rows of results."""
+def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tuple[dict[str, Any], list[Row]]:
+    """One training and its tests: facts for ``metrics.json``, and rows of results.
+
+    Args:
+        config: What is trained.
+        run: Where.
+        stages: What it goes on from; trained first, once its own data and settings are found to be sound.
+    """
     checkpoint = _resumed(run, config)
+    if checkpoint is None:  # which has all of it
+        check_start(config, stages)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = make_data(config)
     data.prepare_data()
     data.setup("fit")
+    check_objective(config.objective, data)
     tests = find_tests(config, data)
     trained = training_list(data.split.train)
     check_unseen(trained, tests)
     if on_rank_zero():
         run.write_training_list(trained)
+    if checkpoint is None:
+        rehearse(config, stages, data)
+        run_stages(stages)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_limit(model, tests)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
@@ -54,9 +74,24 @@ def train_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]
         start = time.perf_counter()
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
         seconds = round(time.perf_counter() - start, 1)
-        return {"epochs": trainer.current_epoch, "train_seconds": seconds}, run_tests(trainer, model, tests)
+        selected = {} if model.selected is None else {"selected": model.selected}
+        facts = {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected
+        facts |= {"validation": held_out} if (held_out := held_out_scores(trainer, model, data)) else {}
+        rows = run_tests(trainer, model, tests)
+        log_objective(trainer.loggers, objective_of(config.objective, facts, averaged(rows)))
+        return facts, rows
     finally:
         wandb.finish()
+
+
+def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> None:
+    """Whether the model can be built and trained: sooner said than after the stages before it."""
+    if all(stage.job.done for stage in stages):
+        return
+    bare = copy.deepcopy(config)
+    bare.backbone.weights = "none"
+    with isolate_rng():
+        instantiate(bare.model, _convert_="all")(persons=data.persons).check_data(data, config.trainer.max_epochs)
 
 
 def _resumed(run: Run, config: DictConfig) -> Path | None:

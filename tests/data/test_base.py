@@ -223,3 +223,25 @@ def test_log_counts_every_list(market_data, caplog):
         market_data().setup()
     assert "train 7 images, 3 persons, 5 cameras; query 3 images" in caplog.text
     assert "gallery 5 images (1 junk), 3 persons" in caplog.text
+
+
+def test_test_images_are_larger_where_crops_are_cut_from_them(market_data):
+    data = market_data()
+    data.transform.test_size = (18, 9)
+    assert {batch.image.shape[2:] for batch in data.test_dataloader()} == {(18, 9)}
+    assert {batch.image.shape[2:] for batch in data.train_dataloader()} == {(16, 8)}
+
+
+def test_other_labels_choose_what_is_trained_on_and_all_images_stay_at_hand(market_data):
+    data = market_data()
+    data.setup()
+    count = len(data.split.train)
+    labels = [5 if position % 3 else JUNK for position in range(count)]
+    data.relabel(labels)
+    drawn = [pair for batch in data.train_dataloader() for pair in zip(batch.index, batch.person, strict=True)]
+    assert drawn
+    assert all(labels[index] == person == 5 for index, person in drawn)
+    assert len({int(index) for index, _ in drawn}) == len(drawn)
+    plain = list(data.plain_dataloader())
+    assert torch.cat([batch.index for batch in plain]).tolist() == list(range(count))
+    assert {batch.image.dtype for batch in plain} == {torch.uint8}

@@ -121,6 +121,12 @@ def test_images_are_mirrored_one_by_one_as_they_are_together(batch):
     assert torch.equal(mirror_each(batch, chosen)[chosen], batch[chosen].flip(-1))
 
 
+def test_test_images_may_be_larger_for_crops():
+    transform = Transform(size=[256, 128], interpolation="bilinear", train=[], test_scale=1.125)
+    assert (transform.size, transform.test_size) == ((256, 128), (288, 144))
+    assert Transform(size=[7, 5], interpolation="bilinear", train=[]).test_size == (7, 5)
+
+
 @pytest.mark.parametrize("device", [GPU])
 def test_gpu_augments_as_the_cpu_does(transform, device):
     batch, index = images(64), torch.arange(64)
@@ -136,6 +142,10 @@ def test_gpu_augments_as_the_cpu_does(transform, device):
         (
             lambda: Transform(size=[8, 8], interpolation="cubic", train=[]),
             "'cubic' is unknown; use bicubic or bilinear",
+        ),
+        (
+            lambda: Transform(size=[8, 8], interpolation="bicubic", train=[], test_scale=0.9),
+            "test_scale=0.9: give 1 or",
         ),
         (lambda: PadCrop(pad=-1), r"PadCrop\(pad=-1"),
         (lambda: PadCrop(pad=1, fill=256), "fill=256"),

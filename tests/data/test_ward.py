@@ -51,3 +51,12 @@ def test_real_images(shared):
     assert len({shot.person_id for shot in everything}) == 50
     assert {shot.camera_id for shot in everything} == {0, 1, 2}
     assert len(split.query) == 25 * 3
+
+
+def test_every_person_trains_where_asked(plant, tmp_path):
+    split = read(planted(plant, tmp_path, persons=5), train_on="all")
+    assert len(split.train) == len({shot.path for shot in split.train}) == 5 * 2 * 3
+    assert {shot.person_id for shot in split.train} == {1, 2, 3, 4, 5}
+    assert (split.query, split.gallery, split.tests) == ((), (), ())
+    with pytest.raises(ValueError, match="train_on='some'"):
+        read(tmp_path, train_on="some")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reid_lit.layers.neck import BatchNormNeck, ClassBlock, PlainNeck
+from reid_lit.layers.neck import BatchNormNeck, ClassBlock, DropoutNeck, PlainNeck
 from reid_lit.layers.pooling import GlobalAveragePool
 
 
@@ -83,3 +83,14 @@ def test_one_person_is_refused_by_every_neck(neck):
     more = {"classifier_std": 0.001} if neck is BatchNormNeck else {}
     with pytest.raises(ValueError, match="1 training persons"):
         neck(features=5, persons=1, classifier=True, **more)
+
+
+def test_dropout_is_before_the_classifier_alone():
+    torch.manual_seed(0)
+    neck = DropoutNeck(features=400, persons=50, dropout=0.5, classifier_std=0.001).train()
+    feature = torch.ones(6, 400)
+    assert torch.equal(neck(feature), feature)
+    assert neck.classifier.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert not neck.classifier.bias.any()
+    assert not torch.equal(neck.classify(feature), neck.classifier(feature))
+    torch.testing.assert_close(neck.eval().classify(feature), neck.classifier(feature))

@@ -228,3 +228,16 @@ def test_the_rate_of_stage_1_at_every_epoch(compose):
     for wrong in ({"held_epochs": -1}, {"falling_epochs": 0}, {"final": 0.0}):
         with pytest.raises(ValueError, match=r"must be ≥ 0, falling_epochs="):
             held_exponential(optimizer, **({"held_epochs": 1, "falling_epochs": 1, "final": 0.1} | wrong))
+
+
+def test_health_reads_both_codes_and_what_is_rebuilt_where_the_camera_is_known():
+    model, batch = autoencoder(stage=2, variant=None, cameras=3).eval(), next(iter(Images().train_dataloader()))
+    parts = model.health_parts(batch.image, batch.camera, source=True)
+    output = model(batch.image)
+    assert torch.equal(parts.shared, output.embedding)
+    assert torch.equal(parts.private, model.nuisance(output.feature, batch.camera))
+    assert torch.equal(parts.original, output.feature)
+    assert torch.equal(parts.rebuilt, model.decoder(parts.shared, parts.private))
+    alone = model.health_parts(batch.image, None, source=False)
+    assert torch.equal(alone.shared, parts.shared)
+    assert alone[1:] == (None, None, None)

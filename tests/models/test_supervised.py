@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -51,6 +52,20 @@ def test_the_flip_makes_an_embedding_that_a_mirror_does_not_change(model):
         mirrored = model.neck(model.pool(model.backbone(image.flip(-1))))
     torch.testing.assert_close(model.embed(image), (plain + mirrored) / 2, rtol=1e-3, atol=1e-4)
     assert model.embed(image).shape == (2, 512)
+
+
+def test_ten_crops_make_the_mean_of_their_embeddings(model):
+    model.eval()
+    model.evaluation = dataclasses.replace(model.evaluation, crops=[64, 32], flip=True)
+    image = torch.rand(2, 3, 72, 36)
+    corners = [(0, 0), (0, 4), (8, 0), (8, 4), (4, 2)]
+    crops = [image[:, :, top : top + 64, left : left + 32] for top, left in corners]
+    with torch.no_grad():
+        ten = [model.neck(model.pool(model.backbone(view))) for crop in crops for view in (crop, crop.flip(-1))]
+        got = model.embed(image)
+    torch.testing.assert_close(got, sum(ten) / 10, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="of images of 60 × 36 pixels: they are larger than the images; set transform"):
+        model.embed(image[:, :, :60])
 
 
 def test_logits_are_made_in_training_only(model):

@@ -34,7 +34,8 @@ def test_every_figure_composes_resolves_and_names_its_source(compose, name):
     config = compose(f"figure={name}", config_name="figure")
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert instantiate(config.figure).keywords.keys() == {key for key in config.figure if key[0] != "_"}
-    assert ", Fig. " in (packaged("conf") / "figure" / f"{name}.yaml").read_text().splitlines()[0]
+    first = (packaged("conf") / "figure" / f"{name}.yaml").read_text().splitlines()[0]
+    assert ", Fig. " in first or "# in no paper: " in first
 
 
 def strong(epoch):
@@ -203,3 +204,25 @@ def test_a_toy_network_learns_is_seeded_and_leaves_the_random_state(compose):
     assert torch.equal(torch.get_rng_state(), state)
     assert len(steps) == 50
     assert nearest_mean(first.feature, digits.test_class) > 0.25
+
+
+def test_health_curves_are_those_of_the_run_with_its_limits(draw, tmp_path):
+    (tmp_path / "health.csv").write_text(
+        "epoch,source_rank,target_rank,domain_probe,clusters,cluster_max\n0,9,8,0.9,0,\n1,7.5,6,0.75,2,5\n"
+    )
+    limits = {"rank": 2.0, "spread": 0.01, "dead": None}
+    dataset = {"source": ["dukemtmc", {"dataset": "ward"}], "target": {"dataset": "synthetic", "world": "campus"}}
+    config = {"name": "arn", "dataset": dataset, "callbacks": {"health": {"limits": limits}}}
+    OmegaConf.save(config, tmp_path / "config.yaml")
+    drawing = draw("figure=health", f"run={tmp_path}")
+    assert drawing.numbers["effective rank"] == {"source": ([0, 1], [9, 7.5]), "target": ([0, 1], [8, 6])}
+    assert drawing.numbers["images of a cluster"] == {"largest": ([1], [5])}
+    assert list(drawing.numbers) == ["effective rank", "accuracy of telling domains apart", "images of a cluster", "clusters"]  # fmt: skip
+    assert drawing.figure.get_suptitle() == "Health without labels, arn, dukemtmc + ward to synthetic campus"
+    assert [text.get_text() for text in drawing.figure.axes[0].texts] == ["limit 2"]
+    with pytest.raises(
+        FileNotFoundError, match=r"health\.csv; give the folder of a run that trained with callbacks=adap"
+    ):
+        draw("figure=health", "run=nowhere")
+    with pytest.raises(ValueError, match="no run is given: run="):
+        draw("figure=health")

@@ -97,17 +97,23 @@ def fetched(name: str, url: str) -> Path:
     return file
 
 
+def weights_file(folder: Path) -> Path:
+    """The checkpoint of a run that is tested and gone on from: of a chosen epoch where there is one, else the last."""
+    chosen = folder / "checkpoints" / "chosen.ckpt"
+    return chosen if chosen.is_file() else chosen.with_name("last.ckpt")
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a weights file or of a run folder, without executing anything that the file holds.
 
     Args:
-        path: ``*.safetensors``, a file of ``torch.save``, or a run folder with ``checkpoints/last.ckpt``.
+        path: ``*.safetensors``, a file of ``torch.save``, or a run folder, see :func:`weights_file`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file holds code or is no weights file.
     """
-    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    file = weights_file(path) if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"no weights at {file.resolve()}; give a *.safetensors, *.pth or a run folder")
     if file.suffix == ".safetensors":

@@ -4,8 +4,9 @@ import copy
 import dataclasses
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,9 +21,10 @@ from reid_lit.data.loading import BatchLoader, Loader, ShotDataset, make_loader
 from reid_lit.data.noise import ImageNoise
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.samplers import BlockSampler, EpochSampler
+from reid_lit.data.selection import SelectionSampler
 from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms import Transform
-from reid_lit.records import Batch, Split
+from reid_lit.records import JUNK, Batch, Split
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class ReidData(pl.LightningDataModule, ABC):
         self.persons = self.cameras = 0
         self._labels: list[int] | None = None
         self._train_sampler: EpochSampler | None = None
+        self._train_cache: RamCache | None = None
 
     @abstractmethod
     def read(self, report: Report = stop) -> Split:
@@ -145,14 +148,34 @@ class ReidData(pl.LightningDataModule, ABC):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        cache = self._cache(len(self.split.train))
-        dataset = ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=cache)
         size, workers = self.loader.batch_size // world, self.loader.processes(world)
-        return make_loader(dataset, sampler, batch_size=size, workers=workers, train=True)
+        return make_loader(self._train_images(), sampler, batch_size=size, workers=workers, train=True)
+
+    def relabel(self, labels: Sequence[int]) -> None:
+        """Train on other classes than the persons, from the next training loader on.
+
+        Args:
+            labels: The class of each training image; -1 leaves the image out.
+        """
+        self._labels = list(labels)
+
+    def plain_dataloader(self) -> BatchLoader:
+        """The training images in their order, without augmentation, each on exactly one rank; uint8."""
+        self.setup()
+        dataset, (rank, world) = self._train_images(), self._place()
+        size = max(1, min(self.loader.test_batch_size, len(dataset) // world))  # every rank takes part
+        sampler = BlockSampler(count=len(dataset), batch_size=size, rank=rank, world=world)
+        return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
+
+    def _train_images(self) -> ShotDataset:
+        if self._train_cache is None:
+            self._train_cache = self._cache(len(self.split.train), self.transform.size)
+        return ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=self._train_cache)
 
     def _sampler(self, rank: int, world: int) -> EpochSampler:
-        size = self.loader.batch_size
-        return self.sampler(labels=self._labels or [], batch_size=size, rank=rank, world=world, seed=self.seed)
+        size, labels = self.loader.batch_size, self._labels or []
+        make = partial(self.sampler, batch_size=size, rank=rank, world=world, seed=self.seed)
+        return SelectionSampler(sampler=make, labels=labels) if JUNK in labels else make(labels=labels)
 
     @override
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
@@ -173,20 +196,21 @@ class ReidData(pl.LightningDataModule, ABC):
         shots = split.query + split.gallery
         size = max(1, min(self.loader.test_batch_size, len(shots) // world))  # every rank takes part in a test
         sampler = BlockSampler(count=len(shots), batch_size=size, rank=rank, world=world)
-        cache = self._cache(len(shots)) if cached else None
-        dataset = ShotDataset(shots, [shot.person_id for shot in shots], transform=self.transform, cache=cache)
+        cache = self._cache(len(shots), self.transform.test_size) if cached else None
+        persons = [shot.person_id for shot in shots]
+        dataset = ShotDataset(shots, persons, transform=self.transform, cache=cache, testing=True)
         return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
 
     def _check_room(self) -> None:
         """Refuse, before a network is built, a cache that would not fit."""
         if self.loader.cache == "ram":
             held = () if self.validation is None else self.validation.query + self.validation.gallery
-            check_room(len(self.split.train) + len(held), self.transform.size)
+            check_room(len(self.split.train) + len(held), self.transform.test_size if held else self.transform.size)
 
-    def _cache(self, images: int) -> RamCache | None:
+    def _cache(self, images: int, size: tuple[int, int]) -> RamCache | None:
         if self.loader.cache == "none":
             return None
-        return shared_cache(images=images, size=self.transform.size, trainer=self.trainer)
+        return shared_cache(images=images, size=size, trainer=self.trainer)
 
     @override
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

@@ -178,7 +178,7 @@ class Transfer(ReidData):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        cache = self._cache(len(self.split.train))
+        cache = self._cache(len(self.split.train), self.transform.size)
         dataset = TransferShots(self.split.train, self._labels or [], transform=self.transform, cache=cache)
         dataset.labelled = sampler.source.share
         return make_loader(dataset, sampler, batch_size=sampler.share, workers=self.loader.processes(world), train=True)

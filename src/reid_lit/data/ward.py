@@ -13,9 +13,9 @@ from typing import ClassVar
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.naming import listed
+from reid_lit.data.naming import check_choice, listed
 from reid_lit.data.problems import EMPTY, LISTS, NAMES, Problem, Report, stop
-from reid_lit.data.splits import draw_persons, part, query_and_gallery
+from reid_lit.data.splits import draw_persons, part, query_and_gallery, train_on_all
 from reid_lit.records import Rules, Shot, Split
 
 PATTERN = re.compile(r"^(?P<person>\d{4})(?P<camera>\d{4})(?P<frame>\d{4})\.png$", re.ASCII)
@@ -23,7 +23,9 @@ EXAMPLE = "000100010001.png"
 CAMERA_PAIRS = ((1, 2), (1, 3))
 
 
-def read(root: Path, *, split_id: int = 0, camera_pairs: bool = False, report: Report = stop) -> Split:
+def read(
+    root: Path, *, split_id: int = 0, camera_pairs: bool = False, train_on: str = "split", report: Report = stop
+) -> Split:
     """The images of ``root`` (or of ``root/WARD``), half of the persons for training.
 
     The first half of a permutation of the persons by ``split_id`` trains (of an odd number, the smaller half); of the
@@ -34,17 +36,21 @@ def read(root: Path, *, split_id: int = 0, camera_pairs: bool = False, report: R
         root: The folder.
         split_id: Which half trains: the seed of the permutation.
         camera_pairs: Test by camera pairs.
+        train_on: ``split``, or ``all`` to train on every person, with nothing to test.
         report: Is told what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: no ``*.png`` is there.
-        ValueError: a ``*.png`` is not named like WARD, or there are fewer than two persons.
+        ValueError: a ``*.png`` is not named like WARD, there are fewer than two persons, or ``train_on`` is unknown.
     """
+    check_choice("train_on", train_on, ("split", "all"))
     shots = _shots(root / "WARD" if (root / "WARD").is_dir() else root, report)
     persons = {shot.person_id for shot in shots}
     if len(persons) < 2:
         fact = f"WARD: {len(persons)} person in {root.resolve()}"
         raise Problem(kind=LISTS, place=root, fact=fact, cure="a split needs two or more").error()
+    if train_on == "all":
+        return train_on_all(Split(name="ward", train=shots, query=(), gallery=()))
     train, test = part(shots, draw_persons(persons, len(persons) // 2, seed=split_id))
     query, gallery = query_and_gallery(test)
     note = f"no official split: {len(persons) // 2} of {len(persons)} persons train, drawn by split_id={split_id}"
@@ -94,13 +100,21 @@ class Ward(ReidData):
     Args:
         split_id: Which half of the persons trains.
         camera_pairs: Test camera 1 against 2 and against 3, instead of all cameras together.
+        train_on: ``split`` trains on that half, ``all`` on all persons, with nothing to test.
     """
 
     split_id: int = 0
     camera_pairs: bool = False
+    train_on: str = "split"
 
     SPLITS: ClassVar[int] = 10
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return read(self.root, split_id=self.split_id, camera_pairs=self.camera_pairs, report=report)
+        return read(
+            self.root,
+            split_id=self.split_id,
+            camera_pairs=self.camera_pairs,
+            train_on=self.train_on,
+            report=report,
+        )

@@ -60,8 +60,8 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
     Raises:
         ValueError: the file has no such column.
     """
-    along, columns = _read(metrics)
-    kinds = {name: kind for name in columns if (kind := _kind(name))}
+    along, columns = read_columns(metrics)
+    kinds = {name: kind for name in columns if (kind := kind_of(name))}
     if not kinds:
         raise ValueError(f"no train/, lr or val/ column in {metrics.resolve()}, only {', '.join(columns)}")
     shown = [kind for kind in PANELS if kind in kinds.values()]
@@ -77,7 +77,7 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
     return figure
 
 
-def _kind(name: str) -> str | None:
+def kind_of(name: str) -> str | None:
     """Which panel a column belongs in."""
     if name.startswith("lr"):
         return "rate"
@@ -86,7 +86,7 @@ def _kind(name: str) -> str | None:
     return "loss" if name.startswith("train/") or "loss" in name else None
 
 
-def _read(metrics: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
+def read_columns(metrics: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
     """What the x axis counts, and the points of every column that has some."""
     with metrics.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

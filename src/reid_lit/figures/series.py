@@ -31,6 +31,7 @@ class Panel:
             three times as many points, draws just the points.
         steps: Whether a value holds halfway to its neighbours.
         percent: Whether values are shares, to be read in %.
+        limit: A value that is marked across the panel, as ``limit`` in its corner; None: none.
     """
 
     x: str
@@ -40,32 +41,46 @@ class Panel:
     smooth: int = 1
     steps: bool = False
     percent: bool = False
+    limit: float | None = None
 
 
-def series_figure(panels: Sequence[Panel], *, title: str = "") -> Figure:
+def series_figure(panels: Sequence[Panel], *, title: str = "", columns: int | None = None) -> Figure:
     """The panels beside each other, under a title, with a legend below.
 
     Args:
-        panels: All with curves of the same names.
+        panels: Curves of one name look alike in all of them.
         title: What is shown, of what.
+        columns: Panels of a row; None: all in one.
 
     Raises:
         ValueError: there is no panel, or one without a curve.
     """
     if not panels or not all(panel.curves for panel in panels):
         raise ValueError("no curve to draw; give one or more")
-    figure = Figure(figsize=(1.6 + 4.4 * len(panels), 4.2), dpi=150, layout="constrained")
-    figure.suptitle(textwrap.fill(title, 56 * len(panels)), fontsize="medium")
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _draw(axes, panel)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    columns = max(1, round(60 * len(panels) / (6 + max(map(len, names)))))
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(1.6 + 4.4 * columns, 1.2 + 3 * rows), dpi=150, layout="constrained")
+    figure.suptitle(textwrap.fill(title, 56 * columns), fontsize="medium")
+    places = {
+        name: place for place, name in enumerate(dict.fromkeys(name for panel in panels for name in panel.curves))
+    }
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes, panel in zip(grid, panels, strict=False):
+        _draw(axes, panel, places)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
+    legend = {name: handle for handles, names in drawn for handle, name in zip(handles, names, strict=True)}
+    shown = max(1, round(60 * columns / (6 + max(map(len, legend)))))
+    handles, names = list(legend.values()), list(legend)
+    figure.legend(handles, names, loc="outside lower center", ncols=shown, frameon=False, fontsize="small")
     return figure
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
-    for place, (name, (along, values)) in enumerate(panel.curves.items()):
+def _draw(axes: Axes, panel: Panel, places: Mapping[str, int]) -> None:
+    """A panel, its curves in the looks that belong to their names' places."""
+    for name, (along, values) in panel.curves.items():
+        place = places[name]
         colour, style = COLOURS[place % len(COLOURS)], STYLES[place % len(STYLES)]
         smoothed = panel.smooth > 1 and len(values) >= 3 * panel.smooth
         if smoothed:
@@ -80,6 +95,10 @@ def _draw(axes: Axes, panel: Panel) -> None:
             marker="." if len(values) < 30 and not panel.steps else "",
             drawstyle="steps-mid" if panel.steps else "default",
         )
+    if panel.limit is not None:
+        axes.axhline(panel.limit, color="black", linewidth=1, linestyle=(0, (1, 1)))
+        axes.annotate(f"limit {panel.limit:g}", (0.99, panel.limit), xycoords=("axes fraction", "data"),
+                      ha="right", va="bottom", fontsize="small")  # fmt: skip
     axes.set(xlabel=panel.x, ylabel=panel.y, yscale=panel.scale)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.percent:

@@ -76,6 +76,40 @@ class PlainNeck(nn.Module):
         return None if self.classifier is None else self.classifier(embedding)
 
 
+class DropoutNeck(nn.Module):
+    """No neck: the embedding is the feature itself; the classifier sees it after dropout.
+
+    Args:
+        features: Channels of the feature that comes in.
+        persons: Training persons (or clusters), the classes.
+        dropout: Probability that a channel of the feature is dropped before the classifier.
+        classifier_std: Standard deviation of the classifier's initial weights.
+
+    Source: the public code of Fan et al., "Unsupervised Person Re-identification: Clustering and Fine-tuning", TOMM
+        2018.
+
+    Raises:
+        ValueError: there are fewer than two persons to tell apart.
+    """
+
+    def __init__(self, *, features: int, persons: int, dropout: float, classifier_std: float) -> None:
+        super().__init__()
+        check_persons(persons)
+        self.dim = features
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(features, persons)
+        nn.init.normal_(self.classifier.weight, std=classifier_std)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """(b features) → the same."""
+        return feature
+
+    def classify(self, embedding: Float[Tensor, "batch features"]) -> Float[Tensor, "batch persons"]:
+        """(b features) → (b persons)."""
+        return self.classifier(self.dropout(embedding))
+
+
 class BatchNormNeck(nn.Module):
     """BNNeck: the feature f_t becomes f_i by a batch norm without shift, then a linear classifier without bias.
 

@@ -17,7 +17,7 @@ from reid_lit.losses.criterion import Criterion
 from reid_lit.losses.difference import DifferenceLoss
 from reid_lit.losses.reconstruction import reconstruction_loss
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import Output, TransferBatch
+from reid_lit.records import Output, Parts, TransferBatch
 
 _PARTS = ("backbone", "shared", "private", "decoder", "classifier")
 
@@ -146,6 +146,17 @@ class Arn(RetrievalModel):
                 parts = [self.difference(shared[rows].float(), each.float()) for rows, each in pairs]
             losses["difference"] = self.difference_weight * torch.stack(parts).sum()
         return losses
+
+    @override
+    def health_parts(
+        self, image: Float[Tensor, "batch 3 height width"], camera: Int[Tensor, " batch"] | None, *, source: bool
+    ) -> Parts:
+        maps = self.backbone(image.contiguous(memory_format=self._memory_format))
+        shared = self.shared(maps)
+        own = self.private[0 if source else 1](maps) if len(self.private) else None
+        if self.decoder is None:
+            return Parts(shared, own)
+        return Parts(shared, own, maps, self.decoder(shared if own is None else torch.cat([shared, own], 1)))
 
     def _of_labels(self, shared: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"]) -> dict[str, Tensor]:
         if self.criterion is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,7 +17,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
 from reid_lit.evaluation.views import views
-from reid_lit.records import Batch, Output, Split
+from reid_lit.records import Batch, Output, Parts, Split
 
 
 class RetrievalModel(pl.LightningModule):
@@ -39,6 +39,7 @@ class RetrievalModel(pl.LightningModule):
         result: The last test's result, on every rank.
         scores: The metric of the last test; it holds the embeddings.
         distractors: What stands behind the gallery of the tests to come, on disk.
+        selected: Of which epoch the weights are and why, where they are not the last.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RetrievalModel(pl.LightningModule):
         self.result: Result | None = None
         self.scores: RetrievalScores | None = None
         self.distractors: Distractors | None = None
+        self.selected: dict[str, Any] | None = None
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._backbone_lr_scale = backbone_lr_scale
@@ -68,6 +70,14 @@ class RetrievalModel(pl.LightningModule):
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")
 
+    def check_data(self, data: Any, epochs: int | None) -> None:
+        """Refuse data, or a number of epochs, that this model cannot be trained with; asked before anything is trained.
+
+        Args:
+            data: The datamodule, set up.
+            epochs: ``trainer.max_epochs``; None: not limited.
+        """
+
     def embed(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
         """What is compared in retrieval, in float32: the mean over the views that the evaluation asks for."""
         values = [
@@ -75,6 +85,23 @@ class RetrievalModel(pl.LightningModule):
             for view in views(image, crops=self.evaluation.crops, flip=self.evaluation.flip)
         ]
         return torch.stack(values).mean(0)
+
+    def health_parts(
+        self,
+        image: Float[Tensor, "batch 3 height width"],
+        camera: Int[Tensor, " batch"] | None,  # noqa: ARG002 - for models with parts of a camera's own
+        *,
+        source: bool,  # noqa: ARG002 - for models with parts of a domain's own
+    ) -> Parts:
+        """What the health of an adaptation is read from, in evaluation mode; here the feature that is compared.
+
+        Args:
+            image: In [0, 1], neither augmented nor cropped.
+            camera: Counted as in training; None of images that are not of the training list.
+            source: Whether the images are of the source; else they are of the target.
+        """
+        image = image.contiguous(memory_format=self._memory_format)
+        return Parts(getattr(self(image), self.evaluation.feature))
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -104,6 +131,8 @@ class RetrievalModel(pl.LightningModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["persons"] = self.persons
+        if self.selected is not None:
+            checkpoint["selected"] = self.selected
 
     def _begin(self, split: Split) -> None:
         images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)

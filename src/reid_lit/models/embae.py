@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -14,7 +14,7 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.predecessor import take_up
-from reid_lit.records import Batch, Output
+from reid_lit.records import Batch, Output, Parts
 
 VARIANTS = ("plain", "fix", "new", "cam")
 _PARTS = ("neck", "nuisance", "decoder")
@@ -133,6 +133,16 @@ class EmbAE(RetrievalModel):
         return loss
 
     @override
+    def health_parts(
+        self, image: Float[Tensor, "batch 3 height width"], camera: Int[Tensor, " batch"] | None, *, source: bool
+    ) -> Parts:
+        output = self(image.contiguous(memory_format=self._memory_format))
+        if camera is None:  # whose nuisance encoder is another's, or none's
+            return Parts(output.embedding)
+        nuisance = self.nuisance(output.feature, camera)
+        return Parts(output.embedding, nuisance, output.feature, self.decoder(output.embedding, nuisance))
+
+    @override
     def train(self, mode: bool = True) -> "EmbAE":
         super().train(mode)
         learning = self._learning()
@@ -153,7 +163,7 @@ class EmbAE(RetrievalModel):
     @override
     def setup(self, stage: str) -> None:
         if stage == "fit":
-            self._check_training()
+            self.check_data(self.trainer.datamodule, self.trainer.max_epochs)  # type: ignore[attr-defined]
         super().setup(stage)
 
     @override
@@ -168,8 +178,8 @@ class EmbAE(RetrievalModel):
     def _learning(self) -> frozenset[str]:
         return trained_parts(self.stage, self.variant, epoch=self.current_epoch, nuisance_epochs=self.nuisance_epochs)
 
-    def _check_training(self) -> None:
-        data, epochs = self.trainer.datamodule, self.trainer.max_epochs  # type: ignore[attr-defined]
+    @override
+    def check_data(self, data: Any, epochs: int | None) -> None:
         if self.cameras is not None and data.cameras > self.cameras:
             raise ValueError(
                 f"model.cameras={self.cameras}, but {data.split.name} has {data.cameras} cameras, and each needs a"

@@ -1,0 +1,92 @@
+"""What Hydra finds here by itself: tables on its search path, the sweeper ``table``, the launcher ``process``."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+
+class TableSearchPath(SearchPathPlugin):
+    """Lets ``+table=<paper>/<table>`` be found, in a checkout and in a wheel."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Put ``experiments/`` behind ``conf/``; without a command of ours there is no ``conf/`` and nothing to add."""
+        from reid_lit.paths import packaged
+
+        if str(packaged("conf")) in {str(entry.path).removeprefix("file://") for entry in search_path.get_path()}:
+            search_path.append("reid_lit", f"file://{packaged('experiments')}")
+
+
+class TableSweeper(Sweeper):
+    """Runs a table's jobs by whichever launcher is chosen."""
+
+    def __init__(self) -> None:
+        self.config: DictConfig | None = None
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: Callable, config: DictConfig) -> None:  # noqa: ARG002
+        """Make the launcher; what it launches is a chain of jobs instead of ``task_function``."""
+        from reid_lit.sweeping import run_chain
+
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=run_chain, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:  # noqa: ARG002 - the table's words are in the config
+        """Plan, print, run, report."""
+        from reid_lit.sweeping import sweep_table
+
+        if self.config is None or self.launcher is None:
+            raise RuntimeError("sweep() before setup()")
+        return sweep_table(self.config.asked, self.launcher)
+
+
+class ProcessLauncher(Launcher):
+    """Runs each job of a multirun as a process of its own: its ranks start no sweep, and its failure stops no other.
+
+    Args:
+        at_once: Jobs that run beside each other; ``auto``: one for each GPU.
+    """
+
+    def __init__(self, at_once: int | str) -> None:
+        self.at_once = at_once
+        self.config: DictConfig | None = None
+        self.context: HydraContext | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: Callable, config: DictConfig) -> None:  # noqa: ARG002
+        """Keep what the jobs are composed from; the task is what the command itself is."""
+        self.config, self.context = config, hydra_context
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs of a sweep; each gives its score, or the error that names its log."""
+        from reid_lit.sweeping import launch_jobs
+
+        if self.config is None or self.context is None:
+            raise RuntimeError("launch() before setup()")
+        loader = self.context.config_loader
+        return launch_jobs(self.config, loader, job_overrides, initial_job_idx, at_once=self.at_once)
+
+
+@dataclass
+class _SweeperConfig:
+    _target_: str = "hydra_plugins.reid_lit_tables.TableSweeper"
+
+
+@dataclass
+class _LauncherConfig:
+    _target_: str = "hydra_plugins.reid_lit_tables.ProcessLauncher"
+    at_once: Any = "auto"
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="table", node=_SweeperConfig, provider="reid_lit")
+ConfigStore.instance().store(group="hydra/launcher", name="process", node=_LauncherConfig, provider="reid_lit")

@@ -1,0 +1,67 @@
+"""When features carry nothing any more: the alarm that stops an adaptation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_WORDS = {
+    "rank": "has effective rank {value:.3g}",
+    "spread": "spreads by {value:.3g} around its mean",
+    "dead": "has {value:.1%} dead dimensions",
+}
+_NONFINITE = "_nonfinite"
+
+
+class Collapse(RuntimeError):  # noqa: N818 - what it is; no error of the program
+    """The features of a domain have collapsed; the message says which, how far, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the shared feature of a domain has to keep to; a limit that is None is not watched.
+
+    Attributes:
+        rank: The least effective rank.
+        spread: The least spread, in [0, 1].
+        dead: The largest share of dead dimensions, in [0, 1].
+
+    Raises:
+        ValueError: a limit is out of range.
+    """
+
+    rank: float | None
+    spread: float | None
+    dead: float | None
+
+    def __post_init__(self) -> None:
+        for name, top in (("rank", float("inf")), ("spread", 1), ("dead", 1)):
+            limit = getattr(self, name)
+            if limit is not None and not 0 <= limit <= top:
+                raise ValueError(f"callbacks.health.limits.{name}={limit}: give a number in [0, {top}], or null")
+
+    def check(self, figures: Mapping[str, float], before: Mapping[str, float], *, epoch: int, cure: str) -> None:
+        """Refuse figures that are beyond a limit, or features that are no numbers.
+
+        Args:
+            figures: ``<domain>_<figure>``: what was measured.
+            before: The same before training.
+            epoch: How many epochs are behind.
+            cure: What the model can be told, in words.
+
+        Raises:
+            Collapse: a figure is beyond its limit.
+        """
+        for name, value in figures.items():
+            domain, _, figure = name.partition("_")
+            if name.endswith(_NONFINITE):
+                raise Collapse(
+                    f"{value:.1%} of the shared features of the {domain} are infinite or no number at epoch {epoch};"
+                    f" the last checkpoint stays. Lower optimizer.lr, or set trainer.precision=32-true"
+                )
+            limit = getattr(self, figure) if figure in _WORDS else None
+            if limit is not None and (value > limit if figure == "dead" else value < limit):
+                was = f" (it was {before[name]:.3g} before training)" if name in before else ""
+                raise Collapse(
+                    f"the shared feature of the {domain} {_WORDS[figure].format(value=value)} at epoch {epoch}{was}:"
+                    f" beyond the limit callbacks.health.limits.{figure}={limit}, it hardly tells images apart. The"
+                    f" last checkpoint stays. {cure}; or set callbacks.health.limits.{figure}=null to go on"
+                )

@@ -1,0 +1,1 @@
+"""The cross-domain matrix: which trainings it takes, and what came out of them."""

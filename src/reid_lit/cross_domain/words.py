@@ -1,0 +1,188 @@
+"""What the words of a matrix stand for: data sets and methods, as overrides of a training."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+_KEYS = ("says", "set", "start", "gives", "beside")
+
+
+class MatrixError(ValueError):
+    """What is asked of a matrix cannot be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A data set.
+
+    Attributes:
+        name: What the matrix calls it.
+        option: The option of ``dataset``.
+        changes: The keys that differ from that option.
+        cameras: How many it has; None where nobody said.
+    """
+
+    name: str
+    option: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    cameras: int | None = None
+
+    @property
+    def entry(self) -> Any:
+        """It, as an entry of ``test_on`` or ``dataset.source``."""
+        return {"dataset": self.option, **self.changes} if self.changes else self.option
+
+    def chosen(self) -> list[str]:
+        """The overrides that choose it as the data set of a run."""
+        return [f"dataset={self.option}", *(f"dataset.{key}={literal(value)}" for key, value in self.changes.items())]
+
+    def given(self, key: str) -> list[str]:
+        """The overrides that give it to a key, in whose place a mapping may stand."""
+        return [f"~{key}", f"+{key}={literal(self.entry)}"] if self.changes else [f"{key}={self.option}"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A way from a source to a target.
+
+    Attributes:
+        name: What the matrix calls it.
+        says: What it is, in words.
+        overrides: The training's, with ``<source>``, ``<target>``, ``<source.cameras>`` and ``<target.cameras>``.
+        start: The method whose run it goes on from.
+        gives: The key that gets that run's folder.
+        beside: The method that it is compared with.
+    """
+
+    name: str
+    says: str
+    overrides: tuple[str, ...]
+    start: str | None = None
+    gives: str | None = None
+    beside: str | None = None
+
+    @property
+    def of_source(self) -> bool:
+        """Whether it sees the source alone, so that one training serves all targets."""
+        return not any("<target" in override for override in self.overrides)
+
+    def filled(self, domains: Mapping[str, Domain]) -> list[str]:
+        """The overrides for a ``source`` and a ``target``.
+
+        Raises:
+            MatrixError: a number of cameras is needed that nobody said.
+        """
+        return [part for override in self.overrides for part in _filled(override, domains)]
+
+
+def _filled(override: str, domains: Mapping[str, Domain]) -> list[str]:
+    key, _, value = override.partition("=")
+    for role, domain in domains.items():
+        if value == f"<{role}>":
+            return domain.chosen() if key == "dataset" else domain.given(key)
+        if f"<{role}.cameras>" in value:
+            if domain.cameras is None:
+                raise MatrixError(
+                    f"{override}: how many cameras has {domain.name}? say so in conf/matrix.yaml, or on the command"
+                    f" line: '+sizes.<size>.datasets.{domain.name}={{cameras: 6}}'"
+                )
+            override = override.replace(f"<{role}.cameras>", str(domain.cameras))
+    return [override]
+
+
+def literal(value: Any) -> str:
+    """A value as Hydra's command line takes it.
+
+    >>> literal({"dataset": "ward", "root": "/data/my WARD", "split_id": 0})
+    '{dataset: ward, root: "/data/my WARD", split_id: 0}'
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {literal(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(literal(each) for each in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value)
+    other = text.lower() in ("null", "true", "false", "inf", "nan")  # what Hydra reads as no word
+    plain = not isinstance(value, str) or (re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) and not other)
+    return text if plain else '"' + text.replace('"', r"\"") + '"'
+
+
+def domains(words: Sequence[str], known: Mapping[str, Mapping[str, Any]], options: Sequence[str]) -> list[Domain]:
+    """The data sets that words stand for.
+
+    Args:
+        words: Of the command line.
+        known: What the config says of some, by word.
+        options: The options of ``dataset``, which are words of their own.
+
+    Raises:
+        MatrixError: there is no such data set, or it is named twice.
+    """
+    found = []
+    for word in words:
+        if word not in known and word not in options:
+            raise MatrixError(unknown("data set", word, [*known, *options]))
+        said = dict(known.get(word) or {})
+        cameras, option = said.pop("cameras", None), said.pop("dataset", word)
+        found.append(Domain(name=word, option=option, changes=said, cameras=cameras))
+    if len(set(words)) < len(words):
+        raise MatrixError(f"{', '.join(words)}: name each data set once")
+    return found
+
+
+def read_methods(known: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
+    """All methods, by name.
+
+    Raises:
+        MatrixError: one lacks its overrides, goes on from none or from one that does not come before it.
+    """
+    methods: dict[str, Method] = {}
+    for name, said in known.items():
+        if unread := set(said) - {"says", "set", "start", "gives", "beside"}:
+            raise MatrixError(
+                f"method {name}: no key {', '.join(sorted(unread))}; it has says, set, start, gives, beside"
+            )
+        start, beside = said.get("start"), said.get("beside")
+        if not said.get("set") or (start is None) != (said.get("gives") is None):
+            raise MatrixError(f"method {name}: it needs set (overrides), and gives (a key) where it has a start")
+        for other in (start, beside):
+            if other is not None and other not in methods:
+                raise MatrixError(unknown(f"method before {name}", other, list(methods)))
+        if beside is None and start is not None:
+            beside = methods[start].beside or start
+        method = Method(
+            name=name, says=said.get("says", name), overrides=tuple(said["set"]), start=start, gives=said.get("gives"),
+            beside=beside,
+        )  # fmt: skip
+        if start is not None and method.of_source and not methods[start].of_source:
+            raise MatrixError(f"method {name}: it names no <target>, but {start}, which it goes on from, does")
+        methods[name] = method
+    return methods
+
+
+def chosen_methods(names: Sequence[str], known: Mapping[str, Method]) -> list[Method]:
+    """The methods that are asked for, each with the one that it is compared with before it.
+
+    Raises:
+        MatrixError: there is no such method.
+    """
+    shown: dict[str, Method] = {}
+    for name in names:
+        if name not in known:
+            raise MatrixError(unknown("method", name, list(known)))
+        method = known[name]
+        if method.beside:
+            shown.setdefault(method.beside, known[method.beside])
+        shown.setdefault(name, method)
+    return list(shown.values())
+
+
+def unknown(kind: str, word: str, known: Sequence[str]) -> str:
+    """What is said of a word that nobody knows, with those that are near."""
+    near = get_close_matches(word, known, n=3, cutoff=0.5)
+    return f"no {kind} {word!r}" + (
+        f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
+    )

@@ -1,0 +1,97 @@
+"""The images by which an adaptation is watched: some of the source's and of the target's training images."""
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.decode import decode_batch
+from reid_lit.data.transfer import Transfer
+from reid_lit.records import JUNK
+from reid_lit.runs import Run
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Images of a source or of a target; whose persons they show is not kept.
+
+    Attributes:
+        image: ``(n 3 h w)`` uint8, on the CPU.
+        camera: ``(n)`` int64, as in training; None of images that are not trained on.
+    """
+
+    image: Tensor
+    camera: Tensor | None
+
+
+def trained_before(weights: str | None, *, images: int, seed: int) -> list[str]:
+    """Some of the images that an earlier run was trained on; none where it kept no list.
+
+    Args:
+        weights: The run, or its checkpoint, from which a model goes on; None where it goes on from none.
+        images: At most.
+        seed: Of the choice.
+    """
+    if weights is None:
+        return []
+    path = Path(weights)
+    paths = Run(path if path.is_dir() else path.parent.parent).training_list()
+    return [paths[k] for k in _draw(len(paths), images, seed)]
+
+
+def looked_at(data: ReidData, before: Sequence[str], *, images: int, seed: int) -> dict[str, Domain]:
+    """Images of ``source`` and of ``target``, always the same ones.
+
+    A transfer has both. Other data are the target, and the source is what was trained on before; where these are the
+    same images, they are the source, and there is no target yet.
+
+    Args:
+        data: What is trained on.
+        before: Images that the model was trained on before, as :func:`trained_before` gives them.
+        images: Of each domain, at most.
+        seed: Of the choice.
+    """
+    shots = data.split.train
+    own: dict[str, Sequence[int]] = {"target": range(len(shots))}
+    if isinstance(data, Transfer):
+        own = {
+            "source": [place for place, shot in enumerate(shots) if shot.person_id != JUNK],
+            "target": [place for place, shot in enumerate(shots) if shot.person_id == JUNK],
+        }
+        before = ()
+    elif {str(shot.path.absolute()) for shot in shots} & set(before):
+        own, before = {"source": own["target"]}, ()
+    found = {}
+    for name, places in own.items():
+        chosen = [shots[places[k]] for k in _draw(len(places), images, seed)]
+        camera = torch.tensor([shot.camera_id for shot in chosen])
+        found[name] = Domain(image=_read([shot.path for shot in chosen], data), camera=camera)
+    return _of_before([Path(path) for path in before], data) | found
+
+
+def _draw(count: int, images: int, seed: int) -> list[int]:
+    """At most ``images`` of ``count`` positions, rising."""
+    return sorted(random.Random(f"health {seed}").sample(range(count), min(images, count)))
+
+
+def _of_before(paths: Sequence[Path], data: ReidData) -> dict[str, Domain]:
+    """The source of an earlier run; nothing where there was none, or its images are gone."""
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        _log.warning(
+            "health: %d images of the source are gone, such as %s: the domains are not compared",
+            len(missing),
+            missing[0],
+        )
+    return {} if missing or not paths else {"source": Domain(image=_read(paths, data), camera=None)}
+
+
+def _read(paths: Sequence[Path], data: ReidData) -> Tensor:
+    return decode_batch(paths, size=data.transform.size, interpolation=data.transform.interpolation)

@@ -1,0 +1,59 @@
+"""Labels out of clusters of features, for images whose persons nobody knows."""
+
+import warnings
+
+import torch
+from jaxtyping import Float, Int
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid_lit.records import JUNK
+
+
+def cluster(
+    features: Float[Tensor, "images dim"], *, clusters: int, starts: int, seed: int
+) -> tuple[Int[Tensor, " images"], Float[Tensor, "clusters dim"]]:
+    """The cluster of each image, 0 … clusters-1, and the centroids, by k-means.
+
+    Args:
+        features: As they are, not normalised.
+        clusters: k. Where fewer features differ, clusters stay empty.
+        starts: Of so many beginnings the best is kept.
+        seed: Of the beginnings.
+    """
+    means = KMeans(n_clusters=clusters, n_init=starts, random_state=seed)
+    with warnings.catch_warnings(), threadpool_limits(1, "openmp"):  # threads add up in any order: others, other bits
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of empty clusters, which who selects has to judge
+        means.fit(features.cpu().numpy())
+    return torch.from_numpy(means.labels_).long(), torch.from_numpy(means.cluster_centers_)
+
+
+def select(
+    features: Float[Tensor, "images dim"],
+    labels: Int[Tensor, " images"],
+    centroids: Float[Tensor, "clusters dim"],
+    *,
+    threshold: float,
+) -> Int[Tensor, " images"]:
+    """The labels of reliable images, and -1 for the others.
+
+    The centre of a cluster is the image, whichever its label, whose feature is nearest to the centroid. Reliable is an
+    image whose cosine to the centre of any cluster exceeds the threshold; its label is its own cluster.
+
+    Args:
+        features: As they are, not normalised.
+        labels: The cluster of each image.
+        centroids: Of the clusters.
+        threshold: λ, in [-1, 1).
+
+    Source: Fan et al., "Unsupervised Person Re-identification: Clustering and Fine-tuning", TOMM 2018, section 3, with
+        the centres and the rule of its public code.
+    """
+    nearest = pairwise_distances_argmin(centroids.numpy(), features.cpu().numpy())
+    unit = F.normalize(features.cpu())
+    reliable = (unit @ unit[nearest].T > threshold).any(dim=1)
+    return torch.where(reliable, labels, JUNK)

@@ -1,0 +1,259 @@
+"""PUL: rounds of clustering an unlabelled target and of training on its reliable images."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.losses.criterion import Criterion
+from reid_lit.models.base import RetrievalModel
+from reid_lit.models.predecessor import take_up
+from reid_lit.models.pseudo_labels import cluster, select
+from reid_lit.records import JUNK, Batch, Output
+
+logger = logging.getLogger(__name__)
+
+_CURE = (
+    "train PUL's model 0, its stage 1, on the source first (+experiment=duke_pul_source), then set model.weights=<its"
+    " run folder>"
+)
+
+
+class Pul(RetrievalModel):
+    """Backbone → pool → neck → classifier of clusters, trained in rounds on an unlabelled target.
+
+    A round embeds all training images with the model of the round before (at first model 0, trained on a source),
+    clusters them, selects the reliable ones, and trains model 0 anew on these, with their clusters as classes. Person
+    labels are never read.
+
+    Args:
+        backbone: Images in [0, 1] to maps.
+        pool: Maps to features, which are clustered.
+        neck: Called with ``features`` and ``persons``, the clusters; drawn anew in each round.
+        criterion: The losses.
+        clusters: k of k-means, and the classifier's columns, whichever clusters have a reliable image.
+        threshold: λ: the cosine to a centre above which an image is reliable, in [-1, 1).
+        epochs_per_round: Epochs that a round trains; ``trainer.max_epochs`` is a multiple of it.
+        starts: Beginnings of k-means, of which the best is kept.
+        seed: Of k-means and of the classifiers.
+        weights: The folder of the run that trained model 0, or its checkpoint.
+        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest; it is not used.
+        optimizer: Likewise; it starts anew in each round.
+        scheduler: Likewise, by ``epoch``, counted over all rounds.
+        evaluation: Likewise.
+        channels_last: Likewise.
+
+    Source: Fan et al., "Unsupervised Person Re-identification: Clustering and Fine-tuning", TOMM 2018, Algorithm 1 and
+        its public code, whose one-hot labels lack the last columns when the last clusters have no reliable image.
+
+    Raises:
+        ValueError: a number is out of range, or the schedule counts steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        pool: nn.Module,
+        neck: Callable[..., Any],
+        criterion: Criterion,
+        clusters: int,
+        threshold: float,
+        epochs_per_round: int,
+        starts: int,
+        seed: int,
+        weights: str | None,
+        persons: int,
+        optimizer: Callable[..., Optimizer],
+        scheduler: dict[str, Any],
+        evaluation: Protocol,
+        channels_last: bool,
+    ) -> None:
+        _check(clusters, threshold, epochs_per_round, starts, scheduler["interval"])
+        super().__init__(
+            backbone=backbone,
+            persons=persons,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            evaluation=evaluation,
+            backbone_lr_scale=1.0,
+            channels_last=channels_last,
+        )
+        self.pool = pool
+        self.neck = neck(features=backbone.dim, persons=clusters)
+        self.criterion = criterion.sized(persons=clusters, feature=backbone.dim, embedding=self.neck.dim)
+        self.clusters = clusters
+        self.threshold = threshold
+        self.epochs_per_round = epochs_per_round
+        self.starts = starts
+        self.seed = seed
+        self.weights = weights
+        self._neck = neck
+        self._ended = 0  # epochs
+        self._round = -1  # whose labels these are
+        self._labels: Int[Tensor, " images"] | None = None
+        self._model_0: dict[str, Tensor] = {}
+
+    @override
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
+        feature = self.pool(self.backbone(image))
+        embedding = self.neck(feature)
+        return Output(feature, embedding, self.neck.classify(embedding) if self.training else None)
+
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self(batch.image.contiguous(memory_format=self._memory_format))
+        losses = self.criterion(output, batch.person)
+        loss = torch.stack(list(losses.values())).sum()
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        return loss
+
+    @override
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            self._check_data()
+        super().setup(stage)
+
+    @override
+    def on_fit_start(self) -> None:
+        if self._labels is None:
+            take_up(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
+            self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
+        if self._round < self._next_round():
+            self._label()
+        self._hand_over()
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self.trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
+        if self.current_epoch % self.epochs_per_round == 0:
+            self._start_again()
+            self.log_dict({f"pul/{name}": float(value) for name, value in self._figures().items()})
+
+    @override
+    def on_train_epoch_end(self) -> None:  # before the checkpoint is written, and before the next loader is made
+        self._ended = self.current_epoch + 1
+        if self._round < self._next_round() and self._ended != self.trainer.max_epochs:
+            self._label()
+            self._hand_over()
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        state = {"ended": self._ended, "round": self._round, "labels": self._labels, "model_0": self._model_0}
+        checkpoint["pul"] = state
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["pul"]
+        self._ended, self._round, self._labels = state["ended"], state["round"], state["labels"]
+        self._model_0 = state["model_0"]
+
+    def _next_round(self) -> int:
+        return self._ended // self.epochs_per_round
+
+    def _label(self) -> None:
+        """Find the labels of the next round; all ranks get those of the first."""
+        self._round = self._next_round()
+        features, labels = self._embed_all(), None
+        if self.trainer.is_global_zero:
+            seed = self.seed + self._round
+            found, centroids = cluster(features, clusters=self.clusters, starts=self.starts, seed=seed)
+            labels = select(features, found, centroids, threshold=self.threshold)
+        self._labels = self.trainer.strategy.broadcast(labels)
+        self._check_labels()
+
+    @torch.no_grad()
+    def _embed_all(self) -> Float[Tensor, "images dim"]:
+        """The features of all training images, on every rank."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        features = torch.zeros(len(data.split.train), self.backbone.dim, device=self.device)
+        self.eval()
+        with self.trainer.precision_plugin.val_step_context():
+            for batch in data.plain_dataloader():
+                image = data.transform.testing(batch.image.to(self.device))
+                maps = self.backbone(image.contiguous(memory_format=self._memory_format))
+                features[batch.index.to(self.device)] = self.pool(maps).float()
+        self.train()
+        features = self.trainer.strategy.reduce(features, reduce_op="sum")  # each image is on one rank
+        if not features.isfinite().all():
+            raise FloatingPointError(f"round {self._round}: features are not finite; lower optimizer.lr")
+        return features
+
+    def _hand_over(self) -> None:
+        """Let the next training loader draw the selected images."""
+        if self._labels is not None:
+            self.trainer.datamodule.relabel(self._labels.tolist())  # type: ignore[attr-defined]
+        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+
+    def _start_again(self) -> None:
+        """Back to model 0, with a classifier that no round has seen and an optimizer that has seen no gradient."""
+        self.load_state_dict(self._model_0)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed + self._round)  # on all ranks the same, the GPU's left alone
+            fresh = self._neck(features=self.backbone.dim, persons=self.clusters)
+        self.neck.load_state_dict(fresh.state_dict())
+        for optimizer in self.trainer.optimizers:
+            optimizer.state.clear()
+
+    def _figures(self) -> dict[str, int]:
+        """How many images were selected, in how many clusters of which sizes."""
+        labels = torch.as_tensor(self._labels)
+        sizes = labels[labels != JUNK].unique(return_counts=True)[1].sort().values
+        least, median, most = (int(sizes[k]) if len(sizes) else 0 for k in (0, len(sizes) // 2, -1))
+        return {
+            "selected": int(sizes.sum()),
+            "clusters": len(sizes),
+            "least": least,
+            "median": median,
+            "most": most,
+        }
+
+    def _check_data(self) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if hasattr(data, "target") or getattr(data, "switching", False):
+            raise ValueError(
+                "model=pul trains on the target alone; set dataset=<target>, and model.weights=<run on the source>"
+            )
+        if self.clusters > len(data.split.train):
+            images = len(data.split.train)
+            raise ValueError(
+                f"model.clusters={self.clusters} of {images} training images; set model.clusters < {images}"
+            )
+
+    def _check_labels(self) -> None:
+        """Refuse a selection that cannot be trained on."""
+        data, found = self.trainer.datamodule, self._figures()  # type: ignore[attr-defined]
+        told = (
+            f"round {self._round}: {found['selected']} of {len(data.split.train)} images in {found['clusters']} of"
+            f" {self.clusters} clusters are reliable"
+        )
+        if found["selected"] < data.loader.batch_size or found["clusters"] < 2:
+            raise ValueError(
+                f"{told}, with a cosine to a centre above model.threshold={self.threshold}: too few to train on in"
+                f" batches of loader.batch_size={data.loader.batch_size}; lower model.threshold, give more"
+                f" model.clusters, or look whether model 0 or a training at optimizer.lr has collapsed"
+            )
+        sizes = f"{found['least']} / {found['median']} / {found['most']}"
+        rank_zero_only(logger.info)("%s; images a cluster (least / median / most): %s", told, sizes)
+
+
+def _check(clusters: int, threshold: float, epochs_per_round: int, starts: int, interval: str) -> None:
+    if clusters < 2 or epochs_per_round < 1 or starts < 1:
+        raise ValueError(
+            f"model.clusters={clusters} must be ≥ 2, model.epochs_per_round={epochs_per_round} and"
+            f" model.starts={starts} ≥ 1"
+        )
+    if not -1 <= threshold < 1:
+        raise ValueError(f"model.threshold={threshold} is no cosine that an image can exceed; give one in [-1, 1)")
+    if interval != "epoch":
+        raise ValueError("model=pul: nobody knows how many steps a round will have; set scheduler=constant or step")

@@ -1,0 +1,51 @@
+"""What an adaptation scores on the target's test after each epoch: never used for a choice, since it uses labels."""
+
+from collections.abc import Mapping, Sequence
+
+import pytorch_lightning as pl
+from rich.table import Table
+
+from reid_lit.data.base import ReidData
+from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.scores import Result
+from reid_lit.models.base import RetrievalModel
+from reid_lit.records import Batch
+
+TITLE = "uses target labels: oracle in %"
+SCORES = ("rank1", "mAP")
+
+
+def oracle_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> dict[str, float]:
+    """``rank1`` and ``mAP`` of the data's tests, in [0, 1]; with the test's name before where there are several.
+
+    Every rank takes part, and all get the same. The model has to be in evaluation mode.
+    """
+    scores: dict[str, float] = {}
+    views = data.tests()
+    for view in views:
+        before = f"{view.split.name}_" if len(views) > 1 else ""
+        result = _tested(trainer, model, view)
+        scores |= {f"{before}{name}": result.scores[name] for name in SCORES if name in result.scores}
+    return scores
+
+
+def _tested(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Result:
+    split = data.split
+    queries, images = len(split.query), len(split.query) + len(split.gallery)
+    metric = RetrievalScores(queries=queries, images=images, protocol=model.evaluation.under(split.rules))
+    metric.to(model.device)
+    for batch in data.test_dataloader():
+        moved = Batch(*(part.to(model.device) for part in batch))  # Lightning's way would augment while it trains
+        with trainer.precision_plugin.test_step_context():
+            embedding = model.embed(data.transform.testing(moved.image))
+        metric.update(embedding, moved.person, moved.camera, moved.index)
+    return metric.compute()
+
+
+def oracle_table(rows: Sequence[Mapping[str, float]]) -> Table:
+    """The scores by epoch, under a title that says what they are."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "epoch"))
+    table = Table("epoch", *names, title=TITLE)
+    for row in rows:
+        table.add_row(f"{row['epoch']:.0f}", *(f"{100 * row[name]:.2f}" if name in row else "–" for name in names))
+    return table

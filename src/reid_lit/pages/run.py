@@ -1,0 +1,119 @@
+"""The page of a run: scores, curves, pictures, and a browser of all queries."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_lit.figures.rankings import FORMAT
+from reid_lit.pages.charts import cmc_chart, learning_charts
+from reid_lit.pages.facts import facts_of, scores_of
+from reid_lit.pages.render import data_uri, write_page
+from reid_lit.pages.thumbnails import Size, thumbnails
+
+Ranking = dict[str, Any]
+
+DRAWN_ANEW = {"learning.png", "cmc.png", "ranked_lists.png", "failures.png"}
+"""Pictures whose content the page shows in a form that answers to the reader."""
+
+
+def run_page(folder: Path, output: Path, size: Size, *, embed: bool | int) -> Path:
+    """Write the page of a run, or of an evaluation of one, and the small copies of its images.
+
+    Args:
+        folder: The run's folder; its ``metrics.json`` and ``rankings.json`` are read.
+        output: The page; images that are not in it lie in ``images/`` beside it.
+        size: How images are made small.
+        embed: Whether images are in the page itself; a number: only when there are no more than so many.
+
+    Raises:
+        FileNotFoundError: the folder has no results.
+        ValueError: its rankings were written by another version.
+    """
+    metrics = folder / "metrics.json"
+    if not metrics.is_file():
+        raise FileNotFoundError(f"no {metrics.resolve()}; give run=<folder of a finished run or evaluation>")
+    record = json.loads(metrics.read_text(encoding="utf-8"))
+    names = [result["dataset"] for result in record["results"]]
+    rankings = sorted(read_rankings(folder), key=lambda each: _place(each["dataset"], names))
+    paths = {path for ranking in rankings for side in ("query", "gallery") for path in ranking[side]["path"]}
+    within = embed if isinstance(embed, bool) else len(paths) <= embed
+    images = thumbnails(sorted(paths), None if within else output.parent / "images", size)
+    firsts = {each["dataset"]: [first for first in each["first"] if first] for each in rankings}
+    curve = cmc_chart(firsts)
+    return write_page(
+        output,
+        "run.html",
+        title=str(record["name"]),
+        folder=str(folder),
+        trained_on=str(record.get("trained_on", "unknown data")),
+        scores=scores_of(record["results"]),
+        facts=facts_of(folder, record),
+        charts=learning_charts(folder / "log" / "metrics.csv"),
+        curves=[curve] if curve else [],
+        pictures=_pictures(folder, output, within, redrawn=bool(rankings)),
+        rankings=[_shown(ranking, images) for ranking in rankings],
+        shape={"width": size.width, "height": size.height},
+    )
+
+
+def read_rankings(folder: Path) -> list[Ranking]:
+    """The rankings of all data sets that a run was tested on, and of all its splits.
+
+    Raises:
+        ValueError: a file was written by another version.
+    """
+    found = []
+    for file in sorted([*folder.glob("pictures/*/rankings.json"), *folder.glob("split_*/pictures/*/rankings.json")]):
+        ranking = json.loads(file.read_text(encoding="utf-8"))
+        if ranking.get("format") != FORMAT:
+            raise ValueError(
+                f"{file.resolve()} has format {ranking.get('format')}, this version reads {FORMAT}: test the run again"
+                f" with python -m reid_lit.evaluate run={folder}, and give run=<the folder that it names>"
+            )
+        split = file.relative_to(folder).parts[0] if file.is_relative_to(folder) else ""
+        found.append(ranking | ({"dataset": f"{ranking['dataset']}, {split}"} if split.startswith("split_") else {}))
+    return found
+
+
+def _place(dataset: str, names: Sequence[str]) -> int:
+    """Where the results name a data set; a split's name begins as its data set's."""
+    return names.index(dataset) if dataset in names else len(names)
+
+
+def _shown(ranking: Ranking, images: dict[str, str | None]) -> Ranking:
+    """What the page's browser needs: paths below a common folder, and where the small images are."""
+    root = _root([path for side in ("query", "gallery") for path in ranking[side]["path"]])
+    sides = {
+        side: ranking[side]
+        | {
+            "path": [os.path.relpath(path, root) for path in ranking[side]["path"]],
+            "image": [images[path] for path in ranking[side]["path"]],
+        }
+        for side in ("query", "gallery")
+    }
+    return ranking | sides | {"root": root}
+
+
+def _root(paths: Sequence[str]) -> str:
+    """The folder that all images lie below."""
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120 - thousands of plain texts
+    except ValueError:  # two drives have nothing in common
+        return os.path.sep
+
+
+def _pictures(folder: Path, output: Path, within: bool, *, redrawn: bool) -> list[dict[str, str]]:
+    """Name and address of the pictures of a run that the page does not draw itself."""
+    files = sorted({*folder.glob("pictures/**/*.png"), *folder.glob("figures/*.png")})
+    return [
+        {
+            "name": file.relative_to(folder).with_suffix("").as_posix(),
+            "address": data_uri(file.read_bytes(), "image/png")
+            if within
+            else Path(os.path.relpath(file, output.parent)).as_posix(),
+        }
+        for file in files
+        if not (redrawn and file.name in DRAWN_ANEW) and file.name != "learning.png"
+    ]

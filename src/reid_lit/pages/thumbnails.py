@@ -1,0 +1,78 @@
+"""Small copies of images, for pages."""
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from reid_lit.pages.render import data_uri
+from reid_lit.progress import progress
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How images are made small.
+
+    Attributes:
+        width: Pixels at most.
+        height: Pixels at most; proportions stay.
+        quality: JPEG's, from 1 to 95.
+    """
+
+    width: int
+    height: int
+    quality: int
+
+
+def thumbnails(paths: Iterable[str], folder: Path | None, size: Size, *, threads: int = 4) -> dict[str, str | None]:
+    """A small JPEG of each image, made once however often it is named: its address in a page beside ``folder``.
+
+    Args:
+        paths: The image files; one that cannot be read has None for an address.
+        folder: Where the copies go, under names that depend on the path alone, so that a page made again finds them;
+            None keeps them in the addresses themselves.
+        size: How large.
+        threads: Images made side by side; Pillow lets go of the interpreter while it decodes.
+    """
+    files = [Path(path) for path in dict.fromkeys(paths)]
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(threads) as pool, progress("thumbnails") as tell:
+        made: dict[str, str | None] = {}
+        for file, address in zip(files, pool.map(lambda file: _address(file, folder, size), files), strict=True):
+            made[str(file)] = address
+            tell(len(made), len(files))
+    missing = [file for file, address in made.items() if address is None]
+    if missing:
+        _log.warning("%d of %d images cannot be read, such as %s", len(missing), len(made), missing[0])
+    return made
+
+
+def _address(file: Path, folder: Path | None, size: Size) -> str | None:
+    """Where the small copy of ``file`` is; None when there is none to make."""
+    try:
+        if folder is None:
+            return data_uri(_small(file, size), "image/jpeg")
+        key = f"{file} {size.width}x{size.height} {size.quality}".encode()
+        copy = folder / f"{hashlib.blake2b(key, digest_size=10).hexdigest()}.jpg"
+        if not copy.is_file() or copy.stat().st_mtime < file.stat().st_mtime:
+            copy.write_bytes(_small(file, size))
+    except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
+        return None
+    return f"{folder.name}/{copy.name}"
+
+
+def _small(file: Path, size: Size) -> bytes:
+    with Image.open(file) as image:
+        image.draft("RGB", (2 * size.width, 2 * size.height))  # a large JPEG need not be decoded in full
+        small = ImageOps.contain(image.convert("RGB"), (size.width, size.height), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=size.quality, optimize=True)
+    return buffer.getvalue()

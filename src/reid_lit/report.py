@@ -1,0 +1,52 @@
+"""``python -m reid_lit.report strong/table1 [size=laptop]``: a table's published numbers beside ours; or of a multirun.
+
+``python -m reid_lit.report multirun/<name>/<time>`` groups the jobs of any multirun by what varies in them.
+"""
+
+import sys
+from pathlib import Path
+
+import reid_lit.resolvers  # noqa: F401 - the configs ask it
+from reid_lit.multirun import is_multirun, report_multirun
+from reid_lit.report_text import show
+from reid_lit.reporting import write_report
+from reid_lit.sweeping import report_folder
+from reid_lit.tables import TableError, asked
+
+_USAGE = """python -m reid_lit.report <paper>/<table> [size=laptop] [table_dir=tables]   a table of experiments/table
+python -m reid_lit.report multirun/<name>/<time>                            the jobs of a multirun"""
+
+
+def report(arguments: list[str]) -> None:
+    """Write a report and print it.
+
+    Args:
+        arguments: A table and its words, or the folder of a multirun.
+
+    Raises:
+        TableError: there is no such table, or nothing to report.
+    """
+    named, words = arguments[0], arguments[1:]
+    if Path(named).is_dir() and is_multirun(Path(named)):
+        report_multirun(Path(named))
+        return
+    if Path(named).is_dir() and (Path(named) / "plan.json").is_file():
+        folder = Path(named)
+    else:
+        folder = report_folder(asked([f"table={named.removeprefix('table=').removeprefix('+table=')}", *words]))
+    show(write_report(folder))
+    sys.stdout.write(f"{folder} has report.md, .csv, .tex, .html and .json\n")
+
+
+def main() -> None:
+    """The command."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        sys.exit(_USAGE)
+    try:
+        report(sys.argv[1:])
+    except (TableError, FileNotFoundError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

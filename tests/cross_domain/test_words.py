@@ -1,0 +1,88 @@
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from reid_lit.cross_domain.words import Domain, MatrixError, chosen_methods, domains, literal, read_methods
+
+PLAZA = Domain(name="plaza", option="synthetic", changes={"world": "plaza"}, cameras=6)
+WARD = Domain(name="ward", option="ward")
+KNOWN = {
+    "direct": {"set": ["+experiment=a", "dataset=<source>"]},
+    "coder": {"set": ["+experiment=b", "dataset=<source>"], "start": "direct", "gives": "model.weights"},
+    "adapted": {"set": ["+experiment=c", "dataset=<target>"], "start": "coder", "gives": "model.weights"},
+    "other": {"set": ["+experiment=d", "dataset.source=<source>", "dataset.target=<target>"], "beside": "direct"},
+}
+
+
+def test_a_data_set_is_chosen_with_what_differs_or_given_in_place_of_a_mapping():
+    assert PLAZA.chosen() == ["dataset=synthetic", "dataset.world=plaza"]
+    assert WARD.chosen() == ["dataset=ward"]
+    assert PLAZA.given("dataset.source") == ["~dataset.source", "+dataset.source={dataset: synthetic, world: plaza}"]
+    assert WARD.given("dataset.source") == ["dataset.source=ward"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"dataset": "ward", "root": 'C:/my "data", {all}'},
+        ["a", {"b": [1, 2.5, None, True]}],
+        "null",
+        "1e3",
+        "x y",
+        "Märkte",
+    ],
+)
+def test_a_literal_is_read_back_by_hydra_as_it_was(value):
+    assert OverridesParser.create().parse_override(f"key={literal(value)}").value() == value
+
+
+def test_placeholders_are_filled():
+    method = read_methods(
+        {
+            "m": {
+                "set": [
+                    "+experiment=x",
+                    "dataset=<target>",
+                    "dataset.source=<source>",
+                    "model.cameras=<source.cameras>",
+                ]
+            }
+        }
+    )["m"]
+    assert method.filled({"source": PLAZA, "target": WARD}) == [
+        "+experiment=x", "dataset=ward", "~dataset.source", "+dataset.source={dataset: synthetic, world: plaza}",
+        "model.cameras=6",
+    ]  # fmt: skip
+    with pytest.raises(MatrixError, match="how many cameras has ward"):
+        method.filled({"source": WARD, "target": PLAZA})
+
+
+def test_whoever_is_compared_with_is_shown_first_and_once():
+    methods = read_methods(KNOWN)
+    assert methods["adapted"].beside == "direct"
+    assert methods["direct"].beside is None
+    assert [m.name for m in chosen_methods(["adapted", "other"], methods)] == ["direct", "adapted", "other"]
+    assert [name for name, method in methods.items() if method.of_source] == ["direct", "coder"]
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"sett": ["x=1"]}, "no key sett"),
+        ({"set": []}, "it needs set"),
+        ({"set": ["x=1"], "start": "direct"}, "gives"),
+        ({"set": ["x=<target>"], "start": "dirct", "gives": "model.weights"}, "did you mean direct"),
+        ({"set": ["x=<source>"], "start": "adapted", "gives": "model.weights"}, "names no <target>"),
+    ],
+)
+def test_a_method_that_cannot_be_is_refused(said, message):
+    with pytest.raises(MatrixError, match=message):
+        read_methods({**KNOWN, "new": said})
+
+
+def test_words_that_nobody_knows_get_near_names():
+    with pytest.raises(MatrixError, match="no data set 'plazza'; did you mean plaza"):
+        domains(["plazza"], {"plaza": {"dataset": "synthetic"}}, ["ward"])
+    with pytest.raises(MatrixError, match="no method 'adpted'; did you mean adapted"):
+        chosen_methods(["adpted"], read_methods(KNOWN))
+    with pytest.raises(MatrixError, match="name each data set once"):
+        domains(["ward", "ward"], {}, ["ward"])

@@ -1,0 +1,182 @@
+"""Tables: from rows and labels to overrides, from overrides to jobs."""
+
+import itertools
+import json
+
+import pytest
+
+from reid_lit import planning, tables
+from reid_lit.identity import evaluation_hash, training_hash
+from reid_lit.planning import chains, plan, write_plan
+from reid_lit.tables import Ask, TableError, asked, cells, chosen_rows, for_hydra, from_hydra, read_table, table_names
+
+SPEC = {
+    "title": "Made up", "source": "nobody", "paper": "made", "metrics": ["rank1", "mAP"], "unit": "percent",
+    "base": ["+experiment=market_strong"],
+    "across": {"dataset": {"m": {"set": ["dataset=market1501"]}, "d": {"set": ["dataset=dukemtmc"]}}, "seed": [0, 1]},
+    "tolerance": {"rank1": 1.0},
+    "laptop": {
+        "base": ["+experiment=synthetic_strong"], "across": {"dataset": {"s": {"set": []}}}, "drop": ["backbone"],
+        "set": ["dataset.size=tiny"],
+    },
+    "rows": [
+        {"name": "A", "set": ["loss=id"], "published": {"m": {"rank1": 90.0, "mAP": 80.0}}},
+        {"name": "B, step", "set": ["loss=id"], "evaluate": ["evaluation.ap=trapezoid"], "only": ["m"]},
+        {"name": "C", "set": ["loss=id_triplet", "backbone=resnet34"]},
+        {"name": "Q", "quoted": True, "published": {"m": {"rank1": 1.0}}},
+        {"name": "W", "waiting": "not built"},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.setattr(tables, "read_table", lambda name: SPEC)
+    monkeypatch.setattr(tables, "table_names", lambda: ["made/up"])
+
+
+def test_rows_times_labels_without_those_that_a_row_leaves_out():
+    found = cells(SPEC)
+    assert [(cell.row, cell.label) for cell in found] == [(0, "m"), (0, "d"), (1, "m"), (2, "m"), (2, "d")]
+    assert found[0].train == ("+experiment=market_strong", "dataset=market1501", "loss=id")
+    assert found[2].evaluate == ("evaluation.ap=trapezoid",)
+
+
+def test_on_a_laptop_its_own_base_and_labels_and_the_dropped_keys_left_out():
+    found = cells(SPEC, "laptop", ["loss=id_circle"])
+    assert [(cell.row, cell.label) for cell in found] == [(0, "s"), (1, "s"), (2, "s")]
+    assert found[2].train == ("+experiment=synthetic_strong", "dataset.size=tiny", "loss=id_circle")
+
+
+def test_rows_that_differ_in_evaluation_share_a_training(compose, tmp_path):
+    places = plan(SPEC, Ask("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path)))
+    wanted = [place for place in places if place.asked]
+    assert len(wanted) == 3
+    first, second, third = wanted
+    assert first.training.folder == second.training.folder != third.training.folder
+    assert first.evaluation is None
+    assert second.evaluation.module == "reid_lit.evaluate"
+    assert second.evaluation.folder.parent == first.training.folder / "evaluate"
+    assert [len(chain) for chain in chains(places)] == [2, 1]
+    assert not any(override.startswith("evaluation") for override in first.training.overrides)
+
+
+def test_a_training_done_for_another_table_is_found_by_what_it_is_made_of(compose, tmp_path):
+    ask = Ask("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    (place,) = [place for place in plan(SPEC, ask) if place.asked]
+    identity = place.training.folder.name.rpartition("-")[2]
+    other = tmp_path / "trainings" / f"another_name-{identity}"
+    other.mkdir(parents=True)
+    (other / "metrics.json").write_text("{}")
+    (place,) = [place for place in plan(SPEC, ask) if place.asked]
+    assert place.training.folder == other
+    assert place.training.done
+
+
+def small(**changed):
+    base = {key: {} for key in ("evaluation", "dataset", "transform", "optimizer", "callbacks")}
+    base |= {
+        "loader": {"batch_size": 4, "workers": 2},
+        "test_on": [],
+        "distractors": [],
+        "name": "a",
+        "data_root": "/x",
+    }
+    return base | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"name": "b"}, True), ({"data_root": "/y"}, True), ({"evaluation": {"ap": "step"}}, True), ({"test_on": ["d"]}, True),
+        ({"loader": {"batch_size": 4, "workers": 0}}, True), ({"labels": {"row": "x"}}, True), ({"callbacks": {"pictures": 1}}, True),
+        ({"loader": {"batch_size": 8, "workers": 2}}, False), ({"optimizer": {"lr": 1}}, False), ({"dataset": {"a": 1}}, False),
+    ],
+)  # fmt: skip
+def test_what_changes_no_weight_changes_no_training(changed, same):
+    assert (training_hash(small(), 0) == training_hash(small(**changed), 0)) == same
+    assert training_hash(small(), 0) != training_hash(small(), 1)
+    assert (evaluation_hash(small()) == evaluation_hash(small(evaluation={"ap": "step"}))) is False
+
+
+def test_the_words_of_a_table_survive_hydra(made):
+    words = [
+        "+table=made/up",
+        "seed=0,2",
+        "dataset=m",
+        "rows=1,C",
+        "size=paper",
+        'dataset.root="Märkte, $x \\\\"',
+        "plan=true",
+    ]
+    line = for_hydra(["hydra/launcher=joblib", *words])
+    assert line[:2] == ["hydra/launcher=joblib", "+table=made/up"]
+    ask = from_hydra(line[2].partition("=")[2])
+    assert ask == asked(words)
+    assert ask.labels == {"seed": ("0", "2"), "dataset": ("m",)}
+    assert ask.rows == ("1", "C")
+    assert ask.plan
+    assert ask.overrides == ('dataset.root="Märkte, $x \\\\"',)
+    assert for_hydra(["seed=1,2", "-m"]) == ["seed=1,2", "-m"]
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["rows=XYZ"], ["no row 'XYZ'", "3 C"]),
+        (["rows=Q"], ["rows=Q", "quotes"]),
+        (["rows=4,5"], ["rows=Q", "quotes"]),
+        (["rows=W"], ["rows=W", "not built"]),
+        (["dataset=synthetic"], ["no dataset 'synthetic'", "size=laptop"]),
+        (["seed=x"], ["no seed 'x'"]),
+        (["size=large"], ["size=large", "laptop"]),
+        (["plan=perhaps"], ["plan=perhaps", "true"]),
+    ],
+)
+def test_what_a_table_has_not_is_said(made, words, facts):
+    with pytest.raises(TableError) as error:
+        for_hydra(["+table=made/up", *words])
+    assert all(fact in str(error.value) for fact in facts)
+
+
+def test_a_row_whose_name_has_a_comma_is_one_row(made):
+    assert asked(["+table=made/up", "rows=B, step"]).rows == ("B, step",)
+
+
+def test_there_is_no_such_table():
+    with pytest.raises(TableError, match=r"no table 'made/up'"):
+        read_table("made/up")
+
+
+def test_an_override_that_is_none_of_ours_is_named_with_its_row(compose, tmp_path):
+    spec = SPEC | {"rows": [{"name": "A", "set": ["optimizer.lrr=1"]}]}
+    with pytest.raises(TableError, match=r"row 'A', m: .*lrr"):
+        plan(spec, Ask("made/up", table_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("size", ["paper", "laptop"])
+@pytest.mark.parametrize("name", table_names())
+def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
+    monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides, trainer={"devices": 1}))
+    spec = read_table(name)
+    if size == "laptop" and "laptop" not in spec:
+        pytest.skip("nothing of this table is trained")
+    ask = asked([f"+table={name}", f"size={size}", f"table_dir={tmp_path}"])
+    places = plan(spec, ask)
+    runs = [place for place, row in enumerate(tables.rows_of(spec, size)) if tables.status(row) == "run"]
+    assert chosen_rows(spec, (), size) == runs
+    assert {place.cell.row for place in places} == set(runs)
+    jobs = [job.folder for chain in chains(places) for job in chain]
+    assert len(jobs) == len(set(jobs))
+    asked_for = {place.last.folder for place in places if place.asked}
+    assert asked_for <= set(jobs)
+    written = json.loads(write_plan(spec, ask, places, "command").read_text())
+    assert len(written["cells"]) == len(places)
+
+
+def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides, trainer={"devices": 1}))
+    places = plan(SPEC, Ask("made/up", rows=("C",), labels={"seed": ("0", "7")}, table_dir=str(tmp_path)))
+    wanted = [(place.cell.label, place.seed) for place in places if place.asked]
+    assert sorted(wanted) == sorted(itertools.product("dm", (0, 7)))
+    assert all(f"seed={place.seed}" in place.training.overrides for place in places)

@@ -1,0 +1,361 @@
+"""Every table of the papers as a file: its figures are the recipes', and every row of it can be composed."""
+
+import copy
+import functools
+import inspect
+import re
+import zlib
+from pathlib import Path
+
+import hydra
+import pytest
+import torch
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+import reid_lit.resolvers  # noqa: F401 - the configs ask it
+from reid_lit.paths import packaged
+from reid_lit.tables import cells, dimensions, key_of, read_table, rows_of, status, table_names
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT.parent / "shared" / "recipes"
+GROUPS = {folder.name for folder in packaged("conf").iterdir() if folder.is_dir()}
+TABLES = table_names()
+METRICS = {"rank1", "rank5", "rank10", "rank20", "mAP", "rank1_nd", "mAP_nd", "R", "images"}
+WHOLE = {
+    **dict.fromkeys(("softmax/table1", "softmax/table2"), "softmax"),
+    **{f"strong/table{n}": "strong" for n in range(1, 12)},
+    "strong/cross_domain_ibn": "strong",
+    **{f"arn/table{n}": "arn" for n in range(1, 5)},
+    **{f"embae/table{n}": "embae" for n in range(1, 5)},
+    **{f"stronger/table{n}": "stronger" for n in range(1, 4)},
+}
+
+
+def figures(name):
+    """Every published figure of a table: row, label, metric, number."""
+    return [
+        (row["name"], label, metric, number)
+        for row in read_table(name)["rows"]
+        for label, scores in row["published"].items()
+        for metric, number in scores.items()
+    ]
+
+
+def test_every_table_of_the_five_papers_has_a_file():
+    assert set(TABLES) == set(WHOLE)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_says_what_it_is(name):
+    lines = (packaged("experiments") / "table" / f"{name}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith(f"# python -m reid_lit.train +table={name} ")
+    file = yaml.safe_load("\n".join(lines))
+    assert file["defaults"] == [{"override /hydra/sweeper": "table"}]
+    assert file["hydra"] == {"mode": "MULTIRUN"}
+    table = file["table"]
+    assert table["paper"] == name.partition("/")[0] == WHOLE[name]
+    assert set(table["metrics"]) <= METRICS
+    assert table["unit"] in ("percent", "fraction", "images")
+    runs = [row for row in table["rows"] if status(row) in ("run", "same_as")]
+    assert not runs or set(table["tolerance"]) == set(table["metrics"])
+    assert bool(runs) == ("laptop" in table)
+    assert all(isinstance(note, str) for note in table["notes"])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_are_named_once_and_are_of_one_kind(name):
+    table = read_table(name)
+    names = [row["name"].lower() for row in table["rows"]]
+    assert len(set(names)) == len(names)
+    labels = set(dimensions(table)) - {"seed"}
+    assert len(labels) == 1
+    known = set(dimensions(table)[labels.pop()])
+    for row in table["rows"]:
+        assert set(row) <= {
+            "name",
+            "set",
+            "evaluate",
+            "laptop",
+            "note",
+            "quoted",
+            "waiting",
+            "same_as",
+            "corrected",
+            "published",
+        }
+        assert sum(word in row for word in ("set", "quoted", "waiting", "same_as")) == 1, row["name"]
+        assert len(row.get("waiting", "a reason")) > 5
+        assert "," not in row["name"], "rows=<name>,<name> divides at commas"
+        for label, scores in row["published"].items():
+            assert label in known
+            assert set(scores) <= set(table["metrics"])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_row_that_is_another_one_names_one_that_runs(name):
+    for row in read_table(name)["rows"]:
+        if status(row) == "same_as":
+            other, _, wanted = row["same_as"].rpartition("/")
+            assert [status(each) for each in read_table(other)["rows"] if each["name"] == wanted] == ["run"]
+
+
+FROZEN = {  # rows, figures, checksum: change them with the paper in sight
+    "arn/table1": (9, 16, 1739777992),
+    "arn/table2": (4, 40, 196011600),
+    "arn/table3": (12, 34, 3643880802),
+    "arn/table4": (11, 32, 3344410596),
+    "embae/table1": (4, 16, 1560430999),
+    "embae/table2": (4, 16, 1685201258),
+    "embae/table3": (4, 8, 227981521),
+    "embae/table4": (4, 8, 503757915),
+    "softmax/table1": (1, 4, 2658227788),
+    "softmax/table2": (7, 28, 1608770704),
+    "strong/cross_domain_ibn": (2, 8, 1880151375),
+    "strong/table1": (7, 28, 185978215),
+    "strong/table10": (10, 40, 634680496),
+    "strong/table11": (4, 16, 2283684497),
+    "strong/table2": (8, 32, 1982002573),
+    "strong/table3": (8, 32, 168441585),
+    "strong/table4": (5, 20, 2758818037),
+    "strong/table5": (10, 60, 2584173213),
+    "strong/table6": (6, 20, 3477228617),
+    "strong/table7": (23, 80, 709217798),
+    "strong/table8": (13, 50, 3540606978),
+    "strong/table9": (10, 40, 275632241),
+    "stronger/table1": (2, 4, 2523267308),
+    "stronger/table2": (2, 2, 1280793281),
+    "stronger/table3": (2, 2, 3863463818),
+}
+
+
+def summary(name):
+    """Rows, figures and a checksum of a table, by which a changed digit is seen where the recipes are not at hand."""
+    found = figures(name)
+    return len(read_table(name)["rows"]), len(found), zlib.crc32(repr(found).encode())
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_published_figures_are_as_they_were_checked(name):
+    assert summary(name) == FROZEN[name]
+
+
+@functools.cache
+def recipe(paper):
+    """All YAML blocks of a recipe."""
+    if not RECIPES.is_dir():
+        pytest.skip(f"the recipes are not at {RECIPES}")
+    blocks = re.findall(r"```yaml\n(.*?)```", (RECIPES / f"{paper}.md").read_text(), re.DOTALL)
+    return {key: value for block in blocks for key, value in yaml.safe_load(block).items()}
+
+
+BOTH = {"market": "market1501", "duke": "dukemtmc"}
+ACROSS = {"m2d": "m2d", "d2m": "d2m"}
+
+
+def by_label(row, metrics, labels):
+    """What a recipe's row gives for each label; a lone dash is no figure."""
+    return {
+        label: {metric: number for metric, number in zip(metrics, row[key], strict=True) if number is not None}
+        for key, label in labels.items()
+        if row.get(key) is not None
+    }
+
+
+def expected(name):
+    """What the recipe prints for a table, a mapping a row, in the paper's order."""
+    paper, table = name.split("/")
+    told = recipe(paper)
+    pair = ("rank1", "mAP")
+    if name == "strong/cross_domain_ibn":
+        return [by_label(row, pair, ACROSS) for row in told["text_cross_domain_ibn"]]
+    part = told[table]
+    if name == "strong/table5":
+        return [by_label(row, (*pair, "R"), BOTH) for row in part["f_t"] + part["f_i"]]
+    if name == "strong/table8":
+        lists = [[row, row["paper"]] if "paper" in row else [row] for row in part["rows"]]
+        return [by_label(row, pair, BOTH) for rows in lists for row in rows]
+    if paper == "strong":
+        return [by_label(row, pair, ACROSS if table == "table2" else BOTH) for row in part["rows"]]
+    if name == "arn/table1":
+        return [
+            {label: {"images": part[key][camera]} for key, label in BOTH.items() if camera in part[key]}
+            for camera in (*range(1, 9), "total")
+        ]
+    if name == "arn/table2":
+        return [by_label(row, ("rank1", "rank5", "rank10", "rank20", "mAP"), ACROSS) for row in part["rows"]]
+    if paper == "arn":
+        label = {"v": {"table3": "market1501", "table4": "dukemtmc"}[table]}
+        return [
+            by_label(row, ("rank1", "rank5", "rank10", "mAP"), label)
+            for row in part["supervised"] + part["unsupervised"]
+        ]
+    if paper == "embae":
+        metrics = pair if table in ("table3", "table4") else ("rank1", "rank1_nd", "mAP", "mAP_nd")
+        return [by_label(row, metrics, {"v": "market1501"}) for row in part["rows"]]
+    label = {"softmax/table1": "market1501", "softmax/table2": "dukemtmc", "stronger/table1": "market1501"}.get(
+        name, "synergy_sports"
+    )
+    return [{label: {metric: row[metric] for metric in METRICS & set(row)}} for row in part["rows"]]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_published_figure_is_the_recipes(name):
+    assert [row["published"] for row in read_table(name)["rows"]] == expected(name)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name.startswith(("embae", "stronger"))])
+def test_gains_and_corrections_that_a_recipe_lists_stand_beside_the_row(name):
+    paper, table = name.split("/")
+    for row, told in zip(read_table(name)["rows"], recipe(paper)[table]["rows"], strict=True):
+        gains = told.get("gain", [])
+        for gain in gains.values() if isinstance(gains, dict) else gains:
+            assert f"+{gain}" in row["note"]
+        if "corrected" in told:
+            assert row["corrected"] == {"market1501": {"mAP": told["corrected"][1]}}
+        if told.get("quoted"):
+            assert status(row) == "quoted"
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name.startswith(("strong/", "arn"))])
+def test_what_a_paper_quotes_is_never_run(name):
+    paper, table = name.split("/")
+    part = recipe(paper).get(table, {})
+    told = (
+        part.get("rows") or [*part.get("supervised", []), *part.get("unsupervised", [])]
+        if isinstance(part, dict)
+        else []
+    )
+    quoted = sum(bool(row.get("quoted") or "paper" in row) for row in told)
+    assert sum(status(row) == "quoted" for row in read_table(name)["rows"]) == (9 if name == "arn/table1" else quoted)
+
+
+def split(overrides):
+    """Choices of options, and the rest, of a list of overrides."""
+    choices = tuple(sorted(each for each in overrides if key_of(each) in GROUPS))
+    return choices, [each for each in overrides if key_of(each) not in GROUPS]
+
+
+@pytest.fixture(scope="module")
+def composed():
+    """Compose as Hydra does, what choices have in common once: a config takes a third of a second."""
+    GlobalHydra.instance().clear()
+    hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3")
+    parser, read, files = OverridesParser.create(), ConfigRepository.load_config, {}
+
+    def read_once(repository, config_path):
+        if config_path not in files:
+            files[config_path] = read(repository, config_path)
+        return copy.deepcopy(files[config_path])
+
+    @functools.cache
+    def chosen(choices):
+        return hydra.compose("train", overrides=list(choices))
+
+    def make(overrides):
+        choices, values = split(overrides)
+        config = copy.deepcopy(chosen(choices))
+        OmegaConf.set_struct(config, True)
+        ConfigLoaderImpl._apply_overrides_to_config(parser.parse_overrides(values), config)
+        return config
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", read_once)
+        yield make
+    GlobalHydra.instance().clear()
+
+
+def check_arguments(node, place=""):
+    """Every `_target_` takes what the config gives it; `_partial_` ones may lack some."""
+    if isinstance(node, ListConfig):
+        for number, each in enumerate(node):
+            check_arguments(each, f"{place}[{number}]")
+    if not isinstance(node, DictConfig):
+        return
+    given = {str(key) for key in node if not str(key).startswith("_")}
+    if "_target_" in node:
+        taken = inspect.signature(get_object(node._target_)).parameters
+        if not any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+            assert given <= set(taken), f"{place}: {node._target_} takes no {given - set(taken)}"
+    for key in node:
+        if not OmegaConf.is_interpolation(node, key) and not OmegaConf.is_missing(node, key):
+            check_arguments(node[key], f"{place}.{key}")
+
+
+def telling(table, size):
+    """The cells by which each row and each label is seen: what they set apart from each other, they set together."""
+    across = (table if size == "paper" else table["laptop"])["across"]
+    labels = [value for dimension, values in across.items() if dimension != "seed" for value in values.values()]
+    for row in rows_of(table, size):
+        for part in ("set", "evaluate"):
+            assert not keys(row.get(part, ())) & set().union(*(keys(value.get(part, ())) for value in labels)), row[
+                "name"
+            ]
+    seen = set()
+    for cell in cells(table, size):
+        if not {("row", cell.row), ("label", cell.label)} <= seen:
+            seen |= {("row", cell.row), ("label", cell.label)}
+            yield cell
+
+
+def keys(overrides):
+    return {key_of(each) for each in overrides}
+
+
+@pytest.mark.parametrize("size", ["paper", "laptop"])
+@pytest.mark.parametrize("name", [name for name in TABLES if "laptop" in read_table(name)])
+def test_every_row_of_a_table_composes(composed, name, size):
+    table = read_table(name)
+    for cell in telling(table, size):
+        config = composed([*cell.train, *cell.evaluate])
+        check_arguments(config)
+        if size == "laptop":
+            assert config.trainer.max_epochs <= 2
+            assert config.trainer.accelerator == "cpu"
+            assert config.backbone.weights == "none"
+            assert config.dataset.get("world") or {config.dataset.source.dataset, config.dataset.target.dataset} == {
+                "synthetic"
+            }
+            assert not re.search("market|duke|cuhk|ward|viper", " ".join(str(config.test_on).split()))
+        else:
+            assert "synthetic" not in str(config.dataset)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "sampler.person=4",
+        "loss.terms.id.label_smoothing=0",
+        "+experiment=market_weak",
+        "neck=neck9",
+        "~sampler.people",
+        "evaluation.distanz=cosine",
+    ],
+)
+def test_an_unknown_override_is_refused(composed, wrong):
+    with pytest.raises((ConfigCompositionException, HydraException)):
+        composed([*([] if "experiment" in wrong else ["+experiment=market_strong"]), wrong])
+
+
+def test_an_argument_that_no_constructor_takes_is_seen(composed):
+    with pytest.raises(AssertionError, match="takes no"):
+        check_arguments(composed(["+experiment=market_strong", "sampler=shuffle"]))
+
+
+def test_every_backbone_of_a_table_can_be_built(composed):
+    """What a constructor refuses by its value, such as a last stride that OSNet has not, without any memory."""
+    nodes = {}
+    for name in TABLES:
+        for cell in telling(read_table(name), "paper"):
+            node = OmegaConf.to_container(composed(cell.train).backbone, resolve=True) | {"weights": "none"}
+            nodes[repr(node)] = node
+    with torch.device("meta"):
+        for node in nodes.values():
+            assert instantiate(node, _convert_="all").dim
