@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,7 +89,11 @@ def test_a_sweep_killed_in_the_middle_goes_on_without_repeating(stub, tmp_path, 
     jobs = [stub("a", "wait=0"), stub("b", f"wait={command[-1]}")]
     assert [job.state() for job in jobs] == ["done", "running"]  # it lives on, and is not started beside itself
     if not orphan:
-        (pid,) = [int(p) for p in os.listdir("/proc") if p.isdecimal() and f"{tmp_path / 'b'}".encode() in cmdline(p)]
+        (pid,) = [
+            int(p.name)
+            for p in Path("/proc").iterdir()
+            if p.name.isdecimal() and f"{tmp_path / 'b'}".encode() in cmdline(p)
+        ]
         os.kill(pid, signal.SIGKILL)
         while jobs[1].state() == "running" and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -99,10 +104,9 @@ def test_a_sweep_killed_in_the_middle_goes_on_without_repeating(stub, tmp_path, 
     assert starts(jobs[1]) == (["new -"] if orphan else ["new -", "resume -"])
 
 
-def cmdline(pid):
+def cmdline(process):
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
+        return (process / "cmdline").read_bytes()
     except OSError:
         return b""
 

@@ -137,7 +137,7 @@ def test_jobs_run_in_their_order_once_and_the_table_grows(config, stubbed, tmp_p
     assert len(stub.ran) == 2
 
 
-def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbed, tmp_path):
+def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbed, tmp_path, capsys):
     stub = stubbed(fails=("embae_direct",))
     with pytest.raises(SystemExit, match=r"embae_direct: plaza, seed 0: failed: boom \(log: "):
         matrix.matrix(config("sources=plaza", "targets=[campus]", "methods=[arn,embae_fix]"))
@@ -145,6 +145,7 @@ def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbe
     found = cells(tmp_path)
     assert found["arn", "campus"]["state"] == "done"
     assert found["embae_fix", "campus"]["state"] == "failed"
+    assert "– [failed]" in capsys.readouterr().out
     assert "embae_direct: plaza, seed 0 failed: boom" in found["embae_fix", "campus"]["reason"]
 
 

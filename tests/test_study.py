@@ -3,13 +3,14 @@
 import json
 import logging
 import math
+from types import SimpleNamespace
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from reid_lit.objective import objective_of, over_splits
+from reid_lit.objective import check_objective, held_out_scores, objective_of, over_splits
 from reid_lit.paths import packaged
 
 optuna = pytest.importorskip("optuna", reason="the extra sweeps is not installed")
@@ -136,6 +137,27 @@ def test_the_objective_is_that_of_the_first_results_or_of_held_out_persons(tmp_p
         (tmp_path / str(split)).mkdir()
         (tmp_path / str(split) / "metrics.json").write_text(json.dumps({"validation": found}))
     assert over_splits([tmp_path / "0", tmp_path / "1"]) == {"validation": {"mAP": pytest.approx(0.3)}}
+
+
+def test_an_objective_that_cannot_be_had_is_said_before_training():
+    nobody = SimpleNamespace(validation=None)
+    with pytest.raises(
+        ValueError, match=r"objective=val/mAP is a score of held-out .* give dataset.val_persons=<number>"
+    ):
+        check_objective("val/mAP", nobody)
+    check_objective("mAP", nobody)
+    check_objective("val/mAP", SimpleNamespace(validation=object()))
+
+
+@pytest.mark.parametrize("selected", [None, {"epoch": 1}])
+@pytest.mark.parametrize("logged", [{"val/mAP": 0.5, "train/loss": 1.0}, {}])
+def test_the_held_out_persons_are_validated_again_where_the_last_score_is_not_of_these_weights(logged, selected):
+    trainer = SimpleNamespace(callback_metrics=dict(logged))
+    trainer.validate = lambda *_, **__: trainer.callback_metrics.update({"val/mAP": 0.75})
+    model = SimpleNamespace(selected=selected)
+    fresh = 0.5 if logged and selected is None else 0.75
+    assert held_out_scores(trainer, model, SimpleNamespace(validation=object())) == {"mAP": fresh}
+    assert held_out_scores(trainer, model, SimpleNamespace(validation=None)) == {}
 
 
 def test_both_sweeps_vary_the_same_and_every_key_is_ours(compose):

@@ -186,6 +186,24 @@ def test_a_sweep_of_two_jobs_leaves_two_runs(command, drawn, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_multirun_of_two_ranks_with_a_job_that_fails_leaves_its_folders_two_results_and_a_name(
+    command, drawn, tmp_path
+):
+    done = command(
+        "-m", *SMALL, f"data_root={drawn}", "backbone.last_stride=1,2,3", "transform.size=[32,16]", "loader.workers=0",
+        "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1", "logger=wandb",
+        "hydra.sweep.dir=sweep", cwd=tmp_path, check=False, environment={"WANDB_MODE": "offline"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    folders = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert len(folders) == 3
+    assert [(folder / "metrics.json").is_file() for folder in folders] == [True, True, False]
+    assert f"log: {folders[2] / 'job.log'}" in done.stdout + done.stderr
+    assert "1 of 3 jobs failed" in done.stdout + done.stderr
+    assert [len(list((folder / "wandb").glob("offline-run-*"))) for folder in folders[:2]] == [1, 1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["duke_hrnet", "duke_densenet", "market_to_duke_softmax"])
 def test_the_papers_experiments_train_on_a_tree_in_their_layout(command, drawn, tmp_path, experiment):
     market, duke = tmp_path / "Market-1501-v15.09.15", tmp_path / "DukeMTMC-reID"

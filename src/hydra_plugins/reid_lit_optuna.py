@@ -42,7 +42,7 @@ class StudySweeper(Sweeper):
 
         if self.config is None or self.launcher is None:
             raise RuntimeError("sweep() before setup()")
-        ranges = [f"{key}={value}" for key, value in self.params.items()]
+        ranges = [f"{key!s}={value}" for key, value in self.params.items()]
         return run_study(
             self.config, [*ranges, *arguments], self.launcher, trials=self.trials, at_once=self.at_once, seed=self.seed
         )

@@ -161,7 +161,7 @@ class Health(pl.Callback):
         if trainer.is_global_zero:
             self._write()
             self._log(trainer, epoch, scores)
-        if epoch > 0:
+        if epoch > 0 and model.feature_learns:
             cure = f"Lower optimizer.lr, or what presses on the features{_pressing(model)}"
             self.limits.check(self.rows[-1], self.rows[0], epoch=epoch, cure=cure)
 

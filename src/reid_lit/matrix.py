@@ -10,13 +10,14 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.cross_domain import text
 from reid_lit.cross_domain.plan import Ask, Cell, Planner, Training
 from reid_lit.cross_domain.presence import look
 from reid_lit.cross_domain.scores import matrix_facts
-from reid_lit.cross_domain.testing import lacking_tests, test_of, tested
+from reid_lit.cross_domain.testing import evaluation_of, lacking_tests, with_tests
 from reid_lit.cross_domain.words import MatrixError, chosen_methods, domains, read_methods, unknown
 from reid_lit.cross_domain.write import write
 from reid_lit.entry import launch
@@ -98,8 +99,10 @@ def run(trainings: Sequence[Training], ask: Ask, after: Any) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for depth in range(1 + max((training.depth for training in trainings), default=-1)):
         layer = [each for each in trainings if each.depth == depth and (each.start is None or each.start.job.done)]
-        outcomes += _run(runner, [tested(each, each.targets, ask.rows) for each in layer], after)
-        tests = [test_of(each, left, ask.rows) for each in layer if each.job.done and (left := lacking_tests(each))]
+        outcomes += _run(runner, [with_tests(each, each.targets, ask.rows) for each in layer], after)
+        tests = [
+            evaluation_of(each, left, ask.rows) for each in layer if each.job.done and (left := lacking_tests(each))
+        ]
         outcomes += _run(runner, tests, after)
     return outcomes
 
@@ -155,7 +158,7 @@ def _show(found: dict[str, Any], folder: Path) -> None:
             title=f"mAP / rank-1 in %, on {block['target']}",
         )
         for row in block["rows"]:
-            table.add_row(row["method"], *map(text.words, row["cells"]))
+            table.add_row(row["method"], *(escape(text.words(cell)) for cell in row["cells"]))
         console.print(table)
     for note in text.notes(found):
         console.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -128,7 +128,8 @@ def range_of(override: Override) -> "BaseDistribution":
             if whole
             else FloatDistribution(float(value.start), float(value.end), log=log)
         )
-    return CategoricalDistribution(list(override.sweep_iterator(transformer=Transformer.encode)))
+    choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
+    return CategoricalDistribution(choices)
 
 
 def finished(study: "optuna.Study") -> list[Any]:

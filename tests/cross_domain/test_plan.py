@@ -5,12 +5,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from reid_lit.cross_domain.plan import Ask, Planner
-from reid_lit.cross_domain.testing import lacking_tests, named, test_of, tested
+from reid_lit.cross_domain.testing import evaluation_of, lacking_tests, named, with_tests
 from reid_lit.cross_domain.words import Domain, MatrixError, chosen_methods, domains, read_methods
 from reid_lit.paths import packaged
 
 SIZES = OmegaConf.to_container(OmegaConf.load(packaged("conf") / "matrix.yaml").sizes)
-test_of.__test__ = tested.__test__ = False  # functions of ours, not tests
 
 
 def plan(folder, *, size="laptop", sources=("plaza",), targets=("campus", "plaza"), methods=("direct",), **more):
@@ -101,12 +100,12 @@ def finish(job, row="campus"):
 
 def test_a_finished_training_is_tested_again_on_new_targets_or_by_another_protocol_alone(tmp_path):
     (training,) = plan(tmp_path, targets=["campus"])[1]
-    finish(tested(training, training.targets, {}))
+    finish(with_tests(training, training.targets, {}))
     assert training.job.done
     assert lacking_tests(training) == []
     (more,) = plan(tmp_path, targets=["campus", "plaza"])[1]
     assert [domain.name for domain in lacking_tests(more)] == ["plaza"]
-    test = test_of(more, lacking_tests(more), {})
+    test = evaluation_of(more, lacking_tests(more), {})
     assert (test.module, test.resumable) == ("reid_lit.evaluate", False)
     assert f"run={more.job.folder}" in test.overrides
     assert "test_on=[{dataset: synthetic, world: plaza, size: small}]" in test.overrides

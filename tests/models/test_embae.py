@@ -241,3 +241,10 @@ def test_health_reads_both_codes_and_what_is_rebuilt_where_the_camera_is_known()
     alone = model.health_parts(batch.image, None, source=False)
     assert torch.equal(alone.shared, parts.shared)
     assert alone[1:] == (None, None, None)
+
+
+def test_a_frozen_embedding_learns_nothing():
+    assert autoencoder().feature_learns
+    assert autoencoder(variant="fix").feature_learns
+    assert not autoencoder(variant="new").feature_learns  # its first epoch
+    assert not autoencoder(stage=2, variant=None).feature_learns

@@ -101,7 +101,7 @@ def test_fractions_are_drawn_in_percent(draw, tmp_path):
 def test_what_is_not_given_is_named(draw, tmp_path):
     with pytest.raises(ValueError, match="no table is given: report="):
         draw("figure=table")
-    with pytest.raises(FileNotFoundError, match="python -m reid_lit.report"):
+    with pytest.raises(FileNotFoundError, match=r"python -m reid_lit\.report"):
         draw("figure=table", f"report={tmp_path}/none.json")
     with pytest.raises(ValueError, match="no scores to draw"):
         bars_figure({})

@@ -10,7 +10,7 @@ from reid_lit.jobs import Job, recorded
 from reid_lit.paths import assignment
 
 
-def tested(training: Training, targets: Sequence[Domain], rows: Mapping[str, str]) -> Job:
+def with_tests(training: Training, targets: Sequence[Domain], rows: Mapping[str, str]) -> Job:
     """The training, told what to test on, which its record keeps."""
     job = training.job
     facts = {"tests": named(targets, rows), "protocol": training.protocol}
@@ -20,7 +20,7 @@ def tested(training: Training, targets: Sequence[Domain], rows: Mapping[str, str
     )  # fmt: skip
 
 
-def test_of(training: Training, targets: Sequence[Domain], rows: Mapping[str, str]) -> Job:
+def evaluation_of(training: Training, targets: Sequence[Domain], rows: Mapping[str, str]) -> Job:
     """The test of a finished training on ``targets``."""
     told = (*training.overrides, _test_on(targets))
     folder = training.job.folder / "evaluate" / evaluation_hash(composed(told))

@@ -82,9 +82,10 @@ def notes(matrix: Mapping[str, Any]) -> list[str]:
     found = []
     for cell in matrix["cells"]:
         place = f"{cell['method']}, {cell['source']} → {cell['target']}"
-        found += [f"{place}: {cell['reason']}"] if cell["reason"] else []
+        said = f"left empty: {cell['reason']}" if cell["state"] == "missing" else f"{place}: {cell['reason']}"
+        found += [said] if cell["reason"] else []
         found += [f"{place}: compared across protocols: {'; '.join(cell['differs'])}"] if cell["differs"] else []
-    return found
+    return list(dict.fromkeys(found))
 
 
 def markdown(matrix: Mapping[str, Any]) -> str:

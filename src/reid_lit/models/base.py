@@ -66,6 +66,11 @@ class RetrievalModel(pl.LightningModule):
         self._backbone_lr_scale = backbone_lr_scale
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
+    @property
+    def feature_learns(self) -> bool:
+        """Whether what is compared changes in this epoch: what is frozen cannot collapse."""
+        return True
+
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")

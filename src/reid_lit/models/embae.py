@@ -175,6 +175,11 @@ class EmbAE(RetrievalModel):
         if not self._resumed:  # the checkpoint of a killed run has all of it, and the stage before may be gone
             self._take_up()
 
+    @property
+    @override
+    def feature_learns(self) -> bool:
+        return "neck" in self._learning()
+
     def _learning(self) -> frozenset[str]:
         return trained_parts(self.stage, self.variant, epoch=self.current_epoch, nuisance_epochs=self.nuisance_epochs)
 

@@ -76,7 +76,7 @@ def _cell(cell: Cell, metric: str, unit: str, status: str) -> dict[str, Any]:
     difference = cell.get("difference", {}).get(metric) if same and ours else None
     inside = cell.get("inside", {}).get(metric) if same and ours else None
     sign, side = ("", "") if inside is None else ("✓ inside", "inside") if inside else ("✗ outside", "outside")
-    states = {"failed": "✗ failed", "missing": "not yet run", "partly": "some seeds are missing"}
+    states = {"failed": "✗ failed", "missing": "not yet run", "not run": "not run", "partly": "some seeds are missing"}
     return {
         "published": "" if published is None else str(published),
         "ours": figure(ours, unit) if ours else "",
