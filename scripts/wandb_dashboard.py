@@ -13,7 +13,7 @@ from typing import Any
 
 from reid_lit.loggers import why_offline
 from reid_lit.paths import write_text
-from reid_lit.tables import read_table, table_names
+from reid_lit.tables.spec import read_table, table_names
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it uses pydantic's first interface

@@ -16,7 +16,9 @@ ALLOWED = {
     "data": BOTTOM | {"synthetic"},
     "checkup": BOTTOM | {"data", "evaluation", "backbones"},
     "pages": BOTTOM | {"figures", "results", "detail_tables"},
-    "cross_domain": BOTTOM | {"data", "figures", "pages", "choices", "identity", "jobs", "results"},
+    "cross_domain": BOTTOM | {"data", "figures", "pages", "choices", "tables", "jobs", "results"},
+    "tables": BOTTOM | {"pages", "jobs", "runs", "objective"},
+    "health": BOTTOM | MIDDLE | {"data", "models", "runs"},
     "paper_figures": BOTTOM | MIDDLE | {"figures", "models", "data", "choices", "runs", "testing"},
 }
 FREE_OF = {"evaluation": {"pytorch_lightning", "hydra"}, "synthetic": {"torch", "pytorch_lightning", "hydra"}}

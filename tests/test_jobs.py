@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_lit.jobs import Job, Runner, failures, recorded
+from reid_lit.jobs import Job, Runner, failures, last_words, recorded
 
 STUB = """
 import json, os, pathlib, sys, time
@@ -118,3 +118,9 @@ def test_the_record_of_a_job_tells_each_start(stub):
     assert (record["state"], record["facts"], len(record["starts"])) == ("done", {"seed": 3}, 1)
     assert record["starts"][0]["code"] == 0
     assert json.loads((job.folder / "job.json").read_text()) == record
+
+
+def test_the_reason_of_a_failure_is_no_bar_of_progress(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text("ValueError: batch of one\n\nEpoch 0:  50%|█████     | 5/10 [00:01<00:01,  4.2it/s]\n# noqa\n")
+    assert last_words(log) == "ValueError: batch of one"

@@ -19,7 +19,13 @@ def test_the_wheel_holds_conf_and_runs_without_a_checkout(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
-    assert {"reid_lit/conf/train.yaml", "reid_lit/conf/experiment/duke_hrnet.yaml"} <= set(names)
+    wanted = {
+        "reid_lit/conf/train.yaml",
+        "reid_lit/conf/experiment/duke_hrnet.yaml",
+        "reid_lit/pages/templates/run.html",
+    }
+    wanted |= {"reid_lit/experiments/table/strong/table1.yaml", "hydra_plugins/reid_lit_tables.py"}
+    assert wanted <= set(names)
     assert not [name for name in names if name.endswith((".so", ".pyd", ".jpg"))]
     done = subprocess.run(
         [sys.executable, "-c", "import reid_lit, runpy, sys; print(reid_lit.__file__); sys.argv = ['train', '+experiment=duke_hrnet',"

@@ -35,7 +35,7 @@ class TableSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: Callable, config: DictConfig) -> None:  # noqa: ARG002
         """Make the launcher; what it launches is a chain of jobs instead of ``task_function``."""
-        from reid_lit.sweeping import run_chain
+        from reid_lit.tables.sweep import run_chain
 
         self.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -44,7 +44,7 @@ class TableSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ARG002 - the table's words are in the config
         """Plan, print, run, report."""
-        from reid_lit.sweeping import sweep_table
+        from reid_lit.tables.sweep import sweep_table
 
         if self.config is None or self.launcher is None:
             raise RuntimeError("sweep() before setup()")
@@ -69,7 +69,7 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs of a sweep; each gives its score, or the error that names its log."""
-        from reid_lit.sweeping import launch_jobs
+        from reid_lit.tables.sweep import launch_jobs
 
         if self.config is None or self.context is None:
             raise RuntimeError("launch() before setup()")

@@ -20,7 +20,7 @@ import reid_lit.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.paths import packaged
 from reid_lit.runs import replayed
-from reid_lit.tables import for_hydra
+from reid_lit.tables.command import for_hydra
 
 
 def launch(task: Callable[[DictConfig], Any], *, config_name: str, replay: bool = True) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -255,10 +256,14 @@ def failures(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
+_BAR = re.compile(r"\d+%\|.*(it/s|s/it)")
+
+
 def last_words(log: Path) -> str:
-    """The last line that a command printed, without Hydra's advice."""
+    """The last line that a command printed, without Hydra's advice and bars of progress."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()] if log.is_file() else []
-    kept = [line for line in lines if line and not line.startswith(("Set the environment variable HYDRA", "# "))]
+    advice = ("Set the environment variable HYDRA", "# ")
+    kept = [line for line in lines if line and not line.startswith(advice) and not _BAR.search(line)]
     return kept[-1] if kept else ""
 
 

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import reid_lit.resolvers  # noqa: F401 - the configs ask it
-from reid_lit.multirun import is_multirun, report_multirun
-from reid_lit.report_text import show
-from reid_lit.reporting import write_report
-from reid_lit.sweeping import report_folder
-from reid_lit.tables import TableError, asked
+from reid_lit.tables.command import asked
+from reid_lit.tables.multirun import is_multirun, report_multirun
+from reid_lit.tables.report import write_report
+from reid_lit.tables.report_text import show
+from reid_lit.tables.spec import TableError
+from reid_lit.tables.sweep import report_folder
 
 _USAGE = """python -m reid_lit.report <paper>/<table> [size=laptop] [table_dir=tables]   a table of experiments/table
 python -m reid_lit.report multirun/<name>/<time>                            the jobs of a multirun"""

@@ -46,7 +46,7 @@ def test_published_beside_ours_and_order(report, tmp_path, visit):
     page = visit(table_page(report, tmp_path / "table"))
     lines = page.locator(".results tbody tr").all_inner_texts()
     assert [
-        part in lines[0] for part in ("87.7 → 88.0 ± 0.2 (3)", "+0.3 ✓ inside", "74.0 → 70.2", "-3.8 ✗ outside")
+        part in lines[0] for part in ("87.7 → 88.0 ± 0.2 (3)", "+0.3 ✓ inside", "74.0 → 70.2", "−3.8 ✗ outside")
     ] == [True] * 4
     assert "quoted by the paper" in lines[2]
     assert "waiting" in lines[3]

@@ -35,6 +35,17 @@ def word(metric: str) -> str:
     return WORDS.get(metric.replace("-", "_"), metric)
 
 
+def number(report: Mapping[str, Any], metric: str, value: float, *, sign: bool = False) -> str:
+    """A number of a table's report with the paper's decimals; of a ratio with three.
+
+    >>> number({"unit": "percent", "digits": 2}, "mAP", -1.234, sign=True), number({"unit": "percent"}, "R", 0.4)
+    ('−1.23', '0.400')
+    """
+    digits = report.get("digits", 1 if report["unit"] == "percent" else 3)
+    digits = digits.get(metric, 1) if isinstance(digits, Mapping) else 3 if metric == "R" else digits
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
 def scores_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each data set's scores in percent, with their intervals, its protocol in words and its pairs of cameras."""
     return [

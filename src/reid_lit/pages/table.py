@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.pages.charts import published_charts
-from reid_lit.pages.facts import in_words, word
+from reid_lit.pages.facts import in_words, number, word
 from reid_lit.pages.render import write_page
 
 Cell = Mapping[str, Any]
@@ -63,14 +63,14 @@ def _row(row: Mapping[str, Any], place: int, labels: list[str], report: Mapping[
     tags = {"quoted": "quoted by the paper", "waiting": "waiting", "same_as": "same as another row"}
     remark = "; ".join(str(row[name]) for name in ("reason", "note") if row.get(name))
     cells = {
-        f"{label} {metric}": _cell(row["cells"].get(label, {}), metric, report["unit"], row["status"])
+        f"{label} {metric}": _cell(row["cells"].get(label, {}), metric, report, row["status"])
         for label in labels
         for metric in report["metrics"]
     }
     return {"name": row["name"], "place": place, "tag": tags.get(row["status"], ""), "remark": remark, "cells": cells}
 
 
-def _cell(cell: Cell, metric: str, unit: str, status: str) -> dict[str, Any]:
+def _cell(cell: Cell, metric: str, report: Mapping[str, Any], status: str) -> dict[str, Any]:
     published, ours = cell.get("published", {}).get(metric), cell.get("ours", {}).get(metric)
     same = bool(cell.get("reproduction"))
     difference = cell.get("difference", {}).get(metric) if same and ours else None
@@ -78,10 +78,10 @@ def _cell(cell: Cell, metric: str, unit: str, status: str) -> dict[str, Any]:
     sign, side = ("", "") if inside is None else ("✓ inside", "inside") if inside else ("✗ outside", "outside")
     states = {"failed": "✗ failed", "missing": "not yet run", "not run": "not run", "partly": "some seeds are missing"}
     return {
-        "published": "" if published is None else str(published),
-        "ours": figure(ours, unit) if ours else "",
+        "published": "" if published is None else number(report, metric, float(published)),
+        "ours": figure(report, metric, ours) if ours else "",
         "reproduction": same,
-        "difference": "" if difference is None else f"{difference:+.{digits(unit)}f}",
+        "difference": "" if difference is None else number(report, metric, difference, sign=True),
         "verdict": sign,
         "side": side,
         "state": states.get(cell.get("state", ""), "") if status == "run" and cell else "",
@@ -89,20 +89,16 @@ def _cell(cell: Cell, metric: str, unit: str, status: str) -> dict[str, Any]:
     }
 
 
-def digits(unit: str) -> int:
-    """Digits after the point of a score in ``unit``."""
-    return 1 if unit == "percent" else 3
-
-
-def figure(ours: Mapping[str, Any], unit: str) -> str:
+def figure(report: Mapping[str, Any], metric: str, ours: Mapping[str, Any]) -> str:
     """Mean, deviation and number of seeds.
 
-    >>> figure({"mean": 94.46, "sd": 0.21, "n": 3}, "percent"), figure({"mean": 0.9446, "sd": None, "n": 1}, "fraction")
-    ('94.5 ± 0.2 (3)', '0.945')
+    >>> ours = {"mean": 94.46, "sd": 0.21, "n": 3}
+    >>> figure({"unit": "percent"}, "mAP", ours), figure({"unit": "percent"}, "mAP", ours | {"sd": None, "n": 1})
+    ('94.5 ± 0.2 (3)', '94.5')
     """
-    mean = f"{ours['mean']:.{digits(unit)}f}"
+    mean = number(report, metric, ours["mean"])
     several = ours.get("sd") is not None and ours.get("n", 1) > 1
-    return f"{mean} ± {ours['sd']:.{digits(unit)}f} ({ours['n']})" if several else mean
+    return f"{mean} ± {number(report, metric, ours['sd'])} ({ours['n']})" if several else mean
 
 
 def _measured(cell: Cell) -> bool:

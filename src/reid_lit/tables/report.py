@@ -10,12 +10,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reid_lit.differences import differences, same_data
 from reid_lit.jobs import Job, recorded
+from reid_lit.pages.table import table_page
 from reid_lit.paths import write_text
-from reid_lit.planning import read_plan
-from reid_lit.report_text import as_csv, as_latex, as_markdown
-from reid_lit.tables import PAPER, dimensions, status
+from reid_lit.tables.differences import differences, same_data
+from reid_lit.tables.plan import read_plan
+from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
+from reid_lit.tables.spec import PAPER, dimensions, status
 
 _RATIOS = ("R",)  # printed as they are, whatever the table's unit is
 
@@ -33,16 +34,8 @@ def write_report(folder: Path) -> dict[str, Any]:
     write_text(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     for ending, text in (("md", as_markdown(report)), ("csv", as_csv(report)), ("tex", as_latex(report))):
         write_text(folder / f"report.{ending}", text)
-    _page(report, folder)
-    return report
-
-
-def _page(report: dict[str, Any], folder: Path) -> None:
-    try:
-        from reid_lit.pages.table import table_page
-    except ImportError:
-        return
     table_page(report, folder)
+    return report
 
 
 def report_of(plan: Mapping[str, Any]) -> dict[str, Any]:

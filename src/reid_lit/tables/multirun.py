@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.jobs import Job, recorded
+from reid_lit.pages.facts import word
 from reid_lit.paths import write_text
-from reid_lit.report_text import word
 from reid_lit.runs import key_of
-from reid_lit.tables import TableError
+from reid_lit.tables.spec import TableError
 
 _SEED = "seed"
 _METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")

@@ -21,11 +21,12 @@ from rich.markup import escape
 from reid_lit.jobs import Job, Outcome, Runner, failures, recorded, visible_gpus
 from reid_lit.objective import objective_of
 from reid_lit.paths import write_text
-from reid_lit.plan_text import show_plan
-from reid_lit.planning import chains, folder_of, plan, write_plan
-from reid_lit.report_text import show
-from reid_lit.reporting import write_report
-from reid_lit.tables import Ask, TableError, from_hydra, read_table
+from reid_lit.tables.command import Ask, from_hydra
+from reid_lit.tables.plan import chains, folder_of, plan, write_plan
+from reid_lit.tables.plan_text import show_plan
+from reid_lit.tables.report import write_report
+from reid_lit.tables.report_text import show
+from reid_lit.tables.spec import TableError, read_table
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def sweep_table(encoded: str, launcher: Launcher) -> None:
     """Plan a table, print the plan, run what is not done, and report.
 
     Args:
-        encoded: What the command line asks for, from :func:`reid_lit.tables.for_hydra`.
+        encoded: What the command line asks for, from :func:`reid_lit.tables.command.for_hydra`.
         launcher: Runs the jobs: ours in this process, others wherever they do.
 
     Raises:

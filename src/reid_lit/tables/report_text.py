@@ -9,20 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reid_lit.pages.facts import number, word
+
 _NO_REPRODUCTION = "not the paper's data: no reproduction"
-_WORDS = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20"}
-
-
-def word(metric: str) -> str:
-    """A metric as people write it."""
-    return _WORDS.get(metric, metric)
-
-
-def number(report: Mapping[str, Any], metric: str, value: float, *, sign: bool = False) -> str:
-    """A number with the paper's decimals; of a ratio with three."""
-    digits = report["digits"]
-    digits = digits.get(metric, 1) if isinstance(digits, Mapping) else 3 if metric == "R" else digits
-    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
 def figures(report: Mapping[str, Any], cell: Mapping[str, Any], metric: str, arrow: str = "→") -> str:

@@ -5,11 +5,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from reid_lit.identity import training_part
+from reid_lit.tables.identity import training_part
 
 _FIRST = ("dataset", "test_on", "backbone", "loader", "sampler", "trainer", "transform")
 _SHOWN = 12
 _ELSEWHERE = ("root", "workers", "cache")  # where the data lie and how they are fed changes no result
+_REPEATED = ("loader", "sampler", "transform")  # a data set holds what stands beside it already
 
 
 def differences(recipe: Mapping[str, Any], config: Mapping[str, Any], gpus: Sequence[str] | None) -> list[str]:
@@ -62,6 +63,8 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
     if "callbacks" not in config or "loader" not in config:
         return dict(config)
     kept = {key: value for key, value in training_part(config).items() if key not in ("seed", "callbacks", "before")}
+    if isinstance(kept.get("dataset"), Mapping):
+        kept["dataset"] = {key: value for key, value in kept["dataset"].items() if key not in _REPEATED}
     return kept | {key: config[key] for key in ("test_on", "evaluation") if key in config}
 
 

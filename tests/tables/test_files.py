@@ -21,9 +21,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 import reid_lit.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.paths import packaged
-from reid_lit.tables import cells, dimensions, key_of, read_table, rows_of, status, table_names
+from reid_lit.tables.spec import cells, dimensions, key_of, read_table, rows_of, status, table_names
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPES = ROOT.parent / "shared" / "recipes"
 GROUPS = {folder.name for folder in packaged("conf").iterdir() if folder.is_dir()}
 TABLES = table_names()

@@ -6,12 +6,12 @@ import statistics
 import pytest
 import yaml
 
-from reid_lit.differences import differences
-from reid_lit.multirun import as_markdown as multirun_markdown
-from reid_lit.multirun import grouped, report_multirun
-from reid_lit.report_text import as_csv, as_latex, as_markdown
-from reid_lit.reporting import report_of, write_report
-from reid_lit.tables import TableError
+from reid_lit.tables.differences import differences
+from reid_lit.tables.multirun import as_markdown as multirun_markdown
+from reid_lit.tables.multirun import grouped, report_multirun
+from reid_lit.tables.report import report_of, write_report
+from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
+from reid_lit.tables.spec import TableError
 
 STAMP = {"protocol": "market1501", "ap": "step", "distance": "cosine", "feature": "embedding", "camera_rule": "cross_camera",
          "test_time_augmentation": "none", "reranking": "none", "valid_queries": 3368, "images": {"query": 3368, "gallery": 19732}}  # fmt: skip

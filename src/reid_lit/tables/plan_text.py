@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.jobs import Job
-from reid_lit.planning import Place, chains, folder_of
-from reid_lit.tables import Ask, rows_of, status
+from reid_lit.tables.command import Ask
+from reid_lit.tables.plan import Place, chains, folder_of
+from reid_lit.tables.spec import rows_of, status
 
 
 def show_plan(spec: Mapping[str, Any], ask: Ask, places: Sequence[Place]) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from reid_lit.domains import Domain
 from reid_lit.evaluation.health import (
     RelativeError,
     cluster_figures,
@@ -16,6 +15,7 @@ from reid_lit.evaluation.health import (
     feature_spread,
     mean_cosine,
 )
+from reid_lit.health.domains import Domain
 from reid_lit.models.base import RetrievalModel
 
 BETTER = {

@@ -9,22 +9,11 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from reid_lit.identity import composed, evaluation_hash, training_hash, without_evaluation
 from reid_lit.jobs import Job
 from reid_lit.paths import assignment, write_text
-from reid_lit.tables import (
-    LAPTOP,
-    PAPER,
-    Ask,
-    Cell,
-    TableError,
-    cells,
-    chosen_labels,
-    chosen_rows,
-    dimensions,
-    merged,
-    rows_of,
-)
+from reid_lit.tables.command import Ask, chosen_labels, chosen_rows
+from reid_lit.tables.identity import composed, evaluation_hash, training_hash, without_evaluation
+from reid_lit.tables.spec import LAPTOP, PAPER, Cell, TableError, cells, dimensions, merged, rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

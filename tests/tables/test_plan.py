@@ -5,10 +5,12 @@ import json
 
 import pytest
 
-from reid_lit import planning, tables
-from reid_lit.identity import evaluation_hash, training_hash
-from reid_lit.planning import chains, plan, write_plan
-from reid_lit.tables import Ask, TableError, asked, cells, chosen_rows, for_hydra, from_hydra, read_table, table_names
+from reid_lit.tables import command
+from reid_lit.tables import plan as planning
+from reid_lit.tables.command import Ask, asked, chosen_rows, for_hydra, from_hydra
+from reid_lit.tables.identity import evaluation_hash, training_hash
+from reid_lit.tables.plan import chains, plan, write_plan
+from reid_lit.tables.spec import TableError, cells, read_file, read_table, rows_of, status, table_names
 
 SPEC = {
     "title": "Made up", "source": "nobody", "paper": "made", "metrics": ["rank1", "mAP"], "unit": "percent",
@@ -31,8 +33,7 @@ SPEC = {
 
 @pytest.fixture
 def made(monkeypatch):
-    monkeypatch.setattr(tables, "read_table", lambda name: SPEC)
-    monkeypatch.setattr(tables, "table_names", lambda: ["made/up"])
+    monkeypatch.setattr(command, "read_table", lambda name: SPEC)
 
 
 def test_rows_times_labels_without_those_that_a_row_leaves_out():
@@ -163,7 +164,7 @@ def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
         pytest.skip("nothing of this table is trained")
     ask = asked([f"+table={name}", f"size={size}", f"table_dir={tmp_path}"])
     places = plan(spec, ask)
-    runs = [place for place, row in enumerate(tables.rows_of(spec, size)) if tables.status(row) == "run"]
+    runs = [place for place, row in enumerate(rows_of(spec, size)) if status(row) == "run"]
     assert chosen_rows(spec, (), size) == runs
     assert {place.cell.row for place in places} == set(runs)
     jobs = [job.folder for chain in chains(places) for job in chain]
@@ -180,3 +181,18 @@ def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
     wanted = [(place.cell.label, place.seed) for place in places if place.asked]
     assert sorted(wanted) == sorted(itertools.product("dm", (0, 7)))
     assert all(f"seed={place.seed}" in place.training.overrides for place in places)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("  metric: [mAP]\n  rows: []", "no key of a table 'metric'; did you mean metrics"),
+        ("  rows: [{name: A, evalute: []}]", "no key of a row 'evalute'; did you mean evaluate"),
+        ("  rows: []\n  laptop: {sets: []}", r"no key of a table\.laptop 'sets'; did you mean set"),
+    ],
+)
+def test_a_key_that_nothing_reads_is_refused(tmp_path, place, words):
+    file = tmp_path / "table.yaml"
+    file.write_text(f"table:\n  across: {{}}\n{place}\n")
+    with pytest.raises(TableError, match=words):
+        read_file(file)

@@ -11,12 +11,12 @@ import torch
 from rich.console import Console
 from typing_extensions import override
 
-from reid_lit.collapse import Limits
-from reid_lit.domains import Domain, looked_at, trained_before
+from reid_lit.health.collapse import Limits
+from reid_lit.health.domains import Domain, looked_at, trained_before
+from reid_lit.health.figures import BETTER, as_it_is, health_figures
+from reid_lit.health.oracle import oracle_scores, oracle_table
 from reid_lit.models.base import RetrievalModel
-from reid_lit.oracle import oracle_scores, oracle_table
 from reid_lit.paths import write_text
-from reid_lit.watching import BETTER, as_it_is, health_figures
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class Health(pl.Callback):
 
     The figures go into ``<folder>/health.csv`` and, as ``health/…``, to the loggers; epochs are counted from 1, 0 is
     before training. Nothing of it touches what is learnt: the figures are those of
-    :func:`reid_lit.watching.health_figures`, on rank 0, without a draw from the random state. Person labels of the
-    target are not read, unless the oracle is asked for.
+    :func:`~reid_lit.health.figures.health_figures`, on rank 0, without a draw from the random state. Person labels of
+    the target are not read, unless the oracle is asked for.
 
     Args:
         folder: The run's folder.
@@ -41,7 +41,7 @@ class Health(pl.Callback):
         images: Of each domain, at most.
         every: Epochs from one look to the next; there is one after the last epoch too.
         batch_size: Images embedded at once.
-        probe_folds: As in :func:`reid_lit.watching.health_figures`, like the rest of the figures' settings.
+        probe_folds: As in :func:`reid_lit.health.figures.health_figures`, like the rest of the figures' settings.
         cluster_share: Likewise.
         cluster_smallest: Likewise.
         limits: Beyond which the run is stopped.

@@ -1,0 +1,1 @@
+"""The health of an adaptation, seen without labels."""

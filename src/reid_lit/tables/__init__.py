@@ -1,0 +1,1 @@
+"""The tables of the papers: as files, as jobs, as reports."""
