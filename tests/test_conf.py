@@ -1,11 +1,12 @@
 """Contracts that hold for every file of conf/, so that a new one is covered without a test of its own."""
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from reid_lit.evaluation.index import SETTINGS
@@ -44,6 +45,8 @@ def test_every_experiment_composes_under_its_own_name_and_says_what_to_expect(co
     config = compose(f"+experiment={name}")
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert config.name == name
+    known = inspect.signature(get_class(config.dataset._target_)).parameters
+    assert set(config.dataset) - {"_target_"} <= set(known)  # an experiment may extend one on another data set
     lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[1].startswith("# ")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from reid_lit.tables.command import asked, chosen_labels
+from reid_lit.tables.spec import read_table, table_names
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^python -m (reid_lit\.\w+) ([^#\n]*)", README, flags=re.MULTILINE)
@@ -19,6 +22,13 @@ def test_there_are_commands_and_the_file_is_short():
 @pytest.mark.parametrize(("module", "arguments"), COMMANDS, ids=[" ".join(c).strip() for c in COMMANDS])
 def test_a_command_composes(compose, module, arguments):
     words = [word for word in shlex.split(arguments.replace("…", "")) if word not in ("-m", "--help")]
+    if module == "reid_lit.report":
+        assert words[0] in table_names() or words[0].startswith("multirun/")
+        return
+    if any(word.startswith("+table=") for word in words):
+        ask = asked(words)
+        chosen_labels(read_table(ask.table), ask)
+        return
     kept = [
         word if {*"[{"} & {*word} else word.split(",")[0] for word in words if not word.startswith(("resume=", "run="))
     ]
@@ -33,4 +43,5 @@ def test_the_files_it_shows_are_there(file):
 
 def test_every_experiment_is_in_the_table():
     names = {file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")}
-    assert {name for name in names if f"`{name}`" not in README} == set()
+    index = (ROOT / "experiments" / "INDEX.md").read_text()
+    assert {name for name in names if f"`{name}`" not in index} == set()
