@@ -13,7 +13,7 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.models.base import RetrievalModel
-from reid_lit.models.predecessor import take_up
+from reid_lit.models.predecessor import check_target, take_up
 from reid_lit.records import Batch, Output, Parts
 
 VARIANTS = ("plain", "fix", "new", "cam")
@@ -203,6 +203,8 @@ class EmbAE(RetrievalModel):
             f"train stage {before} first (+experiment={_EXPERIMENTS[before]}), then set model.weights=<its run folder>"
         )
         take_up(self, self.weights, parts=self._inherited(), stage=self.stage, cure=cure)
+        if self.stage == 3:
+            check_target(self.weights, self.trainer.datamodule.split)  # type: ignore[attr-defined]
 
     def _inherited(self) -> set[str]:
         if self.stage == 2:

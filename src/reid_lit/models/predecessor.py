@@ -1,11 +1,13 @@
 """Going on from the weights of the stage before."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
 from torch import nn
 
 from reid_lit.backbones.weights import read_state
+from reid_lit.records import Split
 
 
 def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], stage: int, cure: str) -> None:
@@ -38,3 +40,27 @@ def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], st
             f" or number of cameras; {cure}"
         )
     model.load_state_dict({key: given[key] for key in wanted}, strict=False)
+
+
+def check_target(weights: str | None, split: Split) -> None:
+    """Refuse a target that is the source: a data set whose training images the run before was trained on.
+
+    Args:
+        weights: ``model.weights``: a run folder or its checkpoint; a folder without a list of its images says nothing.
+        split: The target.
+
+    Raises:
+        ValueError: it is.
+    """
+    path = Path(weights or "")
+    file = (path if path.is_dir() else path.parent.parent) / "training_list.txt"
+    if weights is None or not file.is_file():
+        return
+    own = {os.path.abspath(shot.path) for shot in split.train}  # noqa: PTH100 - resolve() asks the disk
+    seen = sorted(own & {*file.read_text().splitlines()})
+    if seen:
+        raise ValueError(
+            f"{len(seen)} of the {len(own)} training images of {split.name} are those of the source, model.weights="
+            f"{weights}, such as {seen[0]}: the target is the source, and there is nothing to adapt to; set dataset="
+            f"<another data set>"
+        )

@@ -15,7 +15,7 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
-from reid_lit.models.predecessor import take_up
+from reid_lit.models.predecessor import check_target, take_up
 from reid_lit.models.pseudo_labels import cluster, select
 from reid_lit.records import JUNK, Batch, Output
 
@@ -127,6 +127,7 @@ class Pul(RetrievalModel):
     def on_fit_start(self) -> None:
         if self._labels is None:
             take_up(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
+            check_target(self.weights, self.trainer.datamodule.split)  # type: ignore[attr-defined]
             self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
         if self._round < self._next_round():
             self._label()
