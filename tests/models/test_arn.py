@@ -207,7 +207,7 @@ def test_two_ranks_freeze_the_backbone_and_the_run_goes_on_and_is_tested_on_the_
     base = (
         "+experiment=plaza_to_campus_arn", "dataset.source.size=tiny", "dataset.target.size=tiny", f"data_root={drawn}",
         "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "loader.workers=0",
-        "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
+        "backbone.weights=none", "~callbacks.health", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
         "model.train_backbone_epochs=1", "model.difference_weight=1.0", "trainer.limit_train_batches=2",
     )  # fmt: skip
     command(*base, "trainer.max_epochs=2", "hydra.run.dir=run", cwd=tmp_path)
