@@ -4,6 +4,7 @@ import itertools
 import json
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from reid_lit.tables import command
 from reid_lit.tables import plan as planning
@@ -109,11 +110,13 @@ def test_the_words_of_a_table_survive_hydra(made):
         "size=paper",
         'dataset.root="Märkte, $x \\\\"',
         "plan=true",
+        "~callbacks.progress",
     ]
     line = for_hydra(["hydra/launcher=joblib", *words])
     assert line[:2] == ["hydra/launcher=joblib", "+table=made/up"]
     ask = from_hydra(line[2].partition("=")[2])
     assert ask == asked(words)
+    assert OverridesParser.create().parse_override(line[2]).value() == line[2].partition("=")[2]
     assert ask.labels == {"seed": ("0", "2"), "dataset": ("m",)}
     assert ask.rows == ("1", "C")
     assert ask.plan

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, unquote
 
 from reid_lit.tables.spec import LAPTOP, PAPER, TableError, dimensions, read_table, rows_of, status, unknown
 
@@ -50,13 +49,13 @@ def for_hydra(arguments: list[str]) -> list[str]:
     chosen_rows(spec, ask.rows, ask.size)
     chosen_labels(spec, ask)
     hydras = [a for a in arguments if a not in own and a not in ("-m", "--multirun")]
-    encoded = quote(json.dumps(own), safe="")  # a word that Hydra's grammar takes as it is
+    encoded = f"x{json.dumps(own).encode().hex()}"  # a word that Hydra's grammar takes as it is
     return [*hydras, f"+table={ask.table}", f"+asked={encoded}"]
 
 
 def from_hydra(encoded: str) -> Ask:
     """What :func:`for_hydra` put into ``asked``."""
-    return asked(json.loads(unquote(encoded)))
+    return asked(json.loads(bytes.fromhex(encoded[1:])))
 
 
 def asked(arguments: Sequence[str]) -> Ask:
