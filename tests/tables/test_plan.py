@@ -120,7 +120,7 @@ def test_the_words_of_a_table_survive_hydra(made):
     assert ask.labels == {"seed": ("0", "2"), "dataset": ("m",)}
     assert ask.rows == ("1", "C")
     assert ask.plan
-    assert ask.overrides == ('dataset.root="Märkte, $x \\\\"',)
+    assert ask.overrides == ('dataset.root="Märkte, $x \\\\"', "~callbacks.progress")
     assert for_hydra(["seed=1,2", "-m"]) == ["seed=1,2", "-m"]
 
 
