@@ -17,7 +17,7 @@ ALLOWED = {
     "checkup": BOTTOM | {"data", "evaluation", "backbones"},
     "pages": BOTTOM | {"figures", "results", "detail_tables"},
     "cross_domain": BOTTOM | {"data", "figures", "pages", "choices", "tables", "jobs", "results"},
-    "tables": BOTTOM | {"pages", "jobs", "runs", "objective"},
+    "tables": BOTTOM | {"pages", "jobs", "runner", "runs", "objective"},
     "health": BOTTOM | MIDDLE | {"data", "models", "runs"},
     "paper_figures": BOTTOM | MIDDLE | {"figures", "models", "data", "choices", "runs", "testing"},
 }

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reid_lit.jobs import Job, Runner, failures, last_words, recorded
+from reid_lit.jobs import Job, failures, last_words, recorded
+from reid_lit.runner import Runner
 
 STUB = """
 import json, os, pathlib, sys, time
@@ -70,7 +71,8 @@ def test_jobs_beside_each_other_get_a_gpu_each_but_one_of_the_whole_machine_runs
 
 SWEEP = """
 import sys, pathlib
-from reid_lit.jobs import Job, Runner
+from reid_lit.jobs import Job
+from reid_lit.runner import Runner
 folder = pathlib.Path(sys.argv[1])
 Runner().run_all([[Job(name=n, folder=folder / n, overrides=("wait=" + w,), module="stub_job")] for n, w in (("a", "0"), ("b", sys.argv[2]))])
 """

@@ -21,8 +21,9 @@ from reid_lit.cross_domain.testing import evaluation_of, lacking_tests, with_tes
 from reid_lit.cross_domain.words import MatrixError, chosen_methods, domains, read_methods, unknown
 from reid_lit.cross_domain.write import write
 from reid_lit.entry import launch
-from reid_lit.jobs import Job, Outcome, Runner, failures, visible_gpus
+from reid_lit.jobs import Job, Outcome, failures
 from reid_lit.paths import packaged
+from reid_lit.runner import Runner, visible_gpus
 from reid_lit.runs import key_of
 
 _log = logging.getLogger(__name__)

@@ -22,9 +22,10 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.jobs import Job, Runner
+from reid_lit.jobs import Job
 from reid_lit.loggers import on_rank_zero
 from reid_lit.paths import assignment
+from reid_lit.runner import Runner
 from reid_lit.runs import key_of
 
 _log = logging.getLogger(__name__)

@@ -18,9 +18,10 @@ from omegaconf import DictConfig, open_dict
 from rich.console import Console
 from rich.markup import escape
 
-from reid_lit.jobs import Job, Outcome, Runner, failures, recorded, visible_gpus
+from reid_lit.jobs import Job, Outcome, failures, recorded
 from reid_lit.objective import objective_of
 from reid_lit.paths import write_text
+from reid_lit.runner import Runner, visible_gpus
 from reid_lit.tables.command import Ask, from_hydra
 from reid_lit.tables.plan import chains, folder_of, plan, write_plan
 from reid_lit.tables.plan_text import show_plan
