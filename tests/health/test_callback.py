@@ -169,6 +169,10 @@ def test_limits_say_what_is_beyond_them():
     ):
         with pytest.raises(Collapse, match=re.escape(words)):
             LIMITS.check({name: value}, {"target_rank": 85.0}, epoch=7, cure="")
+    narrow = {"source_spread": 0.0036, "target_dead": 0.995}  # from the start, and not by training
+    LIMITS.check(narrow, narrow, epoch=1, cure="")
+    with pytest.raises(Collapse, match="source spreads by 0"):
+        LIMITS.check({"source_spread": 0.0}, {"source_spread": 0.0}, epoch=1, cure="")
     Limits(rank=None, spread=None, dead=None).check({"target_rank": 0.0, "source_dead": 1.0}, {}, epoch=1, cure="")
 
 

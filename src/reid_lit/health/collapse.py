@@ -10,6 +10,9 @@ _WORDS = {
 }
 _NONFINITE = "_nonfinite"
 
+_FALL = 0.9
+"""The share of what a figure was before training below which it has fallen."""
+
 
 class Collapse(RuntimeError):  # noqa: N818 - what it is; no error of the program
     """The features of a domain have collapsed; the message says which, how far, and what to do."""
@@ -39,7 +42,7 @@ class Limits:
                 raise ValueError(f"callbacks.health.limits.{name}={limit}: give a number in [0, {top}], or null")
 
     def check(self, figures: Mapping[str, float], before: Mapping[str, float], *, epoch: int, cure: str) -> None:
-        """Refuse figures that are beyond a limit, or features that are no numbers.
+        """Refuse figures that are beyond a limit and were not there before, or features that are no numbers.
 
         Args:
             figures: ``<domain>_<figure>``: what was measured.
@@ -58,10 +61,17 @@ class Limits:
                     f" the last checkpoint stays. Lower optimizer.lr, or set trainer.precision=32-true"
                 )
             limit = getattr(self, figure) if figure in _WORDS else None
-            if limit is not None and (value > limit if figure == "dead" else value < limit):
+            if limit is not None and _is_beyond(figure, value, limit, before.get(name)):
                 was = f" (it was {before[name]:.3g} before training)" if name in before else ""
                 raise Collapse(
                     f"the shared feature of the {domain} {_WORDS[figure].format(value=value)} at epoch {epoch}{was}:"
                     f" beyond the limit callbacks.health.limits.{figure}={limit}, it hardly tells images apart. The"
                     f" last checkpoint stays. {cure}; or set callbacks.health.limits.{figure}=null to go on"
                 )
+
+
+def _is_beyond(figure: str, value: float, limit: float, before: float | None) -> bool:
+    """Whether a figure is beyond its limit, and training brought it there: a model may start narrow."""
+    if figure == "dead":
+        return value > limit and (before is None or value > before)
+    return value < limit and (before is None or value <= _FALL * before)
