@@ -190,7 +190,7 @@ def test_a_multirun_of_two_ranks_with_a_job_that_fails_leaves_its_folders_two_re
     command, drawn, tmp_path
 ):
     done = command(
-        "-m", *SMALL, f"data_root={drawn}", "backbone.last_stride=1,2,3", "transform.size=[32,16]", "loader.workers=0",
+        "-m", *SMALL, f"data_root={drawn}", "optimizer.lr=0.01,0.02,1e30", "transform.size=[32,16]", "loader.workers=0",
         "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1", "logger=wandb",
         "hydra.sweep.dir=sweep", cwd=tmp_path, check=False, environment={"WANDB_MODE": "offline"},
     )  # fmt: skip
@@ -200,7 +200,8 @@ def test_a_multirun_of_two_ranks_with_a_job_that_fails_leaves_its_folders_two_re
     assert [(folder / "metrics.json").is_file() for folder in folders] == [True, True, False]
     assert f"log: {folders[2] / 'job.log'}" in done.stdout + done.stderr
     assert "1 of 3 jobs failed" in done.stdout + done.stderr
-    assert [len(list((folder / "wandb").glob("offline-run-*"))) for folder in folders[:2]] == [1, 1]
+    assert "the loss is nan" in (folders[2] / "job.log").read_text()
+    assert [len(list((folder / "wandb").glob("offline-run-*"))) for folder in folders] == [1, 1, 1]
 
 
 @pytest.mark.slow
