@@ -1,7 +1,6 @@
 """What came out of a matrix's trainings: mean and deviation over seeds, points gained over direct transfer."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from reid_lit.cross_domain.plan import Cell, Training
 from reid_lit.cross_domain.testing import serves
 from reid_lit.cross_domain.words import Domain
 from reid_lit.jobs import last_words, recorded
+from reid_lit.tables.seeds import over_seeds
 
 PROTOCOL = ("ap", "camera_rule", "distance", "feature", "test_time_augmentation", "reranking")
 """What of a stamp has to agree before two numbers are compared."""
@@ -45,24 +45,6 @@ def find(training: Training, target: Domain) -> Found | None:
             if row["dataset"] == name:
                 return Found(row=row, folder=folder)
     return None
-
-
-def over_seeds(scores: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | int | None]]:
-    """Mean, standard deviation (None of a single seed) and number of each score that all seeds have.
-
-    >>> over_seeds([{"mAP": 0.25}, {"mAP": 0.75}])["mAP"]["mean"]
-    0.5
-    """
-    shared = [key for key in scores[0] if all(key in each for each in scores)] if scores else []
-    values = {key: [each[key] for each in scores] for key in shared}
-    return {
-        key: {
-            "mean": statistics.fmean(each),
-            "sd": statistics.stdev(each) if len(each) > 1 else None,
-            "n": len(each),
-        }
-        for key, each in values.items()
-    }
 
 
 def cell_facts(cell: Cell) -> dict[str, Any]:

@@ -121,11 +121,7 @@ class Arn(RetrievalModel):
 
     @override
     def training_step(self, batch: TransferBatch, batch_idx: int) -> Tensor:
-        losses = self.losses(batch)
-        loss = torch.stack(list(losses.values())).sum()
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
-        return loss
+        return self._added(self.losses(batch))
 
     def losses(self, batch: TransferBatch) -> dict[str, Tensor]:
         """The weighted losses by name, in float32; their sum is minimised. The target's persons are not read."""

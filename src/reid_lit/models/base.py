@@ -1,6 +1,6 @@
 """What every model shares: testing by retrieval, the optimizer, the schedule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -107,6 +107,13 @@ class RetrievalModel(pl.LightningModule):
         """
         image = image.contiguous(memory_format=self._memory_format)
         return Parts(getattr(self(image), self.evaluation.feature))
+
+    def _added(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The sum of weighted losses, which is minimised; each and the sum are logged."""
+        loss = torch.stack(list(losses.values())).sum()
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        return loss
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

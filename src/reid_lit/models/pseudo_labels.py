@@ -57,3 +57,10 @@ def select(
     unit = F.normalize(features.cpu())
     reliable = (unit @ unit[nearest].T > threshold).any(dim=1)
     return torch.where(reliable, labels, JUNK)
+
+
+def selection_figures(labels: Int[Tensor, " images"]) -> dict[str, int]:
+    """How many images are selected, in how many clusters, and the least, median and most images of these."""
+    sizes = labels[labels != JUNK].unique(return_counts=True)[1].sort().values
+    least, median, most = (int(sizes[k]) if len(sizes) else 0 for k in (0, len(sizes) // 2, -1))
+    return {"selected": int(sizes.sum()), "clusters": len(sizes), "least": least, "median": median, "most": most}

@@ -16,8 +16,8 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.predecessor import check_target, take_up
-from reid_lit.models.pseudo_labels import cluster, select
-from reid_lit.records import JUNK, Batch, Output
+from reid_lit.models.pseudo_labels import cluster, select, selection_figures
+from reid_lit.records import Batch, Output
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +111,7 @@ class Pul(RetrievalModel):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self(batch.image.contiguous(memory_format=self._memory_format))
-        losses = self.criterion(output, batch.person)
-        loss = torch.stack(list(losses.values())).sum()
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
-        return loss
+        return self._added(self.criterion(output, batch.person))
 
     @override
     def setup(self, stage: str) -> None:
@@ -138,7 +134,12 @@ class Pul(RetrievalModel):
         self.trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
         if self.current_epoch % self.epochs_per_round == 0:
             self._start_again()
-            self.log_dict({f"pul/{name}": float(value) for name, value in self._figures().items()})
+            self.log_dict(
+                {
+                    f"pul/{name}": float(value)
+                    for name, value in selection_figures(torch.as_tensor(self._labels)).items()
+                }
+            )
 
     @override
     def on_train_epoch_end(self) -> None:  # before the checkpoint is written, and before the next loader is made
@@ -206,19 +207,6 @@ class Pul(RetrievalModel):
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
 
-    def _figures(self) -> dict[str, int]:
-        """How many images were selected, in how many clusters of which sizes."""
-        labels = torch.as_tensor(self._labels)
-        sizes = labels[labels != JUNK].unique(return_counts=True)[1].sort().values
-        least, median, most = (int(sizes[k]) if len(sizes) else 0 for k in (0, len(sizes) // 2, -1))
-        return {
-            "selected": int(sizes.sum()),
-            "clusters": len(sizes),
-            "least": least,
-            "median": median,
-            "most": most,
-        }
-
     def _check_data(self) -> None:
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if hasattr(data, "target") or getattr(data, "switching", False):
@@ -233,7 +221,8 @@ class Pul(RetrievalModel):
 
     def _check_labels(self) -> None:
         """Refuse a selection that cannot be trained on."""
-        data, found = self.trainer.datamodule, self._figures()  # type: ignore[attr-defined]
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        found = selection_figures(torch.as_tensor(self._labels))
         told = (
             f"round {self._round}: {found['selected']} of {len(data.split.train)} images in {found['clusters']} of"
             f" {self.clusters} clusters are reliable"

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -68,10 +67,7 @@ class Supervised(RetrievalModel):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self(batch.image.contiguous(memory_format=self._memory_format))
-        losses = self.criterion(output, batch.person)
-        loss = torch.stack(list(losses.values())).sum()
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        loss = self._added(self.criterion(output, batch.person))
         if output.logits is not None:
             self.log("train/accuracy", (output.logits.argmax(1) == batch.person).float().mean())
         return loss

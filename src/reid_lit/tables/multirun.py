@@ -1,7 +1,6 @@
 """The jobs of a multirun, grouped by what varies in them: mean and deviation over seeds."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from reid_lit.jobs import Job, recorded
 from reid_lit.pages.facts import word
 from reid_lit.paths import write_text
 from reid_lit.runs import key_of
+from reid_lit.tables.seeds import over_seeds
 from reid_lit.tables.spec import TableError
 
 _SEED = "seed"
@@ -105,20 +105,11 @@ def _group(
     key: Sequence[str],
     rows: Sequence[tuple[Path, Mapping[str, Any]]],
 ) -> dict[str, Any]:
-    shared = [metric for metric in rows[0][1]["scores"] if all(metric in row["scores"] for _, row in rows)]
-    values = {metric: [row["scores"][metric] for _, row in rows] for metric in shared}
     return {
         "settings": dict(zip(varies, key[:-1], strict=True)),
         "dataset": key[-1],
         "seeds": [told[path].get(_SEED, "0") for path, _ in rows],
-        "scores": {
-            metric: {
-                "mean": statistics.fmean(parts),
-                "sd": statistics.stdev(parts) if len(parts) > 1 else None,
-                "n": len(parts),
-            }
-            for metric, parts in values.items()
-        },
+        "scores": over_seeds([row["scores"] for _, row in rows]),
         "stamp": rows[0][1]["stamp"],
         "runs": [str(path) for path, _ in rows],
     }

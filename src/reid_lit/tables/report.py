@@ -16,6 +16,7 @@ from reid_lit.paths import write_text
 from reid_lit.tables.differences import differences, same_data
 from reid_lit.tables.plan import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
+from reid_lit.tables.seeds import spread
 from reid_lit.tables.spec import PAPER, dimensions, status
 
 _RATIOS = ("R",)  # printed as they are, whatever the table's unit is
@@ -137,7 +138,7 @@ def _measured(plan: Mapping[str, Any], place: int, label: str) -> dict[str, Any]
     config = _config(Path(done[0]["folder"]))
     environment = _environment(Path(done[0]["training"]))
     return {
-        "ours": {metric: _spread(parts) for metric, parts in values.items()},
+        "ours": {metric: spread(parts) for metric, parts in values.items()},
         "state": _state(cells, done, values),
         "runs": [cell["folder"] for cell in done],
         "stamp": rows[0]["stamp"],
@@ -165,12 +166,6 @@ def _unfinished(cells: Sequence[Mapping[str, Any]]) -> str:
 
 def _scaled(metric: str, value: float, unit: str) -> float:
     return value * (100 if unit == "percent" and metric not in _RATIOS else 1)
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and deviation over seeds; a single one has no deviation."""
-    sd = statistics.stdev(values) if len(values) > 1 else None
-    return {"mean": statistics.fmean(values), "sd": sd, "n": len(values)}
 
 
 def _config(folder: Path) -> dict[str, Any]:
