@@ -65,7 +65,7 @@ def test_unknown_words_are_said_before_anything_is_run(config, tmp_path, word, m
 def test_a_plan_is_printed_and_nothing_is_run(config, tmp_path, capsys):
     matrix.matrix(config("sources=plaza", "targets=[campus,ward]", "methods=[arn,embae_fix]", "plan=true"))
     told = " ".join(capsys.readouterr().out.split())
-    assert "5 trainings, 0 done" in told
+    assert "6 trainings, 0 done" in told
     assert "arn: plaza → campus, seed 0" in told
     assert "left empty: ward: no images" in told
     assert not (tmp_path / "out").exists()
@@ -138,15 +138,15 @@ def test_jobs_run_in_their_order_once_and_the_table_grows(config, stubbed, tmp_p
 
 
 def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbed, tmp_path, capsys):
-    stub = stubbed(fails=("embae_direct",))
-    with pytest.raises(SystemExit, match=r"embae_direct: plaza, seed 0: failed: boom \(log: "):
+    stub = stubbed(fails=("embae_start",))
+    with pytest.raises(SystemExit, match=r"embae_start: plaza, seed 0: failed: boom \(log: "):
         matrix.matrix(config("sources=plaza", "targets=[campus]", "methods=[arn,embae_fix]"))
-    assert stub.ran == ["direct: plaza, seed 0", "embae_direct: plaza, seed 0", "arn: plaza → campus, seed 0"]
+    assert stub.ran == ["direct: plaza, seed 0", "embae_start: plaza, seed 0", "arn: plaza → campus, seed 0"]
     found = cells(tmp_path)
     assert found["arn", "campus"]["state"] == "done"
     assert found["embae_fix", "campus"]["state"] == "failed"
     assert "– [failed]" in capsys.readouterr().out
-    assert "embae_direct: plaza, seed 0 failed: boom" in found["embae_fix", "campus"]["reason"]
+    assert "embae_start: plaza, seed 0 failed: boom" in found["embae_fix", "campus"]["reason"]
 
 
 @pytest.mark.slow

@@ -32,13 +32,14 @@ def test_a_source_is_trained_once_for_all_targets_and_adapted_methods(tmp_path):
     cells, trainings = plan(tmp_path, methods=["arn", "arn_shared", "embae_fix", "embae_new"])
     assert names(trainings) == {
         "direct: plaza, seed 0", "arn: plaza → campus, seed 0", "arn_shared: plaza → campus, seed 0",
-        "embae_direct: plaza, seed 0", "embae_autoencoder: plaza, seed 0", "embae_fix: plaza → campus, seed 0",
-        "embae_new: plaza → campus, seed 0",
+        "embae_start: plaza, seed 0", "embae_direct: plaza, seed 0", "embae_autoencoder: plaza, seed 0",
+        "embae_fix: plaza → campus, seed 0", "embae_new: plaza → campus, seed 0",
     }  # fmt: skip
     at = {training.job.name.split(":")[0]: training for training in trainings}
     assert f"backbone.weights={at['direct'].job.folder}" in at["arn"].job.overrides
+    assert f"backbone.weights={at['embae_start'].job.folder}" in at["embae_direct"].job.overrides
     assert f"model.weights={at['embae_autoencoder'].job.folder}" in at["embae_new"].job.overrides
-    assert [at[name].depth for name in ("direct", "arn", "embae_new")] == [0, 1, 2]
+    assert [at[name].depth for name in ("direct", "arn", "embae_new")] == [0, 1, 3]
     assert [domain.name for domain in at["direct"].targets] == ["campus", "plaza"]
     assert at["embae_autoencoder"].targets == []
     assert len({training.job.folder for training in trainings}) == len(trainings)
@@ -61,7 +62,7 @@ def test_a_training_is_the_same_whatever_it_is_tested_on_and_another_with_anothe
 
 def test_a_key_that_an_experiment_means_for_another_data_set_is_taken_away(tmp_path):
     _, trainings = plan(tmp_path, targets=["ward"], methods=["embae_fix"])
-    (last,) = (training for training in trainings if training.depth == 2)
+    (last,) = (training for training in trainings if training.depth == 3)
     assert "dataset=ward" in last.job.overrides
     assert "~dataset.world" in last.job.overrides
 

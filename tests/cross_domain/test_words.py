@@ -3,7 +3,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from reid_lit.cross_domain.words import Domain, MatrixError, chosen_methods, domains, literal, read_methods
 
-PLAZA = Domain(name="plaza", option="synthetic", changes={"world": "plaza"}, cameras=6)
+PLAZA = Domain(name="plaza", option="synthetic", changes={"world": "plaza"}, counts={"cameras": 6, "clusters": 100})
 WARD = Domain(name="ward", option="ward")
 KNOWN = {
     "direct": {"set": ["+experiment=a", "dataset=<source>"]},
@@ -44,13 +44,14 @@ def test_placeholders_are_filled():
                     "dataset=<target>",
                     "dataset.source=<source>",
                     "model.cameras=<source.cameras>",
+                    "model.clusters=<source.clusters>",
                 ]
             }
         }
     )["m"]
     assert method.filled({"source": PLAZA, "target": WARD}) == [
         "+experiment=x", "dataset=ward", "~dataset.source", "+dataset.source={dataset: synthetic, world: plaza}",
-        "model.cameras=6",
+        "model.cameras=6", "model.clusters=100",
     ]  # fmt: skip
     with pytest.raises(MatrixError, match="how many cameras has ward"):
         method.filled({"source": WARD, "target": PLAZA})

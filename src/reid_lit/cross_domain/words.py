@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 _KEYS = ("says", "set", "start", "gives", "beside")
+_COUNTED = {"cameras": 6, "clusters": 750}  # with an example of each
 
 
 class MatrixError(ValueError):
@@ -21,13 +22,14 @@ class Domain:
         name: What the matrix calls it.
         option: The option of ``dataset``.
         changes: The keys that differ from that option.
-        cameras: How many it has; None where nobody said.
+        counts: Of its ``cameras``, and of the ``clusters`` that its training images are taken for; what nobody said is
+            not in it.
     """
 
     name: str
     option: str
     changes: Mapping[str, Any] = field(default_factory=dict)
-    cameras: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def entry(self) -> Any:
@@ -50,7 +52,8 @@ class Method:
     Attributes:
         name: What the matrix calls it.
         says: What it is, in words.
-        overrides: The training's, with ``<source>``, ``<target>``, ``<source.cameras>`` and ``<target.cameras>``.
+        overrides: The training's, with ``<source>`` and ``<target>``, and ``<target.cameras>`` or any other of their
+            :attr:`Domain.counts`.
         start: The method whose run it goes on from.
         gives: The key that gets that run's folder.
         beside: The method that it is compared with.
@@ -72,7 +75,7 @@ class Method:
         """The overrides for a ``source`` and a ``target``.
 
         Raises:
-            MatrixError: a number of cameras is needed that nobody said.
+            MatrixError: a number of cameras or clusters is needed that nobody said.
         """
         return [part for override in self.overrides for part in _filled(override, domains)]
 
@@ -82,14 +85,19 @@ def _filled(override: str, domains: Mapping[str, Domain]) -> list[str]:
     for role, domain in domains.items():
         if value == f"<{role}>":
             return domain.chosen() if key == "dataset" else domain.given(key)
-        if f"<{role}.cameras>" in value:
-            if domain.cameras is None:
-                raise MatrixError(
-                    f"{override}: how many cameras has {domain.name}? say so in conf/matrix.yaml, or on the command"
-                    f" line: '+sizes.<size>.datasets.{domain.name}={{cameras: 6}}'"
-                )
-            override = override.replace(f"<{role}.cameras>", str(domain.cameras))
+        for counted in _COUNTED:
+            if f"<{role}.{counted}>" in value:
+                override = override.replace(f"<{role}.{counted}>", str(_count(domain, counted, override)))
     return [override]
+
+
+def _count(domain: Domain, counted: str, override: str) -> int:
+    if counted not in domain.counts:
+        raise MatrixError(
+            f"{override}: how many {counted} has {domain.name}? say so in conf/matrix.yaml, or on the command line:"
+            f" '++sizes.<size>.datasets.{domain.name}.{counted}={_COUNTED[counted]}'"
+        )
+    return domain.counts[counted]
 
 
 def literal(value: Any) -> str:
@@ -126,8 +134,8 @@ def domains(words: Sequence[str], known: Mapping[str, Mapping[str, Any]], option
         if word not in known and word not in options:
             raise MatrixError(unknown("data set", word, [*known, *options]))
         said = dict(known.get(word) or {})
-        cameras, option = said.pop("cameras", None), said.pop("dataset", word)
-        found.append(Domain(name=word, option=option, changes=said, cameras=cameras))
+        counts = {counted: said.pop(counted) for counted in _COUNTED if counted in said}
+        found.append(Domain(name=word, option=said.pop("dataset", word), changes=said, counts=counts))
     if len(set(words)) < len(words):
         raise MatrixError(f"{', '.join(words)}: name each data set once")
     return found
@@ -141,9 +149,9 @@ def read_methods(known: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
     """
     methods: dict[str, Method] = {}
     for name, said in known.items():
-        if unread := set(said) - {"says", "set", "start", "gives", "beside"}:
+        if unread := set(said) - set(_KEYS):
             raise MatrixError(
-                f"method {name}: no key {', '.join(sorted(unread))}; it has says, set, start, gives, beside"
+                f"method {name}: no key {', '.join(sorted(unread))}; it has {', '.join(_KEYS)}"
             )
         start, beside = said.get("start"), said.get("beside")
         if not said.get("set") or (start is None) != (said.get("gives") is None):
