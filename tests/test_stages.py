@@ -64,7 +64,13 @@ def test_what_agrees_is_handed_down_and_the_rest_is_not(planned):
     more = ("seed=3", "trainer=cpu", "trainer.max_epochs=2", "loader.workers=0", "loader.batch_size=8", "model.nuisance_epochs=1",
             "transform.size=[64,32]", "backbone.weights=none", 'before_overrides=["optimizer.lr=0.1"]')  # fmt: skip
     (embedding, autoencoder), _ = planned(CAM, *more)
-    handed = ("seed=3", "trainer=cpu", "loader.workers=0", "transform.size=[64,32]")
+    handed = (
+        "seed=3",
+        "trainer=cpu",
+        "loader.workers=0",
+        "transform.size=[64,32]",
+        'before_overrides=["optimizer.lr=0.1"]',
+    )
     assert embedding.job.overrides[:-1] == ("+experiment=duke_embae", *handed, "optimizer.lr=0.1")
     assert autoencoder.job.overrides[1:-2] == (*handed, "model.cameras=8", "optimizer.lr=0.1")
 
@@ -89,6 +95,11 @@ def test_stages_that_learn_the_same_share_a_folder_and_others_do_not(planned):
         ((ARN,), ["source"]),
         ((ARN, "backbone.weights=none"), []),
         (("+experiment=duke_embae",), []),
+        ((CAM, "before=null", "model.weights=runs/cam"), []),
+        (("+experiment=synthetic_embae",), ["source"]),
+        (("+experiment=synthetic_embae", "backbone.weights=runs/source"), []),
+        (("+experiment=plaza_to_campus_embae_cam",), ["embedding", "autoencoder"]),
+        (("+experiment=campus_to_plaza_pul",), ["source"]),
         (("+experiment=duke_embae_autoencoder",), ["embedding"]),
         (("+experiment=duke_to_market_arn",), []),
         (("+experiment=sources_to_market_embae_cam",), ["embedding", "autoencoder"]),
@@ -96,6 +107,15 @@ def test_stages_that_learn_the_same_share_a_folder_and_others_do_not(planned):
 )
 def test_a_run_that_is_given_needs_no_stage(planned, overrides, names):
     assert [stage.job.folder.name.rpartition("-")[0] for stage in planned(*overrides)[0]] == names
+
+
+@pytest.mark.parametrize(
+    ("experiment", "start"), [("synthetic_embae", "plaza_embae_source"), ("plaza_pul_source", "plaza_arn_source")]
+)
+def test_what_stands_for_imagenet_is_trained_on_the_same_persons(planned, experiment, start):
+    (source,), config = planned(f"+experiment={experiment}", "dataset.world=campus", "dataset.size=tiny")
+    assert source.job.overrides[:3] == (f"+experiment={start}", "dataset.world=campus", "dataset.size=tiny")
+    assert config.backbone.weights == str(source.job.folder)
 
 
 @pytest.mark.parametrize("entry", ["duke_embae", {"experiment": "duke_embae"}, {"gives": "model.weights"}, {"exp": 1}])

@@ -7,7 +7,8 @@ The key ``before`` of an experiment names them, in order::
       autoencoder: {experiment: duke_embae_autoencoder, overrides: [model.cameras=8], gives: model.weights}
 
 The run folder of a stage becomes the value of the key that it ``gives``: of the next stage, and the last one's of the
-run itself. Where that key is given on the command line, that stage and those before it are not needed.
+run itself. Where that key is given on the command line, that stage and those before it are not needed. A stage whose
+own experiment has ``before`` trains those first.
 """
 
 import fnmatch
@@ -39,8 +40,8 @@ MACHINE = (
 )
 """Keys that a run hands down to its stages, and that leave what is learnt as it is."""
 
-SHARED = ("seed", "transform.size", "trainer.precision", "backbone", "backbone.*", "neck", "neck.*")
-"""Keys that a run hands down to its stages, and by which they learn something else."""
+SHARED = ("seed", "transform.size", "trainer.precision", "backbone", "backbone.*", "neck", "neck.*", "before_overrides")
+"""Keys that a run hands down to its stages (and these to their own), and by which they learn something else."""
 
 OWN = ("backbone.weights", "callbacks.health", "callbacks.health.*")
 """Keys among these that a run keeps to itself: not all stages are watched over as adaptations are."""
@@ -69,7 +70,7 @@ def plan_stages(config: DictConfig) -> list[Stage]:
     Raises:
         ValueError: a stage of ``before`` lacks its experiment or what it gives.
     """
-    entries = {name: _checked(name, entry) for name, entry in config.before.items()}
+    entries = {name: _checked(name, entry) for name, entry in (config.before or {}).items()}
     told = list(HydraConfig.get().overrides.task)
     stages: list[Stage] = []
     for name in _needed(entries, told):

@@ -150,9 +150,7 @@ def read_methods(known: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     for name, said in known.items():
         if unread := set(said) - set(_KEYS):
-            raise MatrixError(
-                f"method {name}: no key {', '.join(sorted(unread))}; it has {', '.join(_KEYS)}"
-            )
+            raise MatrixError(f"method {name}: no key {', '.join(sorted(unread))}; it has {', '.join(_KEYS)}")
         start, beside = said.get("start"), said.get("beside")
         if not said.get("set") or (start is None) != (said.get("gives") is None):
             raise MatrixError(f"method {name}: it needs set (overrides), and gives (a key) where it has a start")
