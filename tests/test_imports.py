@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "reid_lit"
-BOTTOM = {"records", "paths", "network", "progress", "resolvers"}
+BOTTOM = {"records", "paths", "network", "plurals", "progress", "resolvers"}
 MIDDLE = {"losses", "layers", "backbones", "evaluation", "synthetic"}
 ALLOWED = {
     **dict.fromkeys(BOTTOM, frozenset()),
@@ -16,8 +16,8 @@ ALLOWED = {
     "data": BOTTOM | {"synthetic"},
     "checkup": BOTTOM | {"data", "evaluation", "backbones"},
     "pages": BOTTOM | {"figures", "results", "detail_tables"},
-    "cross_domain": BOTTOM | {"data", "figures", "pages", "choices", "tables", "jobs", "results"},
-    "tables": BOTTOM | {"pages", "jobs", "runner", "runs", "objective"},
+    "cross_domain": BOTTOM | {"data", "figures", "identity", "pages", "choices", "tables", "jobs", "results"},
+    "tables": BOTTOM | {"identity", "pages", "jobs", "runner", "runs", "objective"},
     "health": BOTTOM | MIDDLE | {"data", "models", "runs"},
     "paper_figures": BOTTOM | MIDDLE | {"figures", "models", "data", "choices", "runs", "testing"},
 }

@@ -10,6 +10,7 @@ import pytest
 import torch
 from omegaconf import open_dict
 
+from reid_lit.choices import make_data
 from reid_lit.jobs import LOG
 from reid_lit.records import Split
 from reid_lit.stages import check_start, plan_stages, run_stages
@@ -80,7 +81,8 @@ def test_stages_that_learn_the_same_share_a_folder_and_others_do_not(planned):
         return [stage.job.folder.name for stage in planned(*overrides)[0]]
 
     cam = folders(CAM)
-    assert folders(CAM, "loader.workers=0", "trainer=gpu", "logger=wandb", "model.nuisance_epochs=3") == cam
+    assert folders(CAM, "loader.workers=0", "trainer.devices=2", "logger=wandb", "model.nuisance_epochs=3") == cam
+    assert not set(folders(CAM, "trainer=gpu")) & set(cam)  # its precision is another
     fix = folders("+experiment=duke_to_market_embae_fix")
     assert (fix[0], fix[1] == cam[1]) == (cam[0], False)  # stage 2 of cam has an encoder for each camera
     assert not set(folders(CAM, "seed=1")) & set(cam)
@@ -113,8 +115,14 @@ def test_a_run_that_is_given_needs_no_stage(planned, overrides, names):
     ("experiment", "start"), [("synthetic_embae", "plaza_embae_source"), ("plaza_pul_source", "plaza_arn_source")]
 )
 def test_what_stands_for_imagenet_is_trained_on_the_same_persons(planned, experiment, start):
-    (source,), config = planned(f"+experiment={experiment}", "dataset.world=campus", "dataset.size=tiny")
-    assert source.job.overrides[:3] == (f"+experiment={start}", "dataset.world=campus", "dataset.size=tiny")
+    told = ("dataset.world=campus", "dataset.size=tiny", "neck.build.hidden=512", "neck.build.dropout=0.3")
+    own = told[2] if experiment == "synthetic_embae" else told[3]
+    (source,), config = planned(f"+experiment={experiment}", *told[:2], own)
+    assert source.job.overrides == (f"+experiment={start}", *told[:2], "labels.job=stage")
+    (other,), _ = planned(f"+experiment={experiment}", *told[:2], "dataset.draw_seed=1")
+    assert other.job.folder != source.job.folder
+    (ward,), _ = planned(f"+experiment={experiment}", "dataset=ward")
+    assert "dataset=ward" in ward.job.overrides
     assert config.backbone.weights == str(source.job.folder)
 
 
@@ -180,13 +188,6 @@ def test_what_the_last_stage_cannot_do_is_said_before_the_first(planned, overrid
         rehearse(config, stages, data)
 
 
-def test_a_rehearsal_leaves_the_random_state_as_it_was(planned):
-    stages, config = planned(CAM)
-    state = torch.get_rng_state()
-    rehearse(config, stages, SimpleNamespace(persons=5, cameras=6, split=None))
-    assert torch.equal(state, torch.get_rng_state())
-
-
 @pytest.fixture(scope="module")
 def trees(drawn, tmp_path_factory):
     """The tiny plaza under Duke's names and the tiny campus under Market's."""
@@ -200,6 +201,40 @@ def trees(drawn, tmp_path_factory):
             if person not in ("-1", "0000"):
                 shutil.copy(file, duke / f"{person}_{camera[:2]}_f{number:07d}.jpg")
     return root
+
+
+@pytest.fixture
+def rehearsed(planned, trees):
+    def rehearsing(*overrides):
+        stages, config = planned(CAM, f"data_root={trees}", *QUICK[:3], *STAGES[:1], *overrides)
+        data = make_data(config)
+        data.setup("fit")
+        rehearse(config, stages, data)
+
+    return rehearsing
+
+
+def test_a_rehearsal_leaves_the_random_state_as_it_was(rehearsed):
+    state = torch.get_rng_state()
+    rehearsed(*STAGES[1:])
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            [*STAGES[1:], "dataset=dukemtmc", "model.cameras=8"],
+            r"84 of the 84 .* are those of the source.*another target",
+        ),
+        ([*STAGES[1:3], 'before.autoencoder.overrides=["model.cameras=2"]'], r"=2, but dukemtmc has 3 cameras"),
+        ([*STAGES[1:], "sampler=person", "sampler.persons=4"], r"draws batches of market1501 by its persons' labels"),
+        ([*STAGES[1:], "dataset.val_persons=2"], r"dataset\.val_persons=2 holds persons of market1501 out"),
+    ],
+)
+def test_what_an_adaptation_cannot_be_is_said_before_the_first_stage(rehearsed, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        rehearsed(*overrides)
 
 
 @pytest.fixture(scope="module")

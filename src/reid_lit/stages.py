@@ -6,6 +6,8 @@ The key ``before`` of an experiment names them, in order::
       embedding: {experiment: duke_embae, overrides: [], gives: model.weights}
       autoencoder: {experiment: duke_embae_autoencoder, overrides: [model.cameras=8], gives: model.weights}
 
+A stage gets what the command line says of the seed, the image size, the backbone and its neck, of the groups that it
+``takes`` beside these (``takes: [dataset]``: it trains on the same data), and of none that it ``leaves``.
 The run folder of a stage becomes the value of the key that it ``gives``: of the next stage, and the last one's of the
 run itself. Where that key is given on the command line, that stage and those before it are not needed. A stage whose
 own experiment has ``before`` trains those first.
@@ -21,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from reid_lit.identity import composed, training_hash
 from reid_lit.jobs import Job
 from reid_lit.loggers import on_rank_zero
 from reid_lit.paths import assignment
@@ -46,6 +50,9 @@ SHARED = ("seed", "transform.size", "trainer.precision", "backbone", "backbone.*
 OWN = ("backbone.weights", "callbacks.health", "callbacks.health.*")
 """Keys among these that a run keeps to itself: not all stages are watched over as adaptations are."""
 
+_ENTRY = {"experiment", "overrides", "gives", "takes", "leaves"}
+_PLACES = ("accelerator", "devices", "num_nodes", "strategy")  # of a trainer; they leave what is learnt as it is
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -68,15 +75,16 @@ def plan_stages(config: DictConfig) -> list[Stage]:
     """The stages that the run of ``config`` needs; the last one's folder is put in its place in ``config``.
 
     Raises:
-        ValueError: a stage of ``before`` lacks its experiment or what it gives.
+        ValueError: a stage of ``before`` lacks its experiment or what it gives, or cannot be composed.
     """
     entries = {name: _checked(name, entry) for name, entry in (config.before or {}).items()}
     told = list(HydraConfig.get().overrides.task)
     stages: list[Stage] = []
-    for name in _needed(entries, told):
+    for name in _needed(entries, told, config):
         overrides = _overrides(entries[name], config, told)
         before = stages[-1:]
-        folder = Path(config.before_dir) / f"{name}-{_digest([*overrides, *(each.job.folder.name for each in before)])}"
+        digest = _digest(name, overrides, [each.job.folder.name for each in before])
+        folder = Path(config.before_dir) / f"{name}-{digest}"
         overrides += [*(each.given() for each in before), "labels.job=stage"]
         job = Job(name=f"stage {name!r} of {config.name}", folder=folder, overrides=tuple(overrides))
         stages.append(Stage(entries[name]["gives"], job))
@@ -105,6 +113,8 @@ def check_start(config: DictConfig, stages: Sequence[Stage]) -> None:
         file = Path(value) / "checkpoints" / "last.ckpt" if Path(value).is_dir() else Path(value)
         if not file.is_file():
             raise FileNotFoundError(f"{key}={value}: there are no weights at {file.resolve()}; {cure}")
+        if Path(value).is_dir() and not (Path(value) / "metrics.json").is_file() and on_rank_zero():
+            _log.warning("%s=%s has not trained to its end; its last whole epoch is gone on from", key, value)
 
 
 def run_stages(stages: Sequence[Stage]) -> None:
@@ -128,18 +138,20 @@ def run_stages(stages: Sequence[Stage]) -> None:
 
 
 def _checked(name: Any, entry: Any) -> Mapping[str, Any]:
-    keys = {"experiment", "overrides", "gives"}
-    if not isinstance(entry, Mapping) or set(entry) - keys or not entry.get("experiment") or not entry.get("gives"):
+    if not isinstance(entry, Mapping) or set(entry) - _ENTRY or not entry.get("experiment") or not entry.get("gives"):
         raise ValueError(
             f"before.{name}={entry}: a stage has experiment (what is trained), gives (the key that gets its run folder,"
-            f" such as model.weights) and, if anything is to differ, overrides (a list)"
+            f" such as model.weights) and, if anything is to differ, overrides, takes and leaves (lists)"
         )
     return entry
 
 
-def _needed(entries: Mapping[str, Mapping[str, Any]], told: Sequence[str]) -> list[str]:
+def _needed(entries: Mapping[str, Mapping[str, Any]], told: Sequence[str], config: DictConfig) -> list[str]:
     """The names of the stages behind the last one whose folder is given."""
     names: list[str] = []
+    last = [*entries.values()][-1:]
+    if last and OmegaConf.select(config, last[0]["gives"]) not in (None, "none", "imagenet"):
+        return names
     after: Sequence[str] = told
     for name, entry in reversed(list(entries.items())):
         if entry["gives"] in {key_of(each) for each in after if each.partition("=")[2] not in ("", "null")}:
@@ -151,14 +163,28 @@ def _needed(entries: Mapping[str, Mapping[str, Any]], told: Sequence[str]) -> li
 
 def _overrides(entry: Mapping[str, Any], config: DictConfig, told: Sequence[str]) -> list[str]:
     """What a stage is started with, but for the folder of the stage before it."""
-    handed = [each for each in told if _matches(each, MACHINE + SHARED) and not _matches(each, OWN)]
+    takes, leaves = (
+        [f"{each}{end}" for each in entry.get(key) or [] for end in ("", ".*")] for key in ("takes", "leaves")
+    )
+    handed = [
+        each for each in told if _matches(each, [*MACHINE, *SHARED, *takes]) and not _matches(each, [*OWN, *leaves])
+    ]
     return [f"+experiment={entry['experiment']}", *handed, *(entry.get("overrides") or []), *config.before_overrides]
 
 
-def _digest(overrides: Sequence[str]) -> str:
-    """What tells the folder of a stage from those of stages that learn something else."""
-    learnt = [each for each in overrides if not _matches(each, MACHINE)]
-    return hashlib.sha256("\n".join(learnt).encode()).hexdigest()[:8]
+def _digest(name: str, overrides: Sequence[str], before: Sequence[str]) -> str:
+    """What tells the folder of a stage from those that learn something else: its config, and what is before it."""
+    try:
+        config = dict(composed(tuple(overrides)))
+    except HydraException as error:
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        raise ValueError(
+            f"stage {name!r} cannot be composed: {error}{cause}\nIt was asked for with {' '.join(overrides)};"
+            f" before.{name} says by overrides, takes and leaves what it gets"
+        ) from error
+    trainer = config["trainer"].items()
+    config["trainer"] = {key: value for key, value in trainer if key not in _PLACES and not key.startswith("enable_")}
+    return hashlib.sha256("\n".join([training_hash(config, config["seed"]), *before]).encode()).hexdigest()[:8]
 
 
 def _matches(override: str, patterns: Sequence[str]) -> bool:

@@ -17,14 +17,17 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from reid_lit.choices import make_data
 from reid_lit.data.base import ReidData
 from reid_lit.entry import launch
+from reid_lit.identity import composed
 from reid_lit.limits import check_limit
+from reid_lit.lineage import Lineage, absolute, check_apart, inherited, read_lineage
 from reid_lit.loggers import log_objective, on_rank_zero
+from reid_lit.models.base import RetrievalModel
 from reid_lit.objective import check_objective, held_out_scores, objective_of
 from reid_lit.results import Row, averaged
 from reid_lit.rounds import run_rounds
 from reid_lit.runs import Run
 from reid_lit.stages import Stage, check_start, plan_stages, run_stages
-from reid_lit.testing import check_unseen, find_tests, run_tests, training_list
+from reid_lit.testing import check_unseen, find_tests, run_tests
 
 _log = logging.getLogger(__name__)
 
@@ -58,15 +61,16 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
     data.setup("fit")
     check_objective(config.objective, data)
     tests = find_tests(config, data)
-    trained = training_list(data.split.train)
-    check_unseen(trained, tests)
-    if on_rank_zero():
-        run.write_training_list(trained)
+    check_unseen(absolute(data.split.train), tests)
     if checkpoint is None:
         rehearse(config, stages, data)
         run_stages(stages)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_limit(model, tests)
+    lineage = learnt_from(model, data) | (inherited(config) if checkpoint is None else read_lineage(run.folder))
+    check_unseen(lineage.trained, tests)
+    if on_rank_zero():
+        lineage.write(run.folder)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
@@ -85,13 +89,39 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
 
 
 def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> None:
-    """Whether the model can be built and trained: sooner said than after the stages before it."""
-    if all(stage.job.done for stage in stages):
-        return
+    """Whether the model and those of the stages before it can be built and trained: said before the first of them is.
+
+    Raises:
+        ValueError: one cannot, or the persons of the target are known to what is adapted to it.
+    """
+    model = _checked(config, data)
+    before = inherited(config)
+    for stage in stages:
+        if stage.job.done:
+            before |= read_lineage(stage.job.folder)
+            continue
+        asked = OmegaConf.create(composed(stage.job.overrides))
+        material = make_data(asked)
+        material.prepare_data()
+        material.setup("fit")
+        before |= learnt_from(_checked(asked, material), material)
+    check_apart(model.unlabelled(data.split), before.labelled, name=data.split.name)
+
+
+def learnt_from(model: RetrievalModel, data: ReidData) -> Lineage:
+    """The images that a training shows."""
+    shown = absolute(data.split.train)
+    return Lineage(shown, shown - absolute(model.unlabelled(data.split)))
+
+
+def _checked(config: DictConfig, data: ReidData) -> RetrievalModel:
+    """The model without weights, once it has said that it can be trained with these data."""
     bare = copy.deepcopy(config)
     bare.backbone.weights = "none"
     with isolate_rng():
-        instantiate(bare.model, _convert_="all")(persons=data.persons).check_data(data, config.trainer.max_epochs)
+        model: RetrievalModel = instantiate(bare.model, _convert_="all")(persons=data.persons)
+    model.check_data(data, config.trainer.max_epochs)
+    return model
 
 
 def _resumed(run: Run, config: DictConfig) -> Path | None:

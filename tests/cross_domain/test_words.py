@@ -85,5 +85,5 @@ def test_words_that_nobody_knows_get_near_names():
         domains(["plazza"], {"plaza": {"dataset": "synthetic"}}, ["ward"])
     with pytest.raises(MatrixError, match="no method 'adpted'; did you mean adapted"):
         chosen_methods(["adpted"], read_methods(KNOWN))
-    with pytest.raises(MatrixError, match="name each data set once"):
-        domains(["ward", "ward"], {}, ["ward"])
+    with pytest.raises(MatrixError, match=r"^ward stands twice in ward, viper, ward; name each"):
+        domains(["ward", "viper", "ward"], {}, ["ward", "viper"])

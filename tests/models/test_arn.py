@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.weights import read_state
 from reid_lit.choices import make_data
-from reid_lit.records import Batch, TransferBatch
+from reid_lit.records import Batch, Split, TransferBatch
 
 FREE = ("model.criterion=null", "model.train_backbone_epochs=0")
 ROWS = {"full": (), "shared": ("model.private=false",), "unsupervised": FREE, "rebuilt": (*FREE, "model.private=false")}
@@ -113,6 +113,17 @@ def test_what_is_compared_is_the_shared_feature(make):
     assert model.train()(image).logits.shape == (2, 6)
 
 
+def test_data_of_one_domain_alone_are_refused(make):
+    one = type("Data", (), {"split": Split(name="somewhere", train=(), query=(), gallery=())})
+    with pytest.raises(ValueError, match=r"somewhere is one data set; set dataset=transfer"):
+        make().check_data(one, 1)
+
+
+def test_maps_that_do_not_become_one_vector_are_refused(make):
+    with pytest.raises(ValueError, match=r"maps of 8 × 4 do not become 1 × 1.*test_scale"):
+        make().eval()(torch.rand(2, 3, 64, 32))
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -189,6 +200,15 @@ def test_the_backbone_is_trained_in_its_epochs_and_then_stays_bit_for_bit(compos
     assert torch.equal(states[0][statistics[0]], states[1][statistics[0]]) == frozen_norms
     assert not model.backbone.training
     assert not any(p.requires_grad for p in model.backbone.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
+@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*is smaller than the logging interval")
+@pytest.mark.parametrize("row", ["shared", "unsupervised", "rebuilt"])
+def test_bf16_takes_steps_in_every_row(compose, make, drawn, row):
+    before, *_, after = fit(compose, make, drawn, *ROWS[row], epochs=1, precision="bf16-mixed")[1]
+    assert all(value.isfinite().all() for value in after.values())
+    assert moved(before, after) >= {"shared", "decoder"}
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15

@@ -117,7 +117,7 @@ quiet = pytest.mark.filterwarnings(*(f"ignore:.*{words}" for words in QUIET))
 @quiet
 def test_each_epoch_trains_what_the_variant_says_and_leaves_the_rest_bit_for_bit(tmp_path, stage, variant, expected):
     cameras = 3 if variant == "cam" else None
-    run = saved(autoencoder(), tmp_path / "run")
+    run = saved(autoencoder(stage=2, variant=None, cameras=cameras), tmp_path / "run")
     model = autoencoder(stage=stage, variant=variant, cameras=cameras, weights=run)
     _, moved = fit(model)
     assert moved == [set(parts.split()) for parts in expected]
@@ -170,11 +170,44 @@ def test_a_killed_run_goes_on_in_its_own_step_without_the_stage_before(tmp_path)
 
 
 @quiet
-def test_bfloat16_takes_steps(tmp_path):
-    model = autoencoder(variant="cam", cameras=3, weights=saved(autoencoder(), tmp_path / "run"))
+@pytest.mark.parametrize(("stage", "variant"), [(2, None), (3, "plain"), (3, "fix"), (3, "new"), (3, "cam")])
+def test_bfloat16_takes_steps(tmp_path, stage, variant):
+    cameras = 3 if variant == "cam" else None
+    run = saved(autoencoder(stage=2, variant=None, cameras=cameras), tmp_path / "run")
+    model = autoencoder(stage=stage, variant=variant, cameras=cameras, weights=run)
     trainer, moved = fit(model, epochs=2, precision="bf16-mixed")
-    assert moved == [{"nuisance"}, {"neck", "decoder"}]
+    assert moved == [trained_parts(stage, variant, epoch=epoch, nuisance_epochs=1) for epoch in range(2)]
     assert math.isfinite(trainer.callback_metrics["train/loss"])
+
+
+@quiet
+@pytest.mark.parametrize(
+    ("before", "changes", "message"),
+    [
+        (
+            {"cameras": 3},
+            {"variant": "fix"},
+            r"'fix' goes on from a stage 2 with one for all.* has 3 .*model\.cameras=null",
+        ),
+        (
+            {},
+            {"variant": "cam", "cameras": 3},
+            r"'cam' goes on from a stage 2 with one for each camera.* has 1 nuisance",
+        ),
+    ],
+)
+def test_a_stage_2_of_the_other_kind_is_refused(tmp_path, before, changes, message):
+    run = saved(autoencoder(stage=2, variant=None, **before), tmp_path / "run")
+    with pytest.raises(ValueError, match=message):
+        fit(autoencoder(weights=run, **changes))
+
+
+@quiet
+def test_a_stage_that_goes_on_from_its_own_is_refused(tmp_path):
+    trainer, _ = fit(autoencoder(variant="fix", weights=saved(autoencoder(stage=2, variant=None), tmp_path / "run")))
+    trainer.save_checkpoint(tmp_path / "3.ckpt")
+    with pytest.raises(ValueError, match=r"stage 3 goes on from stage 2, but model\.weights=/.* is a run of stage 3"):
+        fit(autoencoder(variant="fix", weights=str(tmp_path / "3.ckpt")))
 
 
 @quiet

@@ -126,7 +126,7 @@ def test_features_are_those_of_the_plain_images_in_evaluation_mode(fit):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_persons_of_the_target_change_no_weight(fit, precision):
     seeing, blind = (
-        fit(blind=blind, precision=precision, epochs=3, limit_train_batches=2)[0] for blind in (False, True)
+        fit(blind=blind, precision=precision, epochs=4, limit_train_batches=2)[0] for blind in (False, True)
     )
     assert same(seeing.state_dict(), blind.state_dict())
     assert all(value.isfinite().all() for value in blind.state_dict().values())
@@ -161,7 +161,7 @@ def test_a_last_cluster_without_a_reliable_image_keeps_its_column(fit, monkeypat
 
     pul_cluster = pul.cluster
     monkeypatch.setattr(pul, "cluster", without_the_last)
-    model, watch, _ = fit(epochs=1)
+    model, watch, _ = fit("model.epochs_per_round=1", epochs=1)
     assert max(watch.labels[0]) == 3
     assert model.neck.classifier.out_features == 6
 
@@ -175,11 +175,16 @@ def test_a_last_cluster_without_a_reliable_image_keeps_its_column(fit, monkeypat
         (
             ["model.clusters=2", "model.threshold=0.9999999"],
             None,
-            r"round 0: \d of 84 images in \d of 2 clusters are reliable, .* model\.threshold=0\.9999999: too few .* lower",
+            r"round 0: \d of 84 images in \d of 2 clusters are reliable; .* model\.threshold=0\.9999999: too few .* lower",
         ),
         (["model.threshold=1.0"], None, r"model\.threshold=1\.0 is no cosine that an image can exceed"),
         (["model.clusters=1"], None, r"model\.clusters=1 must be ≥ 2"),
         (["model.epochs_per_round=0"], None, r"model\.epochs_per_round=0 and model\.starts=1 ≥ 1"),
+        (
+            ["model.epochs_per_round=3"],
+            None,
+            r"max_epochs=4 ends within a round of .*=3, .*; set trainer\.max_epochs=6",
+        ),
         (["scheduler=cosine"], None, r"nobody knows how many steps a round will have; set scheduler=constant or step"),
     ],
 )
@@ -201,7 +206,7 @@ def test_a_labelled_source_beside_the_target_is_refused(compose, drawn, model_0)
     config.model.backbone = None
     made = instantiate(config.model, _convert_="all")
     model = made.func(**made.keywords | {"backbone": tiny_backbone()}, persons=12)
-    model._trainer = type("Trainer", (), {"datamodule": type("Data", (), {"target": None})})
+    model._trainer = type("Trainer", (), {"datamodule": type("Data", (), {"target": None}), "max_epochs": 4})
     with pytest.raises(ValueError, match="trains on the target alone; set dataset=<target>"):
         model.setup("fit")
 

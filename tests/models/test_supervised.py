@@ -68,13 +68,18 @@ def test_ten_crops_make_the_mean_of_their_embeddings(model):
         model.embed(image[:, :, :60])
 
 
+def test_a_source_beside_a_target_is_refused(model):
+    with pytest.raises(ValueError, match=r"dataset=transfer gives a source and a target .* model=arn"):
+        model.check_data(type("Data", (), {"target": None}), 1)
+
+
 def test_logits_are_made_in_training_only(model):
     assert model.train()(torch.rand(2, 3, 64, 32)).logits.shape == (2, 5)
     assert model.eval()(torch.rand(2, 3, 64, 32)).logits is None
 
 
-def test_weights_are_channels_last_before_training(model):
-    model.setup("fit")
+def test_weights_are_channels_last_before_anything_runs(model):
+    model.setup("test")
     assert model.backbone.body.model.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from reid_lit.tables import command
 from reid_lit.tables import plan as planning
 from reid_lit.tables.command import Ask, asked, chosen_rows, for_hydra, from_hydra
-from reid_lit.tables.identity import evaluation_hash, training_hash
+from reid_lit.identity import evaluation_hash, training_hash
 from reid_lit.tables.plan import chains, plan, write_plan
 from reid_lit.tables.spec import TableError, cells, read_file, read_table, rows_of, status, table_names
 
@@ -133,8 +133,8 @@ def test_the_words_of_a_table_survive_hydra(made):
         (["rows=W"], ["rows=W", "not built"]),
         (["dataset=synthetic"], ["no dataset 'synthetic'", "size=laptop"]),
         (["seed=x"], ["no seed 'x'"]),
-        (["size=large"], ["size=large", "laptop"]),
-        (["plan=perhaps"], ["plan=perhaps", "true"]),
+        (["size=large"], ["size=large is unknown; choose paper or laptop"]),
+        (["plan=perhaps"], ["plan=perhaps is unknown; choose true or false"]),
     ],
 )
 def test_what_a_table_has_not_is_said(made, words, facts):

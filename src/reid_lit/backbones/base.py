@@ -46,3 +46,12 @@ def normalised(
     rows = image.permute(0, 2, 3, 1).flatten(2)  # rows of pixels: to broadcast over three channels takes 8 × as long
     rows = torch.addcmul(shift.flatten().repeat(width), rows, scale.flatten().repeat(width))
     return rows.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
+
+
+def map_size(backbone: Backbone, size: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of the map that a backbone makes of an image of ``size``, height and width in pixels."""
+    training = backbone.training
+    with torch.no_grad():
+        rows, columns = backbone.eval()(torch.zeros(1, 3, *size)).shape[2:]
+    backbone.train(training)
+    return rows, columns

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from reid_lit.cross_domain.words import Domain, MatrixError, Method
 from reid_lit.jobs import Job
 from reid_lit.paths import assignment
-from reid_lit.tables.identity import composed, training_hash
+from reid_lit.identity import composed, training_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,8 +136,8 @@ def domains(words: Sequence[str], known: Mapping[str, Mapping[str, Any]], option
         said = dict(known.get(word) or {})
         counts = {counted: said.pop(counted) for counted in _COUNTED if counted in said}
         found.append(Domain(name=word, option=said.pop("dataset", word), changes=said, counts=counts))
-    if len(set(words)) < len(words):
-        raise MatrixError(f"{', '.join(words)}: name each data set once")
+    if twice := [word for word in dict.fromkeys(words) if words.count(word) > 1]:
+        raise MatrixError(f"{', '.join(twice)} stands twice in {', '.join(words)}; name each data set once")
     return found
 
 

@@ -8,9 +8,12 @@ import random
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from torch.utils.data import Sampler
 from typing_extensions import override
+
+from reid_lit.plurals import counted
 
 
 class EpochSampler(Sampler[int], ABC):
@@ -26,12 +29,15 @@ class EpochSampler(Sampler[int], ABC):
         ValueError: the ranks cannot have equal shares of a batch.
     """
 
+    reads_labels: ClassVar[bool] = False
+    """Whether what is drawn depends on the classes of the images, not on their number alone."""
+
     def __init__(self, *, batch_size: int, rank: int, world: int, seed: int) -> None:
         if batch_size < 1:
             raise ValueError(f"loader.batch_size={batch_size} holds no image; set it to 1 or more")
         if batch_size % world:
             raise ValueError(
-                f"batch_size={batch_size} cannot be dealt evenly over {world} ranks;"
+                f"loader.batch_size={batch_size} cannot be dealt evenly over {world} ranks;"
                 f" set loader.batch_size to a multiple of {world}"
             )
         self.rank = rank
@@ -78,7 +84,8 @@ class ShuffleSampler(EpochSampler):
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
         if len(labels) < batch_size:
             raise ValueError(
-                f"{len(labels)} training images do not fill one batch of loader.batch_size={batch_size};"
+                f"{counted(len(labels), 'training image does', 'training images do')} not fill one batch of"
+                f" loader.batch_size={batch_size};"
                 f" set loader.batch_size ≤ {len(labels)}"
             )
         self.images = len(labels)
@@ -118,6 +125,8 @@ class PersonSampler(EpochSampler):
         ValueError: P·K is not the batch size, P is more than there are persons or cannot be dealt over the ranks by two
             or more, or K is more than any person has.
     """
+
+    reads_labels = True
 
     def __init__(
         self,
@@ -184,7 +193,7 @@ def _check_persons(persons: int, images: int, available: int, batch_size: int, w
         raise ValueError(f"sampler.persons={persons} × sampler.images={images} is no batch; set both to 1 or more")
     if persons > available:
         raise ValueError(
-            f"{available} training persons but sampler.persons={persons}: set sampler.persons ≤ {available}"
+            f"{counted(available, 'training person')} but sampler.persons={persons}: set sampler.persons ≤ {available}"
             f" and loader.batch_size to sampler.persons × {images}"
         )
     if persons * images != batch_size:

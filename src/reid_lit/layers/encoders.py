@@ -62,8 +62,19 @@ class MapEncoder(nn.Module):
         self.layers = _stack(nn.Conv2d, [channels, *widths], kernels)
 
     def forward(self, maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch dim"]:
-        """(b c h w) → (b dim)."""
-        return self.layers(maps).flatten(1)
+        """(b c h w) → (b dim).
+
+        Raises:
+            ValueError: the maps are larger than those that the kernels were made for.
+        """
+        vector = self.layers(maps)
+        if vector.shape[2:] != (1, 1):
+            rows, columns = maps.shape[2:]
+            raise ValueError(
+                f"maps of {rows} × {columns} do not become 1 × 1: the encoders were built for those of images of"
+                f" transform.size; set transform.test_scale=1.0 and evaluation.crops=null, or crops of transform.size"
+            )
+        return vector.flatten(1)
 
 
 class MapDecoder(nn.Module):

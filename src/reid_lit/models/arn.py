@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.base import Backbone, map_size
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels
 from reid_lit.layers.neck import check_persons
@@ -17,7 +17,7 @@ from reid_lit.losses.criterion import Criterion
 from reid_lit.losses.difference import DifferenceLoss
 from reid_lit.losses.reconstruction import reconstruction_loss
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import Output, Parts, TransferBatch
+from reid_lit.records import JUNK, Output, Parts, Shot, Split, TransferBatch
 
 _PARTS = ("backbone", "shared", "private", "decoder", "classifier")
 
@@ -116,6 +116,18 @@ class Arn(RetrievalModel):
         backbone.requires_grad_(train_backbone_epochs > 0)
 
     @override
+    def check_data(self, data: Any, epochs: int | None) -> None:
+        if not hasattr(data, "target"):
+            raise ValueError(
+                f"model=arn trains on a source and a target side by side, and {data.split.name} is one data set; set"
+                f" dataset=transfer dataset.source=<with labels> dataset.target=<without>"
+            )
+
+    @override
+    def unlabelled(self, split: Split) -> tuple[Shot, ...]:
+        return tuple(shot for shot in split.train if shot.person_id == JUNK)
+
+    @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         return self._output(self.shared(self.backbone(image)))
 
@@ -193,15 +205,6 @@ class Arn(RetrievalModel):
         parts = {name: part for name in _PARTS if (part := getattr(self, name)) is not None}
         own = {name: [p for p in part.parameters() if p.requires_grad] for name, part in parts.items()}
         return {name: (self._lr_scales[name], parameters) for name, parameters in own.items() if parameters}
-
-
-def map_size(backbone: Backbone, size: Sequence[int]) -> tuple[int, int]:
-    """Rows and columns of the map that a backbone makes of an image of ``size``, height and width in pixels."""
-    training = backbone.training
-    with torch.no_grad():
-        rows, columns = backbone.eval()(torch.zeros(1, 3, *size)).shape[2:]
-    backbone.train(training)
-    return rows, columns
 
 
 def _classifier(dim: int, persons: int, dropout: float, std: float) -> nn.Sequential:

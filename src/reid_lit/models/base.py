@@ -17,7 +17,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
 from reid_lit.evaluation.views import views
-from reid_lit.records import Batch, Output, Parts, Split
+from reid_lit.records import Batch, Output, Parts, Shot, Split
 
 
 class RetrievalModel(pl.LightningModule):
@@ -75,13 +75,25 @@ class RetrievalModel(pl.LightningModule):
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")
 
-    def check_data(self, data: Any, epochs: int | None) -> None:
+    def check_data(self, data: Any, epochs: int | None) -> None:  # noqa: ARG002 - for models that train in parts
         """Refuse data, or a number of epochs, that this model cannot be trained with; asked before anything is trained.
 
         Args:
             data: The datamodule, set up.
             epochs: ``trainer.max_epochs``; None: not limited.
+
+        Raises:
+            ValueError: what is wrong, and the cure.
         """
+        if hasattr(data, "target"):
+            raise ValueError(
+                "dataset=transfer gives a source and a target side by side, and this model trains on one data set; set"
+                " dataset=<one of them>, or model=arn"
+            )
+
+    def unlabelled(self, split: Split) -> tuple[Shot, ...]:  # noqa: ARG002 - for models that adapt
+        """The training images whose persons nobody may read, for whom the model is to be adapted; here none."""
+        return ()
 
     def embed(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
         """What is compared in retrieval, in float32: the mean over the views that the evaluation asks for."""
@@ -138,6 +150,8 @@ class RetrievalModel(pl.LightningModule):
 
     @override
     def setup(self, stage: str) -> None:
+        if stage == "fit":
+            self.check_data(self.trainer.datamodule, self.trainer.max_epochs)  # type: ignore[attr-defined]
         nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets
 
     @override

@@ -13,8 +13,9 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.models.base import RetrievalModel
-from reid_lit.models.predecessor import check_target, take_up
-from reid_lit.records import Batch, Output, Parts
+from reid_lit.models.blind import check_blind
+from reid_lit.models.predecessor import take_up
+from reid_lit.records import Batch, Output, Parts, Shot, Split
 
 VARIANTS = ("plain", "fix", "new", "cam")
 _PARTS = ("neck", "nuisance", "decoder")
@@ -119,6 +120,10 @@ class EmbAE(RetrievalModel):
             getattr(self, part).requires_grad_(part in ever)
 
     @override
+    def unlabelled(self, split: Split) -> tuple[Shot, ...]:
+        return split.train if self.stage == 3 else ()
+
+    @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         with torch.no_grad():
             feature = self.pool(self.backbone(image))
@@ -161,10 +166,9 @@ class EmbAE(RetrievalModel):
             getattr(self, part).zero_grad(set_to_none=True)
 
     @override
-    def setup(self, stage: str) -> None:
-        if stage == "fit":
-            self.check_data(self.trainer.datamodule, self.trainer.max_epochs)  # type: ignore[attr-defined]
-        super().setup(stage)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["stage"] = self.stage
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -185,6 +189,9 @@ class EmbAE(RetrievalModel):
 
     @override
     def check_data(self, data: Any, epochs: int | None) -> None:
+        super().check_data(data, epochs)
+        if self.stage == 3:
+            check_blind(data, own_classes=False)
         if self.cameras is not None and data.cameras > self.cameras:
             raise ValueError(
                 f"model.cameras={self.cameras}, but {data.split.name} has {data.cameras} cameras, and each needs a"
@@ -202,9 +209,15 @@ class EmbAE(RetrievalModel):
         cure = (
             f"train stage {before} first (+experiment={_EXPERIMENTS[before]}), then set model.weights=<its run folder>"
         )
-        take_up(self, self.weights, parts=self._inherited(), stage=self.stage, cure=cure)
-        if self.stage == 3:
-            check_target(self.weights, self.trainer.datamodule.split)  # type: ignore[attr-defined]
+        given = take_up(self, self.weights, parts=self._inherited(), stage=self.stage, cure=cure)
+        branches = {key.split(".")[2] for key in given if key.startswith("nuisance.branches.")}
+        if self.stage == 3 and (self.variant == "cam") != (len(branches) > 1):
+            asked = "one for each camera of the source" if self.variant == "cam" else "one for all cameras"
+            cure = "model.cameras=<cameras of the source>" if self.variant == "cam" else "model.cameras=null"
+            raise ValueError(
+                f"model.variant={self.variant!r} goes on from a stage 2 with {asked}, and model.weights={self.weights}"
+                f" has {len(branches)} nuisance encoders; train stage 2 with {cure}"
+            )
 
     def _inherited(self) -> set[str]:
         if self.stage == 2:

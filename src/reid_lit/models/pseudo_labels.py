@@ -64,3 +64,34 @@ def selection_figures(labels: Int[Tensor, " images"]) -> dict[str, int]:
     sizes = labels[labels != JUNK].unique(return_counts=True)[1].sort().values
     least, median, most = (int(sizes[k]) if len(sizes) else 0 for k in (0, len(sizes) // 2, -1))
     return {"selected": int(sizes.sum()), "clusters": len(sizes), "least": least, "median": median, "most": most}
+
+
+def described(labels: Int[Tensor, " images"], *, clusters: int) -> str:
+    """A selection in words: how much of what there is is selected, and how large the clusters are."""
+    found = selection_figures(labels)
+    sizes = f"{found['least']} / {found['median']} / {found['most']}"
+    return (
+        f"{found['selected']} of {len(labels)} images in {found['clusters']} of {clusters} clusters are reliable;"
+        f" images a cluster (least / median / most): {sizes}"
+    )
+
+
+def check_selection(labels: Int[Tensor, " images"], *, told: str, threshold: float, batch_size: int) -> None:
+    """Refuse a selection that cannot be trained on.
+
+    Args:
+        labels: As :func:`select` gives them.
+        told: Which it is, in words.
+        threshold: λ, by which it was made.
+        batch_size: Images of a training step.
+
+    Raises:
+        ValueError: fewer images than a batch are selected, or they lie in fewer than two clusters.
+    """
+    found = selection_figures(labels)
+    if found["selected"] < batch_size or found["clusters"] < 2:
+        raise ValueError(
+            f"{told}; selected by a cosine to a centre above model.threshold={threshold}: too few to train on in"
+            f" batches of loader.batch_size={batch_size}; lower model.threshold, give more model.clusters, or look"
+            f" whether model 0 or a training at optimizer.lr has collapsed"
+        )

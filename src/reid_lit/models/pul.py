@@ -15,9 +15,10 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
-from reid_lit.models.predecessor import check_target, take_up
-from reid_lit.models.pseudo_labels import cluster, select, selection_figures
-from reid_lit.records import Batch, Output
+from reid_lit.models.blind import check_blind
+from reid_lit.models.predecessor import take_up
+from reid_lit.models.pseudo_labels import check_selection, cluster, described, select, selection_figures
+from reid_lit.records import Batch, Output, Shot, Split
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,10 @@ class Pul(RetrievalModel):
         self._model_0: dict[str, Tensor] = {}
 
     @override
+    def unlabelled(self, split: Split) -> tuple[Shot, ...]:
+        return split.train
+
+    @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         feature = self.pool(self.backbone(image))
         embedding = self.neck(feature)
@@ -114,16 +119,9 @@ class Pul(RetrievalModel):
         return self._added(self.criterion(output, batch.person))
 
     @override
-    def setup(self, stage: str) -> None:
-        if stage == "fit":
-            self._check_data()
-        super().setup(stage)
-
-    @override
     def on_fit_start(self) -> None:
         if self._labels is None:
             take_up(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
-            check_target(self.weights, self.trainer.datamodule.split)  # type: ignore[attr-defined]
             self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
         if self._round < self._next_round():
             self._label()
@@ -151,6 +149,7 @@ class Pul(RetrievalModel):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
+        checkpoint["stage"] = 2
         state = {"ended": self._ended, "round": self._round, "labels": self._labels, "model_0": self._model_0}
         checkpoint["pul"] = state
 
@@ -172,7 +171,10 @@ class Pul(RetrievalModel):
             found, centroids = cluster(features, clusters=self.clusters, starts=self.starts, seed=seed)
             labels = select(features, found, centroids, threshold=self.threshold)
         self._labels = self.trainer.strategy.broadcast(labels)
-        self._check_labels()
+        told = f"round {self._round}: " + described(torch.as_tensor(self._labels), clusters=self.clusters)
+        batch = self.trainer.datamodule.loader.batch_size  # type: ignore[attr-defined]
+        check_selection(torch.as_tensor(self._labels), told=told, threshold=self.threshold, batch_size=batch)
+        rank_zero_only(logger.info)(told)
 
     @torch.no_grad()
     def _embed_all(self) -> Float[Tensor, "images dim"]:
@@ -207,34 +209,24 @@ class Pul(RetrievalModel):
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
 
-    def _check_data(self) -> None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
+    @override
+    def check_data(self, data: Any, epochs: int | None) -> None:
         if hasattr(data, "target") or getattr(data, "switching", False):
             raise ValueError(
                 "model=pul trains on the target alone; set dataset=<target>, and model.weights=<run on the source>"
             )
+        check_blind(data, own_classes=True)
         if self.clusters > len(data.split.train):
             images = len(data.split.train)
             raise ValueError(
                 f"model.clusters={self.clusters} of {images} training images; set model.clusters < {images}"
             )
-
-    def _check_labels(self) -> None:
-        """Refuse a selection that cannot be trained on."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        found = selection_figures(torch.as_tensor(self._labels))
-        told = (
-            f"round {self._round}: {found['selected']} of {len(data.split.train)} images in {found['clusters']} of"
-            f" {self.clusters} clusters are reliable"
-        )
-        if found["selected"] < data.loader.batch_size or found["clusters"] < 2:
+        if epochs is not None and epochs % self.epochs_per_round:
+            whole = epochs - epochs % self.epochs_per_round
             raise ValueError(
-                f"{told}, with a cosine to a centre above model.threshold={self.threshold}: too few to train on in"
-                f" batches of loader.batch_size={data.loader.batch_size}; lower model.threshold, give more"
-                f" model.clusters, or look whether model 0 or a training at optimizer.lr has collapsed"
+                f"trainer.max_epochs={epochs} ends within a round of model.epochs_per_round={self.epochs_per_round},"
+                f" which starts again from model 0; set trainer.max_epochs={whole + self.epochs_per_round}"
             )
-        sizes = f"{found['least']} / {found['median']} / {found['most']}"
-        rank_zero_only(logger.info)("%s; images a cluster (least / median / most): %s", told, sizes)
 
 
 def _check(clusters: int, threshold: float, epochs_per_round: int, starts: int, interval: str) -> None:

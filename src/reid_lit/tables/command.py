@@ -69,7 +69,7 @@ def asked(arguments: Sequence[str]) -> Ask:
     known = dimensions(read_table(table), LAPTOP if "size=laptop" in arguments else PAPER)
     words = {key: value for _, key, value in pairs if key in _WORDS}
     if words.get("plan", "false") not in ("true", "false"):
-        raise TableError(f"plan={words['plan']}: there are true and false")
+        raise TableError(f"plan={words['plan']} is unknown; choose true or false")
     rows = words.get("rows", "")
     names = {str(row["name"]).lower() for row in read_table(table)["rows"]}
     return Ask(

@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from reid_lit.tables.identity import training_part
+from reid_lit.identity import training_part
 
 _FIRST = ("dataset", "test_on", "backbone", "loader", "sampler", "trainer", "transform")
 _SHOWN = 12

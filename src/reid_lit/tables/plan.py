@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from reid_lit.jobs import Job
 from reid_lit.paths import assignment, write_text
 from reid_lit.tables.command import Ask, chosen_labels, chosen_rows
-from reid_lit.tables.identity import composed, evaluation_hash, training_hash, without_evaluation
+from reid_lit.identity import composed, evaluation_hash, training_hash, without_evaluation
 from reid_lit.tables.spec import LAPTOP, PAPER, Cell, TableError, cells, dimensions, merged, rows_of
 
 
@@ -78,7 +78,7 @@ def _place(cell: Cell, seed: int, ask: Ask, row: str, *, asked: bool) -> Place:
     evaluation = Job(
         name=f"{training.name}, tested by {' '.join(part for part in full if part not in train)}",
         folder=folder,
-        overrides=merged([*full, f"seed={seed}", *_named(own, root, ask, row), assignment("run", training.folder)]),
+        overrides=merged([*_shared(own, root), *full, f"seed={seed}", *_named(own, ask, row), assignment("run", training.folder)]),
         module="reid_lit.evaluate",
         resumable=False,
         whole_machine=training.whole_machine,
@@ -94,18 +94,22 @@ def _training(config: Mapping[str, Any], overrides: Sequence[str], seed: int, as
     return Job(
         name=f"{name} seed {seed} ({identity})",
         folder=there[0] if there else root / f"{name}-{identity}",
-        overrides=merged([*overrides, f"seed={seed}", *_named(config, root.parent, ask, row)]),
+        overrides=merged([*_shared(config, root.parent), *overrides, f"seed={seed}", *_named(config, ask, row)]),
         whole_machine=config["trainer"]["devices"] not in (1, "1"),
         facts={"seed": seed, "table": ask.table},
     )
 
 
-def _named(config: Mapping[str, Any], root: Path, ask: Ask, row: str) -> list[str]:
-    """What W&B filters by; and one folder for the stages that trainings go on from."""
+def _shared(config: Mapping[str, Any], root: Path) -> list[str]:
+    """One folder for the stages that trainings go on from: those that agree are trained once."""
+    return [assignment("before_dir", root / "stages")] if config.get("before") else []
+
+
+def _named(config: Mapping[str, Any], ask: Ask, row: str) -> list[str]:
+    """What W&B filters by."""
     paper, _, table = ask.table.partition("/")
     quoted = row.replace("\\", "").replace('"', "").replace("$", "")
-    labels = [f"labels.paper={paper}", f"labels.table={table}", f'labels.row="{quoted}"'] if "labels" in config else []
-    return labels + ([assignment("before_dir", root / "stages")] if config.get("before") else [])
+    return [f"labels.paper={paper}", f"labels.table={table}", f'labels.row="{quoted}"'] if "labels" in config else []
 
 
 def chains(places: Sequence[Place]) -> list[list[Job]]:

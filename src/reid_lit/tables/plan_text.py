@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.jobs import Job
+from reid_lit.plurals import counted
 from reid_lit.tables.command import Ask
 from reid_lit.tables.plan import Place, chains, folder_of
 from reid_lit.tables.spec import rows_of, status
@@ -53,9 +54,10 @@ def summary(places: Sequence[Place], todo: Sequence[Sequence[Job]], others: Mapp
     shared = sum(count > 1 for count in number.values())
     elsewhere = sum(str(training.folder) in others for training in trainings)
     return (
-        f"{len(asked)} numbers from {len(jobs)} jobs: {len(trainings)} trainings, {len(jobs) - len(trainings)}"
-        f" evaluations. {sum(job.done for job in jobs)} of the jobs are done; {shared} of the trainings serve several"
-        f" numbers, {elsewhere} serve other tables too."
+        f"{counted(len(asked), 'number')} from {counted(len(jobs), 'job')}: {counted(len(trainings), 'training')},"
+        f" {counted(len(jobs) - len(trainings), 'evaluation')}; {sum(job.done for job in jobs)} done."
+        f" {counted(shared, 'training serves', 'trainings serve')} several numbers,"
+        f" {counted(elsewhere, 'serves', 'serve')} other tables too."
     )
 
 

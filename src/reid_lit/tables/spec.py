@@ -152,7 +152,7 @@ def _variant(spec: Mapping[str, Any], size: str) -> dict[str, Any]:
     if size == PAPER:
         return dict(spec)
     if size != LAPTOP:
-        raise TableError(f"size={size}: there are paper and laptop")
+        raise TableError(f"size={size} is unknown; choose {PAPER} or {LAPTOP}")
     if "laptop" not in spec:
         raise TableError(f"{spec['title']}: nothing of this table is trained, so there is no size=laptop")
     laptop = dict(spec["laptop"])

@@ -53,7 +53,16 @@ def training_part(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def training_hash(config: Mapping[str, Any], seed: int) -> str:
     """The name of a training: the same for all rows and tables that it serves."""
-    return _hash(training_part(config) | {"seed": seed})
+    return _hash(training_part(config) | {"seed": seed} | _starts(config))
+
+
+def _starts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the stages before a training are, beside what it hands down to them."""
+    entries = {name: dict(entry) for name, entry in (config.get("before") or {}).items() if isinstance(entry, Mapping)}
+    for entry in entries.values():
+        stage = composed((f"+experiment={entry.get('experiment')}", *(entry.get("overrides") or [])))
+        entry["config"] = training_part(stage) | _starts(stage)
+    return {"before": entries} if entries else {}
 
 
 def evaluation_hash(config: Mapping[str, Any]) -> str:
