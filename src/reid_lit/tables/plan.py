@@ -9,10 +9,10 @@ from typing import Any
 
 from hydra.errors import HydraException
 
+from reid_lit.identity import composed, evaluation_hash, training_hash, without_evaluation
 from reid_lit.jobs import Job
 from reid_lit.paths import assignment, write_text
 from reid_lit.tables.command import Ask, chosen_labels, chosen_rows
-from reid_lit.identity import composed, evaluation_hash, training_hash, without_evaluation
 from reid_lit.tables.spec import LAPTOP, PAPER, Cell, TableError, cells, dimensions, merged, rows_of
 
 
@@ -78,7 +78,9 @@ def _place(cell: Cell, seed: int, ask: Ask, row: str, *, asked: bool) -> Place:
     evaluation = Job(
         name=f"{training.name}, tested by {' '.join(part for part in full if part not in train)}",
         folder=folder,
-        overrides=merged([*_shared(own, root), *full, f"seed={seed}", *_named(own, ask, row), assignment("run", training.folder)]),
+        overrides=merged(
+            [*_shared(own, root), *full, f"seed={seed}", *_named(own, ask, row), assignment("run", training.folder)]
+        ),
         module="reid_lit.evaluate",
         resumable=False,
         whole_machine=training.whole_machine,
