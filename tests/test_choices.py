@@ -4,9 +4,11 @@ import pytest
 from hydra.errors import InstantiationException
 
 from reid_lit.choices import make_data, split_ids, with_dataset, with_split
+from reid_lit.lineage import absolute
+from reid_lit.paths import packaged
 from reid_lit.records import Shot, Split
 from reid_lit.rounds import run_rounds
-from reid_lit.testing import check_unseen, find_tests, training_list
+from reid_lit.testing import check_unseen, find_tests
 
 
 @pytest.fixture
@@ -41,6 +43,29 @@ def test_another_data_set_keeps_what_the_run_chose(compose):
 def test_a_key_that_another_data_set_lacks_is_named(config):
     with pytest.raises(ValueError, match=r"dataset=viper has no splitid but .*split_id"):
         with_dataset(config, {"dataset": "viper", "splitid": 1})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+experiment=plaza_to_campus_pul", "dataset=ward"], "dataset=ward has no world; add ~dataset.world"),
+        (
+            ["+experiment=sources_embae", "dataset=market1501"],
+            "dataset=market1501 has no members, switching; add ~dataset.members ~dataset.switching",
+        ),
+    ],
+)
+def test_keys_that_an_experiment_meant_for_another_data_set_are_refused(compose, overrides, message):
+    config = compose(*overrides, "data_root=/data")
+    for ask in (make_data, split_ids):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            ask(config)
+    make_data(compose(*overrides, *message.partition("; add ")[2].split(), "data_root=/data"))
+
+
+@pytest.mark.parametrize("option", sorted(file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")))
+def test_every_data_set_has_its_own_keys(compose, option):
+    split_ids(compose(f"dataset={option}", "data_root=/data"))  # refuses foreign ones
 
 
 def test_make_data_takes_the_first_split(config):
@@ -79,9 +104,9 @@ def test_images_that_were_trained_on_are_not_tested_on(tmp_path):
     shots = [Shot(path=tmp_path / f"{n}.png", person_id=n, camera_id=0) for n in range(4)]
     split = Split("viper", (), (shots[2],), (shots[3],))
     test = SimpleNamespace(data=SimpleNamespace(split=split), split_id=3)
-    check_unseen(training_list(shots[:2]), [test])
-    with pytest.raises(ValueError, match=r"1 images that viper \(split 3\) tests on were trained on, such as .*3\.png"):
-        check_unseen(training_list([shots[0], shots[3]]), [test])
+    check_unseen(absolute(shots[:2]), [test])
+    with pytest.raises(ValueError, match=r"viper \(split 3\) tests on 1 image that was trained on, such as .*3\.png"):
+        check_unseen(absolute([shots[0], shots[3]]), [test])
 
 
 def test_crops_that_do_not_fit_are_refused_before_training(compose, drawn):

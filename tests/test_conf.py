@@ -87,7 +87,7 @@ def outputs(seed=0):
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(compose, name):
     criterion = instantiate(compose(f"loss={name}", "neck=bnneck").loss, _convert_="all")
-    criterion = criterion.sized(persons=6, feature=16, embedding=8).eval()  # no center moves
+    criterion = criterion.sized(persons=6, feature=16, embedding=8, classified=True).eval()  # no center moves
     output, person = outputs()
     losses = criterion(output, person)
     assert all(torch.isfinite(value) and value.ndim == 0 for value in losses.values())

@@ -199,8 +199,34 @@ def test_a_full_disk_is_noticed_before_the_first_chunk_is_written(plain, tmp_pat
 
 
 def test_nothing_to_evaluate_says_what_to_give(compose):
-    with pytest.raises(ValueError, match=r"nothing to evaluate; give run=.* or embeddings=<file>"):
+    with pytest.raises(ValueError, match=r"no run is named; give run=.*, or embeddings=<file of reid_lit\.embed>"):
         reid_lit.evaluate.evaluate(compose(config_name="evaluate"))
+
+
+@pytest.mark.parametrize("module", ["evaluate", "embed", "submission", "page"])
+def test_without_a_run_nothing_is_begun(command, tmp_path, module):
+    done = command(cwd=tmp_path, module=f"reid_lit.{module}", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("no run is named; give run=<folder of a finished run>")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_on_the_command_line_is_what_is_embedded(trained, drawn, command, tmp_path):
+    run, crops = trained[0], drawn / "synthetic" / "campus-tiny-0" / "query"
+    tested = command(
+        f"run={run}", "dataset.world=campus", "file=one.safetensors", cwd=tmp_path, module="reid_lit.embed"
+    )  # the run was tested on both worlds
+    assert tested.stdout.count("embeddings of") == 1
+    assert read(tmp_path / "one.safetensors").name == "synthetic_campus"
+    command(  # which has no dataset.size, that the run was told
+        f"run={run}", "dataset=images", f"dataset.root={crops}", "file=two.safetensors", cwd=tmp_path, module="reid_lit.embed"
+    )  # fmt: skip
+    assert len(read(tmp_path / "two.safetensors").shots["images"]) == len(list(crops.glob("*.jpg")))
+    command(
+        f"run={run}", "dataset=synthetic", "dataset.world=campus", "hydra.run.dir=out", cwd=tmp_path, module="reid_lit.evaluate"
+    )  # fmt: skip
+    assert [row["dataset"] for row in results(tmp_path / "out")] == ["synthetic_campus"]
 
 
 def test_several_tests_do_not_go_into_one_file(compose, drawn):

@@ -1,7 +1,15 @@
-import pytest
+from pathlib import Path
 
-from reid_lit.entry import near_names
-from reid_lit.runs import replayed
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from reid_lit.data.problems import MISSING, Problem, stop
+from reid_lit.entry import near_names, refusal
+from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.jobs import last_words
+from reid_lit.runs import Run, replayed
+from reid_lit.tables.command import from_hydra
 
 
 @pytest.mark.parametrize(
@@ -67,3 +75,106 @@ def test_a_folder_that_is_no_run_is_named(command, tmp_path):
     done = command(f"resume={tmp_path}", cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert f"{tmp_path} is no run's folder: it has no .hydra/overrides.yaml" in done.stderr
+
+
+EMBAE = ["+experiment=duke_embae", "dataset.root=/duke"]
+
+
+@pytest.fixture
+def embae(tmp_path):
+    """The folder of a run that was started with `EMBAE`, whose experiment has test_on."""
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    (tmp_path / "run" / ".hydra" / "overrides.yaml").write_text("".join(f"- {each}\n" for each in EMBAE))
+    (tmp_path / "run" / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {dataset: dukemtmc}}}\n")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], [*EMBAE, "RUN"]),
+        (["dataset=ward"], [EMBAE[0], "RUN", "dataset=ward", "test_on=[]"]),  # the root was Duke's
+        (["dataset=dukemtmc"], [*EMBAE, "RUN", "dataset=dukemtmc", "test_on=[]"]),
+        (["dataset.root=/moved"], [EMBAE[0], "RUN", "dataset.root=/moved", "test_on=[]"]),
+        (["dataset=ward", "test_on=[viper]"], [EMBAE[0], "RUN", "dataset=ward", "test_on=[viper]"]),
+        (["evaluation=rerank"], [*EMBAE, "RUN", "evaluation=rerank"]),
+    ],
+)
+def test_a_data_set_given_beside_a_run_is_tested_on(embae, compose, given, told):
+    arguments = replayed([f"run={embae}", *given])
+    assert [argument if argument != f"run={embae}" else "RUN" for argument in arguments] == told
+    assert replayed(arguments) == arguments  # what a second rank is started with
+    config = compose(*arguments, config_name="embed")
+    named = any(word.startswith("dataset") for word in given)
+    assert config.test_on == (["viper"] if "test_on=[viper]" in given else [] if named else ["dukemtmc", "market1501"])
+
+
+def test_a_runs_own_test_on_yields_to_a_data_set(embae):
+    (embae / ".hydra" / "overrides.yaml").write_text("- test_on=[market1501]\n- seed=1\n")
+    arguments = replayed([f"run={embae}", "dataset=ward"])
+    assert arguments == ["seed=1", f"run={embae}", "dataset=ward", "test_on=[]"]
+    assert replayed([f"run={embae}"]) == ["test_on=[market1501]", "seed=1", f"run={embae}"]
+
+
+def test_a_resumed_run_keeps_what_it_tests_on(embae):
+    assert "test_on=[]" not in replayed([f"resume={embae}", "dataset.root=/moved"])
+
+
+def raised(call):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of any kind
+        call()
+    return caught.value
+
+
+TRANSFORM = {"_target_": "reid_lit.data.transforms.Transform", "interpolation": "bilinear", "train": []}
+EMPTY = {"_target_": "reid_lit.data.loading.Loader", "batch_size": 8, "test_batch_size": 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: Run(Path("/nowhere")).overrides(), "/nowhere is no run's folder"),
+        (
+            lambda: instantiate({"dataset": {"transform": {**TRANSFORM, "size": [0, 0]}}}),
+            "transform.size=[0, 0] is not",
+        ),
+        (lambda: instantiate({"a": {"feeding": EMPTY}}), "a.feeding: loader.batch_size=8 and loader.test_batch_size=0"),
+        (
+            lambda: stop(Problem(kind=MISSING, place=Path(), fact="it is gone", cure="find it")),
+            "missing: it is gone; find it",
+        ),
+    ],
+)
+def test_what_is_refused_on_purpose_is_told_without_our_code(call, text, monkeypatch):
+    error = raised(call)
+    assert refusal(error).startswith(text)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert refusal(error) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: torch.zeros(2, 3) @ torch.zeros(2, 3),  # innermost here
+        lambda: pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 4)),  # a line of ours, but torch's error
+        lambda: int("x"),
+        lambda: from_hydra("xyz"),  # ours, but bytes.fromhex's ValueError
+        lambda: instantiate({"_target_": "reid_lit.data.loading.Loader"}),  # a TypeError
+        lambda: instantiate({"_target_": "reid_lit.nowhere.Nothing"}),
+        lambda: Run(Path()).nothing,
+    ],
+)
+def test_what_may_be_a_bug_keeps_its_traceback(call):
+    assert refusal(raised(call)) is None
+
+
+def test_a_command_ends_with_the_text_alone(command, tmp_path):
+    arguments = ("+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[0,0]")
+    done = command(*arguments, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["transform.size=[0, 0] is not [height, width] in pixels, such as [256, 128]"]
+    log = tmp_path / "job.log"
+    log.write_text(done.stdout + done.stderr)
+    assert last_words(log) == done.stderr.strip()  # what a table says of a job
+    done = command(*arguments, cwd=tmp_path, check=False, environment={"HYDRA_FULL_ERROR": "1"})
+    assert "Traceback" in done.stderr

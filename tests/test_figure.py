@@ -21,14 +21,24 @@ def test_a_figure_and_its_numbers_and_without_a_name_all_names(command, tmp_path
         assert picture.width > 600
     assert len(json.loads((tmp_path / "a b" / "learning_rate.json").read_text())["epoch"]) == 120
     assert [path.name for path in tmp_path.iterdir()] == ["a b"]
-    done = figure(command, cwd=tmp_path, check=False)
+    done = figure(command, "+experiment=market_strong", cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert (
-        "give figure=<name>, of erasing, features_2d, health, learning_rate, losses, norms, score_by_epoch, scores, table"
-        in done.stderr
+    assert done.stderr.startswith(
+        "no figure is chosen; give figure=<name>, of erasing, features_2d, health, learning_rate, losses, norms,"
     )
     line = "figure=normes: no 'normes'; did you mean norms"
     assert near_names(["figure=normes"], config_name="figure")[0].startswith(line)
+
+
+def test_without_a_word_the_figures_are_listed(command, tmp_path):
+    done = figure(command, cwd=tmp_path)
+    listed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert [name for name, _ in listed] == [
+        "erasing", "features_2d", "health", "learning_rate", "losses", "norms", "score_by_epoch", "scores", "table",
+    ]  # fmt: skip
+    assert dict(listed)["norms"].startswith("Strong Baseline, Fig. 11: norms of f_t and f_i")
+    assert done.stdout.count("python -m reid_lit.figure figure=") == 2
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

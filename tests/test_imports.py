@@ -18,7 +18,7 @@ ALLOWED = {
     "pages": BOTTOM | {"figures", "results", "detail_tables"},
     "cross_domain": BOTTOM | {"data", "figures", "identity", "pages", "choices", "tables", "jobs", "results"},
     "tables": BOTTOM | {"identity", "pages", "jobs", "runner", "runs", "objective"},
-    "health": BOTTOM | MIDDLE | {"data", "models", "runs"},
+    "health": BOTTOM | MIDDLE | {"data", "lineage", "models", "runs"},
     "paper_figures": BOTTOM | MIDDLE | {"figures", "models", "data", "choices", "runs", "testing"},
 }
 FREE_OF = {"evaluation": {"pytorch_lightning", "hydra"}, "synthetic": {"torch", "pytorch_lightning", "hydra"}}

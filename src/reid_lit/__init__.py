@@ -1,1 +1,17 @@
-"""Person re-identification experiments in PyTorch Lightning and Hydra."""
+"""Person re-identification experiments in PyTorch Lightning and Hydra; ``load`` takes up what a run has learnt."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reid_lit.embedder import Embedder, load
+
+__all__ = ["Embedder", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """What ``__all__`` names, imported when it is asked for: every command imports this package, and torch is slow."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from reid_lit import embedder
+
+    return getattr(embedder, name)

@@ -1,6 +1,7 @@
 """Data sets by the words of the command line: the run's own, those of ``test_on``, those that another is made of."""
 
 import copy
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,11 @@ def chosen() -> str:
 
 
 def make_data(config: DictConfig) -> ReidData:
-    """The datamodule of ``config.dataset``, of its first split where it asks for several."""
+    """The datamodule of ``config.dataset``, of its first split where it asks for several.
+
+    Raises:
+        ValueError: the data set has not such a split, or not all of these keys.
+    """
     if (ids := split_ids(config)) is not None:
         config = with_split(config, ids[0])
     if "members" in config.dataset:
@@ -55,8 +60,9 @@ def split_ids(config: DictConfig) -> list[int] | None:
     """The numbered splits that ``config.dataset`` asks for; None when it asks for a single one.
 
     Raises:
-        ValueError: the data set has no such split.
+        ValueError: the data set has no such split, or not all of these keys.
     """
+    _check_keys(config)
     asked = config.dataset.get("split_id")
     count = get_class(config.dataset["_target_"]).SPLITS  # type: ignore[attr-defined]
     if asked == ALL:
@@ -68,6 +74,15 @@ def split_ids(config: DictConfig) -> list[int] | None:
             f" different ones such as [0,1,2], or all"
         )
     return ids if isinstance(asked, ListConfig) else None
+
+
+def _check_keys(config: DictConfig) -> None:
+    """Refuse keys that an experiment meant for its own data set, where another one was chosen."""
+    known = inspect.signature(get_class(config.dataset["_target_"])).parameters
+    foreign = [str(key) for key in config.dataset if key not in known and key != "_target_"]
+    if foreign:
+        cure = " ".join(f"~dataset.{key}" for key in foreign)
+        raise ValueError(f"dataset={chosen()} has no {', '.join(foreign)}; add {cure}")
 
 
 def with_split(config: DictConfig, split_id: int) -> DictConfig:

@@ -19,11 +19,12 @@ from reid_lit.data.base import ReidData
 from reid_lit.embeddings import images_of, read_metadata, rows_of
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
 from reid_lit.inference import embedded
+from reid_lit.lineage import absolute
 from reid_lit.models.base import RetrievalModel
 from reid_lit.origin import Origin
 from reid_lit.paths import write_text, write_whole
+from reid_lit.plurals import counted
 from reid_lit.records import Shot, Split
-from reid_lit.testing import training_list
 
 CHUNK = 8192
 """Images embedded between two marks; so many are embedded again after a kill at most."""
@@ -82,12 +83,13 @@ def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
     """
 
     def of_test(split: Split) -> Distractors | None:
-        own = training_list((*split.query, *split.gallery))
+        own = absolute((*split.query, *split.gallery))
         for source in sources:
-            if shared := sorted(own & training_list(source.shots)):
+            if shared := sorted(own & absolute(source.shots)):
+                which, many = f"distractor of {source.name}", f"distractors of {source.name}"
                 raise ValueError(
-                    f"{len(shared)} distractors of {source.name} are images of {split.name}'s own query or gallery,"
-                    f" such as {shared[0]}; a person whom a query shows is no distractor: leave them out"
+                    f"{counted(len(shared), f'{which} is an image', f'{many} are images')} of {split.name}'s own query"
+                    f" or gallery, such as {shared[0]}; a person whom a query shows is no distractor: leave them out"
                 )
         if not sources:
             return None
@@ -131,6 +133,9 @@ def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[],
         place: A folder for these images and this model alone.
         dtype: ``float32`` or ``float16``.
         embed: Gives the embeddings of ``data.split``.
+
+    Raises:
+        ValueError: the disk is too small, or an embedding is not finite or does not fit into the type.
     """
     file, mark, whole = place / "embedding.npy", place / "done.txt", data.split
     images = len(whole.gallery)
@@ -163,8 +168,9 @@ def _reserve(file: Path, shape: tuple[int, int], dtype: str) -> None:
     needed, free = shape[0] * shape[1] * np.dtype(dtype).itemsize, shutil.disk_usage(file.parent).free
     if needed > free:
         raise ValueError(
-            f"{shape[0]} embeddings of {shape[1]} numbers take {needed / 1e9:.1f} GB of the disk at {file.parent},"
-            f" where {free / 1e9:.1f} GB are free; make room, or halve it with distractors_dtype=float16"
+            f"{counted(shape[0], 'embedding')} of {counted(shape[1], 'number')} take {needed / 1e9:.1f} GB of the disk"
+            f" at {file.parent}, where {free / 1e9:.1f} GB are free; make room, or halve it with"
+            f" distractors_dtype=float16"
         )
     write_whole(file, lambda beside: np.lib.format.open_memmap(beside, "w+", np.dtype(dtype), shape))
 

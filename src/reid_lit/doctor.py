@@ -19,9 +19,9 @@ from reid_lit.choices import chosen, make_data, with_dataset
 from reid_lit.data.base import ReidData
 from reid_lit.data.plain import PlainImages
 from reid_lit.entry import launch
+from reid_lit.environment import environment
 from reid_lit.loggers import why_offline
 from reid_lit.paths import packaged, write_text
-from reid_lit.runs import environment
 
 
 def doctor(config: DictConfig) -> None:

@@ -12,7 +12,9 @@ from reid_lit.data.plain import PlainImages
 from reid_lit.embeddings import Embeddings, write
 from reid_lit.entry import launch
 from reid_lit.inference import embedded, origin_of
+from reid_lit.lineage import read_lineage
 from reid_lit.rounds import trained_run
+from reid_lit.runs import required_run
 from reid_lit.testing import Test, check_unseen, find_tests, trained_model
 
 
@@ -20,8 +22,9 @@ def embed(config: DictConfig) -> None:
     """Write the query and gallery of each test, or plain images, as the weights of ``config.run`` embed them.
 
     Raises:
-        ValueError: ``config.file`` is given for several tests.
+        ValueError: no run is named, or ``config.file`` is given for several tests.
     """
+    required_run(config)
     ids = split_ids(config)
     for part in [config] if ids is None else [with_split(config, split_id) for split_id in ids]:
         tests = _tests(part)
@@ -42,7 +45,7 @@ def _tests(config: DictConfig) -> list[Test]:
         data.setup("predict")
         return [Test(data=data, row=data.split.name, average="", split_id=None)]
     tests = find_tests(config, data)
-    check_unseen(trained_run(config).training_list(), tests)
+    check_unseen(read_lineage(trained_run(config).folder).trained, tests)
     return tests
 
 

@@ -1,39 +1,54 @@
 """What every command shares: earlier runs taken up again, near names for what is misspelt."""
 
+import dis
 import functools
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 import reid_lit.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.paths import packaged
-from reid_lit.runs import replayed
+from reid_lit.runs import key_of, replayed
 from reid_lit.tables.command import for_hydra
 
+_ON_PURPOSE = (ValueError, FileNotFoundError, RuntimeError)
+"""What this package refuses by."""
 
-def launch(task: Callable[[DictConfig], Any], *, config_name: str, replay: bool = True) -> None:
+
+def launch(
+    task: Callable[[DictConfig], Any],
+    *,
+    config_name: str,
+    replay: bool = True,
+    first: Callable[[Mapping[str, Any]], object] | None = None,
+) -> None:
     """Run ``task`` with what Hydra composes from the command line.
 
     Args:
         task: What to do with the config.
         config_name: The primary config in ``conf/``.
         replay: Whether ``run=<folder>`` means all that the run was told, not its folder alone.
+        first: Refuses words of the command line, before Hydra makes a folder.
     """
     _quiet()
     torch.set_float32_matmul_precision("high")  # here, so that a run is trained and tested again by the same arithmetic
     try:
+        if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
+            first(_words(sys.argv[1:]))
         sys.argv[1:] = replayed(for_hydra(sys.argv[1:])) if replay else sys.argv[1:]
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
@@ -49,14 +64,51 @@ def launch(task: Callable[[DictConfig], Any], *, config_name: str, replay: bool 
         raise
 
 
+def _words(arguments: list[str]) -> dict[str, str | None]:
+    """The values of a command line, before anything is composed."""
+    pairs = ((key_of(argument), argument.partition("=")[2]) for argument in arguments)
+    return {key: None if value in ("", "null") else value for key, value in pairs}
+
+
 def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """What the data is to blame for needs no line of our code to be understood."""
+    """What was refused in words needs no line of our code to be understood."""
     try:
         return task(config)
-    except (DataError, MissingDataError) as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise  # Hydra goes on with the other jobs
-        sys.exit(f"{error.problem.kind}: {error}")
+    except Exception as error:
+        text = refusal(error)
+        if text is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # a bug stays visible; Hydra goes on with the other jobs of a multirun
+        sys.exit(text)
+
+
+def refusal(error: BaseException) -> str | None:
+    """What a user is told of an error that this package raised on purpose; None of any other, and for HYDRA_FULL_ERROR.
+
+    Hydra wraps what is raised in building a part of the config: the words are taken out, with the key of that part.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        return None
+    key = ""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        key = str(error).partition("\nfull_key: ")[2] or key
+        error = error.__cause__
+    if not isinstance(error, _ON_PURPOSE) or not _raised_here(error):
+        return None
+    if isinstance(error, DataError | MissingDataError):
+        return f"{error.problem.kind}: {error}"
+    return f"{key}: {error}" if key.rpartition(".")[2] not in str(error) else str(error)
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Whether a ``raise`` of this package made it, not what our line called: ``int("x")``, a product of tensors."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    code = trace.tb_frame.f_code
+    ours = Path(code.co_filename).resolve().is_relative_to(Path(__file__).resolve().parent)
+    return ours and dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _quiet() -> None:

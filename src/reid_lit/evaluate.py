@@ -3,12 +3,13 @@
 ``embeddings=<file>`` scores what :mod:`reid_lit.embed` wrote, without a model.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from reid_lit.choices import make_data
 from reid_lit.distractors import Source, behind, of_file, of_folder
@@ -16,10 +17,11 @@ from reid_lit.entry import launch
 from reid_lit.evaluation.streaming import check_streamable
 from reid_lit.inference import origin_of
 from reid_lit.limits import check_limit
+from reid_lit.lineage import read_lineage
 from reid_lit.models.base import RetrievalModel
 from reid_lit.results import Row
 from reid_lit.rounds import run_rounds, trained_run
-from reid_lit.runs import Run
+from reid_lit.runs import Run, required_run
 from reid_lit.stored import evaluate_stored
 from reid_lit.testing import Test, check_unseen, find_tests, run_tests, trained_model
 
@@ -33,11 +35,21 @@ def evaluate(config: DictConfig) -> float | None:
     Raises:
         ValueError: neither is given.
     """
+    _check_named(config)
     if config.embeddings is not None:
         return evaluate_stored(config)
-    if OmegaConf.is_missing(config, "run"):
-        raise ValueError("nothing to evaluate; give run=<folder of a finished run> or embeddings=<file>")
-    return run_rounds(config, evaluate_once, {"run": str(config.run)})
+    option = Run(Path(config.run)).option("dataset")  # this command's may be another one
+    return run_rounds(config, evaluate_once, {"run": str(config.run)} | ({"trained_on": option} if option else {}))
+
+
+def _check_named(config: Mapping[str, Any] | DictConfig) -> None:
+    """Whether there is something to evaluate.
+
+    Raises:
+        ValueError: there is neither a run nor a file.
+    """
+    if config.get("embeddings") is None:
+        required_run(config, instead="embeddings=<file of reid_lit.embed>")
 
 
 def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[Row]]:
@@ -46,7 +58,7 @@ def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[R
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = trained_model(config, trained)
     tests = find_tests(config, make_data(config))
-    check_unseen(trained.training_list(), tests)
+    check_unseen(read_lineage(trained.folder).trained, tests)
     check_limit(model, tests, streamed=bool(config.distractors))
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     facts = {"distractors": list(config.distractors)} if config.distractors else {}
@@ -69,4 +81,4 @@ def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tes
 
 
 if __name__ == "__main__":
-    launch(evaluate, config_name="evaluate")
+    launch(evaluate, config_name="evaluate", first=_check_named)

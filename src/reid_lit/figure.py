@@ -13,16 +13,26 @@ from reid_lit.entry import launch
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paths import packaged, write_text, write_whole
 
+_EXAMPLES = (
+    "python -m reid_lit.figure figure=learning_rate +experiment=market_strong",
+    "python -m reid_lit.figure figure=norms run=runs/market_strong/<time>",
+)
+
 
 def figure(config: DictConfig) -> None:
     """Draw ``config.figure`` into ``config.output``, with its numbers beside it, and show it to W&B where it logs.
 
+    Without a word, the figures are listed.
+
     Raises:
-        ValueError: no figure is chosen.
+        ValueError: no figure is chosen, but something else.
     """
     if config.get("figure") is None:
-        options = sorted(file.stem for file in (packaged("conf") / "figure").glob("*.yaml"))
-        raise ValueError(f"no figure is chosen; give figure=<name>, of {', '.join(options)}")
+        figures = _figures()
+        if HydraConfig.get().overrides.task:
+            raise ValueError(f"no figure is chosen; give figure=<name>, of {', '.join(figures)}")
+        _say("figure=<name> draws one of", *(f"  {name:<15} {told}" for name, told in figures.items()), "", *_EXAMPLES)
+        return
     name = HydraConfig.get().runtime.choices["figure"]
     drawing: Drawing = instantiate(config.figure, _convert_="all")(config)
     folder = Path(config.output).expanduser()
@@ -30,7 +40,17 @@ def figure(config: DictConfig) -> None:
     numbers = json.dumps(drawing.numbers, indent=2, allow_nan=False)
     write_text(folder / f"{name}.json", numbers + "\n")
     _log_picture(config, name, picture)
-    for line in (*drawing.lines, f"{folder} has {name}.png and {name}.json"):
+    _say(*drawing.lines, f"{folder} has {name}.png and {name}.json")
+
+
+def _figures() -> dict[str, str]:
+    """The options of ``figure``, and what the first line of each says of it."""
+    files = sorted((packaged("conf") / "figure").glob("*.yaml"))
+    return {file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for file in files}
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""What a trained model makes of images outside a test, and how."""
+"""What a trained model makes of the images of a test, and how."""
 
 import pytorch_lightning as pl
 import torch

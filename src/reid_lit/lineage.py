@@ -50,10 +50,14 @@ def inherited(config: DictConfig) -> Lineage:
     for key in STARTS:
         value = OmegaConf.select(config, key, default=None)
         if value not in (None, "none", "imagenet"):
-            path = Path(value)
-            run = path.parents[1] if path.parent.name == "checkpoints" else path
-            found |= read_lineage(run)
+            found |= lineage_of(value)
     return found
+
+
+def lineage_of(weights: str) -> Lineage:
+    """That of a run that is named by its folder or by a checkpoint in it; of another file nothing is known."""
+    path = Path(weights)
+    return read_lineage(path.parents[1] if path.parent.name == "checkpoints" else path)
 
 
 def absolute(shots: Iterable[Shot]) -> frozenset[str]:

@@ -23,6 +23,7 @@ from reid_lit.cross_domain.write import write
 from reid_lit.entry import launch
 from reid_lit.jobs import Job, Outcome, failures
 from reid_lit.paths import packaged
+from reid_lit.plurals import counted
 from reid_lit.runner import Runner, visible_gpus
 from reid_lit.runs import key_of
 
@@ -141,7 +142,7 @@ def _now() -> str:
 
 def _show_plan(trainings: Sequence[Training], cells: Sequence[Cell]) -> None:
     done = sum(training.job.done for training in trainings)
-    table = Table("training", "state", "tested on", title=f"{len(trainings)} trainings, {done} done")
+    table = Table("training", "state", "tested on", title=f"{counted(len(trainings), 'training')}, {done} done")
     for training in sorted(trainings, key=lambda each: each.depth):
         table.add_row(training.job.name, training.job.state(), ", ".join(domain.name for domain in training.targets))
     console = Console()

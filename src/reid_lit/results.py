@@ -10,6 +10,7 @@ from rich.table import Table
 
 from reid_lit.choices import chosen
 from reid_lit.detail_tables import cell, detail_tables
+from reid_lit.plurals import counted
 from reid_lit.runs import Run
 
 Row = dict[str, Any]
@@ -122,7 +123,7 @@ def _table(results: Sequence[Row]) -> Table:
 def sentence(stamp: dict[str, Any]) -> str:
     """A protocol stamp in words."""
     parts = [
-        *([f"mean over {stamp['splits']} splits"] if "splits" in stamp else []),
+        *([f"mean over {counted(stamp['splits'], 'split')}"] if "splits" in stamp else []),
         *([f"mean of {' and '.join(stamp['mean_of'])}"] if "mean_of" in stamp else []),
         f"protocol {stamp['protocol']}",
         f"AP by {stamp['ap']}" if stamp["ap"] != "none" else "no AP",
@@ -144,6 +145,6 @@ def _images(stamp: dict[str, Any]) -> list[str]:
     lost = sum(stamp["without_match"].values()) if isinstance(stamp["without_match"], dict) else 0
     unmatched = f" ({lost} more have no match: {stamp['without_match']})" if lost else ""
     streamed = f", {stamp['streamed']} of them streamed" if "streamed" in stamp else ""
-    counts = f"{stamp['junk']} junk, {stamp['distractors']} distractors{streamed}"
-    gallery = f"{stamp['images']['gallery']} gallery images ({counts})"
-    return [f"{stamp['valid_queries']} queries{unmatched}", gallery]
+    counts = f"{stamp['junk']} junk, {counted(stamp['distractors'], 'distractor')}{streamed}"
+    gallery = f"{counted(stamp['images']['gallery'], 'gallery image')} ({counts})"
+    return [f"{counted(stamp['valid_queries'], 'query', 'queries')}{unmatched}", gallery]

@@ -1,25 +1,17 @@
 """A run's folder: what was asked for, what it ran on, what came out, and how to take it up again."""
 
 import json
-import platform
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.weights import read_checkpoint, weights_file
 from reid_lit.embeddings import read_metadata
+from reid_lit.environment import environment
 from reid_lit.paths import assignment, write_text
-
-_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "hydra-core", "torchmetrics", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +20,11 @@ class Run:
 
     Attributes:
         folder: Where everything of the run lies.
+        weights: The checkpoint that is tested; None: see :meth:`read_weights`.
     """
 
     folder: Path
+    weights: Path | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -50,6 +44,28 @@ class Run:
             )
         return [str(each) for each in OmegaConf.load(file)]
 
+    def config(self) -> DictConfig:
+        """What the run was, resolved; a split of several has that of the folder above it.
+
+        Raises:
+            FileNotFoundError: the folder is no run's folder.
+        """
+        split = self.folder.name.startswith("split_")
+        for file in (place / "config.yaml" for place in (self.folder, self.folder.parent)[: 1 + split]):
+            if file.is_file() and "model" in (config := OmegaConf.load(file)):
+                return cast(DictConfig, config)
+        raise FileNotFoundError(
+            f"{self.folder.resolve()} is no run's folder: no config.yaml there says what was trained; give the folder"
+            f" of a finished run, such as runs/duke_strong/<time>, or a checkpoint in its folder checkpoints"
+        )
+
+    def option(self, group: str) -> str | None:
+        """The option of ``group`` that the run was started with; None where its folder does not tell."""
+        file = self.folder / ".hydra" / "hydra.yaml"
+        if not file.is_file():
+            return None
+        return OmegaConf.select(OmegaConf.load(file), f"hydra.runtime.choices.{group}")
+
     def read_checkpoint(self) -> dict[str, Any]:
         """The checkpoint, without executing anything that it holds.
 
@@ -58,27 +74,21 @@ class Run:
             ValueError: it holds code or is damaged.
         """
         if not self.checkpoint.is_file():
-            raise FileNotFoundError(f"no {self.checkpoint.resolve()}: the run was killed before its first epoch ended")
+            raise FileNotFoundError(
+                f"no {self.checkpoint.resolve()}: the run was killed before its first epoch ended; train it with"
+                f" python -m reid_lit.train resume=<its folder>, or give another run"
+            )
         return read_checkpoint(self.checkpoint)
 
     def read_weights(self) -> dict[str, Any]:
-        """The checkpoint that is tested: of the epoch that was chosen, the last where none was; likewise.
+        """The checkpoint that is tested: ``weights``, else of the epoch that was chosen, else the last; likewise.
 
         Raises:
             FileNotFoundError: the run has none; it was killed in its first epoch.
             ValueError: it holds code or is damaged.
         """
-        file = weights_file(self.folder)
+        file = self.weights or weights_file(self.folder)
         return self.read_checkpoint() if file == self.checkpoint else read_checkpoint(file)
-
-    def write_training_list(self, paths: Iterable[str]) -> None:
-        """Keep which images are trained on."""
-        write_text(self.folder / "training_list.txt", "\n".join(sorted(paths)) + "\n")
-
-    def training_list(self) -> list[str]:
-        """The images that were trained on; none in the folder of a run that kept no list."""
-        file = self.folder / "training_list.txt"
-        return file.read_text().splitlines() if file.is_file() else []
 
     def record_start(self, config: DictConfig) -> None:
         """Keep the resolved config, and add this start to ``environment.json``."""
@@ -92,41 +102,20 @@ class Run:
         write_text(self.folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def environment() -> dict[str, Any]:
-    """Versions, machine, git commit and command of this process."""
-    commit, changed = _git()
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.executable).name, "-m", *_module(), *sys.argv[1:]]),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
-        "machine": platform.platform(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "threads": torch.get_num_threads(),
-        "git_commit": commit,
-        "git_uncommitted_changes": changed,
-    }
+def required_run(config: Mapping[str, Any] | DictConfig, *, instead: str = "") -> Path:
+    """The folder that ``run`` names.
 
+    Args:
+        config: Of a command that works on a run.
+        instead: What would do as well, for the message.
 
-def _module() -> list[str]:
-    import __main__
-
-    spec = getattr(__main__, "__spec__", None)
-    return [spec.name] if spec else []
-
-
-def _git() -> tuple[str | None, bool | None]:
-    """The commit of the checkout that this package runs from, and whether files differ; None from a wheel."""
-
-    def ask(*arguments: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        ask("ls-files", "--error-unmatch", Path(__file__).name)  # a wheel inside another project's checkout is not ours
-        return ask("rev-parse", "HEAD"), bool(ask("status", "--porcelain"))
-    except (OSError, subprocess.SubprocessError):
-        return None, None
+    Raises:
+        ValueError: no folder is named.
+    """
+    run = config.get("run")
+    if not run:
+        raise ValueError(f"no run is named; give run=<folder of a finished run>{instead and f', or {instead}'}")
+    return Path(run)
 
 
 def replayed(arguments: list[str]) -> list[str]:
@@ -134,7 +123,7 @@ def replayed(arguments: list[str]) -> list[str]:
 
     ``resume=<folder>`` goes on in that folder; ``run=<folder>`` tests what lies there; ``embeddings=<file>`` without
     either, what such a run has embedded. Each takes everything that the earlier run was told, and what is given beside
-    it wins.
+    it wins. A data set that is given beside ``run`` is what is tested on, in place of the run's ``test_on``.
 
     Raises:
         FileNotFoundError: the folder is no run's folder, or there is no such file.
@@ -145,10 +134,12 @@ def replayed(arguments: list[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if key in ("resume", "run") and value not in ("", "null"):
             folder = value.strip("\"'")
-            hidden = given | {"resume", "run", "hydra.run.dir"}
-            earlier = [each for each in Run(Path(folder)).overrides() if key_of(each) not in hidden]
+            run, hidden = Run(Path(folder)), given | {"resume", "run", "hydra.run.dir"}
+            earlier = [each for each in run.overrides() if key_of(each) not in hidden]
             told = [*earlier, *arguments[:position], assignment(key, Path(folder)), *arguments[position + 1 :]]
-            stays = key == "resume" and "hydra.run.dir" not in given
+            if key == "run":
+                return _with_own_data(run, told, arguments)
+            stays = "hydra.run.dir" not in given
             return [*told, assignment("hydra.run.dir", Path(folder))] if stays else told
     files = [value for key, _, value in (each.partition("=") for each in arguments) if key == "embeddings"]
     if files and files[0] not in ("", "null"):
@@ -156,6 +147,21 @@ def replayed(arguments: list[str]) -> list[str]:
         hidden = given | {"resume", "hydra.run.dir"}
         return [*(each for each in read_metadata(Path(first))["overrides"] if key_of(each) not in hidden), *arguments]
     return arguments
+
+
+def _with_own_data(run: Run, told: list[str], arguments: list[str]) -> list[str]:
+    """What is told, without what the run was told of its own data set where ``arguments`` name another one.
+
+    Ranks and the jobs of a sweep are started with what was replayed already, and replay it again: then the experiment
+    stands among ``arguments``, and all that they say is meant.
+    """
+    given = {key_of(argument): argument.partition("=")[2] for argument in arguments}
+    if given.get("dataset", run.option("dataset")) != run.option("dataset"):  # which has other keys
+        told = [each for each in told if each in arguments or not key_of(each).startswith("dataset.")]
+    named = any(key == "dataset" or key.startswith("dataset.") for key in given)
+    if not named or {"test_on", "experiment"} & set(given):
+        return told
+    return [*(each for each in told if key_of(each) != "test_on"), "test_on=[]"]
 
 
 def key_of(argument: str) -> str:

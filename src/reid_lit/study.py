@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from reid_lit.objective import HELD_OUT
 from reid_lit.paths import write_text
+from reid_lit.plurals import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -61,9 +62,9 @@ def run_study(
     done = finished(study)
     scored = [trial for trial in done if trial.value is not None]
     if not scored:
-        raise RuntimeError(f"none of {len(done)} trials came to a score; their folders are in {folder}")
+        raise RuntimeError(f"{counted(len(done), 'trial')}, but none came to a score; look at the logs in {folder}")
     best = study.best_trial
-    _log.info("best of %d trials: %s %.4f with %s", len(scored), config.objective, best.value, best.params)
+    _log.info("best of %s: %s %.4f with %s", counted(len(scored), "trial"), config.objective, best.value, best.params)
     _log.info("%s has all of them", folder / "study.json")
     return float(best.value or 0.0)
 

@@ -19,7 +19,7 @@ from reid_lit.evaluation.ranker import Ranker
 from reid_lit.inference import embedded
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
-from reid_lit.runs import Run
+from reid_lit.runs import Run, required_run
 from reid_lit.testing import trained_model
 
 NOBODY = 0
@@ -30,8 +30,11 @@ def submission(config: DictConfig) -> None:
     """Write the distances of the hidden test's queries to its gallery, by the weights of ``config.run``.
 
     They are those that ``config.evaluation`` ranks by: expanded and re-ranked where it says so.
+
+    Raises:
+        ValueError: no run is named.
     """
-    model = trained_model(config, Run(Path(config.run)))
+    model = trained_model(config, Run(required_run(config)))
     data = make_data(config)
     query, gallery = hidden_test(data.root)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")

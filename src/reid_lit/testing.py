@@ -2,9 +2,8 @@
 
 import dataclasses
 import itertools
-import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,10 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.evaluation.views import check_crops
+from reid_lit.lineage import absolute
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import Shot, Split
+from reid_lit.plurals import counted
+from reid_lit.records import Split
 from reid_lit.results import Row
 from reid_lit.runs import Run
 
@@ -69,6 +70,11 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
         config: The run's config; an entry of ``test_on`` is an option of ``dataset``, or a mapping with ``dataset`` and
             keys that differ from that option (``{dataset: ward, root: /data/WARD}``).
         own: The data set that the run trains on.
+
+    Raises:
+        ValueError: there is nobody to test, no query can have a match, the images are too few for the evaluation's
+            expansion or re-ranking, or its crops do not fit into them.
+        FileNotFoundError: a data set is not there.
     """
     tests: list[Test] = []
     for entry in config.test_on or [chosen()]:
@@ -93,7 +99,7 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
     """Whether no test shows an image that was trained on, such as those of another split of the same data set.
 
     Args:
-        trained: Absolute paths of the training images, as :func:`training_list` gives them.
+        trained: Absolute paths of the training images, as :func:`~reid_lit.lineage.absolute` gives them.
         tests: What is about to be tested on.
 
     Raises:
@@ -102,18 +108,14 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
     known = frozenset(trained)
     for test in tests:
         split = test.data.split
-        seen = sorted(known & training_list((*split.query, *split.gallery)))
+        seen = sorted(known & absolute((*split.query, *split.gallery)))
         if seen:
             number = "" if test.split_id is None else f" (split {test.split_id})"
             raise ValueError(
-                f"{len(seen)} images that {split.name}{number} tests on were trained on, such as {seen[0]}: the scores"
-                f" would say nothing; test on the split that was left out in training, or on another data set"
+                f"{split.name}{number} tests on {counted(len(seen), 'image that was', 'images that were')} trained on,"
+                f" such as {seen[0]}: the scores would say nothing; test on the split that was left out in training,"
+                f" or on another data set"
             )
-
-
-def training_list(shots: Iterable[Shot]) -> frozenset[str]:
-    """The absolute paths of shots."""
-    return frozenset(os.path.abspath(shot.path) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
 
 
 def _of_entry(config: DictConfig) -> list[Test]:
@@ -168,6 +170,11 @@ def run_tests(
         model: What is tested.
         tests: On what.
         behind: Gives the distractors that stand behind a test's gallery, on disk.
+
+    Raises:
+        RuntimeError: a test gave no result.
+        ValueError: embeddings are not finite, some distractors are images of the test, or see
+            :func:`reid_lit.evaluation.scores.evaluate`.
     """
     rows = []
     for test in tests:

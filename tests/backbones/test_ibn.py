@@ -130,7 +130,7 @@ def test_plain_resnets_and_the_other_variant_are_refused(released, tmp_path):
     name, _, folder = released
     plain = timm.create_model("resnet50.tv_in1k", num_classes=0)
     torch.save(plain.state_dict(), tmp_path / "plain.pth")
-    refusal = r"\d\.\d% of its values.* All batch and instance norms must match: is it a file of another architecture"
+    refusal = r"\d\.\d% of its values.* All batch and instance norms must match: is it a file of another architecture\? choose the backbone"
     with pytest.raises(ValueError, match=refusal):
         ibn_net50(name=name, weights=str(tmp_path / "plain.pth"))
     with pytest.raises(ValueError, match=refusal):

@@ -78,7 +78,9 @@ def test_the_key_sets_the_stride(name):
 
 @pytest.mark.parametrize("name", ["densenet121", "hrnet_w18", "mobilenet_v1", "osnet_x1_0", "timm"])
 def test_a_network_without_that_stage_says_so(name):
-    with pytest.raises(ValueError, match=r"last_stride=1: the last stage of .*found no layer4; leave .*last_stride=2"):
+    with pytest.raises(
+        ValueError, match=r"last_stride=1: the last stage of .*found no layer4; set backbone.last_stride=2 \(the"
+    ):
         build(name, last_stride=1)
     assert build(name).dim
 

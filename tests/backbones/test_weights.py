@@ -51,7 +51,8 @@ def test_another_architecture_is_refused_with_the_share_that_matched(tmp_path, s
     file = tmp_path / "half.pth"
     torch.save({k: v for k, v in state.items() if not k.startswith("layer4")}, file)
     with pytest.raises(
-        ValueError, match=r"half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture"
+        ValueError,
+        match=r"half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture\? choose the backbone of that file, or backbone.weights=none",
     ):
         timm_backbone(name="resnet18.tv_in1k", weights=str(file))
 
@@ -70,6 +71,12 @@ def test_a_pickle_with_code_is_refused_and_not_executed(tmp_path):
     torch.save({"state_dict": Malicious()}, file)
     with pytest.raises(ValueError, match=r"evil.pth: refused"):
         weights.read_checkpoint(file)
+
+
+def test_a_file_of_a_list_is_no_state_dict(tmp_path):
+    torch.save([torch.ones(1)], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match=r"list\.pth: holds a list, not a state_dict; save model\.state_dict\(\)"):
+        weights.read_checkpoint(tmp_path / "list.pth")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -99,7 +99,7 @@ DAMAGES = {
     "a query in the gallery": (overwrite(QUERY, GALLERY), "duplicates", "1 image is in query and in gallery, byte for byte query/0001_c1s1_000151_00.jpg = bounding_box_test/0001_c2s1_000176_01.jpg", "a query finds itself"),
     "a training image in the gallery": (overwrite(TRAIN, GALLERY), "duplicates", "in training and in gallery", "remove them from training"),
     "an image of two persons": (overwrite(TRAIN, "bounding_box_train/0007_c1s1_000051_01.jpg"), "duplicates", "there for two persons", "the wrong person"),
-    "a person on both sides": (persons_10_are_1, "shared persons", r"1 persons are in training and in query or gallery of ROOT: 1 \(", "remove them from one side"),
+    "a person on both sides": (persons_10_are_1, "shared persons", r"1 person is in training and in query or gallery of ROOT: 1 \(", "remove them from one side"),
     "a person without gallery": (gallery_of_3_is_of_4, "queries without match", r"no match for 2 of 4 queries: the person is absent from the gallery \(2\)", "restore the gallery images"),
     "a person of one camera": (gallery_in_one_camera, "queries without match", r"no match for 1 of 4 queries: the person is there only under the query's own camera \(1\) 0003_c1", "left out of the scores"),
 }  # fmt: skip

@@ -136,3 +136,4 @@ def test_counts_in_words():
     assert count(shots) == Count(images=3, persons=2, cameras=2, junk=1)
     assert str(count(shots)) == "3 images (1 junk), 2 persons, 2 cameras"
     assert str(Count(images=3, persons=2)) == "3 images, 2 persons"
+    assert str(count(shots[1:2])) == "1 image, 1 person, 1 camera"

@@ -45,7 +45,7 @@ def test_the_four_lists(crops):
     assert all(shot.camera_id == (shot.path.name == "1.jpg") for shot in split.shots)
     assert split.validation is not None
     assert names(split.validation.query + split.validation.gallery, crops) == ["v/2.jpg", "v/1.jpg"]
-    assert "1 gallery persons that no query shows are distractors" in split.notes
+    assert "distractors: 1 gallery person that no query shows" in split.notes
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -124,23 +124,23 @@ ERRORS = {
     "test is no split": (changed(8, split="test"), ValueError, r"line 8 \('test'\); the images that ask are the query"),
     "path twice": (changed(3, path="./a/1.jpg"), ValueError, r"1 row with an image that is listed already in .* line 3 repeats line 2: \./a/1\.jpg"),
     "trained and tested": (
-        changed(2, person="d"), ValueError, r"1 persons are in training and in query or gallery .* d \(line 2 and line 8\)"
+        changed(2, person="d"), ValueError, r"1 person is in training and in query or gallery .* d \(line 2 and line 8\)"
     ),
     "trained and validated": (changed(5, person="a"), ValueError, r"training and in validation .* a \(line 3 and line 5\)"),
     "no gallery": (without("gallery"), FileNotFoundError, "3 train, 2 val, 2 query rows but none with split gallery"),
     "query and gallery mixed up": (
         [row for row in ROWS if row[3] != "gallery"] + [("e/1.jpg", "e", "hall", "gallery")],
-        ValueError, "none of the 2 query persons of .* is in the gallery: c, d",
+        ValueError, "2 query persons of .*, but none is in the gallery: c, d",
     ),
-    "junk asks": (changed(7, person="-1"), ValueError, r"1 queries of .* show person -1, which is junk: 1\.jpg"),
+    "junk asks": (changed(7, person="-1"), ValueError, r"1 query of person -1, which is junk, in .*: 1\.jpg"),
     "lonely validation": (
-        [row for row in ROWS if row[0] != "v/2.jpg"], ValueError, "none of the 1 validation persons .* has two images"
+        [row for row in ROWS if row[0] != "v/2.jpg"], ValueError, "1 validation person of .*, but none has two images"
     ),
     "no such image": (changed(3, path="a/3.jpg"), FileNotFoundError, r"a file that is not there in .*: line 3 \(a/3\.jpg\)"),
     "backslashes": (changed(3, path="a\\2.jpg"), FileNotFoundError, "with / between folders"),
-    "one person": ([("path", "person"), ("a/1.jpg", "a")], ValueError, r"holds one person \(a\)"),
+    "one person": ([("path", "person"), ("a/1.jpg", "a")], ValueError, r"holds 1 person \(a\)"),
     "lone images": (
-        [("path", "person"), ("a/1.jpg", "a"), ("b/1.jpg", "b")], ValueError, "none of the 1 test persons .* has two images"
+        [("path", "person"), ("a/1.jpg", "a"), ("b/1.jpg", "b")], ValueError, "1 test person of .*, but none has two images, so there is no query"
     ),
     "open quote": ([*ROWS, ('"f/1.jpg', "f", "hall", "train")], ValueError, "line 13: .*; close every double quote"),
 }  # fmt: skip

@@ -150,7 +150,9 @@ def test_file_names_that_seem_to_hold_cameras_are_pointed_at(plant, tmp_path):
 )
 def test_unknown_names_are_shown_with_a_pattern_that_fits(plant, tmp_path, names, fits):
     root = plant(tmp_path, names)
-    with pytest.raises(ValueError, match=r"4 images of .* lie in no folders of persons") as error:
+    with pytest.raises(
+        ValueError, match=r"4 images of .*, neither in folders of persons nor named in a known way"
+    ) as error:
         draft(root, root / "reid.csv", **CHOICE)
     assert ", ".join(names[:3]) in str(error.value)
     assert f"""'pattern="{fits}"'""" in str(error.value)
@@ -166,12 +168,12 @@ ERRORS = {
     "no expression": ([], {"pattern": "(?P<person>"}, "is no regular expression"),
     "no person": ([], {"pattern": "(?P<camera>.)"}, r"has the groups camera; it needs \(\?P<person>"),
     "another group": ([], {"pattern": "(?P<person>.)(?P<frame>.)"}, "has the groups frame, person;"),
-    "one person": (nested("a"), {}, r"holds one person \(a\)"),
+    "one person": (nested("a"), {}, r"holds 1 person \(a\)"),
     "two for three": (nested("ab"), {"val_fraction": 0.2}, r"holds 2 persons \(a, b\); a split needs 3"),
     "all train": (nested("ab"), {"train_fraction": 1.0}, r"train_fraction=1\.0 is outside"),
     "nobody tested": (nested("ab"), {"val_fraction": 0.5}, r"val_fraction=0\.5 beside train_fraction=0\.5 leaves nobody"),
     "half a split": (["train/a/1.jpg"], {}, r"has train/ but no query/, gallery/"),
-    "images beside persons": (["a/1.jpg", "1.jpg"], {}, r"1 images lie in .* itself, such as 1\.jpg"),
+    "images beside persons": (["a/1.jpg", "1.jpg"], {}, r"1 image lies in .* itself, such as 1\.jpg"),
     "empty": ([], {}, "no image"),
     "empty, pattern": ([], {"pattern": "(?P<person>.)"}, "no image .* point folder= at the images"),
 }  # fmt: skip

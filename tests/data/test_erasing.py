@@ -149,11 +149,11 @@ def test_gpu_erases_as_the_cpu_does(fill):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"probability": 2.0}, r"Erase\(probability=2.0\) is outside"),
-        ({"area": [0.4, 0.02]}, r"Erase\(area=\[0.4, 0.02\]\) is not \[least, largest\] part"),
+        ({"probability": 2.0}, r"transform\.train\.erase\.probability=2\.0: give a number in \[0, 1\]"),
+        ({"area": [0.4, 0.02]}, r"erase\.area=\[0\.4, 0\.02\]: give \[least, largest\] part"),
         ({"area": [0.0, 0.4]}, "area="),
-        ({"aspect": [0.3]}, r"Erase\(aspect=\[0.3\]\) is not"),
-        ({"fill": "mean"}, "fill='mean'.* is neither random nor red, green, blue"),
+        ({"aspect": [0.3]}, r"erase\.aspect=\[0\.3\]: give \[least, largest\] height"),
+        ({"fill": "mean"}, r"erase\.fill='mean': give random, or red, green and blue"),
         ({"fill": [124.0, 116.0, 104.0]}, "fill="),
     ],
 )

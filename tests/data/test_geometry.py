@@ -65,7 +65,9 @@ def test_it_does_not_depend_on_how_images_are_batched():
     assert torch.equal(move(image, noise(torch.arange(6))), torch.cat(halves))
 
 
-@pytest.mark.parametrize("wrong", [{"degrees": -1.0}, {"degrees": 181.0}, {"shift": 1.5}, {"shift": -0.1}])
-def test_errors(wrong):
-    with pytest.raises(ValueError, match=r"degrees are in 0 … 180 and shift is in 0 … 1"):
-        RotateShift(**({"degrees": 20.0, "shift": 0.2} | wrong))
+@pytest.mark.parametrize(
+    ("name", "value", "most"), [("degrees", -1.0, 180), ("degrees", 181.0, 180), ("shift", 1.5, 1), ("shift", -0.1, 1)]
+)
+def test_errors(name, value, most):
+    with pytest.raises(ValueError, match=rf"transform\.train\.move\.{name}={value}: give a number in \[0, {most}\]"):
+        RotateShift(**({"degrees": 20.0, "shift": 0.2} | {name: value}))

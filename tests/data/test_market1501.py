@@ -126,7 +126,7 @@ def test_hidden_files_are_no_images(market):
 
 def test_persons_on_both_sides_are_an_error(market, plant):
     plant(market / "bounding_box_train", ["0001_c1s1_009999_01.jpg"])
-    with pytest.raises(ValueError, match=r"1 persons are in training and in query or gallery .*: 1 \(bounding_box_tr"):
+    with pytest.raises(ValueError, match=r"1 person is in training and in query or gallery .*: 1 \(bounding_box_tr"):
         read(market)
 
 

@@ -66,7 +66,7 @@ BROKEN = {
     "a gallery of junk": (
         ready(gallery=["b/1.jpg"]),
         lambda root: evaluated(junk_only(folder.read(root))),
-        "1 gallery images of which 1 are junk",
+        "1 gallery image (1 of junk)",
     ),
 }
 

@@ -147,7 +147,7 @@ def test_person_errors_come_at_once(asked, message):
 def test_shuffle_errors():
     with pytest.raises(ValueError, match=r"3 training images do not fill one batch of loader\.batch_size=4"):
         ShuffleSampler(labels=[0, 0, 1], batch_size=4)
-    with pytest.raises(ValueError, match="batch_size=33 cannot be dealt evenly over 2 ranks"):
+    with pytest.raises(ValueError, match=r"^loader\.batch_size=33 cannot be dealt evenly over 2 ranks"):
         ShuffleSampler(labels=[0] * 99, batch_size=33, world=2)
     with pytest.raises(ValueError, match="batch_size=0 holds no image"):
         ShuffleSampler(labels=[0], batch_size=0)

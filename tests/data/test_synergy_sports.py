@@ -80,7 +80,7 @@ def test_errors(synergy, plant, tmp_path):
     with pytest.raises(ValueError, match=r"1 of 6 .* SynergySports \(0012_0034_0001\.jpeg\): 12\.jpeg"):
         read(synergy)
     (synergy / "reid_training" / "12.jpeg").rename(synergy / "reid_training" / "0300_0001_0001.jpeg")
-    with pytest.raises(ValueError, match="1 persons are in training and in query or gallery"):
+    with pytest.raises(ValueError, match="1 person is in training and in query or gallery"):
         read(synergy)
 
 

@@ -147,9 +147,9 @@ def test_gpu_augments_as_the_cpu_does(transform, device):
             lambda: Transform(size=[8, 8], interpolation="bicubic", train=[], test_scale=0.9),
             "test_scale=0.9: give 1 or",
         ),
-        (lambda: PadCrop(pad=-1), r"PadCrop\(pad=-1"),
-        (lambda: PadCrop(pad=1, fill=256), "fill=256"),
-        (lambda: Flip(probability=1.5), r"Flip\(probability=1\.5\) is outside"),
+        (lambda: PadCrop(pad=-1), r"transform\.train\.crop\.pad=-1: give"),
+        (lambda: PadCrop(pad=1, fill=256), r"transform\.train\.crop\.fill=256: give a number in 0"),
+        (lambda: Flip(probability=1.5), r"transform\.train\.flip\.probability=1\.5: give a number in \[0, 1\]"),
     ],
 )
 def test_errors(make, message):

@@ -65,7 +65,7 @@ def test_all_persons_train(viper):
 
 def test_a_person_in_one_camera_only_is_named(viper):
     (viper / "cam_b" / "001_180.bmp").unlink()
-    with pytest.raises(ValueError, match=r"1 persons of .*VIPeR are in cam_a/ only: 001_45\.bmp; copy"):
+    with pytest.raises(ValueError, match=r"1 person of .*VIPeR in cam_a/ only: 001_45\.bmp; copy"):
         read(viper)
     problems = []
     split = read(viper, report=problems.append)
@@ -78,7 +78,7 @@ def test_a_person_in_one_camera_only_is_named(viper):
 
 def test_a_second_image_and_a_wrong_name_are_named(viper):
     (viper / "cam_a" / "001_90.bmp").touch()
-    with pytest.raises(ValueError, match=r"1 persons have a second image in .*cam_a: 001_90\.bmp"):
+    with pytest.raises(ValueError, match=r"1 person has a second image in .*cam_a: 001_90\.bmp"):
         read(viper)
     (viper / "cam_a" / "001_90.bmp").rename(viper / "cam_a" / "1_90.bmp")
     with pytest.raises(ValueError, match=r"1 of 633 \*\.bmp .* VIPeR \(001_45\.bmp\): 1_90\.bmp"):

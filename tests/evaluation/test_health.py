@@ -67,7 +67,7 @@ def test_the_probe_tells_apart_what_differs_and_nothing_else():
     assert domain_probe(features(40), far, folds=5, seed=0) > 0.9
     alike = [domain_probe(features(40, seed=k), features(60, seed=100 + k), folds=5, seed=0) for k in range(6)]
     assert sum(alike) / 6 == pytest.approx(0.5, abs=0.1)
-    with pytest.raises(ValueError, match="probe_folds=5, but there are 4 images of the source and 9 of the target"):
+    with pytest.raises(ValueError, match="probe_folds=5, but the source has 4 images and the target 9"):
         domain_probe(features(4), features(9), folds=5, seed=0)
 
 

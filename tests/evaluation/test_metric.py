@@ -40,11 +40,11 @@ def test_batches_in_any_order_with_repeats(images):
 def test_missing_images_are_named(images):
     metric = RetrievalScores(queries=23)
     feed(metric, images[0], torch.cat([torch.arange(40), torch.arange(44, 113)]))
-    with pytest.raises(ValueError, match=r"4 of 113 images are missing, the first at index \[40, 41, 42\]"):
+    with pytest.raises(ValueError, match=r"4 images are missing of 113, the first at index \[40, 41, 42\]"):
         metric.compute()
     metric = RetrievalScores(queries=23, images=113)
     feed(metric, images[0], torch.arange(112))
-    with pytest.raises(ValueError, match=r"1 of 113 images are missing"):
+    with pytest.raises(ValueError, match=r"1 image is missing of 113"):
         metric.compute()
     metric = RetrievalScores(queries=23, images=50)
     feed(metric, images[0], torch.arange(113))
@@ -57,7 +57,7 @@ def test_two_embeddings_of_one_index_are_an_error(images):
     metric = RetrievalScores(queries=23)
     feed(metric, columns, torch.arange(113))
     metric.update(*(column[:1] for column in columns[:3]), torch.tensor([60]))
-    with pytest.raises(ValueError, match=r"1 images came again with another embedding, the first at index \[60\]"):
+    with pytest.raises(ValueError, match=r"1 image came again with another embedding, the first at index \[60\]"):
         metric.compute()
 
 

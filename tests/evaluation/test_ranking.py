@@ -128,14 +128,14 @@ def test_lists_must_fit_the_embeddings():
     query, gallery, lists = golden([0, 1])
     with pytest.raises(ValueError, match="3 gallery embeddings but 2 gallery persons"):
         score_queries(query, torch.zeros(3, 1), lists, Protocol())
-    with pytest.raises(ValueError, match="2 gallery images of which 2 are junk"):
+    with pytest.raises(ValueError, match=r"2 gallery images \(2 of junk\)"):
         score_queries(query, gallery, replace(lists, gallery_person=torch.tensor([-1, -1])), Protocol())
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_each_image_has_a_person_and_a_camera():
     _, _, lists = golden([0, 1])
-    with pytest.raises(ValueError, match="1 query persons but 2 query cameras"):
+    with pytest.raises(ValueError, match="1 query person but 2 query cameras"):
         replace(lists, query_camera=torch.tensor([0, 0]))
 
 

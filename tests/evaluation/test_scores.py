@@ -138,7 +138,7 @@ def test_no_match_at_all_says_why_and_what_to_set():
     message = str(error.value)
     assert "camera_rule=cross_camera" in message
     assert (
-        "of 3 queries, 1 show a person who is not in the gallery and 2 one who is there only under the same camera"
+        "of 3 queries, 1 shows a person who is not in the gallery and 2 one who is there only under the same camera"
         in message
     )
     assert "query 0 (person 7, c1)" in message

@@ -166,7 +166,7 @@ def test_bad_settings_are_named(settings, message):
 @pytest.mark.usefixtures("faiss")
 def test_settings_that_do_not_fit_the_gallery_are_named():
     query, gallery = persons(600).split([100, 500])
-    with pytest.raises(ValueError, match="m=5 does not divide embeddings of 32 numbers"):
+    with pytest.raises(ValueError, match=r"search\.m=5 does not divide embeddings of 32 numbers; set .* such as 4$"):
         FaissSearch(kind="ivf_pq", m=5).search(query, gallery, k=3)
     with pytest.raises(ValueError, match="500 training images are too few for nlist=12 cells and bits=9"):
         FaissSearch(kind="ivf_pq", m=8, bits=9).search(query, gallery, k=3)

@@ -27,7 +27,7 @@ def test_curves_are_the_points_and_tell_apart_by_dashes_too(tmp_path):
     lines = figure.axes[0].lines
     assert [line.get_ydata().tolist() for line in lines] == [[0.1, 0.2, 0.4], [0.5, 0.6]]
     assert len({line.get_linestyle() for line in lines}) == 2
-    with pytest.raises(ValueError, match="no curve to draw"):
+    with pytest.raises(ValueError, match="no curve to draw in mAP; give one"):
         series_figure([Panel(x="epoch", y="mAP", curves={})])
 
 
@@ -47,8 +47,10 @@ def test_rows_are_states_and_columns_images(tmp_path):
     shown = [axes.images[0].get_array() for axes in figure.axes]
     np.testing.assert_array_equal(shown[0], shown[5])
     np.testing.assert_array_equal(shown[1], before[1].permute(1, 2, 0))
-    with pytest.raises(ValueError, match="no image to draw"):
+    with pytest.raises(ValueError, match="no image to draw in 0 rows; give one"):
         pairs_figure({})
+    with pytest.raises(ValueError, match="no image to draw in after; give one"):
+        pairs_figure({"before": before, "after": before[:0]})
 
 
 def test_the_spread_of_norms_is_that_of_a_double_loop(tmp_path):

@@ -32,7 +32,7 @@ def test_a_list_too_many_is_said_and_none_is_refused(tmp_path):
     figure = statistics_figure({f"list {k}": LISTS["train"] for k in range(9)}, title="many")
     assert figure.get_suptitle() == "many (without 2 more lists)"
     figure.savefig(tmp_path / "many.png")
-    with pytest.raises(ValueError, match="no list to draw"):
+    with pytest.raises(ValueError, match="no list to draw, of 0; give one"):
         statistics_figure({})
 
 

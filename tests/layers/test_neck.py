@@ -34,7 +34,7 @@ def test_training_drops_half_and_testing_drops_nothing():
 
 
 def test_one_person_is_refused():
-    with pytest.raises(ValueError, match="1 training persons: a classifier needs at least 2"):
+    with pytest.raises(ValueError, match="1 training person: a classifier needs at least 2"):
         block(persons=1)
 
 
@@ -81,7 +81,7 @@ def test_a_neck_without_an_id_loss_has_no_classifier_to_train():
 @pytest.mark.parametrize("neck", [PlainNeck, BatchNormNeck])
 def test_one_person_is_refused_by_every_neck(neck):
     more = {"classifier_std": 0.001} if neck is BatchNormNeck else {}
-    with pytest.raises(ValueError, match="1 training persons"):
+    with pytest.raises(ValueError, match="1 training person:"):
         neck(features=5, persons=1, classifier=True, **more)
 
 

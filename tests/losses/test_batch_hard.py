@@ -1,3 +1,4 @@
+import logging
 import math
 
 import pytest
@@ -85,5 +86,26 @@ def test_a_batch_of_one_person_gives_no_loss():
 
 
 def test_a_negative_margin_is_refused():
-    with pytest.raises(ValueError, match=r"margin=-0\.1"):
+    with pytest.raises(ValueError, match=r"loss\.terms\.triplet\.loss\.margin=-0\.1: give a number ≥ 0"):
         BatchHardTripletLoss(margin=-0.1, normalise=False, squared=False)
+
+
+@pytest.mark.parametrize(
+    ("person", "told"), [([0, 0, 1, 2, 3], ["2 of 5 images"]), ([0, 0, 1, 1, 2, 3, 4, 5], []), ([0, 0, 1, 1], [])]
+)
+def test_a_first_batch_whose_anchors_mostly_lack_a_positive_is_told_of_once(caplog, person, told):
+    caplog.set_level(logging.WARNING)
+    person = torch.tensor(person)
+    loss = BatchHardTripletLoss(margin=0.3, normalise=False, squared=False)
+    loss.eval()(torch.randn(3, 4), torch.arange(3))
+    assert not caplog.records  # nothing is trained
+    for batch in (person, torch.arange(4)):
+        loss.train()(torch.randn(len(batch), 4), batch)
+    assert [record.getMessage().partition("first batch ")[2][:13] for record in caplog.records] == told
+    assert all("sampler=person sampler.images=4" in record.getMessage() for record in caplog.records)
+
+
+def test_a_compiler_has_nothing_to_look_at(caplog, monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    BatchHardTripletLoss(margin=0.3, normalise=False, squared=False)(torch.randn(3, 4), torch.arange(3))
+    assert not caplog.records

@@ -188,6 +188,6 @@ def test_the_command(command, run):
 
 
 def test_a_run_must_be_named(compose, tmp_path):
-    for given, words in (([], "no run is named"), ([f"run={tmp_path}"], "no .*metrics.json; give run=")):
-        with pytest.raises(SystemExit, match=words):
+    for given, words in (([], "no run is named; give run="), ([f"run={tmp_path}"], "no .*metrics.json; give run=")):
+        with pytest.raises((ValueError, FileNotFoundError), match=words):
             page_entry(compose(*given, config_name="page"))

@@ -44,7 +44,7 @@ def resnet(
     Source: He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016.
     """
     if init not in INITS:
-        raise ValueError(f"backbone.init={init!r}: one of {', '.join(INITS)}")
+        raise ValueError(f"backbone.init={init!r} is unknown; choose one of {', '.join(INITS)}")
     backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std, options=options)
     if not stem_relu:
         model: Any = backbone.body.model

@@ -32,7 +32,8 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
         what = list(found) if stage is not None else "no layer4"
         raise ValueError(
             f"backbone.last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, "
-            f"found {what}; leave backbone.last_stride=2, or choose a ResNet, SE-ResNet, SE-ResNeXt or IBN-Net"
+            f"found {what}; set backbone.last_stride=2 (the Strong Baseline's experiments set 1), or choose a ResNet, "
+            f"SE-ResNet, SE-ResNeXt or IBN-Net"
         )
     for convolution in found.values():
         convolution.stride = (1, 1)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from reid_lit.network import unreachable
 
 _log = logging.getLogger(__name__)
+
+_OTHER = "is it a file of another architecture? choose the backbone of that file, or backbone.weights=none"
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _PREFIXES = ("module.", "model.", "backbone.", "body.", "base.")
 _NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d)
@@ -140,7 +142,7 @@ def read_checkpoint(file: Path) -> dict:
             "save a plain state_dict, or a *.safetensors"
         ) from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: holds a {type(content).__name__}, not a state_dict")
+        raise ValueError(f"{file}: holds a {type(content).__name__}, not a state_dict; save model.state_dict()")
     return content
 
 
@@ -179,9 +181,9 @@ def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str]
         f"missing {len(missing)} {missing[:3]}, unexpected {len(unexpected)} {unexpected[:3]}"
     )
     if share < at_least:
-        raise ValueError(f"{report}. At least {at_least:.0%} must match: is it a file of another architecture?")
+        raise ValueError(f"{report}. At least {at_least:.0%} must match: {_OTHER}")
     norms = [key for key in missing if isinstance(body.get_submodule(key.rpartition(".")[0]), _NORMS)]
     if norms:
-        raise ValueError(f"{report}. All batch and instance norms must match: is it a file of another architecture?")
+        raise ValueError(f"{report}. All batch and instance norms must match: {_OTHER}")
     body.load_state_dict(matched, strict=False)
     _log.info(report)

@@ -8,6 +8,7 @@ from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.counts import Count, count
 from reid_lit.data.decode import EXTENSIONS
 from reid_lit.data.problems import Problem
+from reid_lit.plurals import counted
 from reid_lit.records import Shot, Split
 
 COUNTS = "counts"
@@ -49,10 +50,9 @@ def facts(split: Split, official: Mapping[str, Count]) -> Iterator[Fact]:
         beside = "" if known is None else f" (official: {known.images:,})"
         found = count(shots)
         junk = f", of which {found.junk:,} junk" if found.junk else ""
-        yield Fact(
-            name=name,
-            value=f"{found.images:,} images{beside}{junk}, {found.persons:,} persons, {found.cameras} cameras",
-        )
+        images, persons = counted(found.images, "image", grouped=True), counted(found.persons, "person", grouped=True)
+        cameras = counted(found.cameras or 0, "camera")
+        yield Fact(name=name, value=f"{images}{beside}{junk}, {persons}, {cameras}")
     if not official:
         yield Fact(name="official counts", value="none known for this data set, so nothing was compared")
 
@@ -70,9 +70,9 @@ def _same(found: Count, right: Count) -> bool:
 
 def _words(one: Count, official: Count) -> str:
     """Images and persons; cameras and junk where those make the difference."""
-    words = f"{one.images:,} images of {one.persons:,} persons"
+    words = f"{counted(one.images, 'image', grouped=True)} of {counted(one.persons, 'person', grouped=True)}"
     if official.cameras is not None:
-        words += f" by {one.cameras} cameras"
+        words += f" by {counted(one.cameras or 0, 'camera')}"
     return f"{words} ({one.junk:,} junk)" if official.junk else words
 
 

@@ -12,6 +12,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.images import bad_images
 from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 from reid_lit.records import Split
 
@@ -56,7 +57,7 @@ def _look_at_files(
         groups = digests(whole, tell=tell)
     size = sum(path.stat().st_size for path in whole)
     copies = sum(len(group) - 1 for group in groups)
-    value = f"{len(paths):,} files of {size / 1e6:,.1f} MB; copies among them: {copies:,}"
+    value = f"{counted(len(paths), 'file', grouped=True)} of {size / 1e6:,.1f} MB; copies among them: {copies:,}"
     sizes = [Fact(name="images on disk", value=value)]
     rule = camera_rule(split.tested[0], protocol)
     found = [*damage(bad, shots, data.root), *duplicates(split, groups, data.root, camera_rule=rule)]

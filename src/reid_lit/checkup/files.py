@@ -11,6 +11,7 @@ from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import below
 from reid_lit.data.problems import Problem
 from reid_lit.data.readable import OTHER
+from reid_lit.plurals import counted
 from reid_lit.progress import Progress
 from reid_lit.records import JUNK, Shot, Split
 
@@ -38,7 +39,8 @@ def damage(bad: Mapping[Path, str], shots: Collection[Shot], root: Path) -> list
     for sort, found in sorted(sorts.items(), key=lambda item: -len(item[1])):
         place = common_folder([shot for shot in shots if shot.path in found], root)
         examples = tuple(f"{below(path, place)}{detail}" for path, detail in list(found.items())[:3])
-        fact = f"{_images(len(found))} of {len(shots):,} {'is' if len(found) == 1 else 'are'} {sort}"
+        many, are = counted(len(found), "image", grouped=True), "is" if len(found) == 1 else "are"
+        fact = f"{many} of {len(shots):,} {are} {sort}"
         problems.append(Problem(kind=sort.partition(" but ")[0], place=place, fact=fact, cure=ANEW, examples=examples))
     return problems
 
@@ -115,9 +117,5 @@ def _one_take(first: Shot, second: Shot) -> bool:
 
 def _problem(sort: str, pairs: list[tuple[Path, Path]], root: Path) -> Problem:
     examples = tuple(f"{below(one, root)} = {below(other, root)}" for one, other in pairs[:3])
-    fact = f"{_images(len(pairs))} {'is' if len(pairs) == 1 else 'are'} {sort}, byte for byte"
+    fact = f"{counted(len(pairs), 'image is', 'images are', grouped=True)} {sort}, byte for byte"
     return Problem(kind=DUPLICATES, place=root, fact=fact, cure=_CURES[sort], examples=examples)
-
-
-def _images(number: int) -> str:
-    return "1 image" if number == 1 else f"{number:,} images"

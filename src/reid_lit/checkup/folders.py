@@ -14,6 +14,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.decode import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISPLACED, MISSING, NESTED, DataError, MissingDataError, Problem
 from reid_lit.paths import assignment
+from reid_lit.plurals import counted
 from reid_lit.records import Split
 
 OTHER = "another data set"
@@ -70,7 +71,7 @@ def look_around(data: ReidData, problems: list[Problem], others: Others) -> list
     if fitting:
         names = [name for name, _ in fitting]
         images = len(fitting[0][1].shots)
-        fact = f"{data.root.resolve()} looks like {' or '.join(names)}, by {images:,} file names"
+        fact = f"{data.root.resolve()} looks like {' or '.join(names)}, by {counted(images, 'file name', grouped=True)}"
         cure = f"dataset={names[0]} {shlex.quote(assignment('dataset.root', data.root.resolve()))}"
         return [Problem(kind=OTHER, place=data.root, fact=fact, cure=cure)]
     return problems

@@ -11,6 +11,7 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA
 from reid_lit.evaluation.scores import causes
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot, Split
 
 MATCHES = "queries without match"
@@ -59,7 +60,8 @@ def _problem(test: Split, lost: list[tuple[Shot, str]], rule: str, root: Path, *
     place = common_folder(test.query, root)
     causes = Counter(cause for _, cause in lost)
     why = ", ".join(f"{cause} ({number:,})" for cause, number in causes.most_common())
-    fact = f"no match for {len(lost):,} of {len(test.query):,} queries{f' of {name}' if name else ''}: {why}"
+    queries = counted(len(test.query), "query", "queries", grouped=True)
+    fact = f"no match for {len(lost):,} of {queries}{f' of {name}' if name else ''}: {why}"
     if causes[_CAMERA] > len(test.query) / 2:
         cure = f"evaluation.camera_rule=any_camera counts matches under the query's own camera ({rule} does not)"
     else:

@@ -68,7 +68,9 @@ class ReidData(pl.LightningDataModule, ABC):
     def __post_init__(self) -> None:
         super().__init__()
         if self.on_bad_image not in CHOICES:
-            raise ValueError(f"dataset.on_bad_image={self.on_bad_image!r} is none of {', '.join(CHOICES)}")
+            raise ValueError(
+                f"dataset.on_bad_image={self.on_bad_image!r} is unknown; choose one of {', '.join(CHOICES)}"
+            )
         self.root = Path(self.root).expanduser()
         self.split: Split = Split(name="", train=(), query=(), gallery=())
         self.validation: Split | None = None

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from reid_lit.data.memory import free_bytes, shared_folder
+from reid_lit.plurals import counted
 
 CACHES = ("none", "ram")
 _SHARE = 0.9  # of the free memory; the rest is for the training itself
@@ -89,8 +90,8 @@ def check_room(images: int, size: tuple[int, int]) -> None:
     free, owner = free_bytes(folder)
     if needed > _SHARE * free:
         raise ValueError(
-            f"loader.cache=ram needs {_gigabytes(needed)} for {images} images of {size[0]} × {size[1]} pixels, and"
-            f" {_gigabytes(free)} are free in {owner}, of which a tenth is left alone;"
+            f"loader.cache=ram needs {_gigabytes(needed)} for {counted(images, 'image')} of {size[0]} × {size[1]}"
+            f" pixels, and {_gigabytes(free)} are free in {owner}, of which a tenth is left alone;"
             f" set loader.cache=none or a smaller transform.size, or make more room there"
         )
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from reid_lit.data.noise import ImageNoise
-from reid_lit.data.transforms import Images, as_float
+from reid_lit.data.transforms import Images, as_float, check_probability
 
 Factor = Float32[Tensor, "b 1 1 1"]
 
@@ -39,14 +39,18 @@ class ColorJitter(nn.Module):
         hue: Sequence[float] = (0.0, 0.0),
     ) -> None:
         super().__init__()
-        if not 0 <= probability <= 1:
-            raise ValueError(f"ColorJitter(probability={probability}) is outside [0, 1]")
+        check_probability("jitter", probability)
         if len(hue) != 2 or not -0.5 <= hue[0] <= hue[1] <= 0.5:
-            raise ValueError(f"ColorJitter(hue={list(hue)}) is not [least, largest] turn, such as [-0.1, 0.1]")
+            raise ValueError(
+                f"transform.train.jitter.hue={list(hue)}: give [least, largest] turn in [-0.5, 0.5], such as"
+                " [-0.1, 0.1]"
+            )
         ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
         for name, pair in ranges.items():
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
-                raise ValueError(f"ColorJitter({name}={list(pair)}) is not [least, largest] factor, such as [0.8, 1.2]")
+                raise ValueError(
+                    f"transform.train.jitter.{name}={list(pair)}: give [least, largest] factor ≥ 0, such as [0.8, 1.2]"
+                )
         self.probability = probability
         self.ranges = (*((float(low), float(high)) for low, high in ranges.values()), (float(hue[0]), float(hue[1])))
 

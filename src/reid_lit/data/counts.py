@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot, Split
 
 
@@ -24,8 +25,8 @@ class Count:
 
     def __str__(self) -> str:
         junk = f" ({self.junk} junk)" if self.junk else ""
-        cameras = "" if self.cameras is None else f", {self.cameras} cameras"
-        return f"{self.images} images{junk}, {self.persons} persons{cameras}"
+        cameras = "" if self.cameras is None else f", {counted(self.cameras, 'camera')}"
+        return f"{counted(self.images, 'image')}{junk}, {counted(self.persons, 'person')}{cameras}"
 
 
 def count(shots: Iterable[Shot]) -> Count:
@@ -42,7 +43,7 @@ def count(shots: Iterable[Shot]) -> Count:
 def describe(split: Split, validation: Split | None) -> str:
     """Counts of images, persons and cameras of each list, and the notes, for the log."""
     if not split.train and not split.query:  # plain images, to be embedded
-        return f"{split.name}: {len(split.gallery)} images"
+        return f"{split.name}: {counted(len(split.gallery), 'image')}"
     lists = split.lists
     if validation is not None:
         lists |= {"validation query": validation.query, "validation gallery": validation.gallery}

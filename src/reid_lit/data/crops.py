@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from reid_lit.data.problems import LISTS, SHARED, Problem, Report, stop
 from reid_lit.data.splits import draw_persons, part, query_and_gallery
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot, Split
 
 WORDS = ("train", "val", "query", "gallery")
@@ -63,7 +64,7 @@ def _notes(persons: list[str], cameras: list[str], junk: int) -> Iterable[str]:
     if persons:
         yield f"persons are numbered in the order of their names: {_numbered('', persons)}"
     if junk:
-        yield f"{junk} images of person {JUNK_NAME} are junk: nobody in particular"
+        yield f"junk: {counted(junk, 'image')} of person {JUNK_NAME}, nobody in particular"
 
 
 def _numbered(prefix: str, names: list[str]) -> str:
@@ -104,8 +105,7 @@ def drawn(
     needed = 3 if val_fraction else 2
     if len(persons) < needed:
         names = ", ".join(sorted({crop.person for crop in crops} - {JUNK_NAME})) or "nobody"
-        what = {0: "no person", 1: "one person"}.get(len(persons), f"{len(persons)} persons")
-        fact = f"{place.resolve()} holds {what} ({names})"
+        fact = f"{place.resolve()} holds {counted(len(persons), 'person')} ({names})"
         cure = f"a split needs {needed} or more, each under a name of their own"
         raise Problem(kind=LISTS, place=place, fact=fact, cure=cure).error()
     training = min(max(round(train_fraction * len(persons)), 1), len(persons) - needed + 1)
@@ -115,12 +115,13 @@ def drawn(
     validation = _validation(held, name=name, place=place) if validating else None
     query, gallery = query_and_gallery(test)
     if not query:
-        fact = f"none of the {len(persons) - training - validating} test persons of {place.resolve()} has two images,"
+        tested = counted(len(persons) - training - validating, "test person")
+        fact = f"{tested} of {place.resolve()}, but none has two images,"
         cure = f"add images, lower train_fraction={train_fraction} or change split_seed={split_seed}"
         raise Problem(kind=LISTS, place=place, fact=f"{fact} so there is no query", cure=cure).error()
     told = f"{training} of {len(persons)} persons train" + (f", {validating} validate" if validating else "")
     lone = len({shot.person_id for shot in gallery} - {shot.person_id for shot in query})
-    dropped = (f"{lone} test persons with a single image are distractors",) if lone else ()
+    dropped = (f"distractors: {counted(lone, 'test person')} with a single image",) if lone else ()
     notes = (*notes, f"{told}, drawn by split_seed={split_seed}", *dropped)
     return Split(name=name, train=train, query=query, gallery=junk + gallery, notes=notes, validation=validation)
 
@@ -140,7 +141,8 @@ def _validation(held: tuple[Shot, ...], *, name: str, place: Path, report: Repor
     if query:
         return Split(name=f"{name}_validation", train=(), query=query, gallery=gallery)
     count = len({shot.person_id for shot in held})
-    fact = f"none of the {count} validation persons of {place.resolve()} has two images, so there is no query"
+    persons = counted(count, "validation person")
+    fact = f"{persons} of {place.resolve()}, but none has two images, so there is no query"
     report(Problem(kind=LISTS, place=place, fact=fact, cure="add images or validate with more persons"))
     return None
 
@@ -169,9 +171,9 @@ def ready_made(
     notes = notes if train else (*notes, "nobody to train on: this set is for testing")
     asking, shown = ({shot.person_id for shot in each} for each in (query, gallery))
     if strangers := len(shown - asking - {JUNK}):
-        notes = (*notes, f"{strangers} gallery persons that no query shows are distractors")
+        notes = (*notes, f"distractors: {counted(strangers, 'gallery person')} that no query shows")
     if absent := len(asking - shown):
-        notes = (*notes, f"{absent} of {len(asking)} query persons are not in the gallery: they have no match")
+        notes = (*notes, f"no match for {absent} of {counted(len(asking), 'query person')}: not in the gallery")
     return Split(name=name, train=train, query=query, gallery=gallery, notes=notes, validation=validation)
 
 
@@ -186,7 +188,7 @@ def _check_sides(lists: Mapping[str, Sequence[Crop]], place: Path, told: Callabl
         shared = sorted((first[one].keys() & first[other].keys()) - {JUNK_NAME})
         if shared:
             examples = (f"{who} ({told(first[one][who])} and {told(first[other][who])})" for who in shared[:3])
-            fact = f"{len(shared)} persons are in {one} and in {other} of {place.resolve()}"
+            fact = f"{counted(len(shared), 'person is', 'persons are')} in {one} and in {other} of {place.resolve()}"
             cure = "a re-ID test needs unseen persons, so remove them from one side"
             report(Problem(kind=SHARED, place=place, fact=fact, cure=cure, examples=tuple(examples)))
 
@@ -194,11 +196,12 @@ def _check_sides(lists: Mapping[str, Sequence[Crop]], place: Path, told: Callabl
 def _check_queries(lists: Mapping[str, Sequence[Crop]], place: Path, report: Report) -> None:
     nobody = [crop.path.name for crop in lists["query"] if crop.person == JUNK_NAME]
     if nobody:
-        fact = f"{len(nobody)} queries of {place.resolve()} show person {JUNK_NAME}, which is junk"
+        queries = counted(len(nobody), "query", "queries")
+        fact = f"{queries} of person {JUNK_NAME}, which is junk, in {place.resolve()}"
         cure = "put them into the gallery or remove them"
         report(Problem(kind=LISTS, place=place, fact=fact, cure=cure, examples=tuple(nobody[:3])))
     asking = sorted({crop.person for crop in lists["query"]} - {JUNK_NAME})
     if asking and not {crop.person for crop in lists["gallery"]}.intersection(asking):
-        fact = f"none of the {len(asking)} query persons of {place.resolve()} is in the gallery"
+        fact = f"{counted(len(asking), 'query person')} of {place.resolve()}, but none is in the gallery"
         cure = "query and gallery must name the same persons alike"
         report(Problem(kind=LISTS, place=place, fact=fact, cure=cure, examples=tuple(asking[:3])))

@@ -112,7 +112,8 @@ def _check_lists(file: Path, lists: dict[str, list[Crop]]) -> None:
     missing = [word for word in NEEDED if not lists[word]]
     if missing:
         there = ", ".join(f"{len(crops)} {word}" for word, crops in lists.items() if crops) or "no"
-        fact = f"{file.resolve()} has {there} rows but none with split {' or '.join(missing)}"
+        rows = "row" if sum(map(len, lists.values())) == 1 else "rows"
+        fact = f"{file.resolve()} has {there} {rows} but none with split {' or '.join(missing)}"
         cure = "a test needs query and gallery (a training, train too); or remove the column split to have lists drawn"
         raise Problem(kind=EMPTY, place=file, fact=fact, cure=cure).error()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reid_lit.data.problems import EMPTY, LAYOUT, NAMES, Problem, Report, stop
+from reid_lit.plurals import counted
 
 COLUMNS = {
     "path": ("file", "filename", "file_name", "image", "image_path", "img", "img_path"),
@@ -95,8 +96,7 @@ def tell(file: Path, bad: Iterable[tuple[int, str]], fact: str, cure: str, repor
     """
     lines = [f"line {line} {what}".rstrip() for line, what in bad]
     if lines:
-        rows = "1 row" if len(lines) == 1 else f"{len(lines)} rows"
-        fact = f"{rows} with {fact} in {file.resolve()}"
+        fact = f"{counted(len(lines), 'row')} with {fact} in {file.resolve()}"
         report(Problem(kind=kind, place=file, fact=fact, cure=cure, examples=tuple(lines[:EXAMPLES])))
 
 

@@ -56,8 +56,13 @@ def decode_batch(paths: Sequence[Path], *, size: tuple[int, int], interpolation:
     Raises:
         ValueError: a file is missing or is no image that can be read to its end.
     """
-    groups = [_resized(group, size, interpolation) for group in _alike(map(pixels, paths))]
-    return groups[0] if len(groups) == 1 else torch.cat(groups)
+    return resized(map(pixels, paths), size=size, interpolation=interpolation)
+
+
+def resized(images: Iterator[np.ndarray], *, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
+    """A batch of images of one size each, out of uint8 images (height width 3) of any sizes; as :func:`decode_batch`."""
+    groups = [_resized(group, size, interpolation) for group in _alike(images)]
+    """A batch out of uint8 images (height width 3) of any sizes, as :func:`decode_batch` gives it."""
 
 
 def _resized(group: np.ndarray, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
@@ -107,10 +112,11 @@ def _is_ordinary(data: bytes) -> bool:
 def _judged(data: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        return np.array(_rgb(image))
+        return np.array(rgb(image))
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB of 8 bit, whatever its mode."""
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):  # 16 bit grey, which PIL would clip at 255

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from reid_lit.data.noise import ImageNoise
-from reid_lit.data.transforms import Images, as_float
+from reid_lit.data.transforms import Images, as_float, check_probability
 
 ATTEMPTS = 100
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -46,14 +46,19 @@ class Erase(nn.Module):
         fill: Sequence[float] | str = IMAGENET_MEAN,
     ) -> None:
         super().__init__()
-        if not 0 <= probability <= 1:
-            raise ValueError(f"Erase(probability={probability}) is outside [0, 1]")
+        check_probability("erase", probability)
         if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f"Erase(area={list(area)}) is not [least, largest] part of the image, such as [0.02, 0.4]")
+            raise ValueError(
+                f"transform.train.erase.area={list(area)}: give [least, largest] part of the image in (0, 1], such as"
+                " [0.02, 0.4]"
+            )
         if len(aspect) != 2 or not 0 < aspect[0] <= aspect[1]:
-            raise ValueError(f"Erase(aspect={list(aspect)}) is not [least, largest] height / width, such as [0.3, 3.3]")
+            raise ValueError(
+                f"transform.train.erase.aspect={list(aspect)}: give [least, largest] height / width above 0, such as"
+                " [0.3, 3.3]"
+            )
         if fill != "random" and (isinstance(fill, str) or len(fill) != 3 or not all(0 <= c <= 1 for c in fill)):
-            raise ValueError(f"Erase(fill={fill!r}) is neither random nor red, green, blue in [0, 1]")
+            raise ValueError(f"transform.train.erase.fill={fill!r}: give random, or red, green and blue in [0, 1]")
         self.probability = probability
         self.area = tuple(area)
         self.aspect = tuple(aspect)

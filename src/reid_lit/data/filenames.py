@@ -9,6 +9,7 @@ from pathlib import Path
 from reid_lit.data.crops import Crop
 from reid_lit.data.decode import EXTENSIONS
 from reid_lit.data.problems import EMPTY, NAMES, Problem
+from reid_lit.plurals import counted
 
 KNOWN = {
     "Market-1501's (0001_c1…: person, camera)": r"(^|/)(?P<person>-1|\d+)_c(?P<camera>\d+)[^/]*$",
@@ -61,7 +62,8 @@ def recognised(folder: Path, paths: Sequence[Path]) -> tuple[str, re.Pattern[str
             )
             cure = "rename or move them, or give a pattern= that fits all"
             raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(odd[:3])).error()
-    fact = f"{len(names)} images of {folder.resolve()} lie in no folders of persons and are named in no known way"
+    images = counted(len(names), "image")
+    fact = f"{images} of {folder.resolve()}, neither in folders of persons nor named in a known way"
     cure = f"""tell where a name holds the person (and the camera), for instance 'pattern="{_guess(names)}"'"""
     raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(names[:3])).error()
 

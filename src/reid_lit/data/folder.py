@@ -16,6 +16,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.crops import NEEDED, UNSPLIT, WORDS, Crop, drawn, ready_made
 from reid_lit.data.decode import EXTENSIONS
 from reid_lit.data.problems import EMPTY, LAYOUT, MISSING, Problem, Report, stop
+from reid_lit.plurals import counted
 from reid_lit.records import Split
 
 SHAPE = "person/camera/image or person/image, or train/, query/ and gallery/ each with such folders"
@@ -98,7 +99,9 @@ def crops_below(folders: Mapping[str, Path], report: Report = stop) -> dict[str,
 def _crops(root: Path, report: Report) -> list[Crop]:
     folders, images = listed(root)
     if images:
-        fact = f"{len(images)} images lie in {root.resolve()} itself, such as {images[0].name}"
+        fact = (
+            f"{counted(len(images), 'image lies', 'images lie')} in {root.resolve()} itself, such as {images[0].name}"
+        )
         cure = f"put each into a folder named after its person ({SHAPE}); {INIT}"
         report(Problem(kind=LAYOUT, place=root, fact=fact, cure=cure))
     crops = [crop for folder in folders for crop in _crops_of_person(folder, report)]

@@ -29,10 +29,9 @@ class RotateShift(nn.Module):
 
     def __init__(self, *, degrees: float, shift: float) -> None:
         super().__init__()
-        if not (0 <= degrees <= 180 and 0 <= shift <= 1):
-            raise ValueError(
-                f"RotateShift(degrees={degrees}, shift={shift}): degrees are in 0 … 180 and shift is in 0 … 1"
-            )
+        for name, value, most in (("degrees", degrees, 180), ("shift", shift, 1)):
+            if not 0 <= value <= most:
+                raise ValueError(f"transform.train.move.{name}={value}: give a number in [0, {most}]")
         self.degrees = degrees
         self.shift = shift
 

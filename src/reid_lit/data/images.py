@@ -22,6 +22,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from reid_lit.data.problems import IMAGES, Problem
 from reid_lit.data.readable import CLOSED, trouble
 from reid_lit.paths import assignment, write_text
+from reid_lit.plurals import counted
 from reid_lit.progress import Progress, progress
 from reid_lit.records import Shot, Split
 
@@ -57,10 +58,10 @@ def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) ->
     kept = _without(split, bad)
     emptied = _emptied(split, kept)
     if on_bad_image == "drop" and not emptied:
-        note = f"{len(bad)} of {len(paths)} images dropped: unreadable, such as {examples[0]}"
+        note = f"{len(bad)} of {counted(len(paths), 'image')} dropped: unreadable, such as {examples[0]}"
         return replace(kept, notes=(*kept.notes, note))
     leaving = f"; without them {' and '.join(emptied)} would be empty" if emptied else ""
-    fact = f"{len(bad)} of {len(paths)} images of {split.name} cannot be used{leaving}"
+    fact = f"{len(bad)} of {counted(len(paths), 'image')} of {split.name} cannot be used{leaving}"
     place = shlex.quote(assignment("dataset.root", root.resolve()))
     cure = f"copy them anew (python -m reid_lit.doctor dataset=… {place} lists them all)"
     way = "" if emptied else ", or set dataset.on_bad_image=drop to leave them out, counted and reported"

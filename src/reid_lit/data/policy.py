@@ -7,6 +7,7 @@ from torchvision.transforms import v2
 from typing_extensions import override
 
 from reid_lit.data.noise import ImageNoise
+from reid_lit.data.transforms import check_probability
 
 
 class AutoAugment(nn.Module):
@@ -28,11 +29,10 @@ class AutoAugment(nn.Module):
 
     def __init__(self, *, probability: float, policy: str = "imagenet") -> None:
         super().__init__()
-        if not 0 <= probability <= 1:
-            raise ValueError(f"AutoAugment(probability={probability}) is outside [0, 1]")
+        check_probability("auto", probability)
         known = [one.value for one in v2.AutoAugmentPolicy]
         if policy not in known:
-            raise ValueError(f"AutoAugment(policy={policy!r}) is unknown; choose one of {', '.join(known)}")
+            raise ValueError(f"transform.train.auto.policy={policy!r} is unknown; choose one of {', '.join(known)}")
         self.probability = probability
         self.change = v2.AutoAugment(v2.AutoAugmentPolicy(policy))
 

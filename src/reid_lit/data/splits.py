@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reid_lit.data.problems import SHARED, Problem, Report, stop
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot, Split
 
 
@@ -70,7 +71,8 @@ def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, 
             f"{person} ({first_train[person].relative_to(where)} and {first_test[person].relative_to(where)})"
             for person in shared[:3]
         )
-        fact = f"{len(shared)} persons are in training and in query or gallery of {where.resolve()}: {examples}"
+        persons = counted(len(shared), "person is", "persons are")
+        fact = f"{persons} in training and in query or gallery of {where.resolve()}: {examples}"
         cure = "a re-ID test needs unseen persons, so remove them from one side"
         report(Problem(kind=SHARED, place=where, fact=fact, cure=cure))
 
@@ -85,8 +87,8 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     persons = {shot.person_id for shot in train}
     if count and not 0 <= count < len(persons):
         raise ValueError(
-            f"dataset.val_persons={count} of the {len(persons)} training persons of {split.name} leaves nobody to train"
-            f" on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
+            f"dataset.val_persons={count} of the {counted(len(persons), 'training person')} of {split.name} leaves"
+            f" nobody to train on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
         )
     if count == 0:
         return dataclasses.replace(split, train=train), split.validation
@@ -98,10 +100,10 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     query, gallery = query_and_gallery(held)
     if not query:
         raise ValueError(
-            f"none of the {count} held-out persons of {split.name} has two images, so there is no query;"
+            f"{counted(count, 'held-out person')} of {split.name}, but none has two images, so there is no query;"
             f" raise dataset.val_persons or set it to 0"
         )
-    note = f"{count} training persons held out for validation, drawn by split_seed={seed}"
+    note = f"{counted(count, 'training person')} held out for validation, drawn by split_seed={seed}"
     validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
     return dataclasses.replace(split, train=rest, notes=(*split.notes, note)), validation
 

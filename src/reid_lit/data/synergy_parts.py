@@ -73,7 +73,11 @@ def locate(root: Path) -> Path:
 
 
 def labeled(folder: Path) -> Path:
-    """The folder of the validation persons: ``reid_val``, or ``reid_test`` where that has labels."""
+    """The folder of the validation persons: ``reid_val``, or ``reid_test`` where that has labels.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
     if (folder / "reid_val").is_dir():
         return folder / "reid_val"
     if _has_labels(folder / "reid_test"):

@@ -14,6 +14,7 @@ from reid_lit.data.counts import describe
 from reid_lit.data.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.samplers import EpochSampler, ShuffleSampler
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Batch, Split, TransferBatch
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,9 @@ def transfer(source: Split, target: Split) -> Split:
     shared = sorted(labelled_files & files)
     if shared:
         raise ValueError(
-            f"dataset.target: {len(shared)} of its training images are the source's too, such as {shared[0]}: there"
-            f" would be nothing to adapt to; name another data set as the target, {target.name} is the source"
+            f"dataset.target: {counted(len(shared), 'of its training images is', 'of its training images are')} the"
+            f" source's too, such as {shared[0]}: there would be nothing to adapt to; name another data set as the"
+            f" target, {target.name} is the source"
         )
     first = camera_count(source)
     unlabelled = tuple(
@@ -50,8 +52,8 @@ def transfer(source: Split, target: Split) -> Split:
     notes = (
         *(f"source {source.name}: {note}" for note in source.notes),
         *target.notes,
-        f"adapted from {source.name} ({len(labelled)} labelled images) to {len(unlabelled)} training images of"
-        f" {target.name}, whose persons are not read",
+        f"adapted from {source.name} ({counted(len(labelled), 'labelled image')}) to"
+        f" {counted(len(unlabelled), 'training image')} of {target.name}, whose persons are not read",
     )
     return dataclasses.replace(target, train=labelled + unlabelled, notes=notes, validation=None)
 
@@ -191,7 +193,7 @@ class Transfer(ReidData):
         if images < size or size % world:
             raise ValueError(
                 f"dataset.target_batch_size={size}: it has to be a multiple of the {world} ranks and at most the"
-                f" target's {images} training images"
+                f" target's {counted(images, 'training image')}"
             )
         place = {"rank": rank, "world": world, "seed": self.seed}
         source = self.sampler(labels=labelled, batch_size=self.loader.batch_size, **place)

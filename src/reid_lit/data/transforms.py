@@ -70,6 +70,20 @@ def as_float(image: Images) -> Float32[Tensor, "b 3 h w"]:
     return image.to(torch.float32).div_(255) if image.dtype == torch.uint8 else image
 
 
+def check_probability(name: str, probability: float) -> None:
+    """Refuse the probability of a step of ``transform.train`` that is none.
+
+    Args:
+        name: Of the step, as all of our transforms call it.
+        probability: In [0, 1].
+
+    Raises:
+        ValueError: it is outside.
+    """
+    if not 0 <= probability <= 1:
+        raise ValueError(f"transform.train.{name}.probability={probability}: give a number in [0, 1]")
+
+
 class PadCrop(nn.Module):
     """Pads on all sides, then cuts the original size out at a random place, of its own for each image.
 
@@ -83,8 +97,10 @@ class PadCrop(nn.Module):
 
     def __init__(self, *, pad: int, fill: int = 0) -> None:
         super().__init__()
-        if pad < 0 or not 0 <= fill <= 255:
-            raise ValueError(f"PadCrop(pad={pad}, fill={fill}): pad is a number of pixels ≥ 0 and fill is in 0 … 255")
+        if pad < 0:
+            raise ValueError(f"transform.train.crop.pad={pad}: give a number of pixels ≥ 0")
+        if not 0 <= fill <= 255:
+            raise ValueError(f"transform.train.crop.fill={fill}: give a number in 0 … 255")
         self.pad = pad
         self.fill = fill
 
@@ -135,8 +151,7 @@ class Flip(nn.Module):
 
     def __init__(self, *, probability: float) -> None:
         super().__init__()
-        if not 0 <= probability <= 1:
-            raise ValueError(f"Flip(probability={probability}) is outside [0, 1]")
+        check_probability("flip", probability)
         self.probability = probability
 
     @override

@@ -18,6 +18,7 @@ from reid_lit.data.counts import Count
 from reid_lit.data.naming import Naming, check_choice, named_images
 from reid_lit.data.problems import LISTS, NAMES, Problem, Report, stop
 from reid_lit.data.splits import draw_persons, part, train_on_all
+from reid_lit.plurals import counted
 from reid_lit.records import Rules, Shot, Split
 
 NAMING = Naming(
@@ -63,7 +64,7 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
     cameras = [_shots(folder / name, camera, report) for camera, name in enumerate(CAMERAS)]
     shots = _paired(folder, cameras, report)
     if (seen := len(cameras[0].keys() | cameras[1].keys())) != PERSONS:
-        fact = f"VIPeR: {seen} persons in {folder.resolve()}, not {PERSONS}"
+        fact = f"VIPeR: {counted(seen, 'person')} in {folder.resolve()}, not {PERSONS}"
         report(Problem(kind=LISTS, place=folder, fact=fact, cure="copy the data set anew: the stored splits need all"))
     persons = sorted({shot.person_id for shot in shots})
     chosen = json.loads(SPLITS_FILE.read_text())["splits"][split_id]
@@ -104,7 +105,7 @@ def _shots(folder: Path, camera: int, report: Report) -> dict[int, Shot]:
         else:
             shots[person] = Shot(path=folder / match.string, person_id=person, camera_id=camera)
     if again:
-        fact = f"VIPeR: {len(again)} persons have a second image in {folder.resolve()}"
+        fact = f"VIPeR: {counted(len(again), 'person has', 'persons have')} a second image in {folder.resolve()}"
         cure = "remove it: each has one image by each camera"
         report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(again[:3])))
     return shots
@@ -115,7 +116,7 @@ def _paired(folder: Path, cameras: list[dict[int, Shot]], report: Report) -> tup
     for (own, other), camera in zip((cameras, cameras[::-1]), CAMERAS, strict=True):
         alone = sorted(own.keys() - other.keys())
         if alone and other:  # a folder without images was told of already
-            fact = f"VIPeR: {len(alone)} persons of {folder.resolve()} are in {camera}/ only"
+            fact = f"VIPeR: {counted(len(alone), 'person')} of {folder.resolve()} in {camera}/ only"
             cure = "copy the data set anew: each has one image by each camera"
             examples = tuple(own[person].path.name for person in alone[:3])
             report(Problem(kind=LISTS, place=folder / camera, fact=fact, cure=cure, examples=examples))

@@ -16,6 +16,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.naming import check_choice, listed
 from reid_lit.data.problems import EMPTY, LISTS, NAMES, Problem, Report, stop
 from reid_lit.data.splits import draw_persons, part, query_and_gallery, train_on_all
+from reid_lit.plurals import counted
 from reid_lit.records import Rules, Shot, Split
 
 PATTERN = re.compile(r"^(?P<person>\d{4})(?P<camera>\d{4})(?P<frame>\d{4})\.png$", re.ASCII)
@@ -47,7 +48,7 @@ def read(
     shots = _shots(root / "WARD" if (root / "WARD").is_dir() else root, report)
     persons = {shot.person_id for shot in shots}
     if len(persons) < 2:
-        fact = f"WARD: {len(persons)} person in {root.resolve()}"
+        fact = f"WARD: {counted(len(persons), 'person')} in {root.resolve()}"
         raise Problem(kind=LISTS, place=root, fact=fact, cure="a split needs two or more").error()
     if train_on == "all":
         return train_on_all(Split(name="ward", train=shots, query=(), gallery=()))

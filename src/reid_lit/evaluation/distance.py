@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.plurals import counted
+
 BLOCK = 512
 """Queries in one matrix product. Always as many, the last block padded: a product of another shape rounds otherwise."""
 
@@ -58,7 +60,7 @@ class DistanceBlocks:
             raise ValueError(f"distance={kind!r} is unknown; choose euclidean or cosine")
         if query.shape[1] != gallery.shape[1]:
             raise ValueError(
-                f"query embeddings have {query.shape[1]} numbers, gallery embeddings {gallery.shape[1]}; "
+                f"query embeddings have {counted(query.shape[1], 'number')}, gallery embeddings {gallery.shape[1]}; "
                 "embed both with one model"
             )
         self.kind = kind
@@ -112,7 +114,17 @@ def full_precision(device: torch.device) -> Iterator[None]:
 def prepare(
     embedding: Float[Tensor, "images dim"], role: str, kind: str, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "images dim"], Float[Tensor, " images"]]:
-    """The embedding in the dtype of the computation (of unit length for the cosine) and its squared length."""
+    """The embedding in the dtype of the computation (of unit length for the cosine) and its squared length.
+
+    Args:
+        embedding: As the model gave it.
+        role: What it is of, for the message: ``query``, ``gallery``, …
+        kind: ``euclidean`` or ``cosine``.
+        dtype: Of the computation.
+
+    Raises:
+        ValueError: an embedding is not finite.
+    """
     embedding = embedding.detach().to(dtype)
     length = torch.linalg.vector_norm(embedding, dim=1)
     broken = (~length.isfinite()).nonzero().flatten().tolist()

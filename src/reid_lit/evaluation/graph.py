@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from reid_lit.evaluation.budget import check_limit
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks
 from reid_lit.evaluation.neighbours import Neighbours, neighbours
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 ROUNDS = 2
@@ -85,7 +86,7 @@ class GraphRerank:
         """
         images = len(query) + len(gallery)
         needed = held + self.needed(images, query.shape[1], len(gallery))
-        check_limit(memory_limit_gb, needed, work=f"re-ranking of {images} images by a graph")
+        check_limit(memory_limit_gb, needed, work=f"re-ranking of {counted(images, 'image')} by a graph")
         image = torch.cat([query, gallery]).float()
         F.normalize(image, out=image)
         find = neighbours or _exact

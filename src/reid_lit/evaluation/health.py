@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.plurals import counted
+
 _ROUNDING = 1e-5
 """Of unit features in float32: what is smaller is round-off."""
 
@@ -74,8 +76,8 @@ def domain_probe(
     """
     if min(len(source), len(target)) < folds:
         raise ValueError(
-            f"callbacks.health.probe_folds={folds}, but there are {len(source)} images of the source and {len(target)}"
-            f" of the target; raise callbacks.health.images or give fewer folds"
+            f"callbacks.health.probe_folds={folds}, but the source has {counted(len(source), 'image')} and the target"
+            f" {len(target)}; raise callbacks.health.images or give fewer folds"
         )
     features = F.normalize(torch.cat([source, target]).double(), dim=1).numpy()
     domain = np.repeat([0, 1], [len(source), len(target)])

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reid_lit.evaluation.nearest import GATHERED, Found, Gallery, rows_of
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 SETTINGS = {
@@ -75,7 +76,7 @@ def build(gallery: Gallery, settings: IndexSettings, *, unit: bool = False) -> A
     index = _empty(faiss, images, dim, settings)
     if not index.is_trained:
         index.train(_sample(gallery, min(images, settings.train), unit))
-    with progress(f"{settings.kind} index of {images:,} images") as tell:
+    with progress(f"{settings.kind} index of {counted(images, 'image', grouped=True)}") as tell:
         for start in range(0, images, ROWS):
             index.add(_numpy(gallery, start, start + ROWS, unit))
             tell(min(start + ROWS, images), images)
@@ -86,7 +87,7 @@ def ask(index: Any, query: Float[Tensor, "queries dim"], k: int, *, unit: bool =
     """What the index takes for the nearest k of each query; index -1 and an infinite distance where it finds fewer."""
     load().omp_set_num_threads(torch.get_num_threads())
     found = []
-    with progress(f"search for {len(query):,} images") as tell:
+    with progress(f"search for {counted(len(query), 'image', grouped=True)}") as tell:
         for start in range(0, len(query), ROWS):
             distance, place = index.search(_numpy(query, start, start + ROWS, unit), k)
             found.append((torch.from_numpy(place), torch.from_numpy(distance)))
@@ -146,10 +147,15 @@ def _empty(faiss: Any, images: int, dim: int, settings: IndexSettings) -> Any:
         return index
     nlist, drawn = cells(images, settings), min(images, settings.train)
     if dim % settings.m:
-        raise ValueError(f"m={settings.m} does not divide embeddings of {dim} numbers; set evaluation.search.m")
+        divisor = max(m for m in range(1, settings.m + 1) if dim % m == 0)
+        raise ValueError(
+            f"evaluation.search.m={settings.m} does not divide embeddings of {counted(dim, 'number')};"
+            f" set evaluation.search.m to a divisor, such as {divisor}"
+        )
     if drawn < max(nlist, 2**settings.bits):
         raise ValueError(
-            f"{drawn} training images are too few for nlist={nlist} cells and bits={settings.bits}; "
+            f"{counted(drawn, 'training image is', 'training images are')} too few for nlist={nlist} cells and"
+            f" bits={settings.bits}; "
             f"lower evaluation.search.nlist or evaluation.search.bits, or search exactly (evaluation.search=null)"
         )
     index = faiss.IndexIVFPQ(faiss.IndexFlatL2(dim), dim, nlist, settings.m, settings.bits)

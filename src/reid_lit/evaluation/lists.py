@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot
 
 
@@ -34,7 +35,8 @@ class Lists:
             persons, cameras = getattr(self, f"{role}_person"), getattr(self, f"{role}_camera")
             if persons.shape != cameras.shape:
                 raise ValueError(
-                    f"{len(persons)} {role} persons but {len(cameras)} {role} cameras; give one of each an image"
+                    f"{counted(len(persons), f'{role} person')} but {counted(len(cameras), f'{role} camera')};"
+                    " give one of each an image"
                 )
 
     @classmethod
@@ -114,10 +116,12 @@ def check_lengths(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "g
     for role, embedding, person in (("query", query, lists.query_person), ("gallery", gallery, lists.gallery_person)):
         if len(embedding) != len(person):
             raise ValueError(
-                f"{len(embedding)} {role} embeddings but {len(person)} {role} persons; give one of each an image"
+                f"{counted(len(embedding), f'{role} embedding')} but {counted(len(person), f'{role} person')};"
+                " give one of each an image"
             )
     if not len(query) or lists.junk == len(gallery):
         raise ValueError(
-            f"nothing to rank: {len(query)} queries, {len(gallery)} gallery images of which {lists.junk} are junk; "
+            f"nothing to rank: {counted(len(query), 'query', 'queries')}, {counted(len(gallery), 'gallery image')} "
+            f"({lists.junk} of junk); "
             "point dataset.root at a data set with query and gallery images"
         )

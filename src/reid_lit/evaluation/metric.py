@@ -13,6 +13,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import Result, evaluate
+from reid_lit.plurals import counted
 
 TOLERANCE = 1e-2
 """Relative difference between two embeddings of one image: batches of other shapes round so much in bfloat16."""
@@ -132,14 +133,14 @@ def _check_complete(index: Int[Tensor, " seen"], images: int) -> None:
     """Raises ValueError unless ``index``, ascending and each once, is 0 … images - 1."""
     if int(index[-1]) >= images or int(index[0]) < 0:
         raise ValueError(
-            f"index {int(index[0])} to {int(index[-1])} for {images} images; images= is query plus gallery"
+            f"index {int(index[0])} to {int(index[-1])} for {counted(images, 'image')}; images= is query plus gallery"
         )
     seen = torch.zeros(images, dtype=torch.bool, device=index.device)
     seen[index] = True
     missing = (~seen).nonzero()[:, 0].tolist()
     if missing:
         raise ValueError(
-            f"{len(missing)} of {images} images are missing, the first at index {missing[:3]}; "
+            f"{counted(len(missing), 'image is', 'images are')} missing of {images}, the first at index {missing[:3]}; "
             "let the test loaders deal every image of query and gallery (no limit_test_batches)"
         )
 
@@ -151,6 +152,6 @@ def _check_repeats(
     differs = (again - first).norm(dim=1) > TOLERANCE * first.norm(dim=1)
     if differs.any():
         raise ValueError(
-            f"{int(differs.sum())} images came again with another embedding, the first at index "
+            f"{counted(int(differs.sum()), 'image')} came again with another embedding, the first at index "
             f"{index[differs][:3].tolist()}; number query and gallery in one list, and reset() between evaluations"
         )

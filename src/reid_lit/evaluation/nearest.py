@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from reid_lit.evaluation.budget import size_within
 from reid_lit.evaluation.distance import BLOCK, full_precision
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 FIRST = 256
@@ -69,7 +70,7 @@ def nearest(
     queries, dim = query.shape
     columns = size_within(
         memory_limit_gb,
-        work=f"the search for the {k} nearest of {len(gallery)} images",
+        work=f"the search for the {k} nearest of {counted(len(gallery), 'image')}",
         fixed=held + queries * (12 * k + 4 * dim * unit),
         each=8 * dim + 16 * BLOCK,
         most=COLUMNS,
@@ -94,7 +95,7 @@ def check_number(k: int, images: int) -> None:
         ValueError: no neighbour, or more than there are images.
     """
     if not 1 <= k <= images:
-        raise ValueError(f"{k} nearest of {images} images cannot be given; ask for 1 to {images}")
+        raise ValueError(f"{k} nearest of {counted(images, 'image')} cannot be given; ask for 1 to {images}")
 
 
 def rows_of(gallery: Gallery, start: int, stop: int, device: torch.device, *, unit: bool) -> Float[Tensor, "rows dim"]:

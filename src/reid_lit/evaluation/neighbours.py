@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from reid_lit.evaluation.budget import size_within
 from reid_lit.evaluation.distance import full_precision, prepare
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 TILE = {"cpu": 1024, "cuda": 4096}
@@ -61,10 +62,12 @@ def neighbours(
     """
     images, dim = embedding.shape
     if not 1 <= k <= images:
-        raise ValueError(f"k={k} neighbours of each of {images} images, itself included: give a k from 1 to {images}")
+        raise ValueError(
+            f"k={k} neighbours of each of {counted(images, 'image')}, itself included: give a k from 1 to {images}"
+        )
     tile = size_within(
         memory_limit_gb,
-        work=f"the search for {k} neighbours of {images} images",
+        work=f"the search for {counted(k, 'neighbour')} of {counted(images, 'image')}",
         fixed=held + images * (20 * k + 12),
         each=8 * dim + 40 * k,
         square=64,

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from reid_lit.plurals import counted
+
 NOWHERE = -1
 """The camera of a distractor of which nobody knows what took it."""
 
@@ -52,7 +54,7 @@ class Rows:
         broken = (~torch.linalg.vector_norm(rows, dim=1).isfinite()).nonzero()[:, 0].tolist()
         if broken:
             raise ValueError(
-                f"{self.path}: {len(broken)} embeddings from {start} on are not finite, the first at"
+                f"{self.path}: {counted(len(broken), 'embedding is', 'embeddings are')} not finite, the first at"
                 f" {start + broken[0]}; embed those images again"
             )
         return rows
@@ -76,7 +78,10 @@ class Distractors:
 
     def __post_init__(self) -> None:
         if len(self) != len(self.camera):
-            raise ValueError(f"{len(self)} distractors but {len(self.camera)} cameras of theirs; give one of each")
+            raise ValueError(
+                f"{counted(len(self), 'distractor')} but {counted(len(self.camera), 'camera')} of theirs;"
+                " give one of each"
+            )
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))

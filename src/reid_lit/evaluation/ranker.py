@@ -12,6 +12,7 @@ from reid_lit.evaluation.budget import check_limit
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined
 from reid_lit.evaluation.lists import Columns, Lists, check_lengths
 from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 ROW = 12
@@ -67,8 +68,8 @@ def check_images(lists: Lists, protocol: Protocol) -> None:
         least = getattr(getattr(protocol, name), "listed", 0)
         if images < least:
             raise ValueError(
-                f"evaluation.{name}: lists of {least} images cannot be made of {images}, queries and gallery together;"
-                f" lower evaluation.{name}.{'k' if name == 'expansion' else 'k1'}, or evaluation.{name}=null"
+                f"evaluation.{name}: lists of {counted(least, 'image')} cannot be made of {images}, queries and gallery"
+                f" together; lower evaluation.{name}.{'k' if name == 'expansion' else 'k1'}, or evaluation.{name}=null"
             )
 
 

@@ -12,6 +12,7 @@ from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks, joined
 from reid_lit.evaluation.encoding import ROWS, encode
 from reid_lit.evaluation.neighbours import Neighbours, neighbours
 from reid_lit.evaluation.sparse import ENTRIES, SparseRows
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 VARIANTS = ("reference", "fastreid", "layumi")
@@ -104,11 +105,11 @@ class KReciprocal:
         images, dim = len(query) + len(gallery), query.shape[1]
         if images < self.listed:
             raise ValueError(
-                f"evaluation.rerank.k1={self.k1}: lists of {self.listed} images cannot be made of {images}, queries and"
-                f" gallery together; set evaluation.rerank.k1={images - self.listed + self.k1} or less"
+                f"evaluation.rerank.k1={self.k1}: lists of {counted(self.listed, 'image')} cannot be made of {images},"
+                f" queries and gallery together; set evaluation.rerank.k1={images - self.listed + self.k1} or less"
             )
         needed = held + self.needed(images, dim, len(gallery))
-        check_limit(memory_limit_gb, needed, work=f"k-reciprocal re-ranking of {images} images")
+        check_limit(memory_limit_gb, needed, work=f"k-reciprocal re-ranking of {counted(images, 'image')}")
         image = joined(query, gallery).float()
         if self.variant != "reference":
             image = F.normalize(image, dim=1)

@@ -15,6 +15,7 @@ from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores,
 from reid_lit.evaluation.separation import intra_inter_ratio
 from reid_lit.evaluation.single_shot import single_shot_ranks
 from reid_lit.evaluation.streaming import score_streamed
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK
 
 EXAMPLES = 3
@@ -212,7 +213,7 @@ def _no_match(lists: Lists, rule: str, cause: Int[Tensor, " queries"]) -> str:
         else "query and gallery share no person: check dataset.root and its lists"
     )
     return (
-        f"no query has a match under camera_rule={rule}: of {len(cause)} queries, {lost[ABSENT]} show a person "
-        f"who is not in the gallery and {lost[SAME_CAMERA]} one who is there only under the same camera, "
-        f"which the rule removes ({examples}); {cure}"
+        f"no query has a match under camera_rule={rule}: of {counted(len(cause), 'query', 'queries')}, "
+        f"{counted(lost[ABSENT], 'shows', 'show')} a person who is not in the gallery and {lost[SAME_CAMERA]} "
+        f"one who is there only under the same camera, which the rule removes ({examples}); {cure}"
     )

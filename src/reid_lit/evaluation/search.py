@@ -21,6 +21,7 @@ from reid_lit.evaluation.nearest import (
     with_itself,
 )
 from reid_lit.evaluation.neighbours import Neighbours, neighbours
+from reid_lit.plurals import counted
 
 SAMPLE = 4096
 """Images among which the farthest is looked for, where not all are looked at."""
@@ -131,7 +132,7 @@ class FaissSearch:
             ImportError: faiss is not installed.
         """
         needed = held + self.needed(len(gallery), gallery.shape[1])
-        check_limit(memory_limit_gb, needed, work=f"an index of {len(gallery)} images, kind {self.kind},")
+        check_limit(memory_limit_gb, needed, work=f"an index of {counted(len(gallery), 'image')}, kind {self.kind},")
         return indexes.build(gallery, self, unit=unit)
 
     @torch.no_grad()
@@ -207,7 +208,7 @@ class FaissSearch:
         if self.recall_sample:
             rows = _drawn(len(query), self.recall_sample).to(query.device)
             share = recall(found.index[rows], nearest(query[rows], gallery, k=k, unit=unit, **memory).index)
-            what = f"{share:.4f} of {len(rows):,} queries"
+            what = f"{share:.4f} of {counted(len(rows), 'query', 'queries', grouped=True)}"
         self._measured[f"recall@{k}"] = what
         logger.info("%s", self.stamp)
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.plurals import counted
 
 
 @torch.no_grad()
@@ -38,8 +39,8 @@ def intra_inter_ratio(
     within, between = _sums(embedding, person)
     if not within[1] or not between[1]:
         raise ValueError(
-            f"R needs two images of a person and images of two: {len(person)} test images show"
-            f" {len(person.unique())} persons; look at dataset.root"
+            f"R needs two images of a person and images of two persons: the test has {counted(len(person), 'image')} of"
+            f" {counted(len(person.unique()), 'person')}; leave evaluation.separation=false, or look at dataset.root"
         )
     return (within[0] / within[1]) / (between[0] / between[1])
 

@@ -12,6 +12,7 @@ from reid_lit.evaluation.lists import Columns, Lists, check_lengths
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranking import QueryScores, Ranked, join, rank_rows, score_rows
+from reid_lit.plurals import counted
 from reid_lit.progress import progress
 
 COLUMNS = 16384
@@ -73,7 +74,7 @@ def score_streamed(
     for part in distractors.parts:
         if part.shape[1] != query.shape[1]:
             raise ValueError(
-                f"{part.path} has embeddings of {part.shape[1]} numbers, the queries have {query.shape[1]};"
+                f"{part.path} has embeddings of {counted(part.shape[1], 'number')}, the queries have {query.shape[1]};"
                 " embed all with one model"
             )
     lists, protocol = lists.to(query.device), resolve(protocol, lists)

@@ -87,7 +87,12 @@ def _nearest(
     ranker: Ranker,
     columns: Columns,
     keep_junk: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[
+    Int[Tensor, "rows columns"],
+    Float[Tensor, "rows columns"],
+    Bool[Tensor, "rows columns"],
+    Bool[Tensor, "rows columns"],
+]:
     """Gallery index, distance, match and removed of every entry, nearest first; what is left out comes last."""
     lists = ranker.lists
     same_person = lists.query_person[rows, None] == columns.person

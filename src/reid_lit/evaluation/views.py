@@ -32,7 +32,11 @@ def views(image: Images, *, crops: Sequence[int] | None, flip: bool) -> Iterator
 
 
 def check_crops(crops: Sequence[int], size: Sequence[int]) -> None:
-    """Refuse crops that are not smaller than images of ``size``, height and width in pixels."""
+    """Refuse crops that are not smaller than images of ``size``, height and width in pixels.
+
+    Raises:
+        ValueError: they do not fit into the images, or are the images.
+    """
     told = f"evaluation.crops={list(crops)} of images of {size[0]} × {size[1]} pixels"
     cure = "set transform.test_scale=1.125 and evaluation.crops='${transform.size}', or evaluation.crops=null"
     if crops[0] > size[0] or crops[1] > size[1]:

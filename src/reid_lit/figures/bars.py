@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from reid_lit.figures.curves import COLOURS
 from reid_lit.figures.statistics import HATCHES
+from reid_lit.plurals import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def bars_figure(scores: Mapping[str, Mapping[str, Score]], *, title: str = "") -
         ValueError: there is no row.
     """
     if not scores:
-        raise ValueError("no scores to draw; give a run or more")
+        raise ValueError(f"no scores to draw in {counted(len(scores), 'row')}; give a run or more")
     metrics = list(dict.fromkeys(metric for row in scores.values() for metric in row))
     figure = Figure(figsize=(max(5.5, 1.6 + 1.3 * len(scores)), 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -71,7 +72,8 @@ def published_figure(
         ValueError: there is no panel, or one without a row.
     """
     if not panels or not all(panels.values()):
-        raise ValueError("no scores to draw; run the table first")
+        empty = ", ".join(name for name, rows in panels.items() if not rows) or counted(len(panels), "panel")
+        raise ValueError(f"no scores to draw in {empty}; run the table first")
     rows = list(next(iter(panels.values())))
     size = (2.4 + 3.1 * len(panels), 1.8 + 0.34 * len(rows))
     figure = Figure(figsize=size, dpi=150, layout="constrained")

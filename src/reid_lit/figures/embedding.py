@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
+from reid_lit.plurals import counted
+
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
@@ -34,7 +36,10 @@ def features_figure(
     """
     classes = label.unique().tolist()
     if not panels or len(classes) > len(COLOURS):
-        raise ValueError(f"{len(panels)} panels of {len(classes)} classes: give one panel or more, of up to 10 classes")
+        raise ValueError(
+            f"{counted(len(panels), 'panel')} of {counted(len(classes), 'class', 'classes')}: give one panel or more,"
+            f" of up to {len(COLOURS)} classes"
+        )
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.2 * min(columns, len(panels)), 3.4 * rows + 0.7), dpi=140, layout="constrained")
     figure.suptitle(title)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reid_lit.figures.curves import COLOURS
+from reid_lit.plurals import counted
 
 Numbers = Mapping[str, Any]
 
@@ -29,7 +30,10 @@ def spread_of(norms: Float[Tensor, " images"], *, bins: int) -> dict[str, Any]:
     """
     values = norms.double().numpy()
     if not len(values) or not values.any():
-        raise ValueError(f"{len(values)} features, all of length 0: there is nothing to draw")
+        raise ValueError(
+            f"{counted(len(values), 'feature')}, none longer than 0: there is nothing to draw; look whether the model"
+            " collapsed"
+        )
     counts, edges = np.histogram(values, min(bins, 2 * math.isqrt(len(values))))
     mean, deviation = float(values.mean()), float(values.std())
     return {

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from reid_lit.plurals import counted
+
 
 def pairs_figure(rows: Mapping[str, Float[Tensor, "b 3 h w"]], *, title: str = "") -> Figure:
     """A grid whose rows are states and whose columns are images.
@@ -18,7 +20,8 @@ def pairs_figure(rows: Mapping[str, Float[Tensor, "b 3 h w"]], *, title: str = "
         ValueError: there is no image.
     """
     if not rows or not all(len(images) for images in rows.values()):
-        raise ValueError("no image to draw; give one or more")
+        empty = ", ".join(name for name, images in rows.items() if not len(images)) or counted(len(rows), "row")
+        raise ValueError(f"no image to draw in {empty}; give one or more")
     _, _, height, width = next(iter(rows.values())).shape
     columns = max(len(images) for images in rows.values())
     wide = 1.5

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reid_lit.evaluation.ranking import QueryScores, Top
 from reid_lit.paths import write_text
+from reid_lit.plurals import counted
 from reid_lit.records import Shot
 
 FORMAT = 1
@@ -50,7 +51,10 @@ def write_rankings(
         ValueError: ``top`` has not one row for each query.
     """
     if top.rows.tolist() != list(range(len(query))):
-        raise ValueError(f"{len(top.rows)} rows of top() for {len(query)} queries; give all, in order")
+        raise ValueError(
+            f"{counted(len(top.rows), 'row')} of top() for {counted(len(query), 'query', 'queries')};"
+            " give all, in order"
+        )
     kept = _kept(top, k)
     lists = [row[keep].tolist() for row, keep in zip(top.gallery, kept, strict=True)]
     firsts = scores.first_match_index.tolist()

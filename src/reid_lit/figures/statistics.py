@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reid_lit.figures.curves import COLOURS, STYLES
+from reid_lit.plurals import counted
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "++")
 """Say the same as the colours."""
@@ -48,11 +49,11 @@ def statistics_figure(lists: Mapping[str, Listed], *, title: str = "") -> Figure
         ValueError: there is no list.
     """
     if not lists:
-        raise ValueError("no list to draw; give one or more")
+        raise ValueError(f"no list to draw, of {len(lists)}; give one or more")
     shown = dict(list(lists.items())[:MOST])
     left = len(lists) - len(shown)
     figure = Figure(figsize=(13, 4.4), dpi=120, layout="constrained")
-    figure.suptitle(textwrap.fill(title + (f" (without {left} more lists)" if left else ""), 130))
+    figure.suptitle(textwrap.fill(title + (f" (without {counted(left, 'more list')})" if left else ""), 130))
     persons, cameras, sizes = figure.subplots(1, 3)
     _persons(persons, [each.images_of_person for each in shown.values()])
     _cameras(cameras, {name: each.images_of_camera for name, each in shown.items()})

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.decode import decode_batch
 from reid_lit.data.transfer import Transfer
+from reid_lit.lineage import lineage_of
+from reid_lit.plurals import counted
 from reid_lit.records import JUNK
-from reid_lit.runs import Run
 
 _log = logging.getLogger(__name__)
 
@@ -23,16 +25,16 @@ class Domain:
     """Images of a source or of a target; whose persons they show is not kept.
 
     Attributes:
-        image: ``(n 3 h w)`` uint8, on the CPU.
-        camera: ``(n)`` int64, as in training; None of images that are not trained on.
+        image: On the CPU.
+        camera: As in training; None of images that are not trained on.
     """
 
-    image: Tensor
-    camera: Tensor | None
+    image: UInt8[Tensor, "images 3 height width"]
+    camera: Int64[Tensor, " images"] | None
 
 
 def trained_before(weights: str | None, *, images: int, seed: int) -> list[str]:
-    """Some of the images that an earlier run was trained on; none where it kept no list.
+    """Some of the images whose persons an earlier run has learnt; none where it kept no list.
 
     Args:
         weights: The run, or its checkpoint, from which a model goes on; None where it goes on from none.
@@ -41,8 +43,7 @@ def trained_before(weights: str | None, *, images: int, seed: int) -> list[str]:
     """
     if weights is None:
         return []
-    path = Path(weights)
-    paths = Run(path if path.is_dir() else path.parent.parent).training_list()
+    paths = sorted(lineage_of(weights).labelled)
     return [paths[k] for k in _draw(len(paths), images, seed)]
 
 
@@ -86,12 +87,12 @@ def _of_before(paths: Sequence[Path], data: ReidData) -> dict[str, Domain]:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         _log.warning(
-            "health: %d images of the source are gone, such as %s: the domains are not compared",
-            len(missing),
+            "health: %s gone, such as %s: the domains are not compared",
+            counted(len(missing), "image of the source is", "images of the source are"),
             missing[0],
         )
     return {} if missing or not paths else {"source": Domain(image=_read(paths, data), camera=None)}
 
 
-def _read(paths: Sequence[Path], data: ReidData) -> Tensor:
+def _read(paths: Sequence[Path], data: ReidData) -> UInt8[Tensor, "images 3 height width"]:
     return decode_batch(paths, size=data.transform.size, interpolation=data.transform.interpolation)

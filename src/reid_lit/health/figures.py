@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from reid_lit.evaluation.health import (
@@ -87,7 +88,9 @@ def health_figures(
     return figures
 
 
-def _of_domain(model: RetrievalModel, name: str, domain: Domain, batch_size: int) -> tuple[Tensor, dict[str, float]]:
+def _of_domain(
+    model: RetrievalModel, name: str, domain: Domain, batch_size: int
+) -> tuple[Float[Tensor, "images dim"], dict[str, float]]:
     """The shared features of a domain, on the CPU, and its own figures."""
     shared, private, error = [], [], RelativeError()
     for start in range(0, len(domain.image), batch_size):

@@ -47,6 +47,8 @@ class IdentityEncoder(nn.Module):
         """(b features) → (b dim)."""
         return self.layers(feature)
 
+    classifier = None
+
     def classify(self, embedding: Float[Tensor, "batch dim"]) -> None:  # noqa: ARG002 - what necks get
         """There is no classifier."""
         return

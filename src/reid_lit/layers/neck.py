@@ -3,6 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reid_lit.plurals import counted
+
 
 class ClassBlock(nn.Module):
     """The head of the softmax baseline: Linear → BatchNorm → Dropout, then a linear classifier.
@@ -145,6 +147,10 @@ class BatchNormNeck(nn.Module):
 
 
 def check_persons(persons: int) -> None:
-    """Refuse a classifier of one class."""
+    """Refuse a classifier of one class.
+
+    Raises:
+        ValueError: there are fewer than two persons.
+    """
     if persons < 2:
-        raise ValueError(f"{persons} training persons: a classifier needs at least 2; look at dataset.root")
+        raise ValueError(f"{counted(persons, 'training person')}: a classifier needs at least 2; look at dataset.root")

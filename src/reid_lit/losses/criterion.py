@@ -27,17 +27,14 @@ class Term(nn.Module):
     def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float = 1.0) -> None:
         super().__init__()
         if reads not in Output._fields:
-            raise ValueError(f"reads={reads!r}: an output has {', '.join(Output._fields)}")
+            raise ValueError(f"loss.terms.<name>.reads={reads!r} is unknown; choose one of {', '.join(Output._fields)}")
         self.loss = loss
         self.reads = reads
         self.weight = weight
 
     def forward(self, output: Output, person: Int[Tensor, " batch"]) -> Tensor:
         """The weighted loss, a scalar, in float32."""
-        value = getattr(output, self.reads)
-        if value is None:
-            raise ValueError(f"the loss reads {self.reads!r}, which this model does not give")
-        return self.weight * self.loss(value.float(), person)
+        return self.weight * self.loss(getattr(output, self.reads).float(), person)
 
 
 class Criterion(nn.Module):
@@ -57,18 +54,30 @@ class Criterion(nn.Module):
                 raise ValueError(f"loss.terms.{name}.weight={term.weight}: a weight is ≥ 0, and 0 leaves the loss out")
         self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term.weight})
         if not self.terms:
-            raise ValueError(f"every loss of {', '.join(terms) or 'the criterion'} has weight 0: nothing is trained")
+            raise ValueError(
+                f"every loss of {', '.join(terms) or 'the criterion'} has weight 0: nothing is trained;"
+                " choose another loss or neck, or raise loss.terms.<name>.weight"
+            )
 
-    def sized(self, *, persons: int, feature: int, embedding: int) -> "Criterion":
+    def sized(self, *, persons: int, feature: int, embedding: int, classified: bool) -> "Criterion":
         """The criterion, with the losses built that need to know how many persons and channels there are.
 
         Args:
             persons: Training persons.
             feature: Channels of the feature.
             embedding: Channels of the embedding.
+            classified: Whether there will be logits.
+
+        Raises:
+            ValueError: a term reads logits, and there will be none.
         """
         sizes = {"feature": feature, "embedding": embedding, "logits": persons}
-        for term in self.terms.values():
+        for name, term in self.terms.items():
+            if not classified and isinstance(term, Term) and term.reads == "logits":
+                raise ValueError(
+                    f"loss.terms.{name} reads logits, but this neck has no classifier; choose another neck, such as"
+                    f" neck=bnneck, or a loss without an ID term"
+                )
             if isinstance(term, Term) and isinstance(term.loss, functools.partial):
                 term.loss = term.loss(persons=persons, dim=sizes[term.reads])
         return self

@@ -101,7 +101,7 @@ class Arn(RetrievalModel):
         )
         self.private = nn.ModuleList(own)  # E_S, E_T
         dim = widths[-1]
-        self.criterion = criterion and criterion.sized(persons=persons, feature=dim, embedding=dim)
+        self.criterion = criterion and criterion.sized(persons=persons, feature=dim, embedding=dim, classified=True)
         self.classifier = _classifier(dim, persons, dropout, classifier_std) if _reads_logits(criterion) else None
         self.decoder = None
         if reconstruction_weight:

@@ -90,7 +90,9 @@ class Pul(RetrievalModel):
         )
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=clusters)
-        self.criterion = criterion.sized(persons=clusters, feature=backbone.dim, embedding=self.neck.dim)
+        classified = getattr(self.neck, "classifier", True) is not None
+        sizes = {"feature": backbone.dim, "embedding": self.neck.dim}
+        self.criterion = criterion.sized(persons=clusters, **sizes, classified=classified)
         self.clusters = clusters
         self.threshold = threshold
         self.epochs_per_round = epochs_per_round

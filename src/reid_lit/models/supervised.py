@@ -56,7 +56,9 @@ class Supervised(RetrievalModel):
         )
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=persons)
-        self.criterion = criterion.sized(persons=persons, feature=backbone.dim, embedding=self.neck.dim)
+        classified = getattr(self.neck, "classifier", True) is not None
+        sizes = {"feature": backbone.dim, "embedding": self.neck.dim}
+        self.criterion = criterion.sized(persons=persons, **sizes, classified=classified)
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
