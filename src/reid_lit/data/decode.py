@@ -60,9 +60,9 @@ def decode_batch(paths: Sequence[Path], *, size: tuple[int, int], interpolation:
 
 
 def resized(images: Iterator[np.ndarray], *, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
-    """A batch of images of one size each, out of uint8 images (height width 3) of any sizes; as :func:`decode_batch`."""
-    groups = [_resized(group, size, interpolation) for group in _alike(images)]
     """A batch out of uint8 images (height width 3) of any sizes, as :func:`decode_batch` gives it."""
+    groups = [_resized(group, size, interpolation) for group in _alike(images)]
+    return groups[0] if len(groups) == 1 else torch.cat(groups)
 
 
 def _resized(group: np.ndarray, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
