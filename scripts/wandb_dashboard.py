@@ -1,7 +1,7 @@
 """W&B workspaces and reports for the papers' tables: ``python scripts/wandb_dashboard.py --entity <you>``.
 
 A workspace for each paper and a report for each table, in the project that ``logger=wandb`` logs to. Without an account
-or a network, what would be sent is written to ``--output`` as JSON. Needs ``pip install 'reid-lit[dashboards]'``.
+or a network, what would be sent is written to ``--output`` as JSON. Needs ``pip install wandb-workspaces``.
 """
 
 import argparse

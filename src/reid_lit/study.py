@@ -119,7 +119,7 @@ def range_of(override: Override) -> "BaseDistribution":
     try:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("no package optuna; install it with: pip install 'reid-lit[sweeps]'") from error
+        raise ModuleNotFoundError("no package optuna; install it with: pip install optuna") from error
     value = override.value()
     if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
         whole = isinstance(value.start, int) and isinstance(value.end, int)

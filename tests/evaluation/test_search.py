@@ -146,7 +146,7 @@ def test_without_faiss_the_cure_is_named(monkeypatch):
         raise ImportError(f"No module named '{name}'")
 
     monkeypatch.setattr(indexes.importlib, "import_module", missing)
-    with pytest.raises(ImportError, match=r"pip install 'reid-lit\[faiss\]'.*evaluation.search=null searches exactly"):
+    with pytest.raises(ImportError, match=r"pip install faiss-gpu.*evaluation.search=null searches exactly"):
         FaissSearch(kind="flat").search(torch.randn(2, 4), torch.randn(9, 4), k=1)
 
 

@@ -74,7 +74,7 @@ def _faiss() -> str:
     try:
         faiss = importlib.import_module("faiss")
     except ImportError as error:
-        return f"{NO} {error}: pip install 'reid-lit[faiss]'"
+        return f"{NO} {error}: pip install faiss-gpu, or faiss-cpu without a GPU"
     gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
     return f"{YES} {faiss.__version__}, {f'{gpus} GPUs' if gpus else 'on the processor'}"
 

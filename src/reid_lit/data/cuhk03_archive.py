@@ -100,7 +100,7 @@ def _h5py() -> ModuleType:
         import h5py  # an optional extra
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "CUHK03's archive cuhk-03.mat is read by h5py, which is not installed; pip install 'reid-lit[cuhk03]'",
+            "CUHK03's archive cuhk-03.mat is read by h5py, which is not installed; pip install h5py",
             name="h5py",
         ) from error
     return h5py

@@ -114,7 +114,7 @@ class Places:
         problem, cures = NAMING.nowhere(self.root, " and no ".join(names), (*FOLDERS, *NP_FOLDERS)), []
         archive = self.find(ARCHIVE)
         if set(options.unpacked) & set(names):
-            unpacks = "a training run unpacks them from {}, by pip install 'reid-lit[cuhk03]'"
+            unpacks = "a training run unpacks them from {}, by pip install h5py"
             cures += [unpacks.format(archive.resolve() if archive else f"{ARCHIVE}, which is not there either")]
         if options.split_file in names:
             cures += [

@@ -132,7 +132,7 @@ def load() -> Any:
         return importlib.import_module("faiss")
     except ImportError as error:
         raise ImportError(
-            f"FaissSearch needs faiss ({error}): pip install 'reid-lit[faiss]', or faiss-cpu without a GPU; "
+            f"FaissSearch needs faiss ({error}): pip install faiss-gpu, or faiss-cpu without a GPU; "
             "evaluation.search=null searches exactly without it"
         ) from error
 
