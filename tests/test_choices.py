@@ -48,6 +48,19 @@ def test_a_key_that_another_data_set_lacks_is_named(config):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["dataset.source=[]"], r"dataset\.source=\[\] .* one source or more with labels"),
+        (["dataset.target=[market1501,dukemtmc]"], r"and one target; give an option"),
+        (["dataset.source=transfer"], r"dataset\.source: transfer is a source and a target itself"),
+    ],
+)
+def test_domains_that_are_none_are_refused(compose, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        make_data(compose("dataset=transfer", "data_root=/data", *overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
         (["+experiment=plaza_to_campus_pul", "dataset=ward"], "dataset=ward has no world; add ~dataset.world"),
         (
             ["+experiment=sources_embae", "dataset=market1501"],

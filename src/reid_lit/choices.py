@@ -12,6 +12,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from reid_lit.data.base import ReidData
 
+_OF_OTHERS = ("joint", "transfer")
+"""Options of ``dataset`` that are made of other data sets."""
+
 ALL = "all"
 """The ``split_id`` that stands for every numbered split of a data set."""
 
@@ -49,7 +52,9 @@ def with_dataset(config: DictConfig, entry: str | Mapping[str, Any]) -> DictConf
     """
     choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
     name = choice.pop("dataset", chosen())
-    base = config.dataset if name == chosen() else hydra.compose("train", [f"dataset={name}"]).dataset
+    made_of_others = {"members", "source"} & {*config.dataset}  # such as a stage's, whose options are not the run's
+    own = name == chosen() and (not made_of_others or name in _OF_OTHERS)
+    base = config.dataset if own else hydra.compose("train", [f"dataset={name}"]).dataset
     unknown = [key for key in choice if key not in base]
     if unknown:
         raise ValueError(f"{entry}: dataset={name} has no {', '.join(unknown)} but {', '.join(map(str, base))}")
@@ -104,9 +109,15 @@ def _with_domains(config: DictConfig) -> DictConfig:
     """The config with the own configs of the data sets that a transfer goes from and to; a list of sources is joined.
 
     Raises:
-        ValueError: one of them stands for several splits.
+        ValueError: there is no source, more than one target, or one of them is a transfer or stands for several splits.
     """
     source, target = config.dataset.source, config.dataset.target
+    if not source or not target or isinstance(target, ListConfig):
+        raise ValueError(
+            f"dataset.source={source} dataset.target={target}: an adaptation has one source or more with labels, and"
+            f" one target; give an option of dataset each, such as dataset.source=[dukemtmc,cuhk03]"
+            f" dataset.target=market1501"
+        )
     if isinstance(source, ListConfig):
         source = {"dataset": "joint", "members": source} if len(source) > 1 else source[0]
     dataset = copy.deepcopy(config.dataset)
@@ -123,6 +134,8 @@ def _own(config: DictConfig, entry: str | Mapping[str, Any], key: str) -> Any:
         ValueError: it stands for several splits.
     """
     own = with_dataset(config, entry)
+    if "source" in own.dataset:
+        raise ValueError(f"{key}: {entry} is a source and a target itself; name the data sets that it is made of")
     if split_ids(own) is not None:
         name = entry if isinstance(entry, str) else entry.get("dataset")
         raise ValueError(f"{key}: {entry} stands for several splits; choose one: {{dataset: {name}, split_id: 0}}")

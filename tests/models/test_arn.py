@@ -135,6 +135,7 @@ def test_maps_that_do_not_become_one_vector_are_refused(make):
             ["model.reconstruction_weight=0.0", "model.difference_weight=0.0"],
             "nothing trains the private encoders; set",
         ),
+        (["model.widths=[]"], r"model\.widths=\[\]: the encoders need a layer or more"),
         (["model.difference_weight=-1.0"], "a weight is ≥ 0"),
         ([*ROWS["rebuilt"], "model.reconstruction_weight=0.0"], "nothing is trained; leave one of them"),
         (["model.train_backbone_epochs=-1"], "give 0, which freezes the backbone, or more"),

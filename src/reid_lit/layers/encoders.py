@@ -29,8 +29,12 @@ def chosen_kernels(
     """The kernels as they are given, square ones by one number; :func:`fitted_kernels` for None.
 
     Raises:
-        ValueError: they are not as many as the layers, or make anything but one element of the map.
+        ValueError: there is no layer, or they are not as many as the layers, or make anything but one element of the map.
     """
+    if layers < 1:
+        raise ValueError(
+            "model.widths=[]: the encoders need a layer or more; give the channels of each, such as [512,2048]"
+        )
     fitted = fitted_kernels(rows, columns, layers)
     if kernels is None:
         return fitted
