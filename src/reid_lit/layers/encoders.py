@@ -29,7 +29,8 @@ def chosen_kernels(
     """The kernels as they are given, square ones by one number; :func:`fitted_kernels` for None.
 
     Raises:
-        ValueError: there is no layer, or they are not as many as the layers, or make anything but one element of the map.
+        ValueError: there is no layer, or they are not as many as the layers, or make anything but one element of the
+            map.
     """
     if layers < 1:
         raise ValueError(
