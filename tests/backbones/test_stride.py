@@ -1,5 +1,6 @@
 """What the options of conf/backbone are, and the trick "last stride"."""
 
+import hydra
 import pytest
 import torch
 from hydra.utils import get_method
@@ -23,7 +24,8 @@ CHANGED = {
 
 
 def build(file, **changes):
-    config = OmegaConf.load(packaged("conf") / "backbone" / f"{file}.yaml")
+    with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
+        config = hydra.compose("train", [f"backbone={file}"]).backbone
     arguments = {**OmegaConf.to_container(config), "weights": "none", **changes}
     return get_method(arguments.pop("_target_"))(**arguments)
 

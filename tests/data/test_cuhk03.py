@@ -407,7 +407,7 @@ def test_what_is_no_archive(archive, monkeypatch):
     with pytest.raises(ValueError, match=r"holds detected but no labeled, testsets"):
         unpack(archive, archive.parent)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ModuleNotFoundError, match=r"h5py, which is not installed; pip install 'reid-lit\[cuhk03\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"h5py, which is not installed; pip install h5py"):
         unpack(archive, archive.parent)
 
 
