@@ -2,6 +2,7 @@ import csv
 import json
 import logging
 import struct
+import time
 
 import pytest
 import torch
@@ -63,11 +64,21 @@ def test_a_resumed_run_keeps_its_wandb_id(no_account, tmp_path):
 
 
 def records(folder):
-    """What an offline run will send: a log of blocks of 32 kB, each record in parts of checksum, length, kind, bytes."""
+    """What an offline run will send, once W&B's own process has written the end of it."""
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    for _ in range(300):
+        found = read_records(file.read_bytes())
+        if any(each.WhichOneof("record_type") == "exit" for each in found):
+            break
+        time.sleep(0.1)
+    return found
+
+
+def read_records(data):
+    """A log of blocks of 32 kB, each record in parts of checksum, length, kind, bytes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    data, place, found, parts = file.read_bytes(), 7, [], b""
+    place, found, parts = 7, [], b""
     while place + 7 <= len(data):
         if 32768 - place % 32768 < 7:
             place += 32768 - place % 32768
