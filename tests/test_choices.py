@@ -4,9 +4,8 @@ import pytest
 from hydra.errors import InstantiationException
 
 from reid_lit.choices import make_data, split_ids, with_dataset, with_split
-from reid_lit.lineage import absolute
 from reid_lit.paths import packaged
-from reid_lit.records import Shot, Split
+from reid_lit.records import Shot, Split, absolute
 from reid_lit.rounds import run_rounds
 from reid_lit.testing import check_unseen, find_tests
 

@@ -12,9 +12,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from reid_lit.data.base import ReidData
 
-_OF_OTHERS = ("joint", "transfer")
-"""Options of ``dataset`` that are made of other data sets."""
-
 ALL = "all"
 """The ``split_id`` that stands for every numbered split of a data set."""
 
@@ -39,22 +36,21 @@ def make_data(config: DictConfig) -> ReidData:
     return instantiate(config.dataset, _convert_="all")
 
 
-def with_dataset(config: DictConfig, entry: str | Mapping[str, Any]) -> DictConfig:
+def with_dataset(config: DictConfig, entry: str | Mapping[str, Any], *, own: bool = True) -> DictConfig:
     """The config with another data set, and everything else as this run chose.
 
     Args:
         config: The run's config.
         entry: An option of ``dataset``, or a mapping with ``dataset`` (without it: the run's own) and keys that differ
             from that option, such as ``{dataset: ward, root: /data/WARD}``.
+        own: Whether the run's own option stands for the run's own data set, with all that was said of it.
 
     Raises:
         ValueError: the option has no such key.
     """
     choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
     name = choice.pop("dataset", chosen())
-    made_of_others = {"members", "source"} & {*config.dataset}  # such as a stage's, whose options are not the run's
-    own = name == chosen() and (not made_of_others or name in _OF_OTHERS)
-    base = config.dataset if own else hydra.compose("train", [f"dataset={name}"]).dataset
+    base = config.dataset if own and name == chosen() else hydra.compose("train", [f"dataset={name}"]).dataset
     unknown = [key for key in choice if key not in base]
     if unknown:
         raise ValueError(f"{entry}: dataset={name} has no {', '.join(unknown)} but {', '.join(map(str, base))}")
@@ -133,7 +129,7 @@ def _own(config: DictConfig, entry: str | Mapping[str, Any], key: str) -> Any:
     Raises:
         ValueError: it stands for several splits.
     """
-    own = with_dataset(config, entry)
+    own = with_dataset(config, entry, own=False)
     if "source" in own.dataset:
         raise ValueError(f"{key}: {entry} is a source and a target itself; name the data sets that it is made of")
     if split_ids(own) is not None:

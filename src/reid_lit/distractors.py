@@ -19,12 +19,11 @@ from reid_lit.data.base import ReidData
 from reid_lit.embeddings import images_of, read_metadata, rows_of
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
 from reid_lit.inference import embedded
-from reid_lit.lineage import absolute
 from reid_lit.models.base import RetrievalModel
 from reid_lit.origin import Origin
 from reid_lit.paths import write_text, write_whole
 from reid_lit.plurals import counted
-from reid_lit.records import Shot, Split
+from reid_lit.records import Shot, Split, absolute
 
 CHUNK = 8192
 """Images embedded between two marks; so many are embedded again after a kill at most."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from reid_lit.paths import packaged
@@ -41,6 +42,11 @@ def composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     with composing():
         config = hydra.compose("evaluate", overrides=list(overrides))
     return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
+
+
+def explained(error: HydraException) -> str:
+    """Why something cannot be composed, with the cause that Hydra leaves out."""
+    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
 
 
 def training_part(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Which images a run has learnt from, itself and through the runs whose weights it started from."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.paths import write_text
-from reid_lit.records import Shot
+from reid_lit.records import Shot, absolute
 
 STARTS = ("model.weights", "backbone.weights")
 """The keys that name a run to start from."""
@@ -58,11 +57,6 @@ def lineage_of(weights: str) -> Lineage:
     """That of a run that is named by its folder or by a checkpoint in it; of another file nothing is known."""
     path = Path(weights)
     return read_lineage(path.parents[1] if path.parent.name == "checkpoints" else path)
-
-
-def absolute(shots: Iterable[Shot]) -> frozenset[str]:
-    """The absolute paths of shots."""
-    return frozenset(os.path.abspath(shot.path) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
 
 
 def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) -> None:

@@ -1,5 +1,7 @@
 """What passes between the parts: shots, splits, batches, outputs."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +43,11 @@ class Rules:
     name: str = ""
     ap: str | None = None
     single_gallery_shot: int = 0
+
+
+def absolute(shots: Iterable[Shot]) -> frozenset[str]:
+    """The absolute paths of shots."""
+    return frozenset(os.path.abspath(shot.path) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
 
 
 @dataclass(frozen=True, slots=True)

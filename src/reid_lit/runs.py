@@ -156,7 +156,7 @@ def _with_own_data(run: Run, told: list[str], arguments: list[str]) -> list[str]
     stands among ``arguments``, and all that they say is meant.
     """
     given = {key_of(argument): argument.partition("=")[2] for argument in arguments}
-    if given.get("dataset", run.option("dataset")) != run.option("dataset"):  # which has other keys
+    if "dataset" in given and given["dataset"] != run.option("dataset"):  # which has other keys
         told = [each for each in told if each in arguments or not key_of(each).startswith("dataset.")]
     named = any(key == "dataset" or key.startswith("dataset.") for key in given)
     if not named or {"test_on", "experiment"} & set(given):

@@ -26,7 +26,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.identity import composed, training_hash
+from reid_lit.identity import composed, explained, training_hash
 from reid_lit.jobs import Job
 from reid_lit.loggers import on_rank_zero
 from reid_lit.paths import assignment
@@ -177,9 +177,8 @@ def _digest(name: str, overrides: Sequence[str], before: Sequence[str]) -> str:
     try:
         config = dict(composed(tuple(overrides)))
     except HydraException as error:
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
         raise ValueError(
-            f"stage {name!r} cannot be composed: {error}{cause}\nIt was asked for with {' '.join(overrides)};"
+            f"stage {name!r} cannot be composed: {explained(error)}\nIt was asked for with {' '.join(overrides)};"
             f" before.{name} says by overrides, takes and leaves what it gets"
         ) from error
     trainer = config["trainer"].items()

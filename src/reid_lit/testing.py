@@ -19,10 +19,9 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.evaluation.views import check_crops
-from reid_lit.lineage import absolute
 from reid_lit.models.base import RetrievalModel
 from reid_lit.plurals import counted
-from reid_lit.records import Split
+from reid_lit.records import Split, absolute
 from reid_lit.results import Row
 from reid_lit.runs import Run
 
@@ -99,14 +98,14 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
     """Whether no test shows an image that was trained on, such as those of another split of the same data set.
 
     Args:
-        trained: Absolute paths of the training images, as :func:`~reid_lit.lineage.absolute` gives them.
+        trained: Absolute paths of the training images, as :func:`~reid_lit.records.absolute` gives them.
         tests: What is about to be tested on.
 
     Raises:
         ValueError: one does.
     """
     known = frozenset(trained)
-    for test in tests:
+    for test in tests if known else ():
         split = test.data.split
         seen = sorted(known & absolute((*split.query, *split.gallery)))
         if seen:

@@ -67,10 +67,12 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         run_stages(stages)
     model = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_limit(model, tests)
-    lineage = learnt_from(model, data) | (inherited(config) if checkpoint is None else read_lineage(run.folder))
-    check_unseen(lineage.trained, tests)
-    if on_rank_zero():
-        lineage.write(run.folder)
+    if checkpoint is None:
+        before = inherited(config)
+        check_unseen(before.trained, tests)
+        check_apart(model.unlabelled(data.split), before.labelled, name=data.split.name)
+        if on_rank_zero():
+            (learnt_from(model, data) | before).write(run.folder)
     trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
@@ -89,11 +91,13 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
 
 
 def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> None:
-    """Whether the model and those of the stages before it can be built and trained: said before the first of them is.
+    """Whether the model and those of the stages before it can be built and trained: sooner said than after the stages.
 
     Raises:
         ValueError: one cannot, or the persons of the target are known to what is adapted to it.
     """
+    if all(stage.job.done for stage in stages):
+        return
     model = _checked(config, data)
     before = inherited(config)
     for stage in stages:

@@ -122,7 +122,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return load_file(file)
-    content = read_checkpoint(file)
+    return tensors_of(read_checkpoint(file))
+
+
+def tensors_of(content: dict) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, or of a plain state_dict."""
     for key in ("state_dict", "model"):
         content = content.get(key, content)
     return {key: value for key, value in content.items() if isinstance(value, Tensor)}

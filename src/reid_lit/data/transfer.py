@@ -15,7 +15,7 @@ from reid_lit.data.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.samplers import EpochSampler, ShuffleSampler
 from reid_lit.plurals import counted
-from reid_lit.records import JUNK, Batch, Split, TransferBatch
+from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ def transfer(source: Split, target: Split) -> Split:
         )
     if not target.train:
         raise ValueError(f"dataset.target: {target.name} has no training images to adapt to; name a data set that has")
-    labelled_files, files = ({str(shot.path.absolute()) for shot in split.train} for split in (source, target))
-    shared = sorted(labelled_files & files)
+    shared = sorted(absolute(source.train) & absolute(target.train))
     if shared:
         raise ValueError(
             f"dataset.target: {counted(len(shared), 'of its training images is', 'of its training images are')} the"

@@ -15,7 +15,7 @@ from reid_lit.data.decode import decode_batch
 from reid_lit.data.transfer import Transfer
 from reid_lit.lineage import lineage_of
 from reid_lit.plurals import counted
-from reid_lit.records import JUNK
+from reid_lit.records import JUNK, absolute
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def looked_at(data: ReidData, before: Sequence[str], *, images: int, seed: int) 
             "target": [place for place, shot in enumerate(shots) if shot.person_id == JUNK],
         }
         before = ()
-    elif {str(shot.path.absolute()) for shot in shots} & set(before):
+    elif absolute(shots) & set(before):
         own, before = {"source": own["target"]}, ()
     found = {}
     for name, places in own.items():

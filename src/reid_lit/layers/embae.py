@@ -38,6 +38,8 @@ class IdentityEncoder(nn.Module):
         section 3; batch norm behind the ReLU.
     """
 
+    classifier = None
+
     def __init__(self, *, features: int, persons: int, hidden: int, dim: int) -> None:  # noqa: ARG002 - what necks get
         super().__init__()
         self.dim = dim
@@ -46,8 +48,6 @@ class IdentityEncoder(nn.Module):
     def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
         """(b features) → (b dim)."""
         return self.layers(feature)
-
-    classifier = None
 
     def classify(self, embedding: Float[Tensor, "batch dim"]) -> None:  # noqa: ARG002 - what necks get
         """There is no classifier."""

@@ -59,6 +59,11 @@ class Criterion(nn.Module):
                 " choose another loss or neck, or raise loss.terms.<name>.weight"
             )
 
+    def behind(self, neck: Any, *, persons: int, feature: int) -> "Criterion":
+        """As :meth:`sized`, for the embeddings and the logits of a neck; ``classifier=None`` there: it gives none."""
+        classified = getattr(neck, "classifier", True) is not None
+        return self.sized(persons=persons, feature=feature, embedding=neck.dim, classified=classified)
+
     def sized(self, *, persons: int, feature: int, embedding: int, classified: bool) -> "Criterion":
         """The criterion, with the losses built that need to know how many persons and channels there are.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from reid_lit.backbones.weights import read_checkpoint, read_state, weights_file
+from reid_lit.backbones.weights import read_checkpoint, read_state, tensors_of, weights_file
 from reid_lit.plurals import counted
 
 
@@ -31,13 +31,14 @@ def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], st
     if weights is None:
         raise ValueError(f"{goes_on}, but model.weights=null names no run of it; {cure}")
     path = Path(weights)
-    if not (path / "checkpoints" / "last.ckpt" if path.is_dir() else path).is_file():
-        raise FileNotFoundError(f"{goes_on}, but there is no checkpoint in model.weights={path.resolve()}; {cure}")
     file = weights_file(path) if path.is_dir() else path
-    found = None if file.suffix == ".safetensors" else read_checkpoint(file).get("stage")
-    if found not in (None, stage - 1):
+    if not file.is_file():
+        raise FileNotFoundError(f"{goes_on}, but there is no checkpoint in model.weights={path.resolve()}; {cure}")
+    checkpoint = {"state_dict": read_state(file)} if file.suffix == ".safetensors" else read_checkpoint(file)
+    if checkpoint.get("stage", stage - 1) != stage - 1:
+        found = checkpoint["stage"]
         raise ValueError(f"{goes_on}, but model.weights={path.resolve()} is a run of stage {found}; {cure}")
-    given, own = read_state(path), model.state_dict()
+    given, own = tensors_of(checkpoint), model.state_dict()
     wanted = [key for key in own if key.partition(".")[0] in parts]
     lacking = [key for key in wanted if key not in given or given[key].shape != own[key].shape]
     if lacking:

@@ -66,32 +66,30 @@ def selection_figures(labels: Int[Tensor, " images"]) -> dict[str, int]:
     return {"selected": int(sizes.sum()), "clusters": len(sizes), "least": least, "median": median, "most": most}
 
 
-def described(labels: Int[Tensor, " images"], *, clusters: int) -> str:
-    """A selection in words: how much of what there is is selected, and how large the clusters are."""
-    found = selection_figures(labels)
-    sizes = f"{found['least']} / {found['median']} / {found['most']}"
-    return (
-        f"{found['selected']} of {len(labels)} images in {found['clusters']} of {clusters} clusters are reliable;"
-        f" images a cluster (least / median / most): {sizes}"
-    )
-
-
-def check_selection(labels: Int[Tensor, " images"], *, told: str, threshold: float, batch_size: int) -> None:
-    """Refuse a selection that cannot be trained on.
+def check_selection(
+    labels: Int[Tensor, " images"], *, name: str, clusters: int, threshold: float, batch_size: int
+) -> str:
+    """A selection in words: how much of what there is is selected, and how large the clusters are.
 
     Args:
         labels: As :func:`select` gives them.
-        told: Which it is, in words.
-        threshold: λ, by which it was made.
+        name: What it is called.
+        clusters: k, by which it was made.
+        threshold: λ, likewise.
         batch_size: Images of a training step.
 
     Raises:
         ValueError: fewer images than a batch are selected, or they lie in fewer than two clusters.
     """
     found = selection_figures(labels)
+    told = (
+        f"{name}: {found['selected']} of {len(labels)} images in {found['clusters']} of {clusters} clusters are"
+        f" reliable; images a cluster (least / median / most): {found['least']} / {found['median']} / {found['most']}"
+    )
     if found["selected"] < batch_size or found["clusters"] < 2:
         raise ValueError(
             f"{told}; selected by a cosine to a centre above model.threshold={threshold}: too few to train on in"
             f" batches of loader.batch_size={batch_size}; lower model.threshold, give more model.clusters, or look"
             f" whether model 0 or a training at optimizer.lr has collapsed"
         )
+    return told

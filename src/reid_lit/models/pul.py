@@ -17,7 +17,7 @@ from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
 from reid_lit.models.predecessor import take_up
-from reid_lit.models.pseudo_labels import check_selection, cluster, described, select, selection_figures
+from reid_lit.models.pseudo_labels import check_selection, cluster, select, selection_figures
 from reid_lit.records import Batch, Output, Shot, Split
 
 logger = logging.getLogger(__name__)
@@ -90,9 +90,7 @@ class Pul(RetrievalModel):
         )
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=clusters)
-        classified = getattr(self.neck, "classifier", True) is not None
-        sizes = {"feature": backbone.dim, "embedding": self.neck.dim}
-        self.criterion = criterion.sized(persons=clusters, **sizes, classified=classified)
+        self.criterion = criterion.behind(self.neck, persons=clusters, feature=backbone.dim)
         self.clusters = clusters
         self.threshold = threshold
         self.epochs_per_round = epochs_per_round
@@ -134,12 +132,8 @@ class Pul(RetrievalModel):
         self.trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
         if self.current_epoch % self.epochs_per_round == 0:
             self._start_again()
-            self.log_dict(
-                {
-                    f"pul/{name}": float(value)
-                    for name, value in selection_figures(torch.as_tensor(self._labels)).items()
-                }
-            )
+            figures = selection_figures(torch.as_tensor(self._labels))
+            self.log_dict({f"pul/{name}": float(value) for name, value in figures.items()})
 
     @override
     def on_train_epoch_end(self) -> None:  # before the checkpoint is written, and before the next loader is made
@@ -173,9 +167,13 @@ class Pul(RetrievalModel):
             found, centroids = cluster(features, clusters=self.clusters, starts=self.starts, seed=seed)
             labels = select(features, found, centroids, threshold=self.threshold)
         self._labels = self.trainer.strategy.broadcast(labels)
-        told = f"round {self._round}: " + described(torch.as_tensor(self._labels), clusters=self.clusters)
-        batch = self.trainer.datamodule.loader.batch_size  # type: ignore[attr-defined]
-        check_selection(torch.as_tensor(self._labels), told=told, threshold=self.threshold, batch_size=batch)
+        told = check_selection(
+            torch.as_tensor(self._labels),
+            name=f"round {self._round}",
+            clusters=self.clusters,
+            threshold=self.threshold,
+            batch_size=self.trainer.datamodule.loader.batch_size,  # type: ignore[attr-defined]
+        )
         rank_zero_only(logger.info)(told)
 
     @torch.no_grad()

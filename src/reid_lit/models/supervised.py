@@ -56,9 +56,7 @@ class Supervised(RetrievalModel):
         )
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=persons)
-        classified = getattr(self.neck, "classifier", True) is not None
-        sizes = {"feature": backbone.dim, "embedding": self.neck.dim}
-        self.criterion = criterion.sized(persons=persons, **sizes, classified=classified)
+        self.criterion = criterion.behind(self.neck, persons=persons, feature=backbone.dim)
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:

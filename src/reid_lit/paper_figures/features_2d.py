@@ -107,7 +107,7 @@ def outputs_of(
         build = instantiate(config.neck.build, _convert_="all")
         network = ToyNetwork(neck=build, classes=CLASSES, channels=channels, size=data.train.shape[-1])
         criterion = instantiate(config.loss, _convert_="all")
-        criterion = criterion.sized(persons=CLASSES, feature=2, embedding=network.neck.dim, classified=True)
+        criterion = criterion.behind(network.neck, persons=CLASSES, feature=2)
     train_toy(network, criterion, data.train, data.train_class, training=training, tell=tell)
     network.eval()
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from reid_lit.identity import composed, evaluation_hash, training_hash, without_evaluation
+from reid_lit.identity import composed, evaluation_hash, explained, training_hash, without_evaluation
 from reid_lit.jobs import Job
 from reid_lit.paths import assignment, write_text
 from reid_lit.tables.command import Ask, chosen_labels, chosen_rows
@@ -59,8 +59,7 @@ def plan(spec: Mapping[str, Any], ask: Ask) -> list[Place]:
         try:
             places += [_place(cell, seed, ask, name, asked=wanted and str(seed) in labels["seed"]) for seed in seeds]
         except HydraException as error:
-            cause = f" ({error.__cause__})" if error.__cause__ else ""
-            raise TableError(f"{ask.table}, row {name!r}, {cell.label}: {error}{cause}") from error
+            raise TableError(f"{ask.table}, row {name!r}, {cell.label}: {explained(error)}") from error
     return places
 
 
