@@ -23,13 +23,13 @@ from torchvision import transforms as rival
 
 import bench_loop
 from reid_lit.backbones.base import Backbone
-from reid_lit.data.cache import shared_cache
-from reid_lit.data.erasing import IMAGENET_MEAN, Erase
-from reid_lit.data.loading import Loader, ShotDataset
-from reid_lit.data.market1501 import Market1501
-from reid_lit.data.noise import ImageNoise
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.transforms import Flip, PadCrop, Transform
+from reid_lit.data.feeding.cache import shared_cache
+from reid_lit.data.feeding.loading import Loader, ShotDataset
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.market1501 import Market1501
+from reid_lit.data.transforms.erasing import IMAGENET_MEAN, Erase
+from reid_lit.data.transforms.noise import ImageNoise
+from reid_lit.data.transforms.transform import Flip, PadCrop, Transform
 from reid_lit.records import Shot
 from reid_lit.synthetic.write import write
 

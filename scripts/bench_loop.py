@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from reid_lit.data.loading import Loader, ShotDataset, make_loader
-from reid_lit.data.noise import ImageNoise
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.transforms import Transform
-from reid_lit.entry import _quiet
+from reid_lit.command.launch import _quiet
+from reid_lit.data.feeding.loading import Loader, ShotDataset, make_loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.transforms.noise import ImageNoise
+from reid_lit.data.transforms.transform import Transform
 from reid_lit.paths import packaged
 from reid_lit.records import Batch, Shot, Split
 

@@ -20,15 +20,15 @@ import numpy as np
 import torch
 
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.expansion import Expansion
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.nearest import recall
-from reid_lit.evaluation.neighbours import Neighbours, neighbours
+from reid_lit.evaluation.neighbours.expansion import Expansion
+from reid_lit.evaluation.neighbours.nearest import recall
+from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
+from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
+from reid_lit.evaluation.neighbours.search import ExactSearch, FaissSearch
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.reciprocal import KReciprocal
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.evaluation.search import ExactSearch, FaissSearch
 from reid_lit.evaluation.streaming import COLUMNS
 
 NOISE = 3.5

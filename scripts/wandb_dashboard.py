@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_lit.loggers import why_offline
 from reid_lit.paths import write_text
+from reid_lit.run.loggers import why_offline
 from reid_lit.tables.spec import read_table, table_names
 
 with warnings.catch_warnings():

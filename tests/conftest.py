@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-import reid_lit.resolvers  # noqa: F401 - the configs ask it
+import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.paths import packaged
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands started by tests run beside each other

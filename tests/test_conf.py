@@ -9,7 +9,7 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from reid_lit.evaluation.index import SETTINGS
+from reid_lit.evaluation.neighbours.index import SETTINGS
 from reid_lit.paths import packaged
 from reid_lit.records import Batch, Output, TransferBatch
 

@@ -10,17 +10,17 @@ import torch
 
 import reid_lit.embed
 import reid_lit.evaluate
-from reid_lit import distractors
-from reid_lit.data.loading import Loader
-from reid_lit.data.plain import PlainImages
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.transforms import Transform
-from reid_lit.distractors import behind, embed_in_chunks, of_file
-from reid_lit.embeddings import read, write
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.plain import PlainImages
+from reid_lit.data.transforms.transform import Transform
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.stored import evaluate_stored
+from reid_lit.testing import distractors
+from reid_lit.testing.distractors import behind, embed_in_chunks, of_file
+from reid_lit.testing.embeddings_file import read, write
+from reid_lit.testing.rescoring import evaluate_stored
 
 
 def results(folder):

@@ -5,7 +5,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from reid_lit import matrix
-from reid_lit.jobs import Outcome
+from reid_lit.jobs.job import Outcome
 
 TINY = ("size=laptop", "sizes.laptop.datasets.plaza.size=tiny", "sizes.laptop.datasets.campus.size=tiny")
 

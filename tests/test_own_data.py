@@ -9,8 +9,8 @@ from PIL import Image
 from rich.console import Console
 
 from reid_lit import describe, init
-from reid_lit.data import csv_list
 from reid_lit.data.problems import Problem
+from reid_lit.data.sets import csv_list
 from reid_lit.synthetic.plan import QUERY, Drawing
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import WORLDS

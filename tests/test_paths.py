@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reid_lit.paths import assignment
+from reid_lit.overrides import assignment
 
 
 @pytest.mark.parametrize("path", ["/data/WARD", "sets/a b", "/Märkte/x", "a=b, c", 'so "called"', "null", "123", "1/2"])

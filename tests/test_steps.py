@@ -4,8 +4,8 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from reid_lit.choices import make_data
 from reid_lit.paths import packaged
+from reid_lit.run.datasets import make_data
 
 GROUPS = ("backbone", "loss", "neck", "optimizer", "sampler", "scheduler", "transform")
 OPTIONS = sorted(f"{group}={file.stem}" for group in GROUPS for file in (packaged("conf") / group).glob("*.yaml"))

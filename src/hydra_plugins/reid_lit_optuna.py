@@ -38,7 +38,7 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the trials; ``study.json`` in the sweep's folder says what came out."""
-        from reid_lit.study import run_study
+        from reid_lit.sweeps.optuna_study import run_study
 
         if self.config is None or self.launcher is None:
             raise RuntimeError("sweep() before setup()")

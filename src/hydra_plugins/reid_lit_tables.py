@@ -69,7 +69,7 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs of a sweep; each gives its score, or the error that names its log."""
-        from reid_lit.tables.launch import launch_jobs
+        from reid_lit.sweeps.launcher import launch_jobs
 
         if self.config is None or self.context is None:
             raise RuntimeError("launch() before setup()")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reid_lit.embedder import Embedder, load
+    from reid_lit.testing.embedder import Embedder, load
 
 __all__ = ["Embedder", "load"]
 
@@ -12,6 +12,6 @@ def __getattr__(name: str) -> Any:
     """What ``__all__`` names, imported when it is asked for: every command imports this package, and torch is slow."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from reid_lit import embedder
+    from reid_lit.testing import embedder
 
     return getattr(embedder, name)

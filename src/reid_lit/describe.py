@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from reid_lit.choices import make_data, split_ids, with_dataset
+from reid_lit.command.launch import launch
 from reid_lit.data.splits import hold_out
 from reid_lit.data.statistics import (
     Files,
@@ -22,10 +22,10 @@ from reid_lit.data.statistics import (
     statistics_of,
     to_json,
 )
-from reid_lit.entry import launch
 from reid_lit.figures.contact_sheet import contact_sheet
 from reid_lit.figures.statistics import Listed, statistics_figure
 from reid_lit.paths import write_text, write_whole
+from reid_lit.run.datasets import make_data, split_ids, with_dataset
 
 COLUMNS = 4
 """Lists beside each other in the table of cameras; more go into another table."""

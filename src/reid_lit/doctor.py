@@ -15,13 +15,13 @@ from reid_lit.checkup.diagnosis import Fact
 from reid_lit.checkup.examine import examine
 from reid_lit.checkup.machine import machine
 from reid_lit.checkup.page import facts, show
-from reid_lit.choices import chosen, make_data, with_dataset
+from reid_lit.command.launch import launch
 from reid_lit.data.base import ReidData
-from reid_lit.data.plain import PlainImages
-from reid_lit.entry import launch
-from reid_lit.environment import environment
-from reid_lit.loggers import why_offline
+from reid_lit.data.sets.plain import PlainImages
 from reid_lit.paths import packaged, write_text
+from reid_lit.run.datasets import chosen, make_data, with_dataset
+from reid_lit.run.environment import environment
+from reid_lit.run.loggers import why_offline
 
 
 def doctor(config: DictConfig) -> None:

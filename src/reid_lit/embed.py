@@ -7,15 +7,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from reid_lit.choices import make_data, split_ids, with_split
-from reid_lit.data.plain import PlainImages
-from reid_lit.embeddings import Embeddings, write
-from reid_lit.entry import launch
-from reid_lit.inference import embedded, origin_of
-from reid_lit.lineage import read_lineage
-from reid_lit.rounds import trained_run
-from reid_lit.runs import required_run
-from reid_lit.testing import Test, check_unseen, find_tests, trained_model
+from reid_lit.command.launch import launch
+from reid_lit.data.sets.plain import PlainImages
+from reid_lit.errors import InputError
+from reid_lit.run.datasets import make_data, split_ids, with_split
+from reid_lit.run.folder import required_run
+from reid_lit.run.lineage import read_lineage
+from reid_lit.run.split_rounds import trained_run
+from reid_lit.testing.embeddings_file import Embeddings, write
+from reid_lit.testing.inference import embedded, origin_of
+from reid_lit.testing.tests import Test, check_unseen, find_tests, trained_model
 
 
 def embed(config: DictConfig) -> None:
@@ -30,7 +31,7 @@ def embed(config: DictConfig) -> None:
         tests = _tests(part)
         if config.file and (ids or len(tests) > 1):
             names = ", ".join(test.data.split.name for test in tests)
-            raise ValueError(f"file={config.file} is for one test, but there are {names}; leave it out for a file each")
+            raise InputError(f"file={config.file} is for one test, but there are {names}; leave it out for a file each")
         for test in tests:
             name = test.data.split.name
             file = Path(config.file or Path(config.run, "embeddings", f"{name}.safetensors"))

@@ -11,19 +11,19 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from reid_lit.choices import make_data
-from reid_lit.distractors import Source, behind, of_file, of_folder
-from reid_lit.entry import launch
+from reid_lit.command.launch import launch
 from reid_lit.evaluation.streaming import check_streamable
-from reid_lit.inference import origin_of
-from reid_lit.limits import check_limit
-from reid_lit.lineage import read_lineage
 from reid_lit.models.base import RetrievalModel
-from reid_lit.results import Row
-from reid_lit.rounds import run_rounds, trained_run
-from reid_lit.runs import Run, required_run
-from reid_lit.stored import evaluate_stored
-from reid_lit.testing import Test, check_unseen, find_tests, run_tests, trained_model
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run, required_run
+from reid_lit.run.lineage import read_lineage
+from reid_lit.run.results import Row
+from reid_lit.run.split_rounds import run_rounds, trained_run
+from reid_lit.testing.distractors import Source, behind, of_file, of_folder
+from reid_lit.testing.inference import origin_of
+from reid_lit.testing.limits import check_limit
+from reid_lit.testing.rescoring import evaluate_stored
+from reid_lit.testing.tests import Test, check_unseen, find_tests, run_tests, trained_model
 
 
 def evaluate(config: DictConfig) -> float | None:

@@ -9,7 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from reid_lit.entry import launch
+from reid_lit.command.launch import launch
+from reid_lit.errors import InputError
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paths import packaged, write_text, write_whole
 
@@ -30,7 +31,7 @@ def figure(config: DictConfig) -> None:
     if config.get("figure") is None:
         figures = _figures()
         if HydraConfig.get().overrides.task:
-            raise ValueError(f"no figure is chosen; give figure=<name>, of {', '.join(figures)}")
+            raise InputError(f"no figure is chosen; give figure=<name>, of {', '.join(figures)}")
         _say("figure=<name> draws one of", *(f"  {name:<15} {told}" for name, told in figures.items()), "", *_EXAMPLES)
         return
     name = HydraConfig.get().runtime.choices["figure"]

@@ -9,12 +9,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from reid_lit.data import csv_list
+from reid_lit.command.launch import launch
 from reid_lit.data.counts import count
-from reid_lit.data.drafting import Draft, draft
 from reid_lit.data.problems import DataError, MissingDataError
-from reid_lit.entry import launch
-from reid_lit.paths import assignment, write_whole
+from reid_lit.data.sets import csv_list
+from reid_lit.data.sets.drafting import Draft, draft
+from reid_lit.overrides import assignment
+from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
 
 

@@ -13,19 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reid_lit.command.launch import launch
 from reid_lit.cross_domain import text
 from reid_lit.cross_domain.plan import Ask, Cell, Planner, Training
 from reid_lit.cross_domain.presence import look
 from reid_lit.cross_domain.scores import matrix_facts
 from reid_lit.cross_domain.testing import evaluation_of, lacking_tests, with_tests
-from reid_lit.cross_domain.words import MatrixError, chosen_methods, domains, read_methods, unknown
+from reid_lit.cross_domain.words import MatrixError, chosen_methods, domains, read_methods
 from reid_lit.cross_domain.write import write
-from reid_lit.entry import launch
-from reid_lit.jobs import Job, Outcome, failures
+from reid_lit.jobs.job import Job, Outcome, failures
+from reid_lit.jobs.runner import Runner, visible_gpus
+from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
-from reid_lit.plurals import counted
-from reid_lit.runner import Runner, visible_gpus
-from reid_lit.runs import key_of
+from reid_lit.wording import counted, unknown
 
 _log = logging.getLogger(__name__)
 

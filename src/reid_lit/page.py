@@ -5,10 +5,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from reid_lit.entry import launch
+from reid_lit.command.launch import launch
 from reid_lit.pages.run import run_page
 from reid_lit.pages.thumbnails import Size
-from reid_lit.runs import required_run
+from reid_lit.run.folder import required_run
 
 
 def page(config: DictConfig) -> None:

@@ -1,7 +1,6 @@
 """Where ``conf/`` and ``experiments/`` are, in a checkout and in a wheel; files written whole."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,17 +16,6 @@ def packaged(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"no folder {name!r} beside {package} or at {package.parents[1]}; reinstall reid-lit")
-
-
-def assignment(key: str, path: Path) -> str:
-    """``key=path`` as Hydra takes it on the command line, whatever the path is called.
-
-    >>> assignment("dataset.root", Path("/data/WARD")), assignment("dataset.root", Path("Märkte, neu"))
-    ('dataset.root=/data/WARD', 'dataset.root="Märkte, neu"')
-    """
-    text = str(path)
-    plain = "/" in text and re.fullmatch(r"[A-Za-z_./][\w./+-]*", text, re.ASCII)
-    return f"{key}={text}" if plain else f'{key}="' + text.replace('"', r"\"") + '"'
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:

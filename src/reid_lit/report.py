@@ -6,12 +6,12 @@
 import sys
 from pathlib import Path
 
-import reid_lit.resolvers  # noqa: F401 - the configs ask it
+import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
+from reid_lit.errors import UserError
+from reid_lit.sweeps.report import is_multirun, report_multirun
 from reid_lit.tables.command import asked
-from reid_lit.tables.multirun import is_multirun, report_multirun
 from reid_lit.tables.report import write_report
 from reid_lit.tables.report_text import show
-from reid_lit.tables.spec import TableError
 from reid_lit.tables.sweep import report_folder
 
 _USAGE = """python -m reid_lit.report <paper>/<table> [size=laptop] [table_dir=tables]   a table of experiments/table
@@ -25,7 +25,7 @@ def report(arguments: list[str]) -> None:
         arguments: A table and its words, or the folder of a multirun.
 
     Raises:
-        TableError: there is no such table, or nothing to report.
+        InputError: there is no such table, or nothing to report.
     """
     named, words = arguments[0], arguments[1:]
     if Path(named).is_dir() and is_multirun(Path(named)):
@@ -45,7 +45,7 @@ def main() -> None:
         sys.exit(_USAGE)
     try:
         report(sys.argv[1:])
-    except (TableError, FileNotFoundError) as error:
+    except UserError as error:
         sys.exit(str(error))
 
 

@@ -11,16 +11,16 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
-from reid_lit.choices import make_data
-from reid_lit.data.synergy_parts import hidden_test
-from reid_lit.entry import launch
+from reid_lit.command.launch import launch
+from reid_lit.data.sets.synergy_parts import hidden_test
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.inference import embedded
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
-from reid_lit.runs import Run, required_run
-from reid_lit.testing import trained_model
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run, required_run
+from reid_lit.testing.inference import embedded
+from reid_lit.testing.tests import trained_model
 
 NOBODY = 0
 """Stands for the persons of the hidden test, whom only the organisers know."""

@@ -14,20 +14,22 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from reid_lit.choices import make_data
+from reid_lit.command.launch import launch
 from reid_lit.data.base import ReidData
-from reid_lit.entry import launch
-from reid_lit.identity import composed
-from reid_lit.limits import check_limit
-from reid_lit.lineage import Lineage, absolute, check_apart, inherited, read_lineage
-from reid_lit.loggers import log_objective, on_rank_zero
+from reid_lit.errors import InputError
 from reid_lit.models.base import RetrievalModel
-from reid_lit.objective import check_objective, held_out_scores, objective_of
-from reid_lit.results import Row, averaged
-from reid_lit.rounds import run_rounds
-from reid_lit.runs import Run
-from reid_lit.stages import Stage, check_start, plan_stages, run_stages
-from reid_lit.testing import check_unseen, find_tests, run_tests
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
+from reid_lit.run.identity import composed
+from reid_lit.run.lineage import Lineage, absolute, check_apart, inherited, read_lineage
+from reid_lit.run.loggers import log_objective, on_rank_zero
+from reid_lit.run.objective import check_objective, held_out_scores, objective_of
+from reid_lit.run.results import Row, averaged
+from reid_lit.run.split_rounds import run_rounds
+from reid_lit.run.stages import Stage, check_start, plan_stages, run_stages
+from reid_lit.tables.command import for_hydra
+from reid_lit.testing.limits import check_limit
+from reid_lit.testing.tests import check_unseen, find_tests, run_tests
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ def train(config: DictConfig) -> float | None:
         The score named by ``objective``, of the first data set tested or of the held-out persons, for sweeps.
     """
     if config.resume is not None and Path(config.resume).resolve() != Path(config.run_dir).resolve():
-        raise ValueError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={config.run_dir}")
+        raise InputError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={config.run_dir}")
     stages = plan_stages(config)
     return run_rounds(config, functools.partial(train_once, stages=stages))
 
@@ -141,4 +143,4 @@ def _resumed(run: Run, config: DictConfig) -> Path | None:
 
 
 if __name__ == "__main__":
-    launch(train, config_name="train")
+    launch(train, config_name="train", reword=for_hydra)

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from reid_lit.data.counts import count
-from reid_lit.data.loading import Loader
-from reid_lit.data.market1501 import Market1501
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.transforms import Transform
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.market1501 import Market1501
+from reid_lit.data.transforms.transform import Transform
 
 TREE = {
     "bounding_box_train": [

@@ -9,13 +9,13 @@ from PIL import Image
 
 from reid_lit.checkup.examine import examine
 from reid_lit.data.base import ReidData
-from reid_lit.data.cuhk03 import CUHK03
-from reid_lit.data.dukemtmc import DukeMTMC
-from reid_lit.data.folder import Folder
-from reid_lit.data.msmt17 import MSMT17
 from reid_lit.data.problems import stop
-from reid_lit.data.viper import Viper
-from reid_lit.data.ward import Ward
+from reid_lit.data.sets.cuhk03 import CUHK03
+from reid_lit.data.sets.dukemtmc import DukeMTMC
+from reid_lit.data.sets.folder import Folder
+from reid_lit.data.sets.msmt17 import MSMT17
+from reid_lit.data.sets.viper import Viper
+from reid_lit.data.sets.ward import Ward
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Shot, Split
 

@@ -9,7 +9,7 @@ from reid_lit.cross_domain.plan import Cell, Training
 from reid_lit.cross_domain.scores import matrix_facts
 from reid_lit.cross_domain.words import Domain, Method
 from reid_lit.cross_domain.write import write
-from reid_lit.jobs import Job
+from reid_lit.jobs.job import Job
 
 A, B, C = (Domain(name=name, option=name) for name in "abc")
 DIRECT = Method(name="direct", says="as it is", overrides=("dataset=<source>",))

@@ -1,7 +1,8 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reid_lit.cross_domain.words import Domain, MatrixError, chosen_methods, domains, literal, read_methods
+from reid_lit.cross_domain.words import Domain, MatrixError, chosen_methods, domains, read_methods
+from reid_lit.overrides import literal
 
 PLAZA = Domain(name="plaza", option="synthetic", changes={"world": "plaza"}, counts={"cameras": 6, "clusters": 100})
 WARD = Domain(name="ward", option="ward")

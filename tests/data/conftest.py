@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reid_lit.data.loading import Loader
-from reid_lit.data.market1501 import Market1501
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.transforms import Flip, PadCrop, Transform
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.market1501 import Market1501
+from reid_lit.data.transforms.transform import Flip, PadCrop, Transform
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

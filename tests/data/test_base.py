@@ -6,10 +6,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from reid_lit.data.market1501 import Market1501, read
-from reid_lit.data.noise import ImageNoise
-from reid_lit.data.samplers import PersonSampler, ShuffleSampler
+from reid_lit.data.feeding.samplers import PersonSampler, ShuffleSampler
+from reid_lit.data.sets.market1501 import Market1501, read
 from reid_lit.data.splits import hold_out
+from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.records import JUNK, Batch
 
 

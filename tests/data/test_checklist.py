@@ -16,10 +16,10 @@ import torch
 from omegaconf import OmegaConf
 from scipy.io import savemat
 
-from reid_lit.data import cuhk03, dukemtmc, market1501, msmt17, synergy_sports, viper, ward
-from reid_lit.data.loading import Loader
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.transforms import Transform
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets import cuhk03, dukemtmc, market1501, msmt17, synergy_sports, viper, ward
+from reid_lit.data.transforms.transform import Transform
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import score_queries

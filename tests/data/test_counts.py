@@ -9,16 +9,16 @@ import pytest
 from scipy.io import loadmat
 
 from reid_lit.data.counts import Count, count
-from reid_lit.data.cuhk03 import CUHK03
-from reid_lit.data.dukemtmc import DukeMTMC
-from reid_lit.data.loading import Loader
-from reid_lit.data.market1501 import Market1501
-from reid_lit.data.msmt17 import MSMT17
-from reid_lit.data.samplers import ShuffleSampler
-from reid_lit.data.synergy_parts import hidden_test
-from reid_lit.data.synergy_sports import SynergySports
-from reid_lit.data.transforms import Transform
-from reid_lit.data.viper import Viper
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.cuhk03 import CUHK03
+from reid_lit.data.sets.dukemtmc import DukeMTMC
+from reid_lit.data.sets.market1501 import Market1501
+from reid_lit.data.sets.msmt17 import MSMT17
+from reid_lit.data.sets.synergy_parts import hidden_test
+from reid_lit.data.sets.synergy_sports import SynergySports
+from reid_lit.data.sets.viper import Viper
+from reid_lit.data.transforms.transform import Transform
 from reid_lit.records import Shot
 
 

@@ -5,17 +5,17 @@ import torch
 
 from reid_lit.evaluation import ranker as module
 from reid_lit.evaluation.distance import joined, pairwise_distance
-from reid_lit.evaluation.expansion import Expansion
-from reid_lit.evaluation.graph import GraphRerank
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.neighbours.expansion import Expansion
+from reid_lit.evaluation.neighbours.graph import GraphRerank
+from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
+from reid_lit.evaluation.neighbours.search import FaissSearch
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker, check_images
 from reid_lit.evaluation.ranking import score_queries, top
-from reid_lit.evaluation.reciprocal import KReciprocal
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.evaluation.search import FaissSearch
-from reid_lit.evaluation.single_shot import single_shot_ranks
 from reid_lit.records import JUNK
 
 RERANK = KReciprocal(k1=8, k2=3)
@@ -132,7 +132,7 @@ def test_the_stamp_says_all_of_it(case):
 )
 def test_a_limit_that_cannot_be_met_is_refused_before_work_starts(monkeypatch, case, protocol):
     monkeypatch.setattr(module, "DistanceBlocks", None)
-    monkeypatch.setattr("reid_lit.evaluation.neighbours._Search", None)
+    monkeypatch.setattr("reid_lit.evaluation.neighbours.neighbours._Search", None)
     with pytest.raises(ValueError, match=r"evaluation\.memory_limit_gb=1e-06: .* needs 0\.\d GB"):
         Ranker(*case, replace(protocol, memory_limit_gb=1e-6))
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from reid_lit.evaluation import streaming
-from reid_lit.evaluation.expansion import Expansion
+from reid_lit.evaluation.neighbours.expansion import Expansion
+from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import Lists, score_both
-from reid_lit.evaluation.reciprocal import KReciprocal
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.evaluation.streaming import score_streamed
 

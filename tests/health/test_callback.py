@@ -10,11 +10,11 @@ from hydra.utils import instantiate
 from torch import nn
 
 from reid_lit.backbones.base import Backbone
-from reid_lit.choices import make_data
 from reid_lit.health.collapse import Collapse, Limits
 from reid_lit.health.domains import looked_at
 from reid_lit.health.figures import as_it_is
-from reid_lit.runs import Run
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
 
 PLAZA, CAMPUS = ("{dataset: synthetic, size: tiny, world: " + world + "}" for world in ("plaza", "campus"))
 LIMITS = Limits(rank=2.0, spread=0.01, dead=0.99)

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.weights import read_state
-from reid_lit.choices import make_data
 from reid_lit.records import Batch, Split, TransferBatch
+from reid_lit.run.datasets import make_data
 
 FREE = ("model.criterion=null", "model.train_backbone_epochs=0")
 ROWS = {"full": (), "shared": ("model.private=false",), "unsupervised": FREE, "rebuilt": (*FREE, "model.private=false")}

@@ -9,9 +9,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from reid_lit.backbones.base import Backbone
-from reid_lit.callbacks import RandomState
-from reid_lit.choices import make_data
+from reid_lit.callbacks.training import RandomState
 from reid_lit.records import JUNK
+from reid_lit.run.datasets import make_data
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec:FutureWarning",  # Lightning 2.6 with torch 2.15

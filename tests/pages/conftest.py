@@ -9,7 +9,7 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.figures.rankings import write_rankings
+from reid_lit.pages.rankings import write_rankings
 from reid_lit.records import Shot
 
 CHROMIUM = next(

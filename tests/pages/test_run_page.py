@@ -5,9 +5,9 @@ import pytest
 
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import top
-from reid_lit.figures.rankings import write_rankings
 from reid_lit.page import page as page_entry
 from reid_lit.pages.charts import cmc_chart, learning_charts
+from reid_lit.pages.rankings import write_rankings
 from reid_lit.pages.run import read_rankings, run_page
 from reid_lit.pages.thumbnails import Size, thumbnails
 

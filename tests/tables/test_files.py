@@ -19,9 +19,10 @@ from hydra.errors import ConfigCompositionException, HydraException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-import reid_lit.resolvers  # noqa: F401 - the configs ask it
+import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
+from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
-from reid_lit.tables.spec import cells, dimensions, key_of, read_table, rows_of, status, table_names
+from reid_lit.tables.spec import cells, dimensions, read_table, rows_of, status, table_names
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT.parent / "shared" / "recipes"

@@ -6,7 +6,7 @@ import json
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reid_lit.identity import evaluation_hash, training_hash
+from reid_lit.run.identity import evaluation_hash, training_hash
 from reid_lit.tables import command
 from reid_lit.tables import plan as planning
 from reid_lit.tables.command import Ask, asked, chosen_rows, for_hydra, from_hydra

@@ -6,16 +6,16 @@ import statistics
 import pytest
 import yaml
 
+from reid_lit.sweeps.report import as_markdown as multirun_markdown
+from reid_lit.sweeps.report import grouped, report_multirun
 from reid_lit.tables.differences import differences
-from reid_lit.tables.multirun import as_markdown as multirun_markdown
-from reid_lit.tables.multirun import grouped, report_multirun
 from reid_lit.tables.report import report_of, write_report
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
 from reid_lit.tables.spec import TableError
 
 STAMP = {"protocol": "market1501", "ap": "step", "distance": "cosine", "feature": "embedding", "camera_rule": "cross_camera",
          "test_time_augmentation": "none", "reranking": "none", "valid_queries": 3368, "images": {"query": 3368, "gallery": 19732}}  # fmt: skip
-RECIPE = {"dataset": {"_target_": "reid_lit.data.market1501.Market1501", "root": "${data_root}/m"}, "test_on": [],
+RECIPE = {"dataset": {"_target_": "reid_lit.data.sets.market1501.Market1501", "root": "${data_root}/m"}, "test_on": [],
           "loader": {"batch_size": 64}, "callbacks": {}, "trainer": {"devices": 1, "max_epochs": 120}}  # fmt: skip
 SPEC = {
     "title": "Tricks & more", "source": "Table I", "metrics": ["rank1", "mAP", "R"], "unit": "percent",
@@ -92,7 +92,7 @@ def test_rows_that_are_not_run_are_shown_as_what_they_are(made):
     "changed",
     [
         {"size": "laptop"},
-        {"config": RECIPE | {"dataset": {"_target_": "reid_lit.data.synthetic.Synthetic"}}},
+        {"config": RECIPE | {"dataset": {"_target_": "reid_lit.data.sets.synthetic.Synthetic"}}},
         {"config": RECIPE | {"test_on": ["synthetic"]}},
         {"config": RECIPE | {"trainer": RECIPE["trainer"] | {"limit_test_batches": 2}}},
         {"gallery": 100},

@@ -13,6 +13,7 @@ from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.stride import set_last_stride
 from reid_lit.backbones.timm import Maps
+from reid_lit.errors import InputError
 
 _RELEASE = "https://github.com/XingangPan/IBN-Net/releases/download/v1.0"
 _RELEASED = {"resnet50_ibn_a": "resnet50_ibn_a-d9d0bb7b.pth", "resnet50_ibn_b": "resnet50_ibn_b-9ca61e85.pth"}
@@ -58,7 +59,7 @@ def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
     Source: Pan et al., *Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net*, ECCV 2018.
     """
     if name not in _RELEASED:
-        raise ValueError(f"backbone.name={name!r}: give one of {sorted(_RELEASED)}")
+        raise InputError(f"backbone.name={name!r}: give one of {sorted(_RELEASED)}")
     url = f"{_RELEASE}/{_RELEASED[name]}"
     path = weights_.fetched(name, url) if weights == "imagenet" else Path(weights)
     model = timm.create_model("resnet50.tv_in1k", pretrained=False, num_classes=0, zero_init_last=False)

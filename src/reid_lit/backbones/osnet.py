@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.stride import set_last_stride
+from reid_lit.errors import InputError, MissingFileError
 
 _CHANNELS = {"osnet_x1_0": (64, 256, 384, 512)}
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -127,9 +128,9 @@ def osnet(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
     Source: Zhou et al., *Omni-Scale Feature Learning for Person Re-Identification*, ICCV 2019, table 1.
     """
     if name not in _CHANNELS:
-        raise ValueError(f"backbone.name={name!r}: give one of {sorted(_CHANNELS)}")
+        raise InputError(f"backbone.name={name!r}: give one of {sorted(_CHANNELS)}")
     if weights == "imagenet":
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"ImageNet weights of {name}: {name}_imagenet.pth lies on Google Drive only; download it from {_ZOO} and "
             f"give backbone.weights=<folder>/{name}_imagenet.pth, or train from scratch with backbone.weights=none"
         )

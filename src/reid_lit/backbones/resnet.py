@@ -7,6 +7,7 @@ from torch import nn
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.timm import timm_backbone
+from reid_lit.errors import InputError
 
 INITS = ("fan_out", "layer")
 
@@ -44,12 +45,12 @@ def resnet(
     Source: He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016.
     """
     if init not in INITS:
-        raise ValueError(f"backbone.init={init!r} is unknown; choose one of {', '.join(INITS)}")
+        raise InputError(f"backbone.init={init!r} is unknown; choose one of {', '.join(INITS)}")
     backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std, options=options)
     if not stem_relu:
         model: Any = backbone.body.model
         if not isinstance(getattr(model, "act1", None), nn.ReLU):
-            raise ValueError(f"backbone.stem_relu=false: {name} has no ReLU act1 in its stem; leave stem_relu=true")
+            raise InputError(f"backbone.stem_relu=false: {name} has no ReLU act1 in its stem; leave stem_relu=true")
         model.act1 = nn.Identity()
     if init == "layer" and weights == "none":
         for layer in backbone.modules():

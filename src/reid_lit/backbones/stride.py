@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from reid_lit.errors import InputError
+
 
 def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
     """Let the last stage of a ResNet-like network keep its input's resolution, without dilation.
@@ -21,7 +23,7 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
     Source: Luo et al., *A Strong Baseline and Batch Normalization Neck*, TMM 2019, "Last stride".
     """
     if stride not in (1, 2):
-        raise ValueError(f"backbone.last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
+        raise InputError(f"backbone.last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
     if stride == 2:
         return
     stage = getattr(model, "layer4", None)
@@ -30,7 +32,7 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
     found = {key: part for key, part in convolutions.items() if part.stride == (2, 2)}
     if len(found) != 2:
         what = list(found) if stage is not None else "no layer4"
-        raise ValueError(
+        raise InputError(
             f"backbone.last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, "
             f"found {what}; set backbone.last_stride=2 (the Strong Baseline's experiments set 1), or choose a ResNet, "
             f"SE-ResNet, SE-ResNeXt or IBN-Net"

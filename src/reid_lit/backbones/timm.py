@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.stride import set_last_stride
+from reid_lit.errors import InputError
 
 
 class Maps(nn.Module):
@@ -104,20 +105,20 @@ def _require_known(name: str, weights: str) -> None:
         import difflib
 
         near = difflib.get_close_matches(architecture, timm.list_models(), n=3) or "none near"
-        raise ValueError(f"backbone.name={name!r}: timm {timm.__version__} has no such model; near names: {near}")
+        raise InputError(f"backbone.name={name!r}: timm {timm.__version__} has no such model; near names: {near}")
     tagged = timm.list_pretrained(f"{architecture}.*")
     if weights == "imagenet" and tagged and name not in tagged:
-        raise ValueError(f"backbone.name={name!r}: write the tag of the weights, one of {tagged}")
+        raise InputError(f"backbone.name={name!r}: write the tag of the weights, one of {tagged}")
 
 
 def _require_agreement(key: str, chosen: Sequence[float], own: Sequence[float], *, name: str, weights: str) -> None:
     """Refuse a mean or standard deviation that is none, or that is not the ImageNet weights' own."""
     if len(chosen) != 3 or not all(0 <= value <= 1 for value in chosen) or (key.endswith("std") and 0 in chosen):
-        raise ValueError(
+        raise InputError(
             f"{key}={list(chosen)}: give red, green, blue in [0, 1], as images are here (divide by 255), or null"
         )
     if weights == "imagenet" and max(abs(a - b) for a, b in zip(chosen, own, strict=True)) > 5e-4:
-        raise ValueError(
+        raise InputError(
             f"{key}={list(chosen)}: the ImageNet weights of {name} were trained with {list(own)}; leave {key}=null, "
             "or train with other weights (backbone.weights=none or a file)"
         )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reid_lit.errors import InputError, MissingFileError
 from reid_lit.network import unreachable
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def require_imagenet(name: str, config: Any) -> None:
     from huggingface_hub import constants
 
     if not (config.hf_hub_id or config.url):
-        raise FileNotFoundError(f"timm has no ImageNet weights for {name!r}. {ways_on(name)}")
+        raise MissingFileError(f"timm has no ImageNet weights for {name!r}. {ways_on(name)}")
     if imagenet_file(config) is not None:
         return
     if config.hf_hub_id:
@@ -55,7 +56,7 @@ def _require_reachable(name: str, file: str, folder: str, address: str, *, why_o
     """Refuse to go on when ``file``, which is not in ``folder``, cannot be fetched from ``address``."""
     reason = why_offline or unreachable(address)
     if reason:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"ImageNet weights of {name}: {file} is not in {folder} "
             f"and {address} cannot be reached ({reason}). {ways_on(name)}"
         )
@@ -117,7 +118,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     file = weights_file(path) if path.is_dir() else path
     if not file.is_file():
-        raise FileNotFoundError(f"no weights at {file.resolve()}; give a *.safetensors, *.pth or a run folder")
+        raise MissingFileError(f"no weights at {file.resolve()}; give a *.safetensors, *.pth or a run folder")
     if file.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -141,12 +142,12 @@ def read_checkpoint(file: Path) -> dict:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, ... for the many kinds of damage
-        raise ValueError(
+        raise InputError(
             f"{file}: refused, since it is damaged or holds code beside tensors ({str(error).splitlines()[0]}); "
             "save a plain state_dict, or a *.safetensors"
         ) from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: holds a {type(content).__name__}, not a state_dict; save model.state_dict()")
+        raise InputError(f"{file}: holds a {type(content).__name__}, not a state_dict; save model.state_dict()")
     return content
 
 
@@ -185,9 +186,9 @@ def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str]
         f"missing {len(missing)} {missing[:3]}, unexpected {len(unexpected)} {unexpected[:3]}"
     )
     if share < at_least:
-        raise ValueError(f"{report}. At least {at_least:.0%} must match: {_OTHER}")
+        raise InputError(f"{report}. At least {at_least:.0%} must match: {_OTHER}")
     norms = [key for key in missing if isinstance(body.get_submodule(key.rpartition(".")[0]), _NORMS)]
     if norms:
-        raise ValueError(f"{report}. All batch and instance norms must match: {_OTHER}")
+        raise InputError(f"{report}. All batch and instance norms must match: {_OTHER}")
     body.load_state_dict(matched, strict=False)
     _log.info(report)

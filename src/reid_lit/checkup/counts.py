@@ -6,10 +6,10 @@ from pathlib import Path
 
 from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.counts import Count, count
-from reid_lit.data.decode import EXTENSIONS
+from reid_lit.data.feeding.decode import EXTENSIONS
 from reid_lit.data.problems import Problem
-from reid_lit.plurals import counted
 from reid_lit.records import Shot, Split
+from reid_lit.wording import counted
 
 COUNTS = "counts"
 

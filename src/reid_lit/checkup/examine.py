@@ -9,12 +9,12 @@ from reid_lit.checkup.files import damage, digests, duplicates
 from reid_lit.checkup.folders import Others, find_misplaced, look_around, read
 from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_match
 from reid_lit.data.base import ReidData
-from reid_lit.data.images import bad_images
+from reid_lit.data.feeding.images import bad_images
 from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.plurals import counted
 from reid_lit.progress import progress
 from reid_lit.records import Split
+from reid_lit.wording import counted
 
 
 def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others = dict) -> Diagnosis:

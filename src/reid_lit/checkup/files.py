@@ -9,11 +9,11 @@ from pathlib import Path
 
 from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import below
+from reid_lit.data.feeding.readable import OTHER
 from reid_lit.data.problems import Problem
-from reid_lit.data.readable import OTHER
-from reid_lit.plurals import counted
 from reid_lit.progress import Progress
 from reid_lit.records import JUNK, Shot, Split
+from reid_lit.wording import counted
 
 DUPLICATES = "duplicates"
 ANEW = "copy them anew, or train without them: dataset.on_bad_image=drop"

@@ -14,7 +14,7 @@ from torch.backends import cpu
 
 from reid_lit.backbones.weights import imagenet_file
 from reid_lit.checkup.diagnosis import Fact
-from reid_lit.resolvers import cpu_precision
+from reid_lit.command.resolvers import cpu_precision
 
 YES, NO = "✓", "–"
 

@@ -11,8 +11,8 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA
 from reid_lit.evaluation.scores import causes
-from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot, Split
+from reid_lit.wording import counted
 
 MATCHES = "queries without match"
 

@@ -9,9 +9,9 @@ from typing import Any
 from hydra.errors import HydraException
 
 from reid_lit.cross_domain.words import Domain, MatrixError, Method
-from reid_lit.identity import composed, training_hash
-from reid_lit.jobs import Job
-from reid_lit.paths import assignment
+from reid_lit.jobs.job import Job
+from reid_lit.overrides import assignment
+from reid_lit.run.identity import composed, training_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

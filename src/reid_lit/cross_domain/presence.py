@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from reid_lit.choices import make_data, with_dataset
 from reid_lit.cross_domain.words import Domain
 from reid_lit.data.problems import DataError, MissingDataError
-from reid_lit.data.synthetic import Synthetic
+from reid_lit.data.sets.synthetic import Synthetic
 from reid_lit.records import Split
+from reid_lit.run.datasets import make_data, with_dataset
 
 
 def look(

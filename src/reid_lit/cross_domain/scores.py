@@ -9,8 +9,8 @@ from typing import Any
 from reid_lit.cross_domain.plan import Cell, Training
 from reid_lit.cross_domain.testing import serves
 from reid_lit.cross_domain.words import Domain
-from reid_lit.jobs import last_words, recorded
-from reid_lit.tables.seeds import over_seeds
+from reid_lit.jobs.job import last_words, recorded
+from reid_lit.sweeps.seeds import over_seeds
 
 PROTOCOL = ("ap", "camera_rule", "distance", "feature", "test_time_augmentation", "reranking")
 """What of a stamp has to agree before two numbers are compared."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reid_lit.cross_domain.plan import Training
-from reid_lit.cross_domain.words import Domain, literal
-from reid_lit.identity import composed, evaluation_hash
-from reid_lit.jobs import Job, recorded
-from reid_lit.paths import assignment
+from reid_lit.cross_domain.words import Domain
+from reid_lit.jobs.job import Job, recorded
+from reid_lit.overrides import assignment, literal
+from reid_lit.run.identity import composed, evaluation_hash
 
 
 def with_tests(training: Training, targets: Sequence[Domain], rows: Mapping[str, str]) -> Job:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reid_lit.results import sentence
+from reid_lit.run.results import sentence
 
 SHOWN = {"mAP": "mAP", "rank1": "rank-1"}
 DETAILS = {"mAP_nd": "mAP-nd", "rank1_nd": "rank-1-nd", "rank5": "rank-5", "rank10": "rank-10", "mINP": "mINP"}

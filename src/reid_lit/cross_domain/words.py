@@ -1,16 +1,18 @@
 """What the words of a matrix stand for: data sets and methods, as overrides of a training."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
+
+from reid_lit.errors import InputError
+from reid_lit.overrides import literal
+from reid_lit.wording import unknown
 
 _KEYS = ("says", "set", "start", "gives", "beside")
 _COUNTED = {"cameras": 6, "clusters": 750}  # with an example of each
 
 
-class MatrixError(ValueError):
+class MatrixError(InputError):
     """What is asked of a matrix cannot be done."""
 
 
@@ -100,24 +102,6 @@ def _count(domain: Domain, counted: str, override: str) -> int:
     return domain.counts[counted]
 
 
-def literal(value: Any) -> str:
-    """A value as Hydra's command line takes it.
-
-    >>> literal({"dataset": "ward", "root": "/data/my WARD", "split_id": 0})
-    '{dataset: ward, root: "/data/my WARD", split_id: 0}'
-    """
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {literal(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(literal(each) for each in value) + "]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = str(value)
-    other = text.lower() in ("null", "true", "false", "inf", "nan")  # what Hydra reads as no word
-    plain = not isinstance(value, str) or (re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) and not other)
-    return text if plain else '"' + text.replace('"', r"\"") + '"'
-
-
 def domains(words: Sequence[str], known: Mapping[str, Mapping[str, Any]], options: Sequence[str]) -> list[Domain]:
     """The data sets that words stand for.
 
@@ -184,11 +168,3 @@ def chosen_methods(names: Sequence[str], known: Mapping[str, Method]) -> list[Me
             shown.setdefault(method.beside, known[method.beside])
         shown.setdefault(name, method)
     return list(shown.values())
-
-
-def unknown(kind: str, word: str, known: Sequence[str]) -> str:
-    """What is said of a word that nobody knows, with those that are near."""
-    near = get_close_matches(word, known, n=3, cutoff=0.5)
-    return f"no {kind} {word!r}" + (
-        f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
-    )

@@ -14,16 +14,17 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
-from reid_lit.data.cache import RamCache, check_room, shared_cache
 from reid_lit.data.counts import Count, describe
-from reid_lit.data.images import CHOICES, sound
-from reid_lit.data.loading import BatchLoader, Loader, ShotDataset, make_loader
-from reid_lit.data.noise import ImageNoise
+from reid_lit.data.feeding.cache import RamCache, check_room, shared_cache
+from reid_lit.data.feeding.images import CHOICES, sound
+from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader
+from reid_lit.data.feeding.samplers import BlockSampler, EpochSampler
+from reid_lit.data.feeding.selection import SelectionSampler
 from reid_lit.data.problems import Report, stop
-from reid_lit.data.samplers import BlockSampler, EpochSampler
-from reid_lit.data.selection import SelectionSampler
 from reid_lit.data.splits import fingerprint, hold_out
-from reid_lit.data.transforms import Transform
+from reid_lit.data.transforms.noise import ImageNoise
+from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import InputError
 from reid_lit.records import JUNK, Batch, Split
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class ReidData(pl.LightningDataModule, ABC):
     def __post_init__(self) -> None:
         super().__init__()
         if self.on_bad_image not in CHOICES:
-            raise ValueError(
+            raise InputError(
                 f"dataset.on_bad_image={self.on_bad_image!r} is unknown; choose one of {', '.join(CHOICES)}"
             )
         self.root = Path(self.root).expanduser()
@@ -127,7 +128,7 @@ class ReidData(pl.LightningDataModule, ABC):
 
     def _check_trainable(self) -> None:
         if self.persons == 0:
-            raise ValueError(
+            raise InputError(
                 f"{self.split.name} at {self.root.resolve()} has nobody to train on; give it training images, or name"
                 f" it in test_on of a run on other data"
             )
@@ -139,7 +140,7 @@ class ReidData(pl.LightningDataModule, ABC):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict != self.state_dict():
-            raise ValueError(
+            raise InputError(
                 f"the checkpoint was trained with seed={state_dict['seed']} on another training list than the"
                 f" {len(self.split.train)} images of {self.root.resolve()} with seed={self.seed}; resume with the same"
                 f" data set and seed, or start a new run"

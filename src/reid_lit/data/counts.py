@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reid_lit.plurals import counted
 from reid_lit.records import JUNK, Shot, Split
+from reid_lit.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from reid_lit.errors import InputError, MissingFileError
+
 MISSING = "missing"
 NESTED = "nested folder"
 MISPLACED = "misplaced folder"
@@ -42,7 +44,7 @@ class Problem:
         return MissingDataError(self) if self.kind in (MISSING, NESTED, MISPLACED, EMPTY) else DataError(self)
 
 
-class MissingDataError(FileNotFoundError):
+class MissingDataError(MissingFileError):
     """Something of a data set is not where it should be; ``problem`` says what."""
 
     def __init__(self, problem: Problem) -> None:
@@ -50,7 +52,7 @@ class MissingDataError(FileNotFoundError):
         self.problem = problem
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """Something of a data set is not as it should be; ``problem`` says what."""
 
     def __init__(self, problem: Problem) -> None:

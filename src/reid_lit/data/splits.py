@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reid_lit.data.problems import SHARED, Problem, Report, stop
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
 from reid_lit.records import JUNK, Shot, Split
+from reid_lit.wording import counted
 
 
 def draw_persons(person_ids: Iterable[int], count: int, *, seed: int) -> frozenset[int]:
@@ -86,20 +87,20 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     train = tuple(shot for shot in split.train if shot.person_id != JUNK)
     persons = {shot.person_id for shot in train}
     if count and not 0 <= count < len(persons):
-        raise ValueError(
+        raise InputError(
             f"dataset.val_persons={count} of the {counted(len(persons), 'training person')} of {split.name} leaves"
             f" nobody to train on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
         )
     if count == 0:
         return dataclasses.replace(split, train=train), split.validation
     if split.validation is not None:
-        raise ValueError(
+        raise InputError(
             f"dataset.val_persons={count}, but {split.name} sets validation persons aside itself; leave it at 0"
         )
     held, rest = part(train, draw_persons(persons, count, seed=seed))
     query, gallery = query_and_gallery(held)
     if not query:
-        raise ValueError(
+        raise InputError(
             f"{counted(count, 'held-out person')} of {split.name}, but none has two images, so there is no query;"
             f" raise dataset.val_persons or set it to 0"
         )

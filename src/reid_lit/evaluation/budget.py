@@ -2,6 +2,8 @@
 
 import math
 
+from reid_lit.errors import InputError
+
 GIGABYTE = 10**9
 
 
@@ -45,7 +47,7 @@ def check_limit(limit_gb: float | None, needed: int, *, work: str) -> None:
     """
     if limit_gb is not None and needed > limit_gb * GIGABYTE:
         least = math.ceil(needed / GIGABYTE * 10) / 10
-        raise ValueError(
+        raise InputError(
             f"evaluation.memory_limit_gb={limit_gb:g}: {work} needs {least:.1f} GB above the embeddings at least; "
             f"set evaluation.memory_limit_gb={least:.1f} or more, or null for no limit"
         )

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 BLOCK = 512
 """Queries in one matrix product. Always as many, the last block padded: a product of another shape rounds otherwise."""
@@ -57,9 +58,9 @@ class DistanceBlocks:
         self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], kind: str = "euclidean"
     ) -> None:
         if kind not in ("euclidean", "cosine"):
-            raise ValueError(f"distance={kind!r} is unknown; choose euclidean or cosine")
+            raise InputError(f"distance={kind!r} is unknown; choose euclidean or cosine")
         if query.shape[1] != gallery.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"query embeddings have {counted(query.shape[1], 'number')}, gallery embeddings {gallery.shape[1]}; "
                 "embed both with one model"
             )
@@ -129,7 +130,7 @@ def prepare(
     length = torch.linalg.vector_norm(embedding, dim=1)
     broken = (~length.isfinite()).nonzero().flatten().tolist()
     if broken:
-        raise ValueError(
+        raise InputError(
             f"{len(broken)} of {len(embedding)} {role} embeddings are not finite, the first at {broken[:3]}; "
             "the model diverged, or ran in a precision that is too low"
         )

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
 from reid_lit.records import JUNK, Shot
+from reid_lit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Lists:
         for role in ("query", "gallery"):
             persons, cameras = getattr(self, f"{role}_person"), getattr(self, f"{role}_camera")
             if persons.shape != cameras.shape:
-                raise ValueError(
+                raise InputError(
                     f"{counted(len(persons), f'{role} person')} but {counted(len(cameras), f'{role} camera')};"
                     " give one of each an image"
                 )
@@ -115,12 +116,12 @@ def check_lengths(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "g
     """
     for role, embedding, person in (("query", query, lists.query_person), ("gallery", gallery, lists.gallery_person)):
         if len(embedding) != len(person):
-            raise ValueError(
+            raise InputError(
                 f"{counted(len(embedding), f'{role} embedding')} but {counted(len(person), f'{role} person')};"
                 " give one of each an image"
             )
     if not len(query) or lists.junk == len(gallery):
-        raise ValueError(
+        raise InputError(
             f"nothing to rank: {counted(len(query), 'query', 'queries')}, {counted(len(gallery), 'gallery image')} "
             f"({lists.junk} of junk); "
             "point dataset.root at a data set with query and gallery images"

@@ -8,12 +8,13 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import Result, evaluate
-from reid_lit.plurals import counted
+from reid_lit.wording import counted
 
 TOLERANCE = 1e-2
 """Relative difference between two embeddings of one image: batches of other shapes round so much in bfloat16."""
@@ -64,7 +65,7 @@ class RetrievalScores(Metric):
     ) -> None:
         super().__init__()
         if queries < 1:
-            raise ValueError(f"queries={queries}: a retrieval evaluation needs one query or more")
+            raise InputError(f"queries={queries}: a retrieval evaluation needs one query or more")
         self.queries, self.images, self.chunk = queries, images, chunk
         self.protocol = protocol or Protocol()
         self.distractors = distractors
@@ -119,7 +120,7 @@ class RetrievalScores(Metric):
             ValueError: images are missing, or one index came with two embeddings.
         """
         if len(self.index) == 0:
-            raise ValueError(f"no image of {self.images or 'all'} arrived; call update with the test batches first")
+            raise InputError(f"no image of {self.images or 'all'} arrived; call update with the test batches first")
         index, order = dim_zero_cat(self.index).sort(stable=True)
         embedding = dim_zero_cat(self.embedding).view(len(index), -1)
         first = torch.cat([torch.ones_like(index[:1]).bool(), index[1:] != index[:-1]])
@@ -132,14 +133,14 @@ class RetrievalScores(Metric):
 def _check_complete(index: Int[Tensor, " seen"], images: int) -> None:
     """Raises ValueError unless ``index``, ascending and each once, is 0 … images - 1."""
     if int(index[-1]) >= images or int(index[0]) < 0:
-        raise ValueError(
+        raise InputError(
             f"index {int(index[0])} to {int(index[-1])} for {counted(images, 'image')}; images= is query plus gallery"
         )
     seen = torch.zeros(images, dtype=torch.bool, device=index.device)
     seen[index] = True
     missing = (~seen).nonzero()[:, 0].tolist()
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{counted(len(missing), 'image is', 'images are')} missing of {images}, the first at index {missing[:3]}; "
             "let the test loaders deal every image of query and gallery (no limit_test_batches)"
         )
@@ -151,7 +152,7 @@ def _check_repeats(
     """Raises ValueError where two embeddings of one index differ."""
     differs = (again - first).norm(dim=1) > TOLERANCE * first.norm(dim=1)
     if differs.any():
-        raise ValueError(
+        raise InputError(
             f"{counted(int(differs.sum()), 'image')} came again with another embedding, the first at index "
             f"{index[differs][:3].tolist()}; number query and gallery in one list, and reset() between evaluations"
         )

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 NOWHERE = -1
 """The camera of a distractor of which nobody knows what took it."""
@@ -53,7 +54,7 @@ class Rows:
         rows = torch.from_numpy(values.reshape(count, dim).astype(np.float32, copy=False))
         broken = (~torch.linalg.vector_norm(rows, dim=1).isfinite()).nonzero()[:, 0].tolist()
         if broken:
-            raise ValueError(
+            raise InputError(
                 f"{self.path}: {counted(len(broken), 'embedding is', 'embeddings are')} not finite, the first at"
                 f" {start + broken[0]}; embed those images again"
             )
@@ -78,7 +79,7 @@ class Distractors:
 
     def __post_init__(self) -> None:
         if len(self) != len(self.camera):
-            raise ValueError(
+            raise InputError(
                 f"{counted(len(self), 'distractor')} but {counted(len(self.camera), 'camera')} of theirs;"
                 " give one of each"
             )

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from reid_lit.errors import InputError
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -52,7 +54,7 @@ def average_precision(hits: Hits, convention: str) -> Float[Tensor, " queries"]:
     elif convention == "sklearn":
         precision = hits.hits_upto.double() / hits.upto.double()
     else:
-        raise ValueError(f"evaluation.ap={convention!r} is unknown; choose step, trapezoid or sklearn")
+        raise InputError(f"evaluation.ap={convention!r} is unknown; choose step, trapezoid or sklearn")
     total = torch.where(hits.counts, precision, 0.0).cumsum(1)[
         :, -1
     ]  # sum would add up padding of another width otherwise

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.lists import Lists
 from reid_lit.records import Rules
 
@@ -120,17 +121,17 @@ class Protocol:
         object.__setattr__(self, "ranks", tuple(self.ranks))  # Hydra hands over a list
         object.__setattr__(self, "crops", self.crops and tuple(self.crops))
         if self.crops is not None and (len(self.crops) != 2 or min(self.crops) < 1):
-            raise ValueError(f"evaluation.crops={list(self.crops)}: give [height, width] in pixels, null for none")
+            raise InputError(f"evaluation.crops={list(self.crops)}: give [height, width] in pixels, null for none")
         if not self.ranks or any(rank < 1 for rank in self.ranks):
-            raise ValueError(f"evaluation.ranks={list(self.ranks)}: give one rank or more, counted from 1")
+            raise InputError(f"evaluation.ranks={list(self.ranks)}: give one rank or more, counted from 1")
         if self.single_gallery_shot < 0:
-            raise ValueError(f"evaluation.single_gallery_shot={self.single_gallery_shot}: give the draws, 0 for none")
+            raise InputError(f"evaluation.single_gallery_shot={self.single_gallery_shot}: give the draws, 0 for none")
         if self.memory_limit_gb is not None and self.memory_limit_gb <= 0:
-            raise ValueError(f"evaluation.memory_limit_gb={self.memory_limit_gb}: give GB above 0, null for no limit")
+            raise InputError(f"evaluation.memory_limit_gb={self.memory_limit_gb}: give GB above 0, null for no limit")
         if self.bootstrap < 0:
-            raise ValueError(f"evaluation.bootstrap={self.bootstrap}: give the resamples, such as 1000, 0 for none")
+            raise InputError(f"evaluation.bootstrap={self.bootstrap}: give the resamples, such as 1000, 0 for none")
         if not 0 <= self.open_set_share < 1:
-            raise ValueError(f"evaluation.open_set_share={self.open_set_share}: give a share from 0 to below 1")
+            raise InputError(f"evaluation.open_set_share={self.open_set_share}: give a share from 0 to below 1")
         for name in ("roc", "open_set"):
             object.__setattr__(self, name, _rates(name, getattr(self, name)))
 
@@ -155,7 +156,7 @@ def resolve(protocol: Protocol, lists: Lists) -> Protocol:
 
 def _rates(name: str, rates: Any) -> tuple[float, ...]:
     if isinstance(rates, str) or not isinstance(rates, Sequence) or not all(_is_rate(rate) for rate in rates):
-        raise ValueError(f"evaluation.{name}={rates}: give rates between 0 and 1, [] for none")
+        raise InputError(f"evaluation.{name}={rates}: give rates between 0 and 1, [] for none")
     return tuple(sorted({float(rate) for rate in rates}, reverse=True))
 
 
@@ -168,4 +169,4 @@ def _check(name: str, value: str, choices: tuple[str, ...]) -> None:
         return
     near = get_close_matches(str(value), choices, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"evaluation.{name}={value!r} is unknown; choose one of {', '.join(choices)}{hint}")
+    raise InputError(f"evaluation.{name}={value!r} is unknown; choose one of {', '.join(choices)}{hint}")

@@ -8,12 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_limit
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined
 from reid_lit.evaluation.lists import Columns, Lists, check_lengths
 from reid_lit.evaluation.protocol import Protocol, resolve
-from reid_lit.plurals import counted
 from reid_lit.progress import progress
+from reid_lit.wording import counted
 
 ROW = 12
 """Bytes of a block for each of its distances: the distance, and what ranking it takes meanwhile."""
@@ -67,7 +68,7 @@ def check_images(lists: Lists, protocol: Protocol) -> None:
     for name in ("expansion", "rerank"):
         least = getattr(getattr(protocol, name), "listed", 0)
         if images < least:
-            raise ValueError(
+            raise InputError(
                 f"evaluation.{name}: lists of {counted(least, 'image')} cannot be made of {images}, queries and gallery"
                 f" together; lower evaluation.{name}.{'k' if name == 'expansion' else 'k1'}, or evaluation.{name}=null"
             )

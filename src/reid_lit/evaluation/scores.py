@@ -6,17 +6,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.details import details
+from reid_lit.errors import InputError
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.measures.details import details
+from reid_lit.evaluation.measures.separation import intra_inter_ratio
+from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores, score_both
-from reid_lit.evaluation.separation import intra_inter_ratio
-from reid_lit.evaluation.single_shot import single_shot_ranks
 from reid_lit.evaluation.streaming import score_streamed
-from reid_lit.plurals import counted
 from reid_lit.records import JUNK
+from reid_lit.wording import counted
 
 EXAMPLES = 3
 """Queries without a match that an error shows."""
@@ -92,7 +93,7 @@ def evaluate(
         queries, queries_nd = score_streamed(query, gallery, lists, protocol, distractors)
     stamp = protocol_stamp(lists, protocol, queries, queries_nd) | _streamed(lists, distractors)
     if not queries.valid.any():
-        raise ValueError(_no_match(lists, resolve(protocol, lists).camera_rule, queries.cause))
+        raise InputError(_no_match(lists, resolve(protocol, lists).camera_rule, queries.cause))
     if protocol.single_gallery_shot:
         ranks = single_shot_ranks(query, gallery, lists, protocol, ranker=ranker)[:, queries.valid]
         first, values = ranks.flatten(), {"rank1": (ranks == 1).double().mean(0)}
@@ -177,7 +178,7 @@ def check_matches(lists: Lists, protocol: Protocol) -> None:
     rule = resolve(protocol, lists).camera_rule
     found = causes(lists, rule)
     if len(found) and not (found == FOUND).any():
-        raise ValueError(_no_match(lists, rule, found))
+        raise InputError(_no_match(lists, rule, found))
 
 
 def causes(lists: Lists, rule: str) -> Int[Tensor, " queries"]:

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import size_within
 from reid_lit.evaluation.counting import Counts, Thresholds, count_before
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
@@ -12,8 +13,8 @@ from reid_lit.evaluation.lists import Columns, Lists, check_lengths
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol, resolve
 from reid_lit.evaluation.ranking import QueryScores, Ranked, join, rank_rows, score_rows
-from reid_lit.plurals import counted
 from reid_lit.progress import progress
+from reid_lit.wording import counted
 
 COLUMNS = 16384
 """Images in one matrix product. Always as many, the last piece padded: a product of another shape rounds otherwise."""
@@ -40,7 +41,7 @@ def check_streamable(protocol: Protocol) -> None:
     """
     for name, reason in NEEDS_ALL.items():
         if getattr(protocol, name):
-            raise ValueError(
+            raise InputError(
                 f"evaluation.{name} and distractors on disk: {reason}; leave out one of them, or make the distractors"
                 " part of the data set's gallery, which is held in memory"
             )
@@ -73,7 +74,7 @@ def score_streamed(
     check_lengths(query, gallery, lists)
     for part in distractors.parts:
         if part.shape[1] != query.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"{part.path} has embeddings of {counted(part.shape[1], 'number')}, the queries have {query.shape[1]};"
                 " embed all with one model"
             )

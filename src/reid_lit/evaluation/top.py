@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.lists import Columns, Lists
 from reid_lit.evaluation.protocol import Protocol
@@ -63,7 +64,7 @@ def top(
     """
     rows = torch.arange(len(query)) if rows is None else rows.cpu()
     if not len(rows):
-        raise ValueError("rows names no query; give one or more, or None for all")
+        raise InputError("rows names no query; give one or more, or None for all")
     ranker = ranker or Ranker(query, gallery, lists, protocol)
     columns, blocks = ranker.with_junk() if keep_junk else (ranker.columns, ranker)
     found = []

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms.functional import five_crop
 
+from reid_lit.errors import InputError
+
 Images = Float[Tensor, "batch 3 height width"]
 
 
@@ -40,6 +42,6 @@ def check_crops(crops: Sequence[int], size: Sequence[int]) -> None:
     told = f"evaluation.crops={list(crops)} of images of {size[0]} × {size[1]} pixels"
     cure = "set transform.test_scale=1.125 and evaluation.crops='${transform.size}', or evaluation.crops=null"
     if crops[0] > size[0] or crops[1] > size[1]:
-        raise ValueError(f"{told}: they are larger than the images; {cure}")
+        raise InputError(f"{told}: they are larger than the images; {cure}")
     if tuple(crops) == tuple(size):
-        raise ValueError(f"{told}: all five would be the whole image; {cure}")
+        raise InputError(f"{told}: all five would be the whole image; {cure}")

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reid_lit.errors import InputError
 from reid_lit.figures.curves import COLOURS
 from reid_lit.figures.statistics import HATCHES
-from reid_lit.plurals import counted
+from reid_lit.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def bars_figure(scores: Mapping[str, Mapping[str, Score]], *, title: str = "") -
         ValueError: there is no row.
     """
     if not scores:
-        raise ValueError(f"no scores to draw in {counted(len(scores), 'row')}; give a run or more")
+        raise InputError(f"no scores to draw in {counted(len(scores), 'row')}; give a run or more")
     metrics = list(dict.fromkeys(metric for row in scores.values() for metric in row))
     figure = Figure(figsize=(max(5.5, 1.6 + 1.3 * len(scores)), 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -73,7 +74,7 @@ def published_figure(
     """
     if not panels or not all(panels.values()):
         empty = ", ".join(name for name, rows in panels.items() if not rows) or counted(len(panels), "panel")
-        raise ValueError(f"no scores to draw in {empty}; run the table first")
+        raise InputError(f"no scores to draw in {empty}; run the table first")
     rows = list(next(iter(panels.values())))
     size = (2.4 + 3.1 * len(panels), 1.8 + 0.34 * len(rows))
     figure = Figure(figsize=size, dpi=150, layout="constrained")

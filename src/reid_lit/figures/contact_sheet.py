@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
+from reid_lit.errors import InputError
 from reid_lit.figures.ranked import MARGIN, SPACE, TITLE
 from reid_lit.figures.tiles import INK, PAPER, TEXT, TILE, fitting, font, tile
 from reid_lit.records import JUNK, Shot
@@ -64,7 +65,7 @@ def rows_of(lists: Mapping[str, Sequence[Shot]], cameras: Sequence[int], *, pers
     """
     shots = [(name, shot) for name, each in lists.items() for shot in each if shot.person_id != JUNK]
     if not shots:
-        raise ValueError("no image shows a person: there is nothing to put on a contact sheet")
+        raise InputError("no image shows a person: there is nothing to put on a contact sheet")
     rows = []
     for person in evenly(sorted({shot.person_id for _, shot in shots}), persons):
         own = [(name, shot) for name, shot in shots if shot.person_id == person]

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from reid_lit.errors import InputError
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, which the colour-blind tell apart."""
 
@@ -33,12 +35,12 @@ def cmc_curve(first_matches: Mapping[str, Int[Tensor, " counted"]], *, ranks: in
         ValueError: no model, or one whose queries have no match.
     """
     if not first_matches:
-        raise ValueError("no scores to draw; give one model or more")
+        raise InputError("no scores to draw; give one model or more")
     figure = Figure(figsize=(6, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for place, (name, first) in enumerate(first_matches.items()):
         if not len(first):
-            raise ValueError(f"no query of {name!r} has a match; see evaluation.camera_rule")
+            raise InputError(f"no query of {name!r} has a match; see evaluation.camera_rule")
         curve = [float((first <= rank).double().mean()) for rank in range(1, ranks + 1)]
         label = f"{name}: rank-1 {curve[0]:.1%}"
         axes.plot(range(1, ranks + 1), curve, label=label, drawstyle="steps-post", **_look(place))
@@ -63,7 +65,7 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
     along, columns = read_columns(metrics)
     kinds = {name: kind for name in columns if (kind := kind_of(name))}
     if not kinds:
-        raise ValueError(f"no train/, lr or val/ column in {metrics.resolve()}, only {', '.join(columns)}")
+        raise InputError(f"no train/, lr or val/ column in {metrics.resolve()}, only {', '.join(columns)}")
     shown = [kind for kind in PANELS if kind in kinds.values()]
     figure = Figure(figsize=(4.8 * len(shown), 3.8), dpi=150, layout="constrained")
     figure.suptitle(title)

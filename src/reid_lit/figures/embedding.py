@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
@@ -36,7 +37,7 @@ def features_figure(
     """
     classes = label.unique().tolist()
     if not panels or len(classes) > len(COLOURS):
-        raise ValueError(
+        raise InputError(
             f"{counted(len(panels), 'panel')} of {counted(len(classes), 'class', 'classes')}: give one panel or more,"
             f" of up to {len(COLOURS)} classes"
         )

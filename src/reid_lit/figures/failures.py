@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.ranking import QueryScores, Top
 from reid_lit.figures.ranked import ranked_lists
 from reid_lit.paths import write_text, write_whole
-from reid_lit.plurals import counted
 from reid_lit.records import Shot
+from reid_lit.wording import counted
 
 
 def failure_report(
@@ -78,12 +79,12 @@ def select(top: Top, rows: Sequence[int]) -> Top:
 
 def _check(query: Sequence[Shot], top: Top, scores: QueryScores) -> None:
     if top.rows.tolist() != list(range(len(query))) or len(scores.cause) != len(query):
-        raise ValueError(
+        raise InputError(
             f"{counted(len(top.rows), 'row')} of top() and {counted(len(scores.cause), 'score')} for"
             f" {counted(len(query), 'query', 'queries')}; give all, in order"
         )
     if top.removed.any():
-        raise ValueError("top() keeps removed entries, so its places are no ranks; call it without keep_junk")
+        raise InputError("top() keeps removed entries, so its places are no ranks; call it without keep_junk")
 
 
 def _entry(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from reid_lit.errors import InputError
+
 
 def heat_map(
     rows: Sequence[str],
@@ -31,7 +33,7 @@ def heat_map(
     """
     grid = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
     if not np.isfinite(grid).any():
-        raise ValueError("no value to draw; run the jobs first")
+        raise InputError("no value to draw; run the jobs first")
     figure = Figure(figsize=(3.4 + 1.5 * len(columns), 1.6 + 0.38 * len(rows)), dpi=150, layout="constrained")
     figure.suptitle(textwrap.fill(title, 36 + 16 * len(columns)), fontsize="medium")
     axes = figure.add_subplot()

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from reid_lit.errors import InputError
 from reid_lit.figures.curves import COLOURS
-from reid_lit.plurals import counted
+from reid_lit.wording import counted
 
 Numbers = Mapping[str, Any]
 
@@ -30,7 +31,7 @@ def spread_of(norms: Float[Tensor, " images"], *, bins: int) -> dict[str, Any]:
     """
     values = norms.double().numpy()
     if not len(values) or not values.any():
-        raise ValueError(
+        raise InputError(
             f"{counted(len(values), 'feature')}, none longer than 0: there is nothing to draw; look whether the model"
             " collapsed"
         )

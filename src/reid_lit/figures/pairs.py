@@ -6,7 +6,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 
 def pairs_figure(rows: Mapping[str, Float[Tensor, "b 3 h w"]], *, title: str = "") -> Figure:
@@ -21,7 +22,7 @@ def pairs_figure(rows: Mapping[str, Float[Tensor, "b 3 h w"]], *, title: str = "
     """
     if not rows or not all(len(images) for images in rows.values()):
         empty = ", ".join(name for name, images in rows.items() if not len(images)) or counted(len(rows), "row")
-        raise ValueError(f"no image to draw in {empty}; give one or more")
+        raise InputError(f"no image to draw in {empty}; give one or more")
     _, _, height, width = next(iter(rows.values())).shape
     columns = max(len(images) for images in rows.values())
     wide = 1.5

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.ranking import QueryScores, Top
 from reid_lit.figures.tiles import INK, PAPER, TILE, fitting, font, tile
 from reid_lit.records import JUNK, Shot
@@ -39,7 +40,7 @@ def ranked_lists(
         ValueError: there is no query to draw.
     """
     if not len(top.rows):
-        raise ValueError("no query to draw; give top() one row or more")
+        raise InputError("no query to draw; give top() one row or more")
     rows = [_row(query, gallery, top, place, scores) for place in range(len(top.rows))]
     columns = max(len(row) for row in rows)
     width = 2 * MARGIN + columns * (TILE[0] + SPACE) + 2 * SPACE

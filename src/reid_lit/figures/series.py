@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from reid_lit.errors import InputError
 from reid_lit.figures.curves import COLOURS, STYLES
-from reid_lit.plurals import counted
+from reid_lit.wording import counted
 
 Scale = Literal["linear", "log"]
 Values = Sequence[float] | Sequence[int]
@@ -58,7 +59,7 @@ def series_figure(panels: Sequence[Panel], *, title: str = "", columns: int | No
     """
     if not panels or not all(panel.curves for panel in panels):
         empty = ", ".join(panel.y for panel in panels if not panel.curves) or counted(len(panels), "panel")
-        raise ValueError(f"no curve to draw in {empty}; give one or more")
+        raise InputError(f"no curve to draw in {empty}; give one or more")
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(1.6 + 4.4 * columns, 1.2 + 3 * rows), dpi=150, layout="constrained")

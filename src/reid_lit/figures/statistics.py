@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from reid_lit.errors import InputError
 from reid_lit.figures.curves import COLOURS, STYLES
-from reid_lit.plurals import counted
+from reid_lit.wording import counted
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "++")
 """Say the same as the colours."""
@@ -49,7 +50,7 @@ def statistics_figure(lists: Mapping[str, Listed], *, title: str = "") -> Figure
         ValueError: there is no list.
     """
     if not lists:
-        raise ValueError(f"no list to draw, of {len(lists)}; give one or more")
+        raise InputError(f"no list to draw, of {len(lists)}; give one or more")
     shown = dict(list(lists.items())[:MOST])
     left = len(lists) - len(shown)
     figure = Figure(figsize=(13, 4.4), dpi=120, layout="constrained")

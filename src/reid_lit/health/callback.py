@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from typing_extensions import override
 
+from reid_lit.errors import InputError
 from reid_lit.health.collapse import Limits
 from reid_lit.health.domains import Domain, looked_at, trained_before
 from reid_lit.health.figures import BETTER, as_it_is, health_figures
@@ -120,7 +121,7 @@ class Health(pl.Callback):
         elif trainer.is_global_zero:
             self._write()
         if self.selection != LAST and self.selection not in self.rows[0]:
-            raise ValueError(
+            raise InputError(
                 f"callbacks.health.selection={self.selection} is not measured here; choose last, or one of"
                 f" {', '.join(name for name in BETTER if name in self.rows[0])}"
             )
@@ -207,12 +208,12 @@ def _as_csv(rows: list[Row]) -> str:
 
 def _check(*, images: int, every: int, probe_folds: int, cluster_share: float, selection: str) -> None:
     if images < 2 or every < 1 or probe_folds < 2 or not 0 < cluster_share <= 1:
-        raise ValueError(
+        raise InputError(
             f"callbacks.health: images={images} must be ≥ 2, every={every} ≥ 1, probe_folds={probe_folds} ≥ 2 and"
             f" cluster_share={cluster_share} in (0, 1]"
         )
     if selection != LAST and selection not in BETTER:
-        raise ValueError(
+        raise InputError(
             f"callbacks.health.selection={selection!r} is no figure that tells a better epoch; choose {LAST}, or one of"
             f" {', '.join(BETTER)}"
         )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reid_lit.errors import InputError
+
 _WORDS = {
     "rank": "has effective rank {value:.3g}",
     "spread": "spreads by {value:.3g} around its mean",
@@ -39,7 +41,7 @@ class Limits:
         for name, top in (("rank", float("inf")), ("spread", 1), ("dead", 1)):
             limit = getattr(self, name)
             if limit is not None and not 0 <= limit <= top:
-                raise ValueError(f"callbacks.health.limits.{name}={limit}: give a number in [0, {top}], or null")
+                raise InputError(f"callbacks.health.limits.{name}={limit}: give a number in [0, {top}], or null")
 
     def check(self, figures: Mapping[str, float], before: Mapping[str, float], *, epoch: int, cure: str) -> None:
         """Refuse figures that are beyond a limit and were not there before, or features that are no numbers.

@@ -11,11 +11,11 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.decode import decode_batch
-from reid_lit.data.transfer import Transfer
-from reid_lit.lineage import lineage_of
-from reid_lit.plurals import counted
+from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.sets.transfer import Transfer
 from reid_lit.records import JUNK, absolute
+from reid_lit.run.lineage import lineage_of
+from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reid_lit.evaluation.health import (
+from reid_lit.health.domains import Domain
+from reid_lit.health.measures import (
     RelativeError,
     cluster_figures,
     dead_dimensions,
@@ -16,7 +17,6 @@ from reid_lit.evaluation.health import (
     feature_spread,
     mean_cosine,
 )
-from reid_lit.health.domains import Domain
 from reid_lit.models.base import RetrievalModel
 
 BETTER = {
@@ -64,8 +64,8 @@ def health_figures(
         model: In evaluation mode.
         domains: The images, by ``source`` and ``target``.
         batch_size: Images embedded at once.
-        probe_folds: As ``folds`` of :func:`reid_lit.evaluation.health.domain_probe`.
-        cluster_share: As ``share`` of :func:`reid_lit.evaluation.health.cluster_figures`.
+        probe_folds: As ``folds`` of :func:`reid_lit.health.measures.domain_probe`.
+        cluster_share: As ``share`` of :func:`reid_lit.health.measures.cluster_figures`.
         cluster_smallest: As ``smallest``, likewise.
         seed: Of the probe's parts.
 

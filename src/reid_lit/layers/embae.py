@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from reid_lit.errors import InputError
+
 
 class SmallBatchNorm(nn.BatchNorm1d):
     """A batch norm that takes its running statistics where a batch has fewer than two rows.
@@ -74,7 +76,7 @@ class NuisanceEncoders(nn.Module):
     def __init__(self, *, features: int, cameras: int | None, hidden: int, dim: int) -> None:
         super().__init__()
         if cameras is not None and cameras < 1:
-            raise ValueError(f"model.cameras={cameras}: give the number of cameras, or null for one network for all")
+            raise InputError(f"model.cameras={cameras}: give the number of cameras, or null for one network for all")
         self.dim = dim
         self.by_camera = cameras is not None
         self.branches = nn.ModuleList(encoder(features, hidden, dim) for _ in range(cameras or 1))
@@ -92,7 +94,7 @@ class NuisanceEncoders(nn.Module):
         order = camera.argsort(stable=True)
         counts = torch.bincount(camera, minlength=len(self.branches)).tolist()
         if len(counts) > len(self.branches):
-            raise ValueError(
+            raise InputError(
                 f"an image of camera {len(counts) - 1}, but the nuisance encoders end at camera"
                 f" {len(self.branches) - 1}; set model.cameras to the number of cameras of the data set"
             )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reid_lit.errors import InputError
+
 Kernel = tuple[int, int]
 """Rows and columns."""
 
@@ -33,7 +35,7 @@ def chosen_kernels(
             map.
     """
     if layers < 1:
-        raise ValueError(
+        raise InputError(
             "model.widths=[]: the encoders need a layer or more; give the channels of each, such as [512,2048]"
         )
     fitted = fitted_kernels(rows, columns, layers)
@@ -42,7 +44,7 @@ def chosen_kernels(
     pairs = [(each, each) if isinstance(each, int) else (each[0], each[1]) for each in kernels]
     left = tuple(length - sum(pair[axis] - 1 for pair in pairs) for axis, length in enumerate((rows, columns)))
     if len(pairs) != layers or left != (1, 1) or min(map(min, pairs)) < 1:
-        raise ValueError(
+        raise InputError(
             f"model.kernels={list(kernels)}: {layers} convolutions without padding have to make 1 × 1 of the backbone's"
             f" {rows} × {columns} map; set model.kernels=null, or {[list(pair) for pair in fitted]}"
         )
@@ -75,7 +77,7 @@ class MapEncoder(nn.Module):
         vector = self.layers(maps)
         if vector.shape[2:] != (1, 1):
             rows, columns = maps.shape[2:]
-            raise ValueError(
+            raise InputError(
                 f"maps of {rows} × {columns} do not become 1 × 1: the encoders were built for those of images of"
                 f" transform.size; set transform.test_scale=1.0 and evaluation.crops=null, or crops of transform.size"
             )

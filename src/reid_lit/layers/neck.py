@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 
 class ClassBlock(nn.Module):
@@ -153,4 +154,4 @@ def check_persons(persons: int) -> None:
         ValueError: there are fewer than two persons.
     """
     if persons < 2:
-        raise ValueError(f"{counted(persons, 'training person')}: a classifier needs at least 2; look at dataset.root")
+        raise InputError(f"{counted(persons, 'training person')}: a classifier needs at least 2; look at dataset.root")

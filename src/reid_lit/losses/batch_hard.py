@@ -8,7 +8,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class BatchHardTripletLoss(nn.Module):
     def __init__(self, *, margin: float | None, normalise: bool, squared: bool) -> None:
         super().__init__()
         if margin is not None and margin < 0:
-            raise ValueError(f"loss.terms.triplet.loss.margin={margin}: give a number ≥ 0, or null for the soft margin")
+            raise InputError(f"loss.terms.triplet.loss.margin={margin}: give a number ≥ 0, or null for the soft margin")
         self.margin = margin
         self.normalise = normalise
         self.squared = squared

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from reid_lit.errors import InputError
+
 
 def contrastive_loss(
     embedding: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"], *, margin: float
@@ -44,7 +46,7 @@ class ContrastiveLoss(nn.Module):
     def __init__(self, *, margin: float) -> None:
         super().__init__()
         if margin <= 0:
-            raise ValueError(
+            raise InputError(
                 f"loss.terms.contrastive.loss.margin={margin}: give a number > 0, or nothing pushes two persons apart"
             )
         self.margin = margin

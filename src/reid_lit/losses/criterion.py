@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from reid_lit.errors import InputError
 from reid_lit.records import Output
 
 
@@ -27,7 +28,7 @@ class Term(nn.Module):
     def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float = 1.0) -> None:
         super().__init__()
         if reads not in Output._fields:
-            raise ValueError(f"loss.terms.<name>.reads={reads!r} is unknown; choose one of {', '.join(Output._fields)}")
+            raise InputError(f"loss.terms.<name>.reads={reads!r} is unknown; choose one of {', '.join(Output._fields)}")
         self.loss = loss
         self.reads = reads
         self.weight = weight
@@ -51,10 +52,10 @@ class Criterion(nn.Module):
         super().__init__()
         for name, term in terms.items():
             if term.weight < 0:
-                raise ValueError(f"loss.terms.{name}.weight={term.weight}: a weight is ≥ 0, and 0 leaves the loss out")
+                raise InputError(f"loss.terms.{name}.weight={term.weight}: a weight is ≥ 0, and 0 leaves the loss out")
         self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term.weight})
         if not self.terms:
-            raise ValueError(
+            raise InputError(
                 f"every loss of {', '.join(terms) or 'the criterion'} has weight 0: nothing is trained;"
                 " choose another loss or neck, or raise loss.terms.<name>.weight"
             )
@@ -79,7 +80,7 @@ class Criterion(nn.Module):
         sizes = {"feature": feature, "embedding": embedding, "logits": persons}
         for name, term in self.terms.items():
             if not classified and isinstance(term, Term) and term.reads == "logits":
-                raise ValueError(
+                raise InputError(
                     f"loss.terms.{name} reads logits, but this neck has no classifier; choose another neck, such as"
                     f" neck=bnneck, or a loss without an ID term"
                 )

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, map_size
+from reid_lit.errors import InputError
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels
 from reid_lit.layers.neck import check_persons
@@ -118,7 +119,7 @@ class Arn(RetrievalModel):
     @override
     def check_data(self, data: Any, epochs: int | None) -> None:
         if not hasattr(data, "target"):
-            raise ValueError(
+            raise InputError(
                 f"model=arn trains on a source and a target side by side, and {data.split.name} is one data set; set"
                 f" dataset=transfer dataset.source=<with labels> dataset.target=<without>"
             )
@@ -222,16 +223,16 @@ def _reads_logits(criterion: Criterion | None) -> bool:
 def _check_weights(reconstruction: float, difference: float, *, private: bool, labels: bool) -> None:
     """Refuse weights below 0, and parts that no loss would train."""
     if min(reconstruction, difference) < 0:
-        raise ValueError(
+        raise InputError(
             f"model.reconstruction_weight={reconstruction} and model.difference_weight={difference}: a weight is ≥ 0"
         )
     if private and not (reconstruction or difference):
-        raise ValueError(
+        raise InputError(
             "model.private=true with model.reconstruction_weight=0 and model.difference_weight=0: nothing trains the"
             " private encoders; set model.private=false"
         )
     if not labels and not private and not reconstruction:
-        raise ValueError(
+        raise InputError(
             "model.criterion=null, model.private=false and model.reconstruction_weight=0: nothing is trained; leave"
             " one of them as it was"
         )
@@ -239,6 +240,6 @@ def _check_weights(reconstruction: float, difference: float, *, private: bool, l
 
 def _check_training(epochs: int, lr_scales: Mapping[str, float]) -> None:
     if epochs < 0:
-        raise ValueError(f"model.train_backbone_epochs={epochs}: give 0, which freezes the backbone, or more")
+        raise InputError(f"model.train_backbone_epochs={epochs}: give 0, which freezes the backbone, or more")
     if set(lr_scales) != set(_PARTS) or min(lr_scales.values()) < 0:
-        raise ValueError(f"model.lr_scales={dict(lr_scales)}: give each of {', '.join(_PARTS)} a number ≥ 0")
+        raise InputError(f"model.lr_scales={dict(lr_scales)}: give each of {', '.join(_PARTS)} a number ≥ 0")

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.errors import InputError
 from reid_lit.evaluation.metric import RetrievalScores
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
@@ -86,7 +87,7 @@ class RetrievalModel(pl.LightningModule):
             ValueError: what is wrong, and the cure.
         """
         if hasattr(data, "target"):
-            raise ValueError(
+            raise InputError(
                 "dataset=transfer gives a source and a target side by side, and this model trains on one data set; set"
                 " dataset=<one of them>, or model=arn"
             )

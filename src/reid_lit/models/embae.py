@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.errors import InputError
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
@@ -193,12 +194,12 @@ class EmbAE(RetrievalModel):
         if self.stage == 3:
             check_blind(data, own_classes=False)
         if self.cameras is not None and data.cameras > self.cameras:
-            raise ValueError(
+            raise InputError(
                 f"model.cameras={self.cameras}, but {data.split.name} has {data.cameras} cameras, and each needs a"
                 f" nuisance encoder; set model.cameras={data.cameras}"
             )
         if self.variant in ("new", "cam") and epochs is not None and 0 <= epochs <= self.nuisance_epochs:
-            raise ValueError(
+            raise InputError(
                 f"trainer.max_epochs={epochs} ends while variant {self.variant!r} still trains its nuisance encoders"
                 f" alone, for model.nuisance_epochs={self.nuisance_epochs}; set model.nuisance_epochs < {epochs}"
             )
@@ -214,7 +215,7 @@ class EmbAE(RetrievalModel):
         if self.stage == 3 and (self.variant == "cam") != (len(branches) > 1):
             asked = "one for each camera of the source" if self.variant == "cam" else "one for all cameras"
             cure = "model.cameras=<cameras of the source>" if self.variant == "cam" else "model.cameras=null"
-            raise ValueError(
+            raise InputError(
                 f"model.variant={self.variant!r} goes on from a stage 2 with {asked}, and model.weights={self.weights}"
                 f" has {len(branches)} nuisance encoders; train stage 2 with {cure}"
             )
@@ -227,15 +228,15 @@ class EmbAE(RetrievalModel):
 
 def _check(stage: int, variant: str | None, cameras: int | None, nuisance_epochs: int) -> None:
     if stage not in (2, 3):
-        raise ValueError(f"model.stage={stage}: 2 or 3; stage 1 is model=strong with neck=embae")
+        raise InputError(f"model.stage={stage}: 2 or 3; stage 1 is model=strong with neck=embae")
     if stage == 2 and variant is not None:
-        raise ValueError(f"model.variant={variant!r} belongs to stage 3; set model.variant=null or model.stage=3")
+        raise InputError(f"model.variant={variant!r} belongs to stage 3; set model.variant=null or model.stage=3")
     if stage == 3 and variant not in VARIANTS:
-        raise ValueError(f"model.variant={variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
+        raise InputError(f"model.variant={variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
     if stage == 3 and (variant == "cam") != (cameras is not None):
-        raise ValueError(
+        raise InputError(
             f"model.variant={variant!r} with model.cameras={cameras}: cam has a nuisance encoder for each camera of"
             f" the target, so give their number; the other variants have one for all, model.cameras=null"
         )
     if nuisance_epochs < 1:
-        raise ValueError(f"model.nuisance_epochs={nuisance_epochs}: give 1 or more")
+        raise InputError(f"model.nuisance_epochs={nuisance_epochs}: give 1 or more")

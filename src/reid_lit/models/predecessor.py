@@ -6,7 +6,8 @@ from pathlib import Path
 from torch import nn
 
 from reid_lit.backbones.weights import read_checkpoint, read_state, tensors_of, weights_file
-from reid_lit.plurals import counted
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.wording import counted
 
 
 def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], stage: int, cure: str) -> Collection[str]:
@@ -29,20 +30,20 @@ def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], st
     """
     goes_on = f"stage {stage} goes on from stage {stage - 1}"
     if weights is None:
-        raise ValueError(f"{goes_on}, but model.weights=null names no run of it; {cure}")
+        raise InputError(f"{goes_on}, but model.weights=null names no run of it; {cure}")
     path = Path(weights)
     file = weights_file(path) if path.is_dir() else path
     if not file.is_file():
-        raise FileNotFoundError(f"{goes_on}, but there is no checkpoint in model.weights={path.resolve()}; {cure}")
+        raise MissingFileError(f"{goes_on}, but there is no checkpoint in model.weights={path.resolve()}; {cure}")
     checkpoint = {"state_dict": read_state(file)} if file.suffix == ".safetensors" else read_checkpoint(file)
     if checkpoint.get("stage", stage - 1) != stage - 1:
         found = checkpoint["stage"]
-        raise ValueError(f"{goes_on}, but model.weights={path.resolve()} is a run of stage {found}; {cure}")
+        raise InputError(f"{goes_on}, but model.weights={path.resolve()} is a run of stage {found}; {cure}")
     given, own = tensors_of(checkpoint), model.state_dict()
     wanted = [key for key in own if key.partition(".")[0] in parts]
     lacking = [key for key in wanted if key not in given or given[key].shape != own[key].shape]
     if lacking:
-        raise ValueError(
+        raise InputError(
             f"{goes_on}, but model.weights={path.resolve()} lacks {len(lacking)} of the"
             f" {counted(len(wanted), 'tensor')} that it needs, such as {lacking[0]} {list(own[lacking[0]].shape)}:"
             f" that run is of another stage, backbone, width or number of cameras; {cure}"

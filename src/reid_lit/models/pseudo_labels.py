@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.errors import InputError
 from reid_lit.records import JUNK
 
 
@@ -87,7 +88,7 @@ def check_selection(
         f" reliable; images a cluster (least / median / most): {found['least']} / {found['median']} / {found['most']}"
     )
     if found["selected"] < batch_size or found["clusters"] < 2:
-        raise ValueError(
+        raise InputError(
             f"{told}; selected by a cosine to a centre above model.threshold={threshold}: too few to train on in"
             f" batches of loader.batch_size={batch_size}; lower model.threshold, give more model.clusters, or look"
             f" whether model 0 or a training at optimizer.lr has collapsed"

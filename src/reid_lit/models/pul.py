@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.errors import InputError
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
@@ -212,18 +213,18 @@ class Pul(RetrievalModel):
     @override
     def check_data(self, data: Any, epochs: int | None) -> None:
         if hasattr(data, "target") or getattr(data, "switching", False):
-            raise ValueError(
+            raise InputError(
                 "model=pul trains on the target alone; set dataset=<target>, and model.weights=<run on the source>"
             )
         check_blind(data, own_classes=True)
         if self.clusters > len(data.split.train):
             images = len(data.split.train)
-            raise ValueError(
+            raise InputError(
                 f"model.clusters={self.clusters} of {images} training images; set model.clusters < {images}"
             )
         if epochs is not None and epochs % self.epochs_per_round:
             whole = epochs - epochs % self.epochs_per_round
-            raise ValueError(
+            raise InputError(
                 f"trainer.max_epochs={epochs} ends within a round of model.epochs_per_round={self.epochs_per_round},"
                 f" which starts again from model 0; set trainer.max_epochs={whole + self.epochs_per_round}"
             )
@@ -231,11 +232,11 @@ class Pul(RetrievalModel):
 
 def _check(clusters: int, threshold: float, epochs_per_round: int, starts: int, interval: str) -> None:
     if clusters < 2 or epochs_per_round < 1 or starts < 1:
-        raise ValueError(
+        raise InputError(
             f"model.clusters={clusters} must be ≥ 2, model.epochs_per_round={epochs_per_round} and"
             f" model.starts={starts} ≥ 1"
         )
     if not -1 <= threshold < 1:
-        raise ValueError(f"model.threshold={threshold} is no cosine that an image can exceed; give one in [-1, 1)")
+        raise InputError(f"model.threshold={threshold} is no cosine that an image can exceed; give one in [-1, 1)")
     if interval != "epoch":
-        raise ValueError("model=pul: nobody knows how many steps a round will have; set scheduler=constant or step")
+        raise InputError("model=pul: nobody knows how many steps a round will have; set scheduler=constant or step")

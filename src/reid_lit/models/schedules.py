@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from reid_lit.errors import InputError
+
 
 def warm_cosine(optimizer: Optimizer, *, total_steps: int, warm: float) -> LambdaLR:
     """A rate that rises linearly over the first steps, then falls along half a cosine to 0.
@@ -21,7 +23,7 @@ def warm_cosine(optimizer: Optimizer, *, total_steps: int, warm: float) -> Lambd
     Source: Loshchilov and Hutter, *SGDR*, ICLR 2017, eq. 5, without restarts; the rise: Goyal et al., 2017, §2.2.
     """
     if not 0 <= warm < 1:
-        raise ValueError(f"scheduler.build.warm={warm}: a share of the steps, at least 0 and less than 1")
+        raise InputError(f"scheduler.build.warm={warm}: a share of the steps, at least 0 and less than 1")
     rising = round(warm * total_steps)
 
     def factor(step: int) -> float:
@@ -55,12 +57,12 @@ def warm_multistep(
         ValueError: a number is out of range, or a milestone lies within the warm-up.
     """
     if warm_epochs < 0 or (warm_start is not None and not 0 <= warm_start <= 1):
-        raise ValueError(
+        raise InputError(
             f"scheduler.build.warm_epochs={warm_epochs} must be ≥ 0 and warm_start={warm_start} null or in [0, 1]"
         )
     early = [epoch for epoch in milestones if epoch < warm_epochs]
     if early or list(milestones) != sorted(milestones):
-        raise ValueError(
+        raise InputError(
             f"scheduler.build.milestones={list(milestones)} must rise and lie behind warm_epochs={warm_epochs}"
         )
 
@@ -93,7 +95,7 @@ def held_exponential(optimizer: Optimizer, *, held_epochs: int, falling_epochs: 
         ValueError: a number is out of range.
     """
     if held_epochs < 0 or falling_epochs < 1 or not 0 < final <= 1:
-        raise ValueError(
+        raise InputError(
             f"scheduler.build.held_epochs={held_epochs} must be ≥ 0, falling_epochs={falling_epochs} ≥ 1 and"
             f" final={final} in (0, 1]"
         )

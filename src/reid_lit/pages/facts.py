@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reid_lit.detail_tables import cell
-from reid_lit.results import sentence
+from reid_lit.run.detail_tables import cell
+from reid_lit.run.results import sentence
 
 WORDS = {
     "rank1": "rank-1",

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_lit.figures.rankings import FORMAT
+from reid_lit.errors import InputError, MissingFileError
 from reid_lit.pages.charts import cmc_chart, learning_charts
 from reid_lit.pages.facts import facts_of, scores_of
+from reid_lit.pages.rankings import FORMAT
 from reid_lit.pages.render import data_uri, write_page
 from reid_lit.pages.thumbnails import Size, thumbnails
 
@@ -33,7 +34,7 @@ def run_page(folder: Path, output: Path, size: Size, *, embed: bool | int) -> Pa
     """
     metrics = folder / "metrics.json"
     if not metrics.is_file():
-        raise FileNotFoundError(f"no {metrics.resolve()}; give run=<folder of a finished run or evaluation>")
+        raise MissingFileError(f"no {metrics.resolve()}; give run=<folder of a finished run or evaluation>")
     record = json.loads(metrics.read_text(encoding="utf-8"))
     names = [result["dataset"] for result in record["results"]]
     rankings = sorted(read_rankings(folder), key=lambda each: _place(each["dataset"], names))
@@ -68,7 +69,7 @@ def read_rankings(folder: Path) -> list[Ranking]:
     for file in sorted([*folder.glob("pictures/*/rankings.json"), *folder.glob("split_*/pictures/*/rankings.json")]):
         ranking = json.loads(file.read_text(encoding="utf-8"))
         if ranking.get("format") != FORMAT:
-            raise ValueError(
+            raise InputError(
                 f"{file.resolve()} has format {ranking.get('format')}, this version reads {FORMAT}: test the run again"
                 f" with python -m reid_lit.evaluate run={folder}, and give run=<the folder that it names>"
             )

@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid_lit.errors import InputError, MissingFileError
+
 SIZE = 28
 """Height and width in pixels."""
 
@@ -55,7 +57,7 @@ def mnist(folder: Path) -> Digits:
     for part in ("train", "t10k"):
         image, label = (_idx(folder, f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
         if image.shape != (len(label), SIZE, SIZE):
-            raise ValueError(f"{folder}: {part} has images {image.shape} for {len(label)} labels; MNIST has 28 × 28")
+            raise InputError(f"{folder}: {part} has images {image.shape} for {len(label)} labels; MNIST has 28 × 28")
         parts += [torch.from_numpy(image).float()[:, None] / 255, torch.from_numpy(label).long()]
     return Digits("MNIST", *parts)
 
@@ -65,10 +67,10 @@ def _idx(folder: Path, name: str) -> np.ndarray:
     places = [place / (name + end) for place in (folder, folder / "MNIST" / "raw") for end in ("", ".gz")]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
-        raise FileNotFoundError(f"no {name} or {name}.gz in {folder.resolve()}; point mnist at MNIST's four files")
+        raise MissingFileError(f"no {name} or {name}.gz in {folder.resolve()}; point mnist at MNIST's four files")
     content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     count = content[3] if content[:3] == b"\0\0\x08" else 0
     shape = struct.unpack_from(f">{count}I", content, 4) if len(content) >= 4 + 4 * count else ()
     if not count or len(content) != 4 + 4 * count + int(np.prod(shape)):
-        raise ValueError(f"{file.resolve()} is no whole idx file of bytes; replace it with MNIST's own")
+        raise InputError(f"{file.resolve()} is no whole idx file of bytes; replace it with MNIST's own")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * count).reshape(shape).copy()

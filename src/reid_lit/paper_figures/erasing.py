@@ -4,13 +4,14 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.choices import make_data
-from reid_lit.data.decode import decode_batch
-from reid_lit.data.noise import ImageNoise
-from reid_lit.data.transforms import as_float
+from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.transforms.noise import ImageNoise
+from reid_lit.data.transforms.transform import as_float
+from reid_lit.errors import InputError
 from reid_lit.figures.contact_sheet import evenly
 from reid_lit.figures.pairs import pairs_figure
 from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.run.datasets import make_data
 
 
 def erasing(config: DictConfig, *, images: int) -> Drawing:
@@ -25,14 +26,14 @@ def erasing(config: DictConfig, *, images: int) -> Drawing:
     """
     chosen = OmegaConf.select(config, "transform.train.erase")
     if chosen is None:
-        raise ValueError(
+        raise InputError(
             "transform.train has no erase; choose +experiment=market_strong, its dataset beside it, or transform=strong"
         )
     data = make_data(config)
     data.prepare_data()
     split = data.read()
     if not split.train:
-        raise ValueError(f"{split.name} has nobody to train on; choose another dataset")
+        raise InputError(f"{split.name} has nobody to train on; choose another dataset")
     places = evenly(range(len(split.train)), images)
     paths = [split.train[place].path for place in places]
     before = decode_batch(paths, size=data.transform.size, interpolation=data.transform.interpolation)

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from reid_lit.errors import InputError, MissingFileError
 from reid_lit.figures.series import Panel, Points, series_figure
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import settings
@@ -29,7 +30,7 @@ def health(_: DictConfig, *, run: str | None, panels: Mapping[str, Mapping[str, 
         FileNotFoundError: it has no ``health.csv``.
     """
     if run is None:
-        raise ValueError("no run is given: run=runs/duke_to_market_arn/<time>")
+        raise InputError("no run is given: run=runs/duke_to_market_arn/<time>")
     folder = Path(run).expanduser()
     measured, config = _measured(folder), settings(folder)
     limits = config["callbacks"]["health"]["limits"]
@@ -41,7 +42,7 @@ def health(_: DictConfig, *, run: str | None, panels: Mapping[str, Mapping[str, 
         if (curves := _curves(measured, asked))
     }
     if not drawn:
-        raise ValueError(f"{folder / 'health.csv'} has none of {', '.join(panels)}, only {', '.join(measured)}")
+        raise InputError(f"{folder / 'health.csv'} has none of {', '.join(panels)}, only {', '.join(measured)}")
     title = f"Health without labels, {config['name']}, {_data_sets(config)}"
     numbers = {title: panel.curves for title, panel in drawn.items()}
     return Drawing(figure=series_figure(list(drawn.values()), title=title, columns=columns), numbers=numbers)
@@ -56,7 +57,7 @@ def _measured(folder: Path) -> dict[str, Points]:
     """Epochs and values by column; 0 is before training."""
     file = folder / "health.csv"
     if not file.is_file():
-        raise FileNotFoundError(f"no {file.resolve()}; give the folder of a run that trained with callbacks=adaptation")
+        raise MissingFileError(f"no {file.resolve()}; give the folder of a run that trained with callbacks=adaptation")
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     return {

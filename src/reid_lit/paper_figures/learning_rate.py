@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 
+from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, Scale, series_figure
 from reid_lit.paper_figures.drawing import Drawing
 
@@ -32,7 +33,7 @@ def learning_rate(config: DictConfig, *, steps: int, scale: Scale) -> Drawing:
     build, epochs = schedule["build"], int(config.trainer.max_epochs)
     cold = {name: value for name, value in COLD.items() if name in build.keywords}
     if not cold:
-        raise ValueError(
+        raise InputError(
             f"scheduler.build={config.scheduler.build['_target_']} has no warm-up; choose +experiment=market_strong or"
             f" scheduler=warm_multistep"
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from reid_lit.errors import InputError, MissingFileError
+
 Runs = Sequence[str] | Mapping[str, str] | None
 """Folders of runs, or folders by what they are called in a figure; None is what nobody gave."""
 
@@ -24,7 +26,7 @@ def labelled(runs: Runs, *, by: str) -> dict[str, Path]:
         FileNotFoundError: a folder is no run's folder.
     """
     if not runs:
-        raise ValueError("no run is given: runs=[runs/a/<time>,runs/b/<time>], or with labels runs={a: runs/a/<time>}")
+        raise InputError("no run is given: runs=[runs/a/<time>,runs/b/<time>], or with labels runs={a: runs/a/<time>}")
     if isinstance(runs, Mapping):
         return {str(label): Path(folder).expanduser() for label, folder in runs.items()}
     folders = [Path(folder).expanduser() for folder in runs]
@@ -56,7 +58,7 @@ def choices(folder: Path) -> dict[str, Any]:
 
 def _read(folder: Path, name: Path) -> dict[str, Any]:
     if not (folder / name).is_file():
-        raise FileNotFoundError(f"{folder.resolve()} is no run's folder: it has no {name}")
+        raise MissingFileError(f"{folder.resolve()} is no run's folder: it has no {name}")
     return OmegaConf.to_container(OmegaConf.load(folder / name), resolve=False)  # type: ignore[return-value]
 
 
@@ -68,7 +70,7 @@ def column(folder: Path, name: str, *, along: str) -> list[tuple[int, float]]:
     """
     file = folder / "log" / "metrics.csv"
     if not file.is_file():
-        raise FileNotFoundError(f"no {file.resolve()}; give the folder of a run that trained with logger=csv or wandb")
+        raise MissingFileError(f"no {file.resolve()}; give the folder of a run that trained with logger=csv or wandb")
     with file.open(newline="", encoding="utf-8") as lines:
         rows = [row for row in csv.DictReader(lines) if row.get(name) and row.get(along)]
     return [(int(row[along]), float(row[name])) for row in rows]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, series_figure
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, choices, column, labelled
@@ -31,7 +32,7 @@ def losses(_: DictConfig, *, runs: Runs, by: str, terms: Mapping[str, str], iter
     curves = {term: {name: _curve(folder, term, iterations) for name, folder in folders.items()} for term in terms}
     for name, folder in folders.items():
         if not any(curves[term][name][0] for term in terms):
-            raise ValueError(
+            raise InputError(
                 f"{folder} logged none of {', '.join(f'train/{term}' for term in terms)} in its first {iterations}"
                 f" iterations; train it with loss=id_triplet and trainer.log_every_n_steps=1"
             )

@@ -8,15 +8,16 @@ from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor
 
-from reid_lit.choices import make_data
 from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
 from reid_lit.figures.norms import norms_figure, spread_of
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.progress import progress
 from reid_lit.records import JUNK, Split
-from reid_lit.runs import Run
-from reid_lit.testing import find_tests, trained_model
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
+from reid_lit.testing.tests import find_tests, trained_model
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def norms(config: DictConfig, *, bins: int) -> Drawing:
         ValueError: no run is given.
     """
     if config.run is None:
-        raise ValueError("run=null: give the folder of a finished run, run=runs/market_strong/<time>")
+        raise InputError("run=null: give the folder of a finished run, run=runs/market_strong/<time>")
     model = trained_model(config, Run(Path(config.run)))
     tests = find_tests(config, make_data(config))
     if len(tests) > 1:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, series_figure
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, choices, column, labelled, settings
@@ -39,7 +40,7 @@ def _curve(folder: Path, score: str) -> tuple[list[int], list[float]]:
     """Epochs, counted from 1, and scores."""
     points = column(folder, f"val/{score}", along="epoch")
     if not points:
-        raise ValueError(
+        raise InputError(
             f"{folder} logged no val/{score}; train it with dataset.val_persons=<number>, persons that are held out and"
             f" tested on after each epoch"
         )

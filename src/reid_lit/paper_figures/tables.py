@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from reid_lit.errors import InputError, MissingFileError
 from reid_lit.figures.bars import Score, bars_figure, published_figure
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, labelled
@@ -50,12 +51,12 @@ def scores(_: DictConfig, *, runs: Runs, by: str, metrics: Sequence[str], datase
 def _result(folder: Path, dataset: str | None) -> dict[str, Any]:
     file = folder / "metrics.json"
     if not file.is_file():
-        raise FileNotFoundError(f"no {file.resolve()}; give the folder of a finished run")
+        raise MissingFileError(f"no {file.resolve()}; give the folder of a finished run")
     results = json.loads(file.read_text())["results"]
     named = [result for result in results if dataset in (None, result["dataset"])]
     if not named:
         known = ", ".join(result["dataset"] for result in results)
-        raise ValueError(f"{folder} has no result on {dataset}; figure.dataset is one of {known}")
+        raise InputError(f"{folder} has no result on {dataset}; figure.dataset is one of {known}")
     return named[0]
 
 
@@ -88,10 +89,10 @@ def table(_: DictConfig, *, report: str | None) -> Drawing:
         FileNotFoundError: there is no such file.
     """
     if report is None:
-        raise ValueError("no table is given: report=tables/strong/table1/report.json, which a table's sweep writes")
+        raise InputError("no table is given: report=tables/strong/table1/report.json, which a table's sweep writes")
     file = Path(report).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"no {file.resolve()}; python -m reid_lit.report <paper>/<table> writes it")
+        raise MissingFileError(f"no {file.resolve()}; python -m reid_lit.report <paper>/<table> writes it")
     found = json.loads(file.read_text())
     scale = 1.0 if found["unit"] == "percent" else 100.0
     cells = [cell for row in found["rows"] for cell in row["cells"].values() if cell.get("ours")]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_lit.errors import InputError
 from reid_lit.synthetic.worlds import world
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
@@ -90,7 +91,7 @@ def size_of(name: str) -> Size:
         ValueError: there is none.
     """
     if name not in SIZES:
-        raise ValueError(f"size={name!r} is unknown; choose one of {', '.join(SIZES)}")
+        raise InputError(f"size={name!r} is unknown; choose one of {', '.join(SIZES)}")
     return SIZES[name]
 
 

@@ -1,5 +1,6 @@
 """The worlds there are, by name."""
 
+from reid_lit.errors import InputError
 from reid_lit.synthetic.campus import CAMPUS
 from reid_lit.synthetic.plaza import PLAZA
 from reid_lit.synthetic.world import World
@@ -14,5 +15,5 @@ def world(name: str) -> World:
         ValueError: there is none.
     """
     if name not in WORLDS:
-        raise ValueError(f"world={name!r} is unknown; choose one of {', '.join(WORLDS)}")
+        raise InputError(f"world={name!r} is unknown; choose one of {', '.join(WORLDS)}")
     return WORLDS[name]

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_lit.errors import FailedError, InputError
 from reid_lit.synthetic.plan import FOLDERS, Drawing, counts, plan
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import world as world_of
@@ -58,7 +59,7 @@ def write(
         FileExistsError: ``root`` holds something else.
     """
     if workers < 1:
-        raise ValueError(f"workers={workers} draw nothing; give 1 or more")
+        raise InputError(f"workers={workers} draw nothing; give 1 or more")
     drawings = plan(world, size, seed)
     record = {"world": world, "size": size, "seed": seed, "version": VERSION, "counts": counts(drawings)}
     if _holds(root, record):
@@ -96,7 +97,7 @@ def encode(image: NDArray[np.uint8], quality: int) -> bytes:
     """
     done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise RuntimeError(
+        raise FailedError(
             f"OpenCV cannot encode an image of shape {image.shape} as JPEG; reinstall opencv-python-headless"
         )
     return bytes(data)
@@ -145,7 +146,7 @@ def _draw_apart(arguments: list[str], count: Callable[[int], None]) -> None:
             count(int(line))
         trouble = process.stderr.read() if process.stderr else ""
     if process.returncode:
-        raise RuntimeError(
+        raise FailedError(
             f"{' '.join(command)} ended with {process.returncode}; draw with workers=1 to see why:\n{trouble}"
         )
 

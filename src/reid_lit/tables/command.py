@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reid_lit.tables.spec import LAPTOP, PAPER, TableError, dimensions, read_table, rows_of, status, unknown
+from reid_lit.tables.spec import LAPTOP, PAPER, TableError, dimensions, read_table, rows_of, status
+from reid_lit.wording import unknown
 
 _WORDS = ("rows", "size", "plan", "table_dir")
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from reid_lit.identity import training_part
+from reid_lit.run.identity import training_part
 
 _FIRST = ("dataset", "test_on", "backbone", "loader", "sampler", "trainer", "transform")
 _SHOWN = 12
@@ -49,7 +49,7 @@ def same_data(recipe: Mapping[str, Any], config: Mapping[str, Any], tested: str,
 
 def _is_whole(tested: str, stamp: Mapping[str, Any]) -> bool:
     """Whether what was tested on has as many images as its authors counted, where they did."""
-    module = f"reid_lit.data.{tested}"
+    module = f"reid_lit.data.sets.{tested}"
     official = getattr(import_module(module), "OFFICIAL", {}) if find_spec(module) else {}
     images = stamp.get("images", {})
     return not isinstance(images, Mapping) or all(

@@ -9,11 +9,12 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from reid_lit.identity import composed, evaluation_hash, explained, training_hash, without_evaluation
-from reid_lit.jobs import Job
-from reid_lit.paths import assignment, write_text
+from reid_lit.jobs.job import Job
+from reid_lit.overrides import assignment, merged
+from reid_lit.paths import write_text
+from reid_lit.run.identity import composed, evaluation_hash, explained, training_hash, without_evaluation
 from reid_lit.tables.command import Ask, chosen_labels, chosen_rows
-from reid_lit.tables.spec import LAPTOP, PAPER, Cell, TableError, cells, dimensions, merged, rows_of
+from reid_lit.tables.spec import LAPTOP, PAPER, Cell, TableError, cells, dimensions, rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

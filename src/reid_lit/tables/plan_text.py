@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reid_lit.jobs import Job
-from reid_lit.plurals import counted
+from reid_lit.jobs.job import Job
 from reid_lit.tables.command import Ask
 from reid_lit.tables.plan import Place, chains, folder_of
 from reid_lit.tables.spec import rows_of, status
+from reid_lit.wording import counted
 
 
 def show_plan(spec: Mapping[str, Any], ask: Ask, places: Sequence[Place]) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reid_lit.jobs import Job, recorded
+from reid_lit.errors import MissingFileError
+from reid_lit.jobs.job import Job, recorded
 from reid_lit.pages.table import table_page
 from reid_lit.paths import write_text
+from reid_lit.sweeps.seeds import spread
 from reid_lit.tables.differences import differences, same_data
 from reid_lit.tables.plan import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
-from reid_lit.tables.seeds import spread
 from reid_lit.tables.spec import PAPER, dimensions, status
 
 _RATIOS = ("R",)  # printed as they are, whatever the table's unit is
@@ -30,7 +31,7 @@ def write_report(folder: Path) -> dict[str, Any]:
     """
     plan = read_plan(folder)
     if plan is None:
-        raise FileNotFoundError(f"{folder} has no plan.json; run the table first: python -m reid_lit.train +table=…")
+        raise MissingFileError(f"{folder} has no plan.json; run the table first: python -m reid_lit.train +table=…")
     report = report_of(plan)
     write_text(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     for ending, text in (("md", as_markdown(report)), ("csv", as_csv(report)), ("tex", as_latex(report))):

@@ -3,14 +3,15 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from reid_lit.errors import InputError
+from reid_lit.overrides import merged, without
 from reid_lit.paths import packaged
-from reid_lit.runs import key_of
+from reid_lit.wording import unknown
 
 PAPER, LAPTOP = "paper", "laptop"
 
@@ -26,7 +27,7 @@ _KEYS = {
 }
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """What is asked of a table cannot be done."""
 
 
@@ -123,7 +124,7 @@ def cells(spec: Mapping[str, Any], size: str = PAPER, overrides: Sequence[str] =
                 [override for part in (*values, row) for override in part.get(key, ())] for key in ("set", "evaluate")
             )
             dropped = set(variant.get("drop", ())) if size == LAPTOP else set()
-            train, evaluate = (kept(part, dropped) for part in (train, evaluate))
+            train, evaluate = (without(part, dropped) for part in (train, evaluate))
             last = variant.get("set", ()) if size == LAPTOP else ()
             found.append(
                 Cell(
@@ -158,25 +159,3 @@ def _variant(spec: Mapping[str, Any], size: str) -> dict[str, Any]:
     laptop = dict(spec["laptop"])
     across = {"seed": spec["across"]["seed"]} | laptop.get("across", spec["across"])
     return {"base": spec["base"], "base_evaluate": spec.get("base_evaluate", ())} | laptop | {"across": across}
-
-
-def merged(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Overrides, each key once: the last wins, as Hydra would refuse two options of a group.
-
-    >>> merged(["loss=id", "seed=1", "loss=id_circle"])
-    ('seed=1', 'loss=id_circle')
-    """
-    last = {key_of(override): place for place, override in enumerate(overrides)}
-    return tuple(override for place, override in enumerate(overrides) if last[key_of(override)] == place)
-
-
-def kept(overrides: Sequence[str], dropped: set[str]) -> list[str]:
-    """Overrides without those of the keys ``dropped``."""
-    return [override for override in overrides if key_of(override) not in dropped]
-
-
-def unknown(kind: str, word: str, known: Sequence[str]) -> str:
-    """The message for a word that there is none of, with the near ones."""
-    near = get_close_matches(word, known, n=3, cutoff=0.4)
-    names = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-    return f"no {kind} {word!r}; {names}"

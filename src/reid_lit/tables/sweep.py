@@ -14,11 +14,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 
-from reid_lit.jobs import Job, Outcome, failures, recorded
+from reid_lit.jobs.job import Job, Outcome, failures, recorded
+from reid_lit.jobs.runner import Runner, visible_gpus
 from reid_lit.paths import write_text
-from reid_lit.runner import Runner, visible_gpus
+from reid_lit.sweeps.launcher import runner_of, say
 from reid_lit.tables.command import Ask, from_hydra
-from reid_lit.tables.launch import runner_of, say
 from reid_lit.tables.plan import chains, folder_of, plan, write_plan
 from reid_lit.tables.plan_text import show_plan
 from reid_lit.tables.report import write_report

@@ -1,0 +1,119 @@
+"""Shows what a test found: ranked lists, failures and curves, in the run's folder and in the loggers."""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Int
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+from typing_extensions import override
+
+from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.ranking import top
+from reid_lit.evaluation.scores import Result
+from reid_lit.figures.curves import cmc_curve, learning_curves
+from reid_lit.figures.failures import failure_report
+from reid_lit.figures.ranked import ranked_lists
+from reid_lit.pages.rankings import write_rankings
+from reid_lit.paths import write_whole
+from reid_lit.records import Split
+
+_log = logging.getLogger(__name__)
+
+
+class Pictures(pl.Callback):
+    """Draws, after each test, into ``<folder>/pictures/<data set>``.
+
+    ``ranked_lists.png`` shows queries spread evenly over the query list, ``failures.png`` and ``failures.json`` those
+    whose first true match comes last, ``cmc.png`` the curve, ``rankings.json`` holds the list of every query for
+    :mod:`reid_lit.page`; ``<folder>/pictures/learning.png`` the training. All ranks come from the embeddings and the
+    distances that the scores come from.
+
+    Args:
+        folder: The run's folder.
+        queries: Rows of the ranked lists and of the failure report.
+        top: Ranks shown.
+        removed: Whether the ranked lists show, in grey frames, what the protocol removes; the failures never do.
+        rankings: Ranks that ``rankings.json`` holds of each query; 0 writes no such file.
+    """
+
+    def __init__(self, *, folder: str, queries: int, top: int, removed: bool, rankings: int) -> None:
+        self.folder = Path(folder)
+        self.queries = queries
+        self.top = top
+        self.removed = removed
+        self.rankings = rankings
+
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        split: Split = trainer.datamodule.split  # type: ignore[attr-defined]
+        try:
+            files = self.draw(split, pl_module.scores, pl_module.result) | self._learning()  # type: ignore[arg-type]
+        except Exception:  # hours of training are worth more than a picture of them
+            _log.exception("the pictures of %s could not be drawn; the scores are not touched by that", split.name)
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                for name, file in files.items():
+                    logger.log_image(key=f"{split.name}/{name}", images=[str(file)])
+
+    def _learning(self) -> dict[str, Path]:
+        """The curves of the training; none where no step was logged."""
+        log, file = self.folder / "log" / "metrics.csv", self.folder / "pictures" / "learning.png"
+        if not log.is_file() or "train/" not in log.read_text().partition("\n")[0]:
+            return {}
+        return {"learning": write_whole(file, learning_curves(log, title=f"Training of {self.folder}").savefig)}
+
+    def draw(self, split: Split, scores: RetrievalScores, result: Result) -> dict[str, Path]:
+        """The pictures of one data set, by name; of a gallery that is on disk in part, the curve alone."""
+        directory = self.folder / "pictures" / split.name
+        title = title_of(split.name, result)
+        curve = cmc_curve({split.name: result.first_matches}, title=title)
+        files = {"cmc": write_whole(directory / "cmc.png", curve.savefig)}
+        return files if scores.distractors else files | self._lists(directory, title, split, scores, result)
+
+    def _lists(
+        self, directory: Path, title: str, split: Split, scores: RetrievalScores, result: Result
+    ) -> dict[str, Path]:
+        arguments = (scores.query, scores.gallery, scores.lists, scores.protocol)
+        nearest_to = partial(top, *arguments, k=self.top, ranker=scores.ranker)  # re-ranking again may take minutes
+        shown = nearest_to(rows=spread(len(split.query), self.queries), keep_junk=self.removed)
+        image = ranked_lists(split.query, split.gallery, shown, title=title, scores=result.queries)
+        files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures")}
+        write_whole(files["ranked_lists"], image.save)
+        nearest = nearest_to()
+        failure_report(
+            directory,
+            split.query,
+            split.gallery,
+            nearest,
+            result.queries,
+            number=self.queries,
+            title=f"Worst queries of {title}",
+        )
+        if self.rankings:
+            wide = nearest_to(k=2 * self.rankings, keep_junk=self.removed)  # room for what the protocol removes
+            about = {"dataset": split.name, "scores": result.scores, "stamp": result.stamp}
+            lists = (split.query, split.gallery, wide, result.queries)
+            write_rankings(directory / "rankings.json", *lists, k=self.rankings, about=about)
+        return files
+
+
+def spread(queries: int, number: int) -> Int[Tensor, " rows"]:
+    """At most ``number`` positions, evenly over ``queries``."""
+    return torch.linspace(0, queries - 1, min(queries, number)).round().long()
+
+
+def title_of(name: str, result: Result) -> str:
+    """The data set, its main scores and how they were measured."""
+    stamp = result.stamp
+    words = {"rank1": "rank-1", "mAP": "mAP"}
+    figures = ", ".join(f"{word} {result.scores[key]:.1%}" for key, word in words.items() if key in result.scores)
+    how = f"AP by {stamp['ap']}" if stamp["ap"] != "none" else f"gallery: {stamp['gallery']}"
+    added = "".join(f", {stamp[name]}" for name in ("expansion", "reranking") if stamp.get(name, "none") != "none")
+    return f"{name}: {figures} ({stamp['distance']} distance{added}, {stamp['camera_rule']}, {how})"

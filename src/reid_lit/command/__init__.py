@@ -1,0 +1,1 @@
+"""Words of the command line to a config: how a command is launched, replayed and corrected."""

@@ -1,0 +1,110 @@
+"""What every command shares: earlier runs taken up again, near names for what is misspelt."""
+
+import functools
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
+from reid_lit.command.near_names import near_names
+from reid_lit.command.replay import replayed
+from reid_lit.data.problems import DataError, MissingDataError
+from reid_lit.errors import UserError
+from reid_lit.overrides import key_of
+from reid_lit.paths import packaged
+
+
+def launch(
+    task: Callable[[DictConfig], Any],
+    *,
+    config_name: str,
+    replay: bool = True,
+    first: Callable[[Mapping[str, Any]], object] | None = None,
+    reword: Callable[[list[str]], list[str]] = list,
+) -> None:
+    """Run ``task`` with what Hydra composes from the command line.
+
+    Args:
+        task: What to do with the config.
+        config_name: The primary config in ``conf/``.
+        replay: Whether ``run=<folder>`` means all that the run was told, not its folder alone.
+        first: Refuses words of the command line, before Hydra makes a folder.
+        reword: Turns the words of the command line into those that Hydra composes.
+    """
+    _quiet()
+    torch.set_float32_matmul_precision("high")  # here, so that a run is trained and tested again by the same arithmetic
+    try:
+        if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
+            first(_words(sys.argv[1:]))
+        sys.argv[1:] = replayed(reword(sys.argv[1:])) if replay else sys.argv[1:]
+    except UserError as error:
+        sys.exit(str(error))
+    plain = functools.wraps(task)(lambda config: _without_traceback(task, config))
+    command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
+    try:
+        command()
+    except SystemExit as stop:
+        if stop.code:
+            GlobalHydra.instance().clear()
+            for line in near_names(sys.argv[1:], config_name=config_name):
+                sys.stderr.write(f"{line}\n")
+        raise
+
+
+def _words(arguments: list[str]) -> dict[str, str | None]:
+    """The values of a command line, before anything is composed."""
+    pairs = ((key_of(argument), argument.partition("=")[2]) for argument in arguments)
+    return {key: None if value in ("", "null") else value for key, value in pairs}
+
+
+def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    """What was refused in words needs no line of our code to be understood."""
+    try:
+        return task(config)
+    except Exception as error:
+        text = refusal(error)
+        if text is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # a bug stays visible; Hydra goes on with the other jobs of a multirun
+        sys.exit(text)
+
+
+def refusal(error: BaseException) -> str | None:
+    """What a user is told of an error that this package raised on purpose; None of any other, and for HYDRA_FULL_ERROR.
+
+    Hydra wraps what is raised in building a part of the config: the words are taken out, with the key of that part.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        return None
+    key = ""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        key = str(error).partition("\nfull_key: ")[2] or key
+        error = error.__cause__
+    if not isinstance(error, UserError):
+        return None
+    if isinstance(error, DataError | MissingDataError):
+        return f"{error.problem.kind}: {error}"
+    return f"{key}: {error}" if key.rpartition(".")[2] not in str(error) else str(error)
+
+
+def _quiet() -> None:
+    """Keep what a user can act on; Lightning's hints are none of it."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*",  # inside Lightning
+        "Total length of `list` across ranks is zero",  # no persons held out for validation
+        "The number of training batches .* is smaller than the logging interval",
+        "Checkpoint directory .* exists and is not empty",  # a resumed run
+        "The '.*_dataloader' does not have many workers",  # one for each core is what loader.workers=auto takes
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,1 @@
+"""Images from the disk into batches: decoding, caches, samplers, loaders."""

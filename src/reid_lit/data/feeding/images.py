@@ -1,0 +1,218 @@
+"""Images that cannot be read, found before anything is trained; what was found good is remembered."""
+
+import hashlib
+import json
+import logging
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, cast
+
+import PIL
+import platformdirs
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from reid_lit.data.feeding.readable import CLOSED, trouble
+from reid_lit.data.problems import IMAGES, Problem
+from reid_lit.errors import FailedError
+from reid_lit.overrides import assignment
+from reid_lit.paths import write_text
+from reid_lit.progress import Progress, progress
+from reid_lit.records import Shot, Split
+from reid_lit.wording import counted
+
+logger = logging.getLogger(__name__)
+
+CHOICES = ("stop", "drop")
+_ALONE = 1000  # so many are read faster than other processes start
+_CHUNK = 64
+_RULES = f"1, Pillow {PIL.__version__}"  # what was judged by others is judged again
+
+State = list[int]
+"""Size in bytes and time of the last change in ns."""
+
+
+def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) -> Split:
+    """The split without images that cannot be read.
+
+    Args:
+        split: All lists.
+        root: The data set's folder, under whose name the good images are remembered.
+        on_bad_image: ``stop`` raises when there is such an image, ``drop`` leaves them out and notes how many.
+        processes: Processes that read.
+
+    Raises:
+        DataError: there are such images and ``on_bad_image`` is ``stop``, or without them a list is empty.
+    """
+    paths = dict.fromkeys(shot.path for shot in split.shots)
+    with progress("reading all images once") as tell:
+        bad = bad_images(paths, root=root, memory=memory(root), processes=processes, tell=tell)
+    if not bad:
+        return split
+    examples = tuple(f"{path}: {reason}" for path, reason in list(bad.items())[:3])
+    kept = _without(split, bad)
+    emptied = _emptied(split, kept)
+    if on_bad_image == "drop" and not emptied:
+        note = f"{len(bad)} of {counted(len(paths), 'image')} dropped: unreadable, such as {examples[0]}"
+        return replace(kept, notes=(*kept.notes, note))
+    leaving = f"; without them {' and '.join(emptied)} would be empty" if emptied else ""
+    fact = f"{len(bad)} of {counted(len(paths), 'image')} of {split.name} cannot be used{leaving}"
+    place = shlex.quote(assignment("dataset.root", root.resolve()))
+    cure = f"copy them anew (python -m reid_lit.doctor dataset=… {place} lists them all)"
+    way = "" if emptied else ", or set dataset.on_bad_image=drop to leave them out, counted and reported"
+    raise Problem(kind=IMAGES, place=root, fact=fact, cure=cure + way, examples=examples).error()
+
+
+def _without(split: Split, bad: dict[Path, str]) -> Split:
+    def kept(shots: Iterable[Shot]) -> tuple[Shot, ...]:
+        return tuple(shot for shot in shots if shot.path not in bad)
+
+    return replace(
+        split,
+        train=kept(split.train),
+        query=kept(split.query),
+        gallery=kept(split.gallery),
+        tests=tuple(_without(test, bad) for test in split.tests),
+        validation=split.validation and _without(split.validation, bad),
+    )
+
+
+def _emptied(before: Split, after: Split) -> list[str]:
+    """Lists that lost their last image."""
+    names = [name for name in ("train", "query", "gallery") if getattr(before, name) and not getattr(after, name)]
+    parts = [*zip(before.tests, after.tests, strict=True)]
+    if before.validation and after.validation:
+        parts.append((before.validation, after.validation))
+    return [*names, *(f"{old.name} {name}" for old, new in parts for name in _emptied(old, new))]
+
+
+def memory(root: Path) -> Path:
+    """Where the good images of a data set are remembered: in ``$REID_CACHE`` or the user's cache, never beside them."""
+    given = os.environ.get("REID_CACHE")
+    cache = Path(given).expanduser() if given else platformdirs.user_cache_path("reid_lit")
+    place = str(root.resolve())
+    return cache / "images" / f"{root.resolve().name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
+
+
+def bad_images(
+    paths: Iterable[Path], *, root: Path, memory: Path | None = None, processes: int = 1, tell: Progress | None = None
+) -> dict[Path, str]:
+    """The images that cannot be read to their end, in the order of ``paths``, and why.
+
+    Args:
+        paths: The files; one that is named twice is read once.
+        root: The data set's folder; in the memory, names count from it.
+        memory: A file that holds which images were found good, by size and time of change; it is brought up to date.
+        processes: Processes that read, for a thousand images and more.
+        tell: Is told how many are read.
+    """
+    names = {os.fspath(path): path for path in paths}
+    known = _recall(memory)
+    states: dict[str, State] = {}
+    troubles: dict[str, str] = {}
+    start = os.path.join(root, "")  # noqa: PTH118 - 30,000 pure paths take a second
+    for name in names:
+        try:
+            states[name] = _state(name)
+        except OSError as error:
+            troubles[name] = "missing" if isinstance(error, FileNotFoundError) else f"{CLOSED} ({error.strerror})"
+    keys = {name: name.removeprefix(start) for name in states}
+    new = [name for name, state in states.items() if known.get(keys[name]) != state]
+    if len(new) > _ALONE:
+        rank_zero_only(logger.info)("reading %d images of %s to find broken ones", len(new), root)
+    troubles |= _read(new, processes=processes, tell=tell)
+    good = {keys[name]: states[name] for name in new if name not in troubles}
+    if memory is not None and good:
+        _remember(memory, known | good)
+    return {path: troubles[name] for name, path in names.items() if name in troubles}
+
+
+def _state(name: str) -> State:
+    found = os.stat(name)  # noqa: PTH116 - the same
+    if not stat.S_ISREG(found.st_mode):  # to open a pipe is to wait for ever
+        raise OSError(0, "no regular file")
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _recall(memory: Path | None) -> dict[str, State]:
+    if memory is None:
+        return {}
+    try:
+        if not memory.is_file():
+            return {}
+        content = json.loads(memory.read_bytes())
+        return dict(content["good"]) if content["rules"] == _RULES else {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        rank_zero_only(logger.info)("%s cannot be used (%r): all images are read again", memory, error)
+        return {}
+
+
+def _remember(memory: Path, good: dict[str, State]) -> None:
+    try:
+        write_text(memory, json.dumps({"rules": _RULES, "good": good}))
+    except OSError as error:
+        rank_zero_only(logger.info)("images are read again next time: %s cannot be written (%s)", memory, error)
+
+
+def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[str, str]:
+    """The trouble with each image that has one."""
+    chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
+    found: dict[str, str] = {}
+    done, lock = 0, threading.Lock()
+
+    def take(chunk: list[str], answers: list[str]) -> None:
+        nonlocal done
+        with lock:
+            found.update({name: reason for name, reason in zip(chunk, answers, strict=True) if reason})
+            done += len(chunk)
+            if tell is not None:
+                tell(done, len(names))
+
+    if processes <= 1 or len(names) <= _ALONE:
+        for chunk in chunks:
+            take(chunk, [trouble(name) for name in chunk])
+        return found
+
+    def take_share(share: int) -> None:
+        for chunk, answers in _read_apart(chunks[share::processes]):
+            take(chunk, answers)
+
+    with ThreadPoolExecutor(processes) as pool:
+        list(pool.map(take_share, range(processes)))
+    return found
+
+
+def _read_apart(chunks: list[list[str]]) -> Iterator[tuple[list[str], list[str]]]:
+    """Read in a plain process: threads wait for each other in PIL, and a fork of a process that has some may hang."""
+    package = str(Path(__file__).resolve().parents[3])
+    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-P", "-m", "reid_lit.data.feeding.readable"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": paths},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        asked, answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+        for chunk in chunks:
+            try:
+                asked.write(json.dumps(chunk) + "\n")
+                asked.flush()
+                reply = json.loads(answers.readline())
+            except (OSError, ValueError) as error:
+                process.kill()
+                last = process.communicate()[1].strip().splitlines()[-1:]
+                raise FailedError(
+                    f"the process that reads images died ({process.returncode} {' '.join(last)}) on one of {chunk[0]} …"
+                    f" {chunk[-1]}; loader.workers=0 reads them here"
+                ) from error
+            yield chunk, reply

@@ -1,0 +1,244 @@
+"""Which images a batch holds: global batches, drawn once an epoch and dealt over the ranks.
+
+Each draw depends on (seed, epoch) only, so a resumed run repeats it, and the world size changes who computes a batch,
+not what is in it: global batch k is the k-th batch of rank 0, of rank 1, and so on, one after the other.
+"""
+
+import random
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from torch.utils.data import Sampler
+from typing_extensions import override
+
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
+
+
+class EpochSampler(Sampler[int], ABC):
+    """Deals global batches over ranks; a subclass draws them.
+
+    Args:
+        batch_size: Images of a global batch.
+        rank: This process, 0 … world-1.
+        world: The number of processes.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: the ranks cannot have equal shares of a batch.
+    """
+
+    reads_labels: ClassVar[bool] = False
+    """Whether what is drawn depends on the classes of the images, not on their number alone."""
+
+    def __init__(self, *, batch_size: int, rank: int, world: int, seed: int) -> None:
+        if batch_size < 1:
+            raise InputError(f"loader.batch_size={batch_size} holds no image; set it to 1 or more")
+        if batch_size % world:
+            raise InputError(
+                f"loader.batch_size={batch_size} cannot be dealt evenly over {world} ranks;"
+                f" set loader.batch_size to a multiple of {world}"
+            )
+        self.rank = rank
+        self.share = batch_size // world
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the draw; Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    @abstractmethod
+    def draw(self, epoch: int) -> list[list[int]]:
+        """The global batches of an epoch, each a list of positions."""
+
+    @abstractmethod
+    def batches(self) -> int:
+        """The number of global batches, the same in each epoch."""
+
+    def __len__(self) -> int:
+        return self.batches() * self.share
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        for batch in self.draw(self.epoch):
+            yield from batch[self.rank * self.share : (self.rank + 1) * self.share]
+
+
+class ShuffleSampler(EpochSampler):
+    """Every image once an epoch, in a new order; the incomplete last batch is left out.
+
+    Args:
+        labels: The class of each training image; only their number matters here.
+        batch_size: Images of a global batch.
+        rank: This process, 0 … world-1.
+        world: The number of processes.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: there are fewer images than a batch holds, or the ranks cannot have equal shares.
+    """
+
+    def __init__(self, *, labels: Sequence[int], batch_size: int, rank: int = 0, world: int = 1, seed: int = 0) -> None:
+        super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
+        if len(labels) < batch_size:
+            raise InputError(
+                f"{counted(len(labels), 'training image does', 'training images do')} not fill one batch of"
+                f" loader.batch_size={batch_size};"
+                f" set loader.batch_size ≤ {len(labels)}"
+            )
+        self.images = len(labels)
+        self.batch_size = batch_size
+
+    @override
+    def batches(self) -> int:
+        return self.images // self.batch_size
+
+    @override
+    def draw(self, epoch: int) -> list[list[int]]:
+        order = list(range(self.images))
+        random.Random(f"shuffle {self.seed} {epoch}").shuffle(order)
+        return [order[k * self.batch_size : (k + 1) * self.batch_size] for k in range(self.batches())]
+
+
+class PersonSampler(EpochSampler):
+    """P persons × K images a global batch, dealt over the ranks by person.
+
+    An epoch has as many batches as the draw of epoch 0 has: Lightning fixes the length when training starts. A later
+    draw that ends earlier is followed by another, one that ends later is cut (one of Market-1501's 183 batches).
+
+    Source: Hermans et al., "In Defense of the Triplet Loss", 2017 (P × K batches); the epoch is that of Luo et al.,
+    "Bag of Tricks and a Strong Baseline for Deep Person Re-identification", CVPR Workshops 2019 (public code).
+
+    Args:
+        persons: P, persons of a global batch.
+        images: K, images of each.
+        repeat: Whether K may exceed what every person has; each batch shows the same images again then.
+        labels: The class of each training image.
+        batch_size: Images of a global batch, P·K.
+        rank: This process, 0 … world-1.
+        world: The number of processes.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: P·K is not the batch size, P is more than there are persons or cannot be dealt over the ranks by two
+            or more, or K is more than any person has.
+    """
+
+    reads_labels = True
+
+    def __init__(
+        self,
+        *,
+        persons: int,
+        images: int,
+        repeat: bool = False,
+        labels: Sequence[int],
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.positions: dict[int, list[int]] = defaultdict(list)
+        for position, label in enumerate(labels):
+            self.positions[label].append(position)
+        _check_persons(persons, images, len(self.positions), batch_size, world)
+        if not repeat:
+            _check_images(images, max(map(len, self.positions.values())))
+        super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
+        self.persons = persons
+        self.images = images
+        self._batches = len(self._round(self._source(0)))
+
+    @override
+    def batches(self) -> int:
+        return self._batches
+
+    @override
+    def draw(self, epoch: int) -> list[list[int]]:
+        source = self._source(epoch)
+        drawn = self._round(source)
+        while len(drawn) < self._batches:  # ends: a round holds at least one batch, as P ≤ persons
+            drawn += self._round(source)
+        return drawn[: self._batches]
+
+    def _source(self, epoch: int) -> random.Random:
+        return random.Random(f"person {self.seed} {epoch}")
+
+    def _round(self, source: random.Random) -> list[list[int]]:
+        chunks = {person: draw_chunks(own, self.images, source) for person, own in sorted(self.positions.items())}
+        left = list(chunks)
+        batches = []
+        while len(left) >= self.persons:
+            chosen = source.sample(left, self.persons)
+            batches.append([position for person in chosen for position in chunks[person].pop()])
+            left = [person for person in left if chunks[person]]
+        return batches
+
+
+def draw_chunks(positions: Sequence[int], images: int, source: random.Random) -> list[list[int]]:
+    """One person's positions in a random order, cut into chunks of ``images``; the remainder is left out.
+
+    A person with fewer than ``images`` gives one chunk, drawn with replacement.
+    """
+    if len(positions) < images:
+        return [source.choices(positions, k=images)]
+    order = source.sample(positions, len(positions))
+    return [order[start : start + images] for start in range(0, len(order) - images + 1, images)]
+
+
+def _check_persons(persons: int, images: int, available: int, batch_size: int, world: int) -> None:
+    if persons < 1 or images < 1:
+        raise InputError(f"sampler.persons={persons} × sampler.images={images} is no batch; set both to 1 or more")
+    if persons > available:
+        raise InputError(
+            f"{counted(available, 'training person')} but sampler.persons={persons}: set sampler.persons ≤ {available}"
+            f" and loader.batch_size to sampler.persons × {images}"
+        )
+    if persons * images != batch_size:
+        raise InputError(
+            f"loader.batch_size={batch_size} is not sampler.persons × sampler.images = {persons} × {images}:"
+            f" set loader.batch_size={persons * images}"
+        )
+    if persons % world:
+        raise InputError(
+            f"sampler.persons={persons} cannot be dealt evenly over {world} ranks;"
+            f" set sampler.persons to a multiple of {world}"
+        )
+    if persons < 2 * world:
+        raise InputError(
+            f"sampler.persons={persons} over {world} ranks leaves a batch of one person, in which nothing is a"
+            f" negative; set sampler.persons ≥ {2 * world}"
+        )
+
+
+def _check_images(images: int, most: int) -> None:
+    if images > most:
+        raise InputError(
+            f"sampler.images={images}, but no training person has more than {most}: every batch would show the same"
+            f" images again; set sampler.images ≤ {most}, or sampler.repeat=true if that is wanted"
+        )
+
+
+class BlockSampler(Sampler[int]):
+    """Deals whole test batches over the ranks in turn: every position on exactly one rank, batches as with one process.
+
+    Args:
+        count: The number of images.
+        batch_size: Images of a batch.
+        rank: This process, 0 … world-1.
+        world: The number of processes.
+    """
+
+    def __init__(self, *, count: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        starts = range(rank * batch_size, count, world * batch_size)
+        self.positions = [position for start in starts for position in range(start, min(start + batch_size, count))]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions)

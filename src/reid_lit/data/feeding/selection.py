@@ -1,0 +1,34 @@
+"""Training on a part of the images, those that have a label."""
+
+from collections.abc import Callable, Sequence
+
+from typing_extensions import override
+
+from reid_lit.data.feeding.samplers import EpochSampler
+from reid_lit.records import JUNK
+
+
+class SelectionSampler(EpochSampler):
+    """Draws as another sampler does, but only images with a label.
+
+    Args:
+        sampler: Makes the other sampler from ``labels``.
+        labels: The class of each training image; -1 has none and is left out.
+
+    Raises:
+        ValueError: the other sampler cannot draw from the images that are left.
+    """
+
+    def __init__(self, *, sampler: Callable[..., EpochSampler], labels: Sequence[int]) -> None:
+        self.positions = [position for position, label in enumerate(labels) if label != JUNK]
+        self.among = sampler(labels=[labels[position] for position in self.positions])
+        share, rank = self.among.share, self.among.rank  # world=1: the other one has checked that the ranks get it
+        super().__init__(batch_size=share, rank=rank, world=1, seed=self.among.seed)
+
+    @override
+    def batches(self) -> int:
+        return self.among.batches()
+
+    @override
+    def draw(self, epoch: int) -> list[list[int]]:
+        return [[self.positions[k] for k in batch] for batch in self.among.draw(epoch)]

@@ -1,0 +1,124 @@
+"""What a copy of CUHK03 consists of, and where its parts lie."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid_lit.data.problems import MISSING, Problem
+from reid_lit.data.sets.cuhk03_archive import KINDS, TESTSETS, images_folder, is_there
+from reid_lit.data.sets.layout import ORIGINAL
+from reid_lit.data.sets.naming import Naming, check_choice
+from reid_lit.errors import InputError
+
+ARCHIVE = "cuhk-03.mat"
+FOLDERS = ("cuhk03", "CUHK03", "cuhk03_release", "cuhk03/cuhk03_release", "CUHK03/cuhk03_release")
+NP_FOLDERS = ("cuhk03-np", "CUHK03-NP")
+SPLITS = {"new": 1, "classic": 20}
+
+LAYOUT = (
+    "images_detected/1_001_1_01.png and cuhk03_new_protocol_config_detected.mat (labeled likewise), or"
+    " cuhk03-np/detected/bounding_box_train/0001_c1_1.png, query/…, bounding_box_test/…, or cuhk03_release/cuhk-03.mat"
+)
+NAMING = Naming(
+    title="CUHK03",
+    # camera pair, person of the pair, view, image
+    pattern=re.compile(r"^(?P<pair>[1-5])_(?P<person>\d{3})_(?P<view>[12])_(?P<image>\d{2})\.(?:png|jpg)$", re.ASCII),
+    example="1_001_1_01.png",
+    extensions=(".png", ".jpg"),
+    layout=LAYOUT,
+)
+NP_NAMING = Naming(
+    title="CUHK03-NP",
+    pattern=re.compile(r"^(?P<person>\d{4})_c(?P<camera>[12])_\d+\.(?:png|jpg)$", re.ASCII),
+    example="0001_c1_1.png",
+    extensions=(".png", ".jpg"),
+    layout=LAYOUT,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Which CUHK03 is meant.
+
+    Attributes:
+        images: ``detected`` or ``labeled``: cut out by a detector or by hand.
+        protocol: ``new`` (767 persons train, 700 are tested) or ``classic`` (20 splits with 100 test persons).
+        split_id: Which of the classic splits, 0 … 19; 0 in the new protocol.
+        camera: ``view``: cameras 0 and 1 are the views of a pair; ``pair_view``: 0 … 9, those of the five pairs.
+
+    Raises:
+        ValueError: there is no such option or split.
+    """
+
+    images: str = "detected"
+    protocol: str = "new"
+    split_id: int = 0
+    camera: str = "view"
+
+    def __post_init__(self) -> None:
+        check_choice("images", self.images, KINDS)
+        check_choice("protocol", self.protocol, tuple(SPLITS))
+        check_choice("camera", self.camera, ("view", "pair_view"))
+        if self.split_id not in range(SPLITS[self.protocol]):
+            cure = "set it to 0 … 19" if self.protocol == "classic" else "set it to 0, or dataset.protocol=classic"
+            raise InputError(
+                f"dataset.split_id={self.split_id} is no split of dataset.protocol={self.protocol}; {cure}"
+            )
+
+    @property
+    def split_file(self) -> str:
+        """The name of the new protocol's split file."""
+        return f"cuhk03_new_protocol_config_{self.images}.mat"
+
+    @property
+    def unpacked(self) -> tuple[str, ...]:
+        """What is needed of the archive's content."""
+        return (images_folder(self.images), *([TESTSETS] if self.protocol == "classic" else []))
+
+    def camera_of(self, name: re.Match[str]) -> int:
+        """The camera of an image by its name."""
+        pair = int(name["pair"]) - 1 if self.camera == "pair_view" else 0
+        return 2 * pair + int(name["view"]) - 1
+
+
+class Places:
+    """Where the parts of a copy lie: in ``root``, in a folder inside it, or where the archive was unpacked to.
+
+    Args:
+        root: The folder.
+        extract_to: Where the archive was unpacked to, if not beside itself.
+    """
+
+    def __init__(self, root: Path, extract_to: Path | None = None) -> None:
+        self.root = root
+        self.folders = (*([extract_to] if extract_to else []), root, *(root / name for name in FOLDERS))
+
+    def find(self, name: str) -> Path | None:
+        """The first file of that name, or folder that is not empty."""
+        return next((folder / name for folder in self.folders if is_there(folder / name)), None)
+
+    def find_np(self, images: str) -> Path | None:
+        """The folder of the CUHK03-NP release that holds ``bounding_box_train/``."""
+        inner = (folder / name / images for folder in self.folders for name in ("", *NP_FOLDERS))
+        return next((folder for folder in inner if (folder / ORIGINAL.train).is_dir()), None)
+
+    def to_unpack(self, options: Options) -> Path | None:
+        """The archive, where there is one and the options need what has not been unpacked."""
+        if options.protocol == "new" and (self.find_np(options.images) or not self.find(options.split_file)):
+            return None  # either it is read as it lies, or the images alone would not do
+        return None if all(self.find(name) for name in options.unpacked) else self.find(ARCHIVE)
+
+    def lacking(self, options: Options) -> Problem:
+        """The problem that not all that the options need is there."""
+        needed = (*options.unpacked, *([options.split_file] if options.protocol == "new" else []))
+        names = [name for name in needed if not self.find(name)]
+        problem, cures = NAMING.nowhere(self.root, " and no ".join(names), (*FOLDERS, *NP_FOLDERS)), []
+        archive = self.find(ARCHIVE)
+        if set(options.unpacked) & set(names):
+            unpacks = "a training run unpacks them from {}, by pip install h5py"
+            cures += [unpacks.format(archive.resolve() if archive else f"{ARCHIVE}, which is not there either")]
+        if options.split_file in names:
+            cures += [
+                "the split files come with Zhong et al.'s public code (person-re-ranking, evaluation/data/CUHK03)"
+            ]
+        return Problem(kind=MISSING, place=self.root, fact=problem.fact, cure="; ".join([*cures, problem.cure]))

@@ -1,0 +1,115 @@
+"""Persons and cameras told by file names: by a pattern that the user gives, or by names that are known."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from reid_lit.data.feeding.decode import EXTENSIONS
+from reid_lit.data.problems import EMPTY, NAMES, Problem
+from reid_lit.data.sets.crops import Crop
+from reid_lit.errors import InputError
+from reid_lit.wording import counted
+
+KNOWN = {
+    "Market-1501's (0001_c1…: person, camera)": r"(^|/)(?P<person>-1|\d+)_c(?P<camera>\d+)[^/]*$",
+    "WARD's (000100020003.png: person, camera, frame)": r"(^|/)(?P<person>\d{4})(?P<camera>\d{4})\d{4}\.[^./]+$",
+}
+"""Names that tell person and camera without being told how."""
+
+GUESSES = (
+    r"(^|/)(?P<person>[^/_]+)_(?P<camera>[^/_]+)_[^/]*$",
+    r"(^|/)(?P<person>[^/-]+)-(?P<camera>[^/-]+)-[^/]*$",
+    r"(^|/)(?P<person>[^/_]+)_[^/]*$",
+    r"(^|/)(?P<person>[^/-]+)-[^/]*$",
+    r"(?P<person>\d+)[^/]*$",
+    r"(^|/)(?P<person>[^/]+)\.[^/]*$",
+)
+"""Patterns that an error proposes: the first that fits all names."""
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The pattern as a regular expression.
+
+    Raises:
+        ValueError: it is none, or it lacks the group ``person``, or it has another than that and ``camera``.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"pattern={pattern} is no regular expression: {error}; see the help of Python's re") from error
+    groups = set(expression.groupindex)
+    if "person" not in groups or groups - {"person", "camera"}:
+        found = ", ".join(sorted(groups)) or "none"
+        raise InputError(f"pattern={pattern} has the groups {found}; it needs (?P<person>…) and may have (?P<camera>…)")
+    return expression
+
+
+def recognised(folder: Path, paths: Sequence[Path]) -> tuple[str, re.Pattern[str]]:
+    """Whose names the images have, and the pattern of these.
+
+    Raises:
+        ValueError: the names are not known, or not all of them.
+    """
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    for title, text in KNOWN.items():
+        odd = [name for name in names if not re.search(text, name, re.ASCII)]
+        if not odd:
+            return title, re.compile(text, re.ASCII)
+        if 2 * len(odd) < len(names):
+            fact = (
+                f"{len(odd)} of {len(names)} images in {folder.resolve()} are not named like {title}, as the others are"
+            )
+            cure = "rename or move them, or give a pattern= that fits all"
+            raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(odd[:3])).error()
+    images = counted(len(names), "image")
+    fact = f"{images} of {folder.resolve()}, neither in folders of persons nor named in a known way"
+    cure = f"""tell where a name holds the person (and the camera), for instance 'pattern="{_guess(names)}"'"""
+    raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(names[:3])).error()
+
+
+def _guess(names: Sequence[str]) -> str:
+    return next((guess for guess in GUESSES if all(re.search(guess, name) for name in names)), GUESSES[-1])
+
+
+def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) -> dict[str, list[Crop]]:
+    """The crops of each list, sorted by path, with the persons and cameras that their paths below ``folder`` tell.
+
+    Raises:
+        FileNotFoundError: a list has no image.
+        ValueError: the pattern does not fit a path, or leaves its person or camera empty.
+    """
+    lists: dict[str, list[Crop]] = {word: [] for word in places}
+    bad: list[str] = []
+    for word, place in places.items():
+        for path in sorted(path for path in files(place) if path.name.lower().endswith(EXTENSIONS)):
+            name = path.relative_to(folder).as_posix()
+            groups = match.groupdict() if (match := pattern.search(name)) else {"person": ""}
+            if all(groups.values()):
+                lists[word].append(Crop(groups["person"], groups.get("camera", ""), path))
+            else:
+                bad.append(name)
+        if not lists[word] and not bad:
+            fact = f"no image ({' '.join(EXTENSIONS)}) in {place.resolve()}"
+            raise Problem(kind=EMPTY, place=place, fact=fact, cure="point folder= at the images").error()
+    if bad:
+        count = len(bad) + sum(map(len, lists.values()))
+        fact = f"{len(bad)} of {count} images in {folder.resolve()} do not fit pattern={pattern.pattern}"
+        cure = "change the pattern or move them; each group must hold something"
+        raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(bad[:3])).error()
+    return lists
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """All files below ``folder``, links followed, hidden ones left out."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def other_files(folder: Path, *, but: Path) -> dict[str, int]:
+    """How many files below ``folder`` but one are no images, by the ending of their names, most frequent first."""
+    names = (path for path in files(folder) if not path.name.lower().endswith(EXTENSIONS))
+    endings = Counter(path.suffix.lower() or "without ending" for path in names if path.resolve() != but.resolve())
+    return dict(endings.most_common())

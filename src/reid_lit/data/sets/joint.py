@@ -1,0 +1,98 @@
+"""Several data sets trained on as one, and tested on one by one."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from typing_extensions import override
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.feeding.samplers import EpochSampler
+from reid_lit.data.feeding.switching import SwitchingSampler
+from reid_lit.data.problems import Report, stop
+from reid_lit.errors import InputError
+from reid_lit.records import JUNK, Shot, Split
+
+
+def join(splits: Sequence[Split]) -> Split:
+    """One training list whose persons and cameras are disjoint, and every set's tests as they are in the set alone.
+
+    The training persons of a set are numbered after those of the sets before it, and so are its cameras.
+
+    Raises:
+        ValueError: fewer than two sets, or one of them twice.
+    """
+    names = [split.name for split in splits]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError(f"dataset.members={names}: a joint data set needs two members or more, each of them once")
+    train: list[Shot] = []
+    notes: list[str] = []
+    person = camera = 0
+    for split in splits:
+        train += [_moved(shot, person, camera) for shot in split.train]
+        cameras = {shot.camera_id for shot in split.shots}
+        notes.append(
+            f"{split.name}: {len(split.train)} training images; persons from {person}, cameras from {camera + 1}"
+        )
+        notes += [f"{split.name}: {note}" for note in split.notes]
+        person += 1 + max(shot.person_id for shot in split.shots)
+        camera += 1 + max(cameras)
+    tests = tuple(
+        dataclasses.replace(test, train=(), average=split.average)
+        for split in splits
+        for test in split.tested
+        if test.query
+    )
+    return Split(name="_".join(names), train=tuple(train), query=(), gallery=(), notes=tuple(notes), tests=tests)
+
+
+def _moved(shot: Shot, person: int, camera: int) -> Shot:
+    moved = shot.person_id if shot.person_id == JUNK else shot.person_id + person
+    return dataclasses.replace(shot, person_id=moved, camera_id=shot.camera_id + camera)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Joint(ReidData):
+    """Several data sets at once.
+
+    Args:
+        members: The data sets; of their own settings only where and how they are read counts.
+        switching: Whether each batch is of one member, see :class:`~reid_lit.data.feeding.switching.SwitchingSampler`.
+    """
+
+    root: Path = Path()
+    members: Sequence[ReidData]
+    switching: bool = False
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._member_of: dict[Path, int] = {}
+
+    @override
+    def prepare_data(self) -> None:
+        for member in self.members:
+            member.prepare_data()
+
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return self._joined([member.read(report) for member in self.members])
+
+    @override
+    def read_sound(self, on_bad_image: str) -> Split:
+        return self._joined([member.read_sound(on_bad_image) for member in self.members])
+
+    def _joined(self, splits: Sequence[Split]) -> Split:
+        self._member_of = {shot.path: number for number, split in enumerate(splits) for shot in split.train}
+        return join(splits)
+
+    @override
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
+        if not self.switching:
+            return super()._sampler(rank, world)
+        sets, size = [self._member_of[shot.path] for shot in self.split.train], self.loader.batch_size
+        labels = self._labels or []
+        return SwitchingSampler(
+            sampler=self.sampler, sets=sets, labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed
+        )

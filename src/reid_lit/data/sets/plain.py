@@ -1,0 +1,45 @@
+"""Images of whoever: a folder of them, at any depth, to be embedded, not trained on or tested."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from typing_extensions import override
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.feeding.decode import EXTENSIONS
+from reid_lit.data.problems import EMPTY, MISSING, Problem, Report, stop
+from reid_lit.records import JUNK, Shot, Split
+
+NOWHERE = -1
+"""Stands for the camera, which nobody told."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class PlainImages(ReidData):
+    """The images below a folder; fields as in :class:`~reid_lit.data.base.ReidData`."""
+
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return Split(name=self.root.resolve().name, train=(), query=(), gallery=read(self.root))
+
+
+def read(root: Path) -> tuple[Shot, ...]:
+    """The images below ``root``, sorted by path; nothing tells person or camera.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        fact = f"no such folder: {root.resolve()}"
+        raise Problem(kind=MISSING, place=root, fact=fact, cure="name a folder of images").error()
+    found = sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(root, followlinks=True)
+        for name in names
+        if name.lower().endswith(EXTENSIONS)
+    )
+    if not found:
+        fact = f"no {', '.join(f'*{end}' for end in EXTENSIONS)} below {root.resolve()}"
+        raise Problem(kind=EMPTY, place=root, fact=fact, cure="name a folder of images").error()
+    return tuple(Shot(path=path, person_id=JUNK, camera_id=NOWHERE) for path in found)

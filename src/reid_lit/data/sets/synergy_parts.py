@@ -1,0 +1,91 @@
+"""What a copy of SynergySports consists of: two spellings of its folders, labeled names and hidden ones."""
+
+import re
+from pathlib import Path
+
+from reid_lit.data.problems import MISSING, Problem
+from reid_lit.data.sets.naming import Naming, listed, named_images
+from reid_lit.errors import InputError
+
+_LAYOUT = (
+    "reid_training/…, reid_val/query/…, reid_val/gallery/…, reid_test/query/…, reid_test/gallery/… (VIPriors), or"
+    " reid_training, reid_test and reid_challenge in the same manner (DeepSportRadar)"
+)
+NAMING = Naming(
+    title="SynergySports",
+    pattern=re.compile(r"^(?P<person>\d+)_(?P<sequence>\d+)_(?P<frame>\d+)\.jpe?g$", re.ASCII),
+    example="0012_0034_0001.jpeg",
+    extensions=(".jpg", ".jpeg"),
+    layout=_LAYOUT,
+)
+HIDDEN = Naming(
+    title="SynergySports' hidden test",
+    pattern=re.compile(r"^(?P<number>\d+)\.jpe?g$", re.ASCII),
+    example="0012.jpeg",
+    extensions=NAMING.extensions,
+    layout=_LAYOUT,
+)
+FOLDERS = ("data_reid", "synergy_sports", "synergy_sports/data_reid", "synergyreid/raw/data_reid")
+
+
+def sequence(path: Path) -> int:
+    """The number of the sequence that an image of a known person comes from; all its positives come from the same.
+
+    Raises:
+        ValueError: the name holds none, as in the hidden test.
+    """
+    match = NAMING.pattern.match(path.name)
+    if match is None:
+        raise InputError(f"{path}: not named like SynergySports ({NAMING.example}), so its sequence is unknown")
+    return int(match["sequence"])
+
+
+def hidden_test(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Queries and gallery of the test whose labels are not public, each in the order of their numbers.
+
+    Raises:
+        FileNotFoundError: it is not below ``root``.
+        ValueError: an image's name is not a number.
+    """
+    folder = locate(root)
+    for place in (folder / "reid_challenge", folder / "reid_test"):
+        if place.is_dir() and not _has_labels(place):
+            return _numbered(place / "query"), _numbered(place / "gallery")
+    fact = f"SynergySports: no hidden test in {folder.resolve()} (looked for reid_challenge/, and for reid_test/ whose"
+    fact = f"{fact} names are single numbers)"
+    raise Problem(kind=MISSING, place=folder, fact=fact, cure=HIDDEN.cure).error()
+
+
+def _numbered(folder: Path) -> tuple[Path, ...]:
+    names = (match.string for match in named_images(folder, HIDDEN))
+    return tuple(sorted((folder / name for name in names), key=lambda path: (int(path.stem), path.name)))
+
+
+def locate(root: Path) -> Path:
+    """The folder that holds ``reid_training/``.
+
+    Raises:
+        FileNotFoundError: there is none at ``root``.
+    """
+    for folder in (root, *(root / name for name in FOLDERS)):
+        if (folder / "reid_training").is_dir():
+            return folder
+    raise NAMING.nowhere(root, "reid_training/", FOLDERS).error()
+
+
+def labeled(folder: Path) -> Path:
+    """The folder of the validation persons: ``reid_val``, or ``reid_test`` where that has labels.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    if (folder / "reid_val").is_dir():
+        return folder / "reid_val"
+    if _has_labels(folder / "reid_test"):
+        return folder / "reid_test"
+    fact = f"SynergySports: no reid_val/, and no reid_test/ with labels ({NAMING.example}), in {folder.resolve()}"
+    raise Problem(kind=MISSING, place=folder, fact=fact, cure=NAMING.cure).error()
+
+
+def _has_labels(folder: Path) -> bool:
+    return any(NAMING.pattern.match(name) for name in listed(folder / "query"))

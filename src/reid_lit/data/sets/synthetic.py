@@ -1,0 +1,61 @@
+"""The drawn data set: nothing to download. It is made on first use and read like Market-1501."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.problems import MISSING, Problem, Report, stop
+from reid_lit.data.sets import market1501
+from reid_lit.records import Split
+from reid_lit.synthetic.write import write
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Synthetic(ReidData):
+    """A drawn set of persons, in the folder ``root/<world>-<size>-<draw_seed>``.
+
+    Args:
+        root: Folder of the drawn sets.
+        world: Which world is drawn.
+        size: How large the set is.
+        draw_seed: Seed of the drawing; another one draws other persons.
+    """
+
+    world: str
+    size: str
+    draw_seed: int
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.root = self.root / f"{self.world}-{self.size}-{self.draw_seed}"
+
+    @override
+    def prepare_data(self) -> None:  # Lightning calls this on one rank of a machine; write() is atomic besides
+        workers = max(1, self.loader.processes(1))
+        write(self.root, world=self.world, size=self.size, seed=self.draw_seed, workers=workers, progress=_log_tenths())
+
+    @override
+    def read(self, report: Report = stop) -> Split:
+        if not self.root.is_dir():
+            fact = f"{self.root.resolve()} has not been drawn yet"
+            cure = f"a training run with dataset=synthetic dataset.world={self.world} dataset.size={self.size} draws it"
+            raise Problem(kind=MISSING, place=self.root, fact=fact, cure=cure).error()
+        return market1501.read(self.root, name=f"synthetic_{self.world}", report=report)
+
+
+def _log_tenths() -> Callable[[int, int], None]:
+    logged = 0
+
+    def log(done: int, total: int) -> None:
+        nonlocal logged
+        if 10 * done // total > logged:
+            logged = 10 * done // total
+            logger.info("drawing the synthetic set: %d of %d images", done, total)
+
+    return log

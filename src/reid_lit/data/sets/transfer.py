@@ -1,0 +1,210 @@
+"""A labelled source and an unlabelled target, side by side in each batch."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from typing_extensions import override
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.counts import describe
+from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
+from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler
+from reid_lit.data.problems import Report, stop
+from reid_lit.errors import InputError
+from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute
+from reid_lit.wording import counted
+
+logger = logging.getLogger(__name__)
+
+
+def transfer(source: Split, target: Split) -> Split:
+    """The source's training list, then the target's without its persons; the tests are the target's.
+
+    The target's training cameras are numbered after all of the source's, and its training persons are -1 throughout:
+    nothing that trains can read them. Its test lists stay as they are.
+
+    Raises:
+        ValueError: the source has no labels, or the target no training images or some of the source's.
+    """
+    labelled = tuple(shot for shot in source.train if shot.person_id != JUNK)
+    if len({shot.person_id for shot in labelled}) < 2:
+        raise InputError(
+            f"dataset.source: {source.name} has no two training persons with labels to learn from; name a labelled data"
+            f" set as the source and this one, if anything, as the target"
+        )
+    if not target.train:
+        raise InputError(f"dataset.target: {target.name} has no training images to adapt to; name a data set that has")
+    shared = sorted(absolute(source.train) & absolute(target.train))
+    if shared:
+        raise InputError(
+            f"dataset.target: {counted(len(shared), 'of its training images is', 'of its training images are')} the"
+            f" source's too, such as {shared[0]}: there would be nothing to adapt to; name another data set as the"
+            f" target, {target.name} is the source"
+        )
+    first = camera_count(source)
+    unlabelled = tuple(
+        dataclasses.replace(shot, person_id=JUNK, camera_id=shot.camera_id + first) for shot in target.train
+    )
+    notes = (
+        *(f"source {source.name}: {note}" for note in source.notes),
+        *target.notes,
+        f"adapted from {source.name} ({counted(len(labelled), 'labelled image')}) to"
+        f" {counted(len(unlabelled), 'training image')} of {target.name}, whose persons are not read",
+    )
+    return dataclasses.replace(target, train=labelled + unlabelled, notes=notes, validation=None)
+
+
+def camera_count(split: Split) -> int:
+    """The number of cameras, the highest camera of all lists and tests."""
+    return 1 + max((shot.camera_id for shot in split.shots), default=-1)
+
+
+class TransferSampler(EpochSampler):
+    """Each rank's share of a labelled batch, then its share of an unlabelled one.
+
+    An epoch is one of the source's; the target goes round as often as it takes, in a new order each time.
+
+    Args:
+        source: Draws the labelled batches.
+        target: Draws the unlabelled ones.
+        offset: The position of the target's first image.
+        world: The number of processes.
+    """
+
+    def __init__(self, *, source: EpochSampler, target: ShuffleSampler, offset: int, world: int) -> None:
+        size = (source.share + target.share) * world
+        super().__init__(batch_size=size, rank=source.rank, world=world, seed=source.seed)
+        self.source = source
+        self.target = target
+        self.offset = offset
+
+    @override
+    def batches(self) -> int:
+        return self.source.batches()
+
+    @override
+    def draw(self, epoch: int) -> list[list[int]]:
+        rounds = -(-self.batches() // self.target.batches())
+        targets = [batch for turn in range(rounds) for batch in self.target.draw(epoch * rounds + turn)]
+        return [self._dealt(*pair) for pair in zip(self.source.draw(epoch), targets, strict=False)]
+
+    def _dealt(self, source: Sequence[int], target: Sequence[int]) -> list[int]:
+        own, other = self.source.share, self.target.share
+        dealt: list[int] = []
+        for rank in range(len(source) // own):
+            dealt += source[rank * own : (rank + 1) * own]
+            dealt += [self.offset + position for position in target[rank * other : (rank + 1) * other]]
+        return dealt
+
+
+class TransferShots(ShotDataset):
+    """The images of a source and of a target, given as a :class:`~reid_lit.records.TransferBatch`.
+
+    Attributes:
+        labelled: How many of the positions that are asked for are the source's; they come first.
+    """
+
+    labelled: int = 0
+
+    def __getitems__(self, index: list[int]) -> TransferBatch:  # type: ignore[override]
+        """A whole batch of both."""
+        batch = super().__getitems__(index)
+        return TransferBatch(
+            Batch(*(part[: self.labelled] for part in batch)), Batch(*(part[self.labelled :] for part in batch))
+        )
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Transfer(ReidData):
+    """A labelled source and an unlabelled target; it is tested on the target.
+
+    Args:
+        source: Trained on with its persons; several data sets are one :class:`~reid_lit.data.sets.joint.Joint`.
+        target: Trained on without its persons. Of both data sets' own settings only where and how they are read counts.
+        target_batch_size: Images of the target in a *global* batch, beside the source's ``loader.batch_size``.
+
+    Attributes:
+        camera_counts: Cameras of the source and of the target: those of the target follow those of the source.
+    """
+
+    root: Path = Path()
+    source: ReidData
+    target: ReidData
+    target_batch_size: int
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.camera_counts: tuple[int, ...] = ()
+        if self.target_batch_size < 1:
+            raise InputError(f"dataset.target_batch_size={self.target_batch_size} holds no image; set it to 1 or more")
+
+    @property
+    def members(self) -> tuple[ReidData, ...]:
+        """The data sets, one by one."""
+        return (*getattr(self.source, "members", (self.source,)), self.target)
+
+    @override
+    def prepare_data(self) -> None:
+        self.source.prepare_data()
+        self.target.prepare_data()
+
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return self._transfer(self.source.read(report), self.target.read(report))
+
+    @override
+    def read_sound(self, on_bad_image: str) -> Split:
+        return self._transfer(self.source.read_sound(on_bad_image), self.target.read_sound(on_bad_image))
+
+    def _transfer(self, source: Split, target: Split) -> Split:
+        self.camera_counts = (camera_count(source), camera_count(target))
+        return transfer(source, target)
+
+    @override
+    def _read_once(self) -> None:
+        self.split = self.read_sound(self.on_bad_image)
+        persons = [shot.person_id for shot in self.split.train]
+        classes = {person: label for label, person in enumerate(sorted({*persons} - {JUNK}))} | {JUNK: JUNK}
+        self._labels = [classes[person] for person in persons]
+        self.persons = len(classes) - 1
+        self.cameras = sum(self.camera_counts)
+        rank_zero_only(logger.info)("%s", describe(self.split, None))
+
+    @override
+    def train_dataloader(self) -> BatchLoader:
+        self.setup()
+        rank, world = self._place()
+        sampler = self._train_sampler = self._sampler(rank, world)
+        cache = self._cache(len(self.split.train), self.transform.size)
+        dataset = TransferShots(self.split.train, self._labels or [], transform=self.transform, cache=cache)
+        dataset.labelled = sampler.source.share
+        return make_loader(dataset, sampler, batch_size=sampler.share, workers=self.loader.processes(world), train=True)
+
+    @override
+    def _sampler(self, rank: int, world: int) -> TransferSampler:
+        labels, size = self._labels or [], self.target_batch_size
+        labelled = [label for label in labels if label != JUNK]  # they come first
+        images = len(labels) - len(labelled)
+        if images < size or size % world:
+            raise InputError(
+                f"dataset.target_batch_size={size}: it has to be a multiple of the {world} ranks and at most the"
+                f" target's {counted(images, 'training image')}"
+            )
+        place = {"rank": rank, "world": world, "seed": self.seed}
+        source = self.sampler(labels=labelled, batch_size=self.loader.batch_size, **place)
+        target = ShuffleSampler(labels=range(images), batch_size=size, **place)
+        return TransferSampler(source=source, target=target, offset=len(labelled), world=world)
+
+    @override
+    def on_after_batch_transfer(  # type: ignore[override]
+        self, batch: Batch | TransferBatch, dataloader_idx: int
+    ) -> Batch | TransferBatch:
+        augmented = super().on_after_batch_transfer
+        if isinstance(batch, TransferBatch):
+            return TransferBatch(*(augmented(part, dataloader_idx) for part in batch))
+        return augmented(batch, dataloader_idx)

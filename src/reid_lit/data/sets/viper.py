@@ -1,0 +1,152 @@
+"""VIPeR: 632 persons, each with one image by each of two cameras.
+
+Source: Gray, Brennan and Tao, "Evaluating Appearance Models for Recognition, Reacquisition, and Tracking", PETS 2007.
+1,264 images of 48 × 128 pixels. Ten halvings of the persons, both directions; the authors fixed no splits. For
+research; ask the authors.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from typing_extensions import override
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.counts import Count
+from reid_lit.data.problems import LISTS, NAMES, Problem, Report, stop
+from reid_lit.data.sets.naming import Naming, check_choice, named_images
+from reid_lit.data.splits import draw_persons, part, train_on_all
+from reid_lit.records import Rules, Shot, Split
+from reid_lit.wording import counted
+
+NAMING = Naming(
+    title="VIPeR",
+    pattern=re.compile(r"^(?P<person>\d{3})_(?P<angle>\d{1,3})\.bmp$", re.ASCII),  # person, angle in degrees
+    example="001_45.bmp",
+    extensions=(".bmp",),
+    layout="cam_a/001_45.bmp, cam_b/001_90.bmp (person, angle in degrees)",
+)
+FOLDERS = ("VIPeR", "viper", "VIPeR.v1.0/VIPeR")
+CAMERAS = ("cam_a", "cam_b")
+PERSONS = 632
+SPLITS_FILE = Path(__file__).with_name("viper_splits.json")
+RULES = Rules(name="viper_10_splits")
+
+
+def draw_splits() -> list[list[int]]:
+    """The ten training halves, as positions 0 … 631 in the sorted persons; ``viper_splits.json`` holds what it gives.
+
+    The file is read, not this: a score is compared under the same halves whatever a later Python draws.
+    """
+    return [sorted(draw_persons(range(PERSONS), PERSONS // 2, seed=split)) for split in range(Viper.SPLITS)]
+
+
+def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Report = stop) -> Split:
+    """The images below ``root``: VIPeR's folder or the folder it lies in.
+
+    Args:
+        root: The folder.
+        split_id: Which of the ten stored halves of the persons trains, 0 … 9.
+        train_on: ``split`` trains on a half and tests on the other, camera a against b and b against a; ``all`` trains
+            on all persons and leaves nothing to test.
+        report: Is told what is wrong; by default it raises.
+
+    Raises:
+        FileNotFoundError: a folder is missing or holds no image.
+        ValueError: an image is not named like VIPeR, the persons are not 632 with one image by each camera, or an
+            option is unknown.
+    """
+    check_choice("split_id", split_id, tuple(range(Viper.SPLITS)))
+    check_choice("train_on", train_on, ("split", "all"))
+    folder = _locate(root)
+    cameras = [_shots(folder / name, camera, report) for camera, name in enumerate(CAMERAS)]
+    shots = _paired(folder, cameras, report)
+    if (seen := len(cameras[0].keys() | cameras[1].keys())) != PERSONS:
+        fact = f"VIPeR: {counted(seen, 'person')} in {folder.resolve()}, not {PERSONS}"
+        report(Problem(kind=LISTS, place=folder, fact=fact, cure="copy the data set anew: the stored splits need all"))
+    persons = sorted({shot.person_id for shot in shots})
+    chosen = json.loads(SPLITS_FILE.read_text())["splits"][split_id]
+    train, test = part(shots, frozenset(persons[position] for position in chosen if position < len(persons)))
+    split = Split(
+        name="viper",
+        train=train,
+        query=(),
+        gallery=(),
+        notes=(f"split {split_id} of the {Viper.SPLITS} stored ones, drawn by us: the authors fixed none",),
+        rules=RULES,
+        tests=(_direction(test, 0, 1), _direction(test, 1, 0)),
+        average="viper",
+    )
+    return split if train_on == "split" else train_on_all(split)
+
+
+def _direction(test: tuple[Shot, ...], query: int, gallery: int) -> Split:
+    name = f"viper_{CAMERAS[query][-1]}_to_{CAMERAS[gallery][-1]}"
+    query_shots, gallery_shots = (tuple(s for s in test if s.camera_id == camera) for camera in (query, gallery))
+    return Split(name=name, train=(), query=query_shots, gallery=gallery_shots, rules=RULES)
+
+
+def _locate(root: Path) -> Path:
+    for folder in (root, *(root / name for name in FOLDERS)):
+        if any((folder / camera).is_dir() for camera in CAMERAS):
+            return folder
+    raise NAMING.nowhere(root, "cam_a/ or cam_b/", FOLDERS).error()
+
+
+def _shots(folder: Path, camera: int, report: Report) -> dict[int, Shot]:
+    shots: dict[int, Shot] = {}
+    again = []
+    for match in named_images(folder, NAMING, report):
+        person = int(match["person"])
+        if person in shots:
+            again.append(match.string)
+        else:
+            shots[person] = Shot(path=folder / match.string, person_id=person, camera_id=camera)
+    if again:
+        fact = f"VIPeR: {counted(len(again), 'person has', 'persons have')} a second image in {folder.resolve()}"
+        cure = "remove it: each has one image by each camera"
+        report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(again[:3])))
+    return shots
+
+
+def _paired(folder: Path, cameras: list[dict[int, Shot]], report: Report) -> tuple[Shot, ...]:
+    """The shots of the persons that both cameras saw, by person, then camera."""
+    for (own, other), camera in zip((cameras, cameras[::-1]), CAMERAS, strict=True):
+        alone = sorted(own.keys() - other.keys())
+        if alone and other:  # a folder without images was told of already
+            fact = f"VIPeR: {counted(len(alone), 'person')} of {folder.resolve()} in {camera}/ only"
+            cure = "copy the data set anew: each has one image by each camera"
+            examples = tuple(own[person].path.name for person in alone[:3])
+            report(Problem(kind=LISTS, place=folder / camera, fact=fact, cure=cure, examples=examples))
+    both = sorted(cameras[0].keys() & cameras[1].keys())
+    return tuple(shots[person] for person in both for shots in cameras)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Viper(ReidData):
+    """VIPeR, read from a copy that the user places.
+
+    Args:
+        split_id: Which of the ten stored halves of the persons trains.
+        train_on: ``split`` trains on that half, ``all`` on all persons, with nothing to test.
+    """
+
+    split_id: int = 0
+    train_on: str = "split"
+
+    SPLITS: ClassVar[int] = 10
+
+    @override
+    def read(self, report: Report = stop) -> Split:
+        return read(self.root, split_id=self.split_id, train_on=self.train_on, report=report)
+
+    @override
+    def official(self) -> dict[str, Count]:
+        if self.train_on == "all":
+            return {"train": Count(images=2 * PERSONS, persons=PERSONS, cameras=2, junk=0)}
+        half = PERSONS // 2
+        tests = [f"{test} {part}" for test in ("viper_a_to_b", "viper_b_to_a") for part in ("query", "gallery")]
+        counts = {"train": Count(images=2 * half, persons=half, cameras=2, junk=0)}
+        return counts | {test: Count(images=half, persons=half, cameras=1, junk=0) for test in tests}

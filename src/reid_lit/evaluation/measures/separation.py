@@ -1,0 +1,65 @@
+"""How far a person's images lie apart, measured by how far persons lie apart."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid_lit.errors import InputError
+from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.wording import counted
+
+
+@torch.no_grad()
+def intra_inter_ratio(
+    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists, protocol: Protocol
+) -> float:
+    """R: the mean distance of two images of a person over the mean distance of images of two persons.
+
+    Over all pairs of test images, query and gallery together, without junk and distractors, whatever the cameras.
+    Distances are Euclidean; of unit vectors where the protocol compares cosines.
+
+    Source: Luo et al., TMM 2019, section IV-E, Table V; which images and which distance the paper leaves open.
+
+    Args:
+        query: Embeddings.
+        gallery: Embeddings, on the same device.
+        lists: Person and camera of each.
+        protocol: How embeddings are compared.
+
+    Raises:
+        ValueError: there is no pair of one kind, or embeddings are not finite.
+    """
+    asked = torch.isin(lists.gallery_person, lists.query_person).to(gallery.device)
+    embedding = torch.cat([query, gallery[asked]])
+    person = torch.cat([lists.query_person, lists.gallery_person[asked.cpu()]]).to(embedding.device)
+    if protocol.distance == "cosine":
+        embedding = F.normalize(embedding, dim=1)
+    within, between = _sums(embedding, person)
+    if not within[1] or not between[1]:
+        raise InputError(
+            f"R needs two images of a person and images of two persons: the test has {counted(len(person), 'image')} of"
+            f" {counted(len(person.unique()), 'person')}; leave evaluation.separation=false, or look at dataset.root"
+        )
+    return (within[0] / within[1]) / (between[0] / between[1])
+
+
+def _sums(
+    embedding: Float[Tensor, "images dim"], person: Int[Tensor, " images"]
+) -> tuple[tuple[float, int], tuple[float, int]]:
+    """Sum and number of the distances within persons and between them, each pair twice."""
+    blocks = DistanceBlocks(embedding, embedding, "euclidean")
+    sums, pairs = [0.0, 0.0], [0, 0]
+    for start in range(0, len(embedding), BLOCK):
+        distance = blocks.block(start)
+        rows = torch.arange(start, start + len(distance), device=embedding.device)
+        distance[torch.arange(len(rows), device=embedding.device), rows] = 0
+        same = person[rows, None] == person
+        inside = distance.masked_fill(~same, 0).sum(dtype=torch.float64).item()
+        sums[0] += inside
+        sums[1] += distance.sum(dtype=torch.float64).item() - inside
+        pairs[0] += int(same.sum()) - len(rows)
+        pairs[1] += int((~same).sum())
+    return (sums[0], pairs[0]), (sums[1], pairs[1])

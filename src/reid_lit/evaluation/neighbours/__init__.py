@@ -1,0 +1,1 @@
+"""Who is near whom: exact and approximate search, re-ranking, expansion."""

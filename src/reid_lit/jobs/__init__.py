@@ -1,0 +1,1 @@
+"""Jobs: commands of ours as processes of their own."""

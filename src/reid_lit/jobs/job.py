@@ -1,0 +1,132 @@
+"""Jobs: commands with a folder, a log and a state that outlives a kill."""
+
+import fcntl
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from reid_lit.overrides import assignment
+
+STATE, LOG, LOCK = "job.json", "job.log", ".job.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A command with a folder.
+
+    Attributes:
+        name: What people call it.
+        folder: Where everything of it lies: ``job.json`` (its state), ``job.log``, and what the command writes.
+        overrides: The command's arguments, without the folder.
+        module: The command, as ``python -m`` takes it.
+        result: The file in ``folder`` that the command writes last.
+        resumable: Whether the command takes ``resume=<folder>``; another one starts again.
+        whole_machine: Whether it uses all GPUs (``trainer=ddp``), so that no other job may run beside it.
+        facts: What others want to know of it; kept in ``job.json``.
+    """
+
+    name: str
+    folder: Path
+    overrides: tuple[str, ...]
+    module: str = "reid_lit.train"
+    result: str = "metrics.json"
+    resumable: bool = True
+    whole_machine: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the command has come to its end."""
+        return (self.folder / self.result).is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the command was started in that folder, however it ended."""
+        return (self.folder / ".hydra" / "overrides.yaml").is_file()
+
+    @property
+    def log(self) -> Path:
+        """What the command printed, of all its starts."""
+        return self.folder / LOG
+
+    def command(self) -> list[str]:
+        """The command that starts it, or goes on with it."""
+        key = "resume" if self.resumable and self.begun else "hydra.run.dir"
+        python = [sys.executable, "-m", self.module]
+        return [*python, *self.overrides, assignment(key, self.folder.resolve()), "hydra.mode=RUN"]
+
+    def state(self) -> str:
+        """``done``, ``running``, ``failed``, ``killed`` or ``not run``."""
+        if self.done:
+            return "done"
+        record = recorded(self.folder)
+        if record.get("state") == "running":
+            return "running" if _is_held(self.folder / LOCK) else "killed"
+        return record.get("state", "not run")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        job: Which.
+        state: ``done``, ``failed``, ``killed``, or ``not run`` (its training failed, or the sweep was stopped before).
+        seconds: How long it ran now; 0 when there was nothing left to do.
+        reason: Of a failure, the last line that the command printed.
+    """
+
+    job: Job
+    state: str
+    seconds: float = 0.0
+    reason: str = ""
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """What ``job.json`` of a folder says; nothing where there is none."""
+    file = folder / STATE
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[str]:
+    """A line for each job that failed or was killed: its name, why, and where its log is."""
+    return [
+        f"{outcome.job.name}: {outcome.state}: {outcome.reason} (log: {outcome.job.log})"
+        for outcome in outcomes
+        if outcome.state in ("failed", "killed")
+    ]
+
+
+_BAR = re.compile(r"\d+%\|.*(it/s|s/it)")
+
+
+def last_words(log: Path) -> str:
+    """The last line that a command printed, without Hydra's advice and bars of progress."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()] if log.is_file() else []
+    advice = ("Set the environment variable HYDRA", "# ")
+    kept = [line for line in lines if line and not line.startswith(advice) and not _BAR.search(line)]
+    return kept[-1] if kept else ""
+
+
+def _is_held(file: Path) -> bool:
+    """Whether a process holds the lock."""
+    if not file.is_file():
+        return False
+    with file.open("a") as lock, _tried(lock) as free:
+        return not free
+
+
+@contextmanager
+def _tried(lock: IO[str]) -> Iterator[bool]:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+        fcntl.flock(lock, fcntl.LOCK_UN)

@@ -1,0 +1,68 @@
+"""The grammar of Hydra's overrides, ``key=value``: keys, values as words, and which of several wins."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def key_of(override: str) -> str:
+    """The key of an override, such as ``loader.workers`` of ``+loader.workers=0``."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def value_of(override: str) -> str:
+    """The value of an override as it stands there, such as ``0`` of ``+loader.workers=0``."""
+    return override.partition("=")[2]
+
+
+def literal(value: Any) -> str:
+    """A value as Hydra's command line takes it.
+
+    >>> literal({"dataset": "ward", "root": "/data/my WARD", "split_id": 0})
+    '{dataset: ward, root: "/data/my WARD", split_id: 0}'
+    >>> literal(Path("/data/WARD")), literal(Path("Märkte, neu"))
+    ('/data/WARD', '"Märkte, neu"')
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {literal(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(literal(each) for each in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value)
+    return text if _is_plain(value, text) else '"' + text.replace('"', r"\"") + '"'
+
+
+def _is_plain(value: Any, text: str) -> bool:
+    """Whether Hydra reads the text back as the value without quotation marks."""
+    if isinstance(value, Path):
+        return "/" in text and re.fullmatch(r"[A-Za-z_./][\w./+-]*", text, re.ASCII) is not None
+    if not isinstance(value, str):
+        return True
+    reserved = text.lower() in ("null", "true", "false", "inf", "nan")
+    return not reserved and re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) is not None
+
+
+def assignment(key: str, value: Any) -> str:
+    """``key=value`` as Hydra takes it on the command line, whatever the value is called.
+
+    >>> assignment("dataset.root", Path("/data/WARD"))
+    'dataset.root=/data/WARD'
+    """
+    return f"{key}={literal(value)}"
+
+
+def merged(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Overrides, each key once: the last wins, since Hydra refuses two options of a group.
+
+    >>> merged(["loss=id", "seed=1", "loss=id_circle"])
+    ('seed=1', 'loss=id_circle')
+    """
+    last = {key_of(override): place for place, override in enumerate(overrides)}
+    return tuple(override for place, override in enumerate(overrides) if last[key_of(override)] == place)
+
+
+def without(overrides: Sequence[str], keys: Collection[str]) -> list[str]:
+    """The overrides of all keys but ``keys``."""
+    return [override for override in overrides if key_of(override) not in keys]

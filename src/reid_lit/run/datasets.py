@@ -1,0 +1,146 @@
+"""Data sets by the words of the command line: the run's own, those of ``test_on``, those that another is made of."""
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
+
+ALL = "all"
+"""The ``split_id`` that stands for every numbered split of a data set."""
+
+
+def chosen() -> str:
+    """The option of ``dataset`` that the run trains on."""
+    return HydraConfig.get().runtime.choices["dataset"]
+
+
+def make_data(config: DictConfig) -> ReidData:
+    """The datamodule of ``config.dataset``, of its first split where it asks for several.
+
+    Raises:
+        ValueError: the data set has not such a split, or not all of these keys.
+    """
+    if (ids := split_ids(config)) is not None:
+        config = with_split(config, ids[0])
+    if "members" in config.dataset:
+        config = _with_members(config)
+    if "source" in config.dataset:
+        config = _with_domains(config)
+    return instantiate(config.dataset, _convert_="all")
+
+
+def with_dataset(config: DictConfig, entry: str | Mapping[str, Any], *, own: bool = True) -> DictConfig:
+    """The config with another data set, and everything else as this run chose.
+
+    Args:
+        config: The run's config.
+        entry: An option of ``dataset``, or a mapping with ``dataset`` (without it: the run's own) and keys that differ
+            from that option, such as ``{dataset: ward, root: /data/WARD}``.
+        own: Whether the run's own option stands for the run's own data set, with all that was said of it.
+
+    Raises:
+        ValueError: the option has no such key.
+    """
+    choice = {"dataset": entry} if isinstance(entry, str) else dict(entry)
+    name = choice.pop("dataset", chosen())
+    base = config.dataset if own and name == chosen() else hydra.compose("train", [f"dataset={name}"]).dataset
+    unknown = [key for key in choice if key not in base]
+    if unknown:
+        raise InputError(f"{entry}: dataset={name} has no {', '.join(unknown)} but {', '.join(map(str, base))}")
+    return _changed(config, OmegaConf.merge(base, choice))
+
+
+def split_ids(config: DictConfig) -> list[int] | None:
+    """The numbered splits that ``config.dataset`` asks for; None when it asks for a single one.
+
+    Raises:
+        ValueError: the data set has no such split, or not all of these keys.
+    """
+    _check_keys(config)
+    asked = config.dataset.get("split_id")
+    count = get_class(config.dataset["_target_"]).SPLITS  # type: ignore[attr-defined]
+    if asked == ALL:
+        return list(range(count))
+    ids = list(asked) if isinstance(asked, ListConfig) else [0 if asked is None else asked]
+    if not ids or len(set(ids)) < len(ids) or any(not isinstance(k, int) or not 0 <= k < count for k in ids):
+        raise InputError(
+            f"dataset.split_id={asked}: this data set has splits 0 to {count - 1}; give one, a list of"
+            f" different ones such as [0,1,2], or all"
+        )
+    return ids if isinstance(asked, ListConfig) else None
+
+
+def _check_keys(config: DictConfig) -> None:
+    """Refuse keys that an experiment meant for its own data set, where another one was chosen."""
+    known = inspect.signature(get_class(config.dataset["_target_"])).parameters
+    foreign = [str(key) for key in config.dataset if key not in known and key != "_target_"]
+    if foreign:
+        cure = " ".join(f"~dataset.{key}" for key in foreign)
+        raise InputError(f"dataset={chosen()} has no {', '.join(foreign)}; add {cure}")
+
+
+def with_split(config: DictConfig, split_id: int) -> DictConfig:
+    """The config with one split chosen."""
+    return _changed(config, OmegaConf.merge(config.dataset, {"split_id": split_id}))
+
+
+def _with_members(config: DictConfig) -> DictConfig:
+    """The config with the own configs of a joint data set's members in place of their names.
+
+    Raises:
+        ValueError: a member stands for several splits.
+    """
+    members = [_own(config, entry, "dataset.members") for entry in config.dataset.members]
+    return _changed(config, OmegaConf.merge(config.dataset, {"members": members}))
+
+
+def _with_domains(config: DictConfig) -> DictConfig:
+    """The config with the own configs of the data sets that a transfer goes from and to; a list of sources is joined.
+
+    Raises:
+        ValueError: there is no source, more than one target, or one of them is a transfer or stands for several splits.
+    """
+    source, target = config.dataset.source, config.dataset.target
+    if not source or not target or isinstance(target, ListConfig):
+        raise InputError(
+            f"dataset.source={source} dataset.target={target}: an adaptation has one source or more with labels, and"
+            f" one target; give an option of dataset each, such as dataset.source=[dukemtmc,cuhk03]"
+            f" dataset.target=market1501"
+        )
+    if isinstance(source, ListConfig):
+        source = {"dataset": "joint", "members": source} if len(source) > 1 else source[0]
+    dataset = copy.deepcopy(config.dataset)
+    with open_dict(dataset):
+        dataset.source = _own(config, source, "dataset.source")
+        dataset.target = _own(config, target, "dataset.target")
+    return _changed(config, dataset)
+
+
+def _own(config: DictConfig, entry: str | Mapping[str, Any], key: str) -> Any:
+    """The whole config of a data set that another one is made of.
+
+    Raises:
+        ValueError: it stands for several splits.
+    """
+    own = with_dataset(config, entry, own=False)
+    if "source" in own.dataset:
+        raise InputError(f"{key}: {entry} is a source and a target itself; name the data sets that it is made of")
+    if split_ids(own) is not None:
+        name = entry if isinstance(entry, str) else entry.get("dataset")
+        raise InputError(f"{key}: {entry} stands for several splits; choose one: {{dataset: {name}, split_id: 0}}")
+    return OmegaConf.to_container((_with_members(own) if "members" in own.dataset else own).dataset, resolve=True)
+
+
+def _changed(config: DictConfig, dataset: Any) -> DictConfig:
+    changed = copy.deepcopy(config)
+    with open_dict(changed):
+        changed.dataset = dataset
+    return changed

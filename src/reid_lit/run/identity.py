@@ -1,0 +1,90 @@
+"""Whether two trainings are the same one: the composed config, without what changes no weight."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from reid_lit.overrides import key_of
+from reid_lit.paths import packaged
+
+_NO_WEIGHT = {
+    "": (
+        "evaluation", "test_on", "run_dir", "name", "objective", "logger", "data_root", "resume",
+        "run", "embeddings", "distractors", "distractors_dtype", "before_dir", "labels",
+    ),
+    "loader": ("workers", "cache", "test_batch_size"),
+    "callbacks": ("pictures", "progress"),
+}  # fmt: skip
+_OF_EVALUATION = ("evaluation", "test_on", "distractors", "dataset", "transform")
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Configs can be composed inside, in a command and outside of one."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+    else:
+        with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
+            yield
+
+
+@functools.cache
+def composed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    """The config of an evaluation, which has all that one of a training has; interpolations left as they stand."""
+    with composing():
+        config = hydra.compose("evaluate", overrides=list(overrides))
+    return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
+
+
+def explained(error: HydraException) -> str:
+    """Why something cannot be composed, with the cause that Hydra leaves out."""
+    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+
+
+def training_part(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a composed config decides the weights."""
+    kept = {key: value for key, value in config.items() if key not in _NO_WEIGHT[""]}
+    for group in ("loader", "callbacks"):
+        kept[group] = {key: value for key, value in kept[group].items() if key not in _NO_WEIGHT[group]}
+    return kept
+
+
+def training_hash(config: Mapping[str, Any], seed: int) -> str:
+    """The name of a training: the same for all rows and tables that it serves."""
+    return _hash(training_part(config) | {"seed": seed} | _starts(config))
+
+
+def _starts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the stages before a training are, beside what it hands down to them."""
+    entries = {name: dict(entry) for name, entry in (config.get("before") or {}).items() if isinstance(entry, Mapping)}
+    for entry in entries.values():
+        stage = composed((f"+experiment={entry.get('experiment')}", *(entry.get("overrides") or [])))
+        entry["config"] = training_part(stage) | _starts(stage)
+    return {"before": entries} if entries else {}
+
+
+def evaluation_hash(config: Mapping[str, Any]) -> str:
+    """The name of an evaluation of some weights."""
+    return _hash({key: config[key] for key in _OF_EVALUATION})
+
+
+def is_of_evaluation(override: str) -> bool:
+    """Whether an override changes the evaluation alone."""
+    return key_of(override).replace("/", ".").split(".")[0] in ("evaluation", "test_on", "distractors")
+
+
+def without_evaluation(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides that a training is started with: what it is tested by is left to its experiment."""
+    return tuple(override for override in overrides if not is_of_evaluation(override))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

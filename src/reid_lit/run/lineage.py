@@ -1,0 +1,81 @@
+"""Which images a run has learnt from, itself and through the runs whose weights it started from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from reid_lit.errors import InputError
+from reid_lit.paths import write_text
+from reid_lit.records import Shot, absolute
+
+STARTS = ("model.weights", "backbone.weights")
+"""The keys that name a run to start from."""
+
+_TRAINED, _LABELLED = "training_list.txt", "labelled_list.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The images that weights have learnt from.
+
+    Attributes:
+        trained: Absolute paths of all of them.
+        labelled: Of those whose persons were read.
+    """
+
+    trained: frozenset[str] = frozenset()
+    labelled: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Lineage") -> "Lineage":
+        return Lineage(self.trained | other.trained, self.labelled | other.labelled)
+
+    def write(self, folder: Path) -> None:
+        """Keep it in the folder of the run."""
+        for name, paths in ((_TRAINED, self.trained), (_LABELLED, self.labelled)):
+            write_text(folder / name, "".join(f"{path}\n" for path in sorted(paths)))
+
+
+def read_lineage(run: Path) -> Lineage:
+    """That of a run folder; empty where none was kept, all of it labelled where that was not kept apart."""
+    trained, labelled = (run / name for name in (_TRAINED, _LABELLED))
+    known = frozenset(trained.read_text().splitlines()) if trained.is_file() else frozenset()
+    return Lineage(known, frozenset(labelled.read_text().splitlines()) if labelled.is_file() else known)
+
+
+def inherited(config: DictConfig) -> Lineage:
+    """That of the runs that a run starts from, as far as they are there; a file of weights alone tells nothing."""
+    found = Lineage()
+    for key in STARTS:
+        value = OmegaConf.select(config, key, default=None)
+        if value not in (None, "none", "imagenet"):
+            found |= lineage_of(value)
+    return found
+
+
+def lineage_of(weights: str) -> Lineage:
+    """That of a run that is named by its folder or by a checkpoint in it; of another file nothing is known."""
+    path = Path(weights)
+    return read_lineage(path.parents[1] if path.parent.name == "checkpoints" else path)
+
+
+def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) -> None:
+    """Refuse a target whose persons are known to the weights that are adapted to it.
+
+    Args:
+        target: Training images of the target.
+        labelled: The images whose persons the weights have learnt.
+        name: The target's, for the message.
+
+    Raises:
+        ValueError: there are such images: the target is the source.
+    """
+    own = absolute(target)
+    seen = sorted(own & labelled)
+    if seen:
+        raise InputError(
+            f"{len(seen)} of the {len(own)} training images of {name} are those of the source, such as {seen[0]}: the"
+            f" run that this one starts from, or one before that, has learnt their persons, and there is nothing to"
+            f" adapt to; set another target, or start from a run on another source ({' or '.join(STARTS)})"
+        )

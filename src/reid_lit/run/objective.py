@@ -1,0 +1,80 @@
+"""What a sweep maximises: a score on the test's data, or ``val/<score>`` on persons held out from training."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
+from reid_lit.models.base import RetrievalModel
+from reid_lit.run.results import Row
+
+HELD_OUT = "val/"
+"""How an objective starts that no test person has a part in."""
+
+
+def check_objective(name: str, data: ReidData) -> None:
+    """Whether the objective can be had, before training starts.
+
+    Args:
+        name: The config's ``objective``.
+        data: What is trained on, after ``setup``.
+
+    Raises:
+        ValueError: it is a score of held-out persons, and none are held out.
+    """
+    if name.startswith(HELD_OUT) and data.validation is None:
+        raise InputError(
+            f"objective={name} is a score of held-out training persons, and none are held out: give"
+            f" dataset.val_persons=<number>"
+        )
+
+
+def held_out_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> dict[str, float]:
+    """The scores of the held-out persons at the end of a training, by name; none without such persons.
+
+    Args:
+        trainer: After ``fit``; one that resumed a finished training validates now.
+        model: What was trained.
+        data: What it was trained on.
+    """
+    if data.validation is None:
+        return {}
+    found = _scores(trainer.callback_metrics)
+    if not found or model.selected is not None:  # the last epoch's are not those of the weights that were chosen
+        trainer.validate(model, datamodule=data, verbose=False)
+        found = _scores(trainer.callback_metrics)
+    return found
+
+
+def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name[len(HELD_OUT) :]: float(value) for name, value in metrics.items() if name.startswith(HELD_OUT)}
+
+
+def over_splits(folders: Sequence[Path]) -> dict[str, Any]:
+    """The fact ``validation`` of several splits: means of what their ``metrics.json`` say; none where one lacks it."""
+    found = [json.loads((folder / "metrics.json").read_text()).get("validation", {}) for folder in folders]
+    means = {name: statistics.fmean(each[name] for each in found) for name in found[0] if all(name in e for e in found)}
+    return {"validation": means} if means else {}
+
+
+def objective_of(name: str, facts: Mapping[str, Any], results: Sequence[Row]) -> float | None:
+    """The score that ``objective`` names; None where the protocol gives no such score.
+
+    >>> objective_of("val/mAP", {"validation": {"mAP": 0.5}}, [{"scores": {"mAP": 0.7}}])
+    0.5
+    >>> objective_of("mAP", {}, [{"scores": {"mAP": 0.7}}])
+    0.7
+
+    Args:
+        name: The config's ``objective``.
+        facts: Of the training; ``validation`` has the scores of the held-out persons.
+        results: Rows of results; the first is looked at.
+    """
+    if name.startswith(HELD_OUT):
+        return facts.get("validation", {}).get(name[len(HELD_OUT) :])
+    return results[0]["scores"].get(name)

@@ -1,0 +1,150 @@
+"""What came out of a run: rows of scores, their means over splits, the printed table."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from reid_lit.run.datasets import chosen
+from reid_lit.run.detail_tables import cell, detail_tables
+from reid_lit.run.folder import Run
+from reid_lit.wording import counted
+
+Row = dict[str, Any]
+
+_COLUMNS = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
+
+
+def averaged(rows: Sequence[Row]) -> list[Row]:
+    """A row for each test: its own, or the mean and the standard deviation over its splits.
+
+    A data set whose tests belong together (VIPeR's two directions) gets a row of their mean first; its deviation is
+    that of the splits' means.
+
+    Args:
+        rows: What :func:`reid_lit.testing.tests.run_tests` gave, of all splits.
+    """
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get("average"):
+            groups.setdefault(row["average"], [])
+        groups.setdefault(row["dataset"], []).append(row)
+    for name, group in groups.items():
+        together = [row for row in rows if row.get("average") == name]
+        by_split: dict[tuple[int | None, int | None], list[Row]] = {}
+        for row in together:
+            by_split.setdefault((row.get("round"), row.get("split_id")), []).append(row)
+        group += [_joined(name, part) for part in by_split.values()]
+    return [_over_splits(group) for group in groups.values()]
+
+
+def _joined(name: str, rows: Sequence[Row]) -> Row:
+    """The mean of the tests of one split."""
+    scores = {key: statistics.fmean(row["scores"][key] for row in rows) for key in _shared(rows)}
+    stamp = _agreed(rows) | {"mean_of": [row["dataset"] for row in rows]}
+    kept = {key: value for key, value in rows[0].items() if key != "details"}  # thresholds have no mean
+    return kept | {"dataset": name, "scores": scores, "stamp": stamp, "test_seconds": _seconds(rows)}
+
+
+def _over_splits(rows: Sequence[Row]) -> Row:
+    if len(rows) == 1:
+        return {key: value for key, value in rows[0].items() if key != "average"}
+    values = {key: [row["scores"][key] for row in rows] for key in _shared(rows)}
+    return {
+        "dataset": rows[0]["dataset"],
+        "splits": [row.get("split_id") for row in rows],
+        "scores": {key: statistics.fmean(parts) for key, parts in values.items()},
+        "deviations": {key: statistics.stdev(parts) for key, parts in values.items()},
+        "stamp": _agreed(rows) | {"splits": len(rows)},
+        "test_seconds": _seconds(rows),
+    }
+
+
+def _shared(rows: Sequence[Row]) -> list[str]:
+    return [key for key in rows[0]["scores"] if all(key in row["scores"] for row in rows)]
+
+
+def _agreed(rows: Sequence[Row]) -> dict[str, Any]:
+    """The stamp's entries on which all rows agree, and the others as a list, a row each."""
+    stamps = [row["stamp"] for row in rows]
+    return {
+        key: value if all(stamp.get(key) == value for stamp in stamps) else [stamp.get(key) for stamp in stamps]
+        for key, value in stamps[0].items()
+    }
+
+
+def _seconds(rows: Sequence[Row]) -> float:
+    return round(sum(row["test_seconds"] for row in rows), 1)
+
+
+def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
+    """Write ``metrics.json``, print the table, and give the rows of that table.
+
+    Args:
+        run: The folder.
+        config: What was run.
+        facts: What only this command knows.
+        rows: One a test and split; several splits of a test are averaged.
+    """
+    results = averaged(rows)
+    common = {"name": config.name, "seed": config.seed, "trained_on": chosen()}
+    parts = {"splits": list(rows)} if any("deviations" in result for result in results) else {}
+    run.write_json("metrics.json", common | facts | {"results": results} | parts)
+    console = Console()
+    for table in (_table(results), *detail_tables(results)):
+        console.print(table)
+    for result in results:
+        console.print(f"[dim]{result['dataset']}: {sentence(result['stamp'])}[/dim]")
+    console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
+    for picture in sorted(run.folder.glob("pictures/**/*.png")):
+        console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
+    return results
+
+
+def _table(results: Sequence[Row]) -> Table:
+    spread = any("deviations" in result for result in results)
+    title = "Retrieval scores in %" + (", mean ± standard deviation over splits" if spread else "")
+    times = [] if spread else ["seconds"]  # mean and deviation fill 80 columns
+    columns = _COLUMNS | ({"R": "R × 100"} if any("R" in result["scores"] for result in results) else {})
+    table = Table("data set", *columns.values(), *times, title=title)
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "right"
+    table.columns[0].justify = "left"
+    for result in results:
+        seconds = [f"{result['test_seconds']:.1f}" for _ in times]
+        table.add_row(result["dataset"], *(cell(result, key) for key in columns), *seconds)
+    return table
+
+
+def sentence(stamp: dict[str, Any]) -> str:
+    """A protocol stamp in words."""
+    parts = [
+        *([f"mean over {counted(stamp['splits'], 'split')}"] if "splits" in stamp else []),
+        *([f"mean of {' and '.join(stamp['mean_of'])}"] if "mean_of" in stamp else []),
+        f"protocol {stamp['protocol']}",
+        f"AP by {stamp['ap']}" if stamp["ap"] != "none" else "no AP",
+        *([f"gallery: {stamp['gallery']}"] if stamp["gallery"] != "all images" else []),
+        f"camera rule {stamp['camera_rule']}" + (f" ({note})" if (note := stamp.get("camera_rule_note")) else ""),
+        f"{stamp['distance']} distance of the {stamp['feature']}",
+        f"test-time augmentation: {stamp['test_time_augmentation']}",
+        *([f"expansion: {stamp['expansion']}"] if stamp.get("expansion", "none") != "none" else []),
+        f"re-ranking: {stamp['reranking']}",
+        *([f"weights of {stamp['weights']}"] if isinstance(stamp.get("weights"), str) else []),
+        *([f"neighbours: {stamp['neighbours']}"] if stamp.get("neighbours", "exact") != "exact" else []),
+        *([] if isinstance(stamp["images"], list) else _images(stamp)),
+        *(note for note in stamp.get("notes", ()) if "dropped" in note),
+    ]
+    return "; ".join(parts)
+
+
+def _images(stamp: dict[str, Any]) -> list[str]:
+    lost = sum(stamp["without_match"].values()) if isinstance(stamp["without_match"], dict) else 0
+    unmatched = f" ({lost} more have no match: {stamp['without_match']})" if lost else ""
+    streamed = f", {stamp['streamed']} of them streamed" if "streamed" in stamp else ""
+    counts = f"{stamp['junk']} junk, {counted(stamp['distractors'], 'distractor')}{streamed}"
+    gallery = f"{counted(stamp['images']['gallery'], 'gallery image')} ({counts})"
+    return [f"{counted(stamp['valid_queries'], 'query', 'queries')}{unmatched}", gallery]

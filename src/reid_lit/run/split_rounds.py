@@ -1,0 +1,83 @@
+"""One command, several trainings: a round for each split of a protocol that averages over splits."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from reid_lit.run.datasets import make_data, split_ids, with_split
+from reid_lit.run.folder import Run
+from reid_lit.run.loggers import on_rank_zero
+from reid_lit.run.objective import objective_of, over_splits
+from reid_lit.run.results import Row, record
+
+_log = logging.getLogger(__name__)
+
+Round = Callable[[DictConfig, Run], tuple[dict[str, Any], list[Row]]]
+"""What is done for one split, in its folder: it gives its facts and its rows of results."""
+
+
+def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = None) -> float | None:
+    """Do ``do`` once, or once for each split, and record what came out.
+
+    Each split has a folder of its own below the run's; a split that is finished there is not repeated.
+
+    Args:
+        config: What was asked for.
+        do: Trains and tests, or tests.
+        facts: What goes into ``metrics.json`` of all rounds together.
+
+    Returns:
+        The score named by ``objective``, see :mod:`reid_lit.run.objective`, for sweeps.
+    """
+    run = Run(Path(config.run_dir))
+    if on_rank_zero():
+        run.record_start(config)
+    ids = split_ids(config)
+    if ids is None:
+        own, rows = do(config, run)
+    else:
+        for split_id in ids:
+            make_data(with_split(config, split_id))  # what one of them refuses is said before the first is trained
+        own, rows = {}, []
+        for place, split_id in enumerate(ids, 1):
+            rank_zero_only(_log.info)("split %d: %d of %d", split_id, place, len(ids))
+            rows += _round(config, split_id, do)
+    if not on_rank_zero():
+        return None
+    if ids is not None:
+        own = over_splits([folder_of(run.folder, split_id) for split_id in ids])
+    results = record(run, config, own | (facts or {}), rows)
+    return objective_of(config.objective, own, results)
+
+
+def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
+    """The rows of one split: read where it is finished, else done and recorded in its own folder."""
+    run = Run(folder_of(Path(config.run_dir), split_id))
+    if (done := run.folder / "metrics.json").is_file():
+        metrics = json.loads(done.read_text())
+        return metrics.get("splits", metrics["results"])
+    part = with_split(config, split_id)
+    with open_dict(part):
+        part.run_dir = str(run.folder)
+    facts, rows = do(part, run)
+    rows = [row | {"round": split_id} for row in rows]
+    if on_rank_zero():
+        record(run, part, facts, rows)
+    return rows
+
+
+def trained_run(config: DictConfig) -> Run:
+    """The run that ``config.run`` names; of one that trained several splits, the run of the split that is asked for."""
+    run = Run(Path(config.run))
+    split = folder_of(run.folder, config.dataset.get("split_id"))
+    return Run(split) if split.is_dir() else run
+
+
+def folder_of(folder: Path, split_id: int) -> Path:
+    """Where a split's training lies in the folder of a run."""
+    return folder / f"split_{split_id}"

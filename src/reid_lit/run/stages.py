@@ -1,0 +1,190 @@
+"""What a run goes on from: earlier stages, trained by the same command, each as a process of its own.
+
+The key ``before`` of an experiment names them, in order::
+
+    before:
+      embedding: {experiment: duke_embae, overrides: [], gives: model.weights}
+      autoencoder: {experiment: duke_embae_autoencoder, overrides: [model.cameras=8], gives: model.weights}
+
+A stage gets what the command line says of the seed, the image size, the backbone and its neck, of the groups that it
+``takes`` beside these (``takes: [dataset]``: it trains on the same data), and of none that it ``leaves``.
+The run folder of a stage becomes the value of the key that it ``gives``: of the next stage, and the last one's of the
+run itself. Where that key is given on the command line, that stage and those before it are not needed. A stage whose
+own experiment has ``before`` trains those first.
+"""
+
+import fnmatch
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from reid_lit.errors import FailedError, InputError, MissingFileError
+from reid_lit.jobs.job import Job
+from reid_lit.jobs.runner import Runner
+from reid_lit.overrides import assignment, key_of
+from reid_lit.run.identity import composed, explained, training_hash
+from reid_lit.run.loggers import on_rank_zero
+
+_log = logging.getLogger(__name__)
+
+MACHINE = (
+    "data_root",
+    "before_dir",
+    *("logger", "logger.*", "callbacks.pictures*", "callbacks.progress*", "labels.*"),
+    *("loader.workers", "loader.cache", "loader.test_batch_size"),
+    *("trainer", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.enable_*"),
+)
+"""Keys that a run hands down to its stages, and that leave what is learnt as it is."""
+
+SHARED = ("seed", "transform.size", "trainer.precision", "backbone", "backbone.*", "neck", "neck.*", "before_overrides")
+"""Keys that a run hands down to its stages (and these to their own), and by which they learn something else."""
+
+OWN = ("backbone.weights", "callbacks.health", "callbacks.health.*")
+"""Keys among these that a run keeps to itself: not all stages are watched over as adaptations are."""
+
+_ENTRY = {"experiment", "overrides", "gives", "takes", "leaves"}
+_PLACES = ("accelerator", "devices", "num_nodes", "strategy")  # of a trainer; they leave what is learnt as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An earlier run that a run goes on from.
+
+    Attributes:
+        gives: The key, of what comes after it, that gets its run folder.
+        job: Its command and its folder.
+    """
+
+    gives: str
+    job: Job
+
+    def given(self) -> str:
+        """The override that hands its run folder on."""
+        return assignment(self.gives, self.job.folder)
+
+
+def plan_stages(config: DictConfig) -> list[Stage]:
+    """The stages that the run of ``config`` needs; the last one's folder is put in its place in ``config``.
+
+    Raises:
+        ValueError: a stage of ``before`` lacks its experiment or what it gives, or cannot be composed.
+    """
+    entries = {name: _checked(name, entry) for name, entry in (config.before or {}).items()}
+    told = list(HydraConfig.get().overrides.task)
+    stages: list[Stage] = []
+    for name in _needed(entries, told, config):
+        overrides = _overrides(entries[name], config, told)
+        before = stages[-1:]
+        digest = _digest(name, overrides, [each.job.folder.name for each in before])
+        folder = Path(config.before_dir) / f"{name}-{digest}"
+        overrides += [*(each.given() for each in before), "labels.job=stage"]
+        job = Job(name=f"stage {name!r} of {config.name}", folder=folder, overrides=tuple(overrides))
+        stages.append(Stage(entries[name]["gives"], job))
+    if stages:
+        OmegaConf.update(config, stages[-1].gives, str(stages[-1].job.folder))
+    return stages
+
+
+def check_start(config: DictConfig, stages: Sequence[Stage]) -> None:
+    """Whether the weights that a run starts from are there, or ``stages`` bring them; asked before anything is read.
+
+    Raises:
+        ValueError: the model goes on from another run, and none is named.
+        FileNotFoundError: the one that is named has no weights.
+    """
+    for key in ("model.weights", "backbone.weights"):
+        value = OmegaConf.select(config, key, default="none")
+        if value in ("none", "imagenet") or key in (stage.gives for stage in stages):
+            continue
+        cure = f"train that run first, then set {key}=<its folder>; or leave {key} out of the command where the"
+        cure += " experiment has before, and it is trained for you"
+        if value is None:
+            raise InputError(
+                f"{key}=null: {config.name} goes on from a run of the stage before, but none is named; {cure}"
+            )
+        file = Path(value) / "checkpoints" / "last.ckpt" if Path(value).is_dir() else Path(value)
+        if not file.is_file():
+            raise MissingFileError(f"{key}={value}: there are no weights at {file.resolve()}; {cure}")
+        if Path(value).is_dir() and not (Path(value) / "metrics.json").is_file() and on_rank_zero():
+            _log.warning("%s=%s has not trained to its end; its last whole epoch is gone on from", key, value)
+
+
+def run_stages(stages: Sequence[Stage]) -> None:
+    """Train those that are not finished, in order; every rank but the first waits for them.
+
+    Raises:
+        RuntimeError: one failed.
+    """
+    for number, job in enumerate((stage.job for stage in stages), 1):
+        while not on_rank_zero() and not job.done:
+            time.sleep(1.0)
+        if job.done:
+            continue
+        _log.info("%s, %d of %d before it; what it prints: %s", job.name, number, len(stages), job.log)
+        outcome = Runner().run(job)
+        if outcome.state != "done":
+            raise FailedError(
+                f"{job.name} {outcome.state}: {outcome.reason}\nAll that it printed: {job.log.resolve()}. Once the"
+                f" cause is gone, resume=<the folder of this run> goes on there"
+            )
+
+
+def _checked(name: Any, entry: Any) -> Mapping[str, Any]:
+    if not isinstance(entry, Mapping) or set(entry) - _ENTRY or not entry.get("experiment") or not entry.get("gives"):
+        raise InputError(
+            f"before.{name}={entry}: a stage has experiment (what is trained), gives (the key that gets its run folder,"
+            f" such as model.weights) and, if anything is to differ, overrides, takes and leaves (lists)"
+        )
+    return entry
+
+
+def _needed(entries: Mapping[str, Mapping[str, Any]], told: Sequence[str], config: DictConfig) -> list[str]:
+    """The names of the stages behind the last one whose folder is given."""
+    names: list[str] = []
+    last = [*entries.values()][-1:]
+    if last and OmegaConf.select(config, last[0]["gives"]) not in (None, "none", "imagenet"):
+        return names
+    after: Sequence[str] = told
+    for name, entry in reversed(list(entries.items())):
+        if entry["gives"] in {key_of(each) for each in after if each.partition("=")[2] not in ("", "null")}:
+            break
+        names.insert(0, name)
+        after = entry.get("overrides") or []
+    return names
+
+
+def _overrides(entry: Mapping[str, Any], config: DictConfig, told: Sequence[str]) -> list[str]:
+    """What a stage is started with, but for the folder of the stage before it."""
+    takes, leaves = (
+        [f"{each}{end}" for each in entry.get(key) or [] for end in ("", ".*")] for key in ("takes", "leaves")
+    )
+    handed = [
+        each for each in told if _matches(each, [*MACHINE, *SHARED, *takes]) and not _matches(each, [*OWN, *leaves])
+    ]
+    return [f"+experiment={entry['experiment']}", *handed, *(entry.get("overrides") or []), *config.before_overrides]
+
+
+def _digest(name: str, overrides: Sequence[str], before: Sequence[str]) -> str:
+    """What tells the folder of a stage from those that learn something else: its config, and what is before it."""
+    try:
+        config = dict(composed(tuple(overrides)))
+    except HydraException as error:
+        raise InputError(
+            f"stage {name!r} cannot be composed: {explained(error)}\nIt was asked for with {' '.join(overrides)};"
+            f" before.{name} says by overrides, takes and leaves what it gets"
+        ) from error
+    trainer = config["trainer"].items()
+    config["trainer"] = {key: value for key, value in trainer if key not in _PLACES and not key.startswith("enable_")}
+    return hashlib.sha256("\n".join([training_hash(config, config["seed"]), *before]).encode()).hexdigest()[:8]
+
+
+def _matches(override: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(key_of(override), pattern) for pattern in patterns)

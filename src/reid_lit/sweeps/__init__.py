@@ -1,0 +1,1 @@
+"""Many runs of one command: how they are started, searched and reported."""

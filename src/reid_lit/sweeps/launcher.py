@@ -1,0 +1,115 @@
+"""Running the jobs of a multirun as processes of their own, each in its folder."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus, configure_log
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, open_dict
+
+from reid_lit.jobs.job import Job, Outcome, failures
+from reid_lit.jobs.runner import Runner, visible_gpus
+from reid_lit.run.objective import objective_of
+
+_log = logging.getLogger(__name__)
+
+_OF_THE_SWEEP = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweep", "hydra.run")
+
+
+def launch_jobs(
+    config: DictConfig,
+    loader: ConfigLoader,
+    job_overrides: Sequence[Sequence[str]],
+    first: int,
+    *,
+    at_once: int | str,
+) -> list[JobReturn]:
+    """Run the jobs of a multirun, each as an own process, in folders of ``hydra.sweep.dir``.
+
+    Args:
+        config: What the sweep itself is composed of.
+        loader: Composes the jobs' configs.
+        job_overrides: The overrides of each.
+        first: The number of the first.
+        at_once: Jobs that run beside each other, or ``auto``.
+
+    Returns:
+        Of each, the score named by ``objective``, or the error that names all that failed and their logs.
+    """
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    configs = [_composed(config, loader, overrides, first + n) for n, overrides in enumerate(job_overrides)]
+    jobs = [_job(config, own, overrides) for own, overrides in zip(configs, job_overrides, strict=True)]
+    finished: list[Job] = []
+
+    def after(outcome: Outcome) -> None:
+        finished.append(outcome.job)
+        say(outcome, len(finished), len(jobs))
+
+    outcomes = runner_of(at_once).run_all([[job] for job in jobs], after)
+    lines = failures(outcomes)
+    error = CompactHydraException(f"{len(lines)} of {len(jobs)} jobs failed:\n" + "\n".join(lines))
+    return [_returned(own, outcome, error) for own, outcome in zip(configs, outcomes, strict=True)]
+
+
+def _composed(config: DictConfig, loader: ConfigLoader, overrides: Sequence[str], number: int) -> DictConfig:
+    own = loader.load_sweep_config(config, list(overrides))
+    with open_dict(own):
+        own.hydra.job.id = own.hydra.job.num = number
+    return own
+
+
+def _job(config: DictConfig, own: DictConfig, overrides: Sequence[str]) -> Job:
+    import __main__
+
+    spec = getattr(__main__, "__spec__", None)
+    passed = [each for each in config.hydra.overrides.hydra if not each.startswith(_OF_THE_SWEEP)]
+    name = _short(str(own.hydra.sweep.subdir))
+    return Job(
+        name=name,
+        folder=Path(str(config.hydra.sweep.dir)).resolve() / name,
+        overrides=(*overrides, *passed),
+        module=spec.name if spec else "reid_lit.train",
+        resumable=own.hydra.job.config_name == "train",
+        whole_machine="trainer" in own and own.trainer.devices not in (1, "1"),
+        facts={"overrides": list(overrides)},
+    )
+
+
+def _short(name: str, longest: int = 150) -> str:
+    """A folder's name that every file system takes."""
+    name = name.replace("/", "|")
+    return name if len(name) <= longest else f"{name[: longest - 9]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _returned(own: DictConfig, outcome: Outcome, error: Exception) -> JobReturn:
+    result = JobReturn(
+        overrides=list(outcome.job.facts["overrides"]),
+        cfg=own,
+        working_dir=str(Path.cwd()),
+        task_name=outcome.job.name,
+        status=JobStatus.COMPLETED if outcome.state == "done" else JobStatus.FAILED,
+    )
+    result.return_value = _score(outcome.job, own.get("objective")) if outcome.state == "done" else error
+    return result
+
+
+def _score(job: Job, objective: str | None) -> float | None:
+    metrics = json.loads((job.folder / job.result).read_text())
+    return None if objective is None else objective_of(objective, metrics, metrics["results"])
+
+
+def runner_of(at_once: int | str) -> Runner:
+    """A runner of so many jobs beside each other; ``auto``: one for each GPU."""
+    gpus = visible_gpus()
+    return Runner(at_once=max(1, len(gpus)) if at_once == "auto" else int(at_once), gpus=gpus)
+
+
+def say(outcome: Outcome, place: int, number: int) -> None:
+    """Log how a job ended, and how many of all have."""
+    took = f" in {outcome.seconds / 60:.1f} min" if outcome.seconds else ""
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    _log.info("%d of %d: %s: %s%s%s", place, number, outcome.job.name, outcome.state, took, reason)

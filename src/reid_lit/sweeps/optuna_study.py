@@ -1,0 +1,193 @@
+"""A study: trainings whose hyper-parameters Optuna chooses by what came out, for the highest ``objective``."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, Transformer
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from reid_lit.errors import FailedError, InputError
+from reid_lit.paths import write_text
+from reid_lit.run.objective import HELD_OUT
+from reid_lit.wording import counted
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+_log = logging.getLogger(__name__)
+
+
+def run_study(
+    config: DictConfig, arguments: Sequence[str], launcher: Launcher, *, trials: int, at_once: int, seed: int
+) -> float:
+    """Run trials until ``trials`` are finished, and write ``study.json`` into the sweep's folder.
+
+    The same command with ``hydra.sweep.dir=<that folder>`` goes on with a study that was interrupted. A trial that
+    fails is not repeated; it counts as finished.
+
+    Args:
+        config: The sweep's config.
+        arguments: Overrides of every trial, ranges among them; of the same key the last one counts.
+        launcher: Runs the trials.
+        trials: How many.
+        at_once: Trials between two choices.
+        seed: Of the choices.
+
+    Returns:
+        The highest objective.
+
+    Raises:
+        ModuleNotFoundError: Optuna is not installed.
+        ValueError: there is no range, or the objective is a score on test persons.
+        RuntimeError: no trial came to a score.
+    """
+    space = Space.of(arguments)
+    _check(config, space)
+    folder = Path(config.hydra.sweep.dir)
+    study = open_study(folder, seed=seed)
+    while (left := trials - len(finished(study))) > 0:
+        tried = [study.ask(space.ranges) for _ in range(min(at_once, left))]
+        first = tried[0].number
+        returns = launcher.launch([space.overrides(trial.params) for trial in tried], initial_job_idx=first)
+        for trial, job in zip(tried, returns, strict=True):
+            _tell(study, trial, job)
+        write_text(folder / "study.json", json.dumps(summary(study, str(config.objective)), indent=2) + "\n")
+    done = finished(study)
+    scored = [trial for trial in done if trial.value is not None]
+    if not scored:
+        raise FailedError(f"{counted(len(done), 'trial')}, but none came to a score; look at the logs in {folder}")
+    best = study.best_trial
+    _log.info("best of %s: %s %.4f with %s", counted(len(scored), "trial"), config.objective, best.value, best.params)
+    _log.info("%s has all of them", folder / "study.json")
+    return float(best.value or 0.0)
+
+
+def _check(config: DictConfig, space: "Space") -> None:
+    if not space.ranges:
+        raise InputError(
+            "a study without a range: give one, such as 'optimizer.lr=interval(1e-4, 1e-3)', or +sweeps=<name>"
+        )
+    if not str(config.objective).startswith(HELD_OUT):
+        raise InputError(
+            f"objective={config.objective} would choose hyper-parameters by the persons of the test; give"
+            f" objective=val/mAP and dataset.val_persons=<number>, training persons that are held out"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a study varies and what it keeps.
+
+    Attributes:
+        ranges: By key.
+        fixed: Overrides of every trial.
+    """
+
+    ranges: "dict[str, BaseDistribution]"
+    fixed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, arguments: Sequence[str]) -> "Space":
+        """The ranges among overrides, and the others.
+
+        Raises:
+            ModuleNotFoundError: Optuna is not installed.
+        """
+        parsed = {each.get_key_element(): each for each in OverridesParser.create().parse_overrides(list(arguments))}
+        ranges = {key: range_of(each) for key, each in parsed.items() if each.is_sweep_override()}
+        fixed = [str(each.input_line) for each in parsed.values() if not each.is_sweep_override()]
+        return cls(ranges, tuple(fixed))
+
+    def overrides(self, chosen: dict[str, Any]) -> list[str]:
+        """The overrides of a trial."""
+        return [*self.fixed, *(f"{key}={value}" for key, value in chosen.items())]
+
+
+def range_of(override: Override) -> "BaseDistribution":
+    """A range in Hydra's words as Optuna's distribution.
+
+    Raises:
+        ModuleNotFoundError: Optuna is not installed.
+    """
+    try:
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("no package optuna; install it with: pip install optuna") from error
+    value = override.value()
+    if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
+        whole = isinstance(value.start, int) and isinstance(value.end, int)
+        log = "log" in value.tags
+        return (
+            IntDistribution(int(value.start), int(value.end), log=log)
+            if whole
+            else FloatDistribution(float(value.start), float(value.end), log=log)
+        )
+    choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
+    return CategoricalDistribution(choices)
+
+
+def finished(study: "optuna.Study") -> list[Any]:
+    """The trials that came to a score, or failed by themselves."""
+    return [trial for trial in study.trials if trial.value is not None or "reason" in trial.user_attrs]
+
+
+def open_study(folder: Path, *, seed: int) -> "optuna.Study":
+    """The study of a folder, which survives a kill; a trial that was running then is the next one tried.
+
+    Args:
+        folder: The sweep's folder, made here.
+        seed: Of the choices; one that goes on does not repeat them.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.log")))
+    study = optuna.create_study(study_name="study", storage=storage, direction="maximize", load_if_exists=True)
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    return study
+
+
+def _tell(study: "optuna.Study", trial: "optuna.Trial", job: JobReturn) -> None:
+    """Hand a trial's score to the study, or its failure."""
+    import optuna
+
+    try:
+        value = job.return_value
+    except Exception as error:  # one trial stops no other
+        reason = str(error)
+    else:
+        reason = "" if isinstance(value, int | float) else "its objective gave no score"
+    if reason:
+        _log.warning("trial %d with %s failed: %s", trial.number, trial.params, reason)
+        trial.set_user_attr("reason", reason)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(trial, float(value))
+
+
+def summary(study: "optuna.Study", objective: str) -> dict[str, Any]:
+    """The trials in JSON's types, the best first.
+
+    Args:
+        study: What was tried.
+        objective: What was maximised.
+    """
+    trials = [
+        {"trial": each.number, objective: each.value, "params": each.params, **each.user_attrs}
+        for each in finished(study)
+    ]
+    best = sorted(trials, key=lambda each: (each[objective] is None, -(each[objective] or 0.0)))
+    return {"objective": objective, "trials": best}

@@ -1,0 +1,184 @@
+"""Distractors behind a gallery: files of embeddings, and folders of images that are embedded to the disk."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Int
+from omegaconf import DictConfig
+from torch import Tensor
+
+from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
+from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
+from reid_lit.models.base import RetrievalModel
+from reid_lit.paths import write_text, write_whole
+from reid_lit.records import Shot, Split, absolute
+from reid_lit.run.datasets import make_data, with_dataset
+from reid_lit.testing.embeddings_file import images_of, read_metadata, rows_of
+from reid_lit.testing.inference import embedded
+from reid_lit.testing.provenance import Origin
+from reid_lit.wording import counted
+
+CHUNK = 8192
+"""Images embedded between two marks; so many are embedded again after a kill at most."""
+
+DTYPES = ("float32", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where distractors come from.
+
+    Attributes:
+        name: The file or folder, for messages.
+        dataset: The data set whose numbering the cameras have; empty: they are not known.
+        rows: Where the embeddings lie, in parts.
+        shots: The images.
+    """
+
+    name: str
+    dataset: str
+    rows: tuple[Rows, ...]
+    shots: Sequence[Shot]
+
+    def camera(self, dataset: str) -> Int[Tensor, " images"]:
+        """The cameras, as far as they are numbered as those of ``dataset``."""
+        known = self.dataset == dataset
+        return torch.tensor([shot.camera_id if known else NOWHERE for shot in self.shots], dtype=torch.int64)
+
+
+def of_file(path: Path, origin: Origin) -> Source:
+    """All images of a file, whomever they show.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a folder, which only a model can embed, or none of our files, or its embeddings came about
+            otherwise than ``origin`` says.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, whose images a model must embed; give run=<folder of the run> alone")
+    metadata = read_metadata(path)
+    if different := origin.differences(metadata["origin"]):
+        raise InputError(
+            f"{path}: its embeddings cannot be compared with those of the queries: {'; '.join(different)};"
+            " embed it anew with the run that is evaluated"
+        )
+    rows = tuple(rows_of(path, name) for name in metadata["lists"])
+    shots = [shot for name in metadata["lists"] for shot in images_of(path, name)]
+    return Source(name=str(path), dataset=metadata["facts"]["name"], rows=rows, shots=shots)
+
+
+def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
+    """What gives a test the distractors of all sources.
+
+    Raises:
+        ValueError: some of them are images of the test itself.
+    """
+
+    def of_test(split: Split) -> Distractors | None:
+        own = absolute((*split.query, *split.gallery))
+        for source in sources:
+            if shared := sorted(own & absolute(source.shots)):
+                which, many = f"distractor of {source.name}", f"distractors of {source.name}"
+                raise InputError(
+                    f"{counted(len(shared), f'{which} is an image', f'{many} are images')} of {split.name}'s own query"
+                    f" or gallery, such as {shared[0]}; a person whom a query shows is no distractor: leave them out"
+                )
+        if not sources:
+            return None
+        camera = torch.cat([source.camera(split.name) for source in sources])
+        return Distractors(tuple(rows for source in sources for rows in source.rows), camera)
+
+    return of_test
+
+
+def of_folder(
+    folder: Path, config: DictConfig, *, trainer: pl.Trainer, model: RetrievalModel, origin: Origin, dtype: str
+) -> Source:
+    """The images of a folder, embedded into the run's own folder; what is there already is not embedded again.
+
+    Args:
+        folder: Images at any depth.
+        config: The run's config.
+        trainer: Runs the model.
+        model: The run's model.
+        origin: How the model embeds.
+        dtype: ``float32`` or ``float16``, on the disk.
+
+    Raises:
+        ValueError: the type is unknown, the disk is too small, or an embedding does not fit into the type.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"distractors_dtype={dtype!r} is unknown; choose {' or '.join(DTYPES)}")
+    data = make_data(with_dataset(config, {"dataset": "images", "root": str(folder)}))
+    data.setup("predict")
+    shots = data.split.gallery
+    place = Path(config.run, "evaluate", "distractors", f"{data.split.name}-{_key(shots, origin, dtype)}")
+    rows = embed_in_chunks(data, place, dtype, lambda: embedded(trainer, model, data))
+    return Source(name=str(folder), dataset="", rows=(rows,), shots=shots)
+
+
+def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[], Tensor]) -> Rows:
+    """Embed the gallery of ``data`` into ``place/embedding.npy``, from where an earlier call was killed.
+
+    Args:
+        data: Its ``split`` is set to a part of the images before each call of ``embed``.
+        place: A folder for these images and this model alone.
+        dtype: ``float32`` or ``float16``.
+        embed: Gives the embeddings of ``data.split``.
+
+    Raises:
+        ValueError: the disk is too small, or an embedding is not finite or does not fit into the type.
+    """
+    file, mark, whole = place / "embedding.npy", place / "done.txt", data.split
+    images = len(whole.gallery)
+    for start in range(int(mark.read_text()) if mark.is_file() else 0, images, CHUNK):
+        data.split = replace(whole, gallery=whole.gallery[start : start + CHUNK])
+        part = embed().numpy()
+        if not file.is_file():
+            _reserve(file, (images, part.shape[1]), dtype)
+        matrix = np.lib.format.open_memmap(file, "r+")
+        with np.errstate(over="ignore"):  # what is too great is refused below
+            matrix[start : start + len(part)] = part
+        if not np.isfinite(matrix[start : start + len(part)]).all():
+            raise InputError(
+                f"embeddings of {whole.name} are not finite as {dtype}; set distractors_dtype=float32, or look whether"
+                " the model diverged"
+            )
+        matrix.flush()
+        write_text(mark, str(start + len(part)))
+    data.split = whole
+    return Rows.of_npy(file)
+
+
+def _reserve(file: Path, shape: tuple[int, int], dtype: str) -> None:
+    """An empty matrix on the disk.
+
+    Raises:
+        ValueError: there is no room for it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = shape[0] * shape[1] * np.dtype(dtype).itemsize, shutil.disk_usage(file.parent).free
+    if needed > free:
+        raise InputError(
+            f"{counted(shape[0], 'embedding')} of {counted(shape[1], 'number')} take {needed / 1e9:.1f} GB of the disk"
+            f" at {file.parent}, where {free / 1e9:.1f} GB are free; make room, or halve it with"
+            f" distractors_dtype=float16"
+        )
+    write_whole(file, lambda beside: np.lib.format.open_memmap(beside, "w+", np.dtype(dtype), shape))
+
+
+def _key(shots: Sequence[Shot], origin: Origin, dtype: str) -> str:
+    """A name for the embeddings of these files as they are now, made so."""
+    digest = hashlib.sha256(json.dumps([asdict(origin), dtype]).encode())
+    for shot in shots:
+        state = shot.path.stat()
+        digest.update(f"{shot.path.resolve()} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]

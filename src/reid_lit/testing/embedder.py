@@ -1,0 +1,182 @@
+"""``reid_lit.load``: what a run has learnt, ready to embed images in Python."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import override
+
+from reid_lit.backbones.weights import weights_file
+from reid_lit.data.feeding.decode import pixels, resized, rgb
+from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.models.base import RetrievalModel
+from reid_lit.run.folder import Run
+from reid_lit.testing.inference import origin_of
+from reid_lit.testing.provenance import Origin
+from reid_lit.testing.tests import trained_model
+
+AnImage = str | os.PathLike[str] | Image.Image | np.ndarray
+"""A file, an image of PIL, or uint8 RGB as (height width 3)."""
+
+_AUTOCAST = {"32-true": None, "32": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+"""What Lightning's words for a precision mean."""
+
+
+class Embedder(nn.Module):
+    """A trained model with what it takes to embed images: their decoding, size and batches, the run's arithmetic.
+
+    Args:
+        model: It is put into evaluation mode; its ``evaluation`` says which feature, flips and crops are embedded.
+        transform: The run's own, whose part for testing is used.
+        batch_size: Images that go through the model at once.
+        precision: ``32-true``, ``16-mixed`` or ``bf16-mixed``.
+
+    Raises:
+        ValueError: the precision is another one.
+    """
+
+    def __init__(self, *, model: RetrievalModel, transform: Transform, batch_size: int, precision: str) -> None:
+        super().__init__()
+        if precision not in _AUTOCAST:
+            raise InputError(f"precision={precision!r} is none of {', '.join(_AUTOCAST)}; give one of these to load()")
+        self.model = model
+        self.transform = transform
+        self.batch_size = batch_size
+        self.precision = precision
+        model.setup("predict")
+        self.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is; ``to`` moves it."""
+        return self.model.backbone.mean.device
+
+    @property
+    def origin(self) -> Origin:
+        """How embeddings come about: which weights and feature, the size of the images, their mean, flip, crops."""
+        return origin_of(self.model, self.transform, self.precision)
+
+    @override
+    @torch.no_grad()
+    def forward(self, images: AnImage | Iterable[Any], *, normalize: bool = False) -> Float[Tensor, "images dim"]:
+        """The embeddings of images, float32 on the CPU and in their order, as ``reid_lit.embed`` writes them.
+
+        They are read in this process; for millions ``reid_lit.embed`` has several that read.
+
+        Args:
+            images: One or several files, images of PIL, or uint8 arrays (height width 3) in RGB.
+            normalize: Whether each row gets length 1, so that products of rows are cosines.
+
+        Raises:
+            ValueError: there is no image, or one cannot be read.
+        """
+        listed = _listed(images)
+        batches = range(0, len(listed), self.batch_size)
+        found = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
+        return F.normalize(found) if normalize else found
+
+    def prepared(self, images: AnImage | Iterable[Any]) -> UInt8[Tensor, "images 3 height width"]:
+        """The images in the size that the model is tested at; divided by 255 they are what ``model.embed`` takes.
+
+        Raises:
+            ValueError: there is no image, or one cannot be read.
+        """
+        return self._resized(_listed(images))
+
+    def _resized(self, images: Sequence[tuple[int, Any]]) -> UInt8[Tensor, "images 3 height width"]:
+        read = (_pixels(image, place) for place, image in images)
+        return resized(read, size=self.transform.test_size, interpolation=self.transform.interpolation)
+
+    def _embedded(self, images: Sequence[tuple[int, Any]]) -> Float[Tensor, "images dim"]:
+        batch = self.transform.testing(self._resized(images).to(self.device))
+        dtype = _AUTOCAST[self.precision]
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False):
+            return self.model.embed(batch).cpu()
+
+
+def _listed(images: AnImage | Iterable[Any]) -> list[tuple[int, Any]]:
+    """The images one by one, numbered from 0; an array of four dimensions is several.
+
+    Raises:
+        ValueError: there is none.
+    """
+    one = isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
+    listed = list(enumerate(cast(Iterable[Any], [images] if one else images)))
+    if not listed:
+        raise InputError("no image is given to be embedded; give one or several")
+    return listed
+
+
+def _pixels(image: Any, place: int) -> UInt8[np.ndarray, "height width 3"]:
+    """The image in RGB, upright.
+
+    Raises:
+        ValueError: it cannot be read, or is none.
+    """
+    if isinstance(image, str | os.PathLike):
+        return pixels(Path(image))
+    if isinstance(image, Image.Image):
+        try:
+            return np.array(rgb(ImageOps.exif_transpose(image)))
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+            name = getattr(image, "filename", "") or f"image {place}"
+            raise InputError(f"{name}: not a readable image ({error}); remove it or copy it anew") from error
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return image
+    told = f"{image.dtype} {list(image.shape)}" if hasattr(image, "dtype") else type(image).__name__
+    raise InputError(
+        f"image {place} is {told}; give a file, an image of PIL, or a uint8 array [height, width, 3] in RGB"
+    )
+
+
+def load(run: str | os.PathLike[str], *, device: str | torch.device = "auto", precision: str | None = None) -> Embedder:
+    """What a finished run has learnt, ready to embed images; nothing is downloaded.
+
+    ``reid_lit.load("runs/duke_strong/<time>")(["a.jpg", "b.jpg"])`` gives two rows. ``.model`` is the network in
+    evaluation mode, ``.prepared`` what it is shown, ``.origin`` how its embeddings come about.
+
+    Args:
+        run: The folder of the run, or a checkpoint in it.
+        device: ``auto`` is the first GPU where there is one, else the CPU.
+        precision: One of :class:`Embedder`'s; None: the run's own, but float32 where that is float16 and on a CPU.
+
+    Raises:
+        FileNotFoundError: there is no run's folder, or no checkpoint in it.
+        ValueError: the checkpoint holds code or is damaged, or the precision is unknown.
+    """
+    found = _named(Path(run).expanduser())
+    config = found.config()
+    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    own = str(config.trainer.precision)
+    config.model.backbone.weights = "none"  # in a config that is written down, the model has a copy of the backbone's
+    model = trained_model(config, found)
+    return Embedder(
+        model=model,
+        transform=instantiate(config.transform, _convert_="all"),
+        batch_size=config.loader.test_batch_size,
+        precision=precision or ("32-true" if own == "16-mixed" and chosen.type == "cpu" else own),
+    ).to(chosen)
+
+
+def _named(path: Path) -> Run:
+    """The run that is named, by its folder or by a checkpoint in it.
+
+    Raises:
+        FileNotFoundError: it has no checkpoint.
+    """
+    run = Run(path.parent.parent, weights=path) if path.is_file() else Run(path)
+    splits = sorted(folder.name for folder in run.folder.glob("split_*") if weights_file(folder).is_file())
+    if splits and not weights_file(run.folder).is_file():
+        raise MissingFileError(
+            f"{path} trained several splits, each with weights of its own; load one of {', '.join(splits)} in it"
+        )
+    return run

@@ -1,0 +1,187 @@
+"""Embeddings as a file: what a model made of some images, with all that is needed to score them without it."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.evaluation.on_disk import Rows
+from reid_lit.paths import write_whole
+from reid_lit.records import Rules, Shot, Split
+from reid_lit.testing.provenance import Origin
+
+FORMAT = "reid_lit embeddings"
+VERSION = 1
+LISTS = ("query", "gallery", "images")
+WRITE = "python -m reid_lit.embed run=<folder> writes such a file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """The embeddings of a test's query and gallery, or of plain images.
+
+    Attributes:
+        origin: How they came about.
+        name: The data set's name.
+        shots: The images of each list: ``query`` and ``gallery``, or ``images`` alone.
+        embedding: ``(images dim)`` float32 for each list.
+        rules: What the data set's own protocol prescribes.
+        notes: What is to be known about the data set.
+        test: The row of results: its name, ``split_id`` and ``average``, as in :class:`reid_lit.testing.tests.Test`.
+        overrides: What the run was started with.
+    """
+
+    origin: Origin
+    name: str
+    shots: Mapping[str, Sequence[Shot]]
+    embedding: Mapping[str, Float[Tensor, "images dim"]]
+    rules: Rules = field(default=Rules())
+    notes: Sequence[str] = ()
+    test: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+
+    @property
+    def split(self) -> Split:
+        """The lists as a data set has them."""
+        query, gallery = (tuple(self.shots[role]) for role in ("query", "gallery"))
+        return Split(name=self.name, train=(), query=query, gallery=gallery, notes=tuple(self.notes), rules=self.rules)
+
+
+def write(path: Path, content: Embeddings) -> Path:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        ValueError: embeddings are not finite, or not one an image.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, shots in content.shots.items():
+        embedding = content.embedding[name].detach().cpu().float().contiguous()
+        _check(path, name, embedding, shots)
+        tensors[f"{name}.embedding"] = embedding
+        tensors[f"{name}.person"] = torch.tensor([shot.person_id for shot in shots], dtype=torch.int64)
+        tensors[f"{name}.camera"] = torch.tensor([shot.camera_id for shot in shots], dtype=torch.int64)
+        tensors[f"{name}.paths"] = _packed(shots)
+    facts = {
+        "name": content.name,
+        "rules": asdict(content.rules),
+        "notes": list(content.notes),
+        "test": dict(content.test),
+    }
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "origin": json.dumps(asdict(content.origin)),
+        "facts": json.dumps(facts),
+        "overrides": json.dumps(list(content.overrides)),
+    }
+    return write_whole(path, lambda beside: save_file(tensors, beside, metadata))
+
+
+def _packed(shots: Sequence[Shot]) -> Tensor:
+    """Absolute paths as bytes, a zero between two: a header of strings may not grow beyond 100 MB."""
+    paths = b"\0".join(os.fsencode(os.path.abspath(shot.path)) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
+    return torch.from_numpy(np.frombuffer(paths, np.uint8).copy())
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The ``origin``, ``facts`` and ``overrides`` of a file, and its ``lists``; no embedding is read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no file of ours, or of another format version.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"no embeddings at {path.resolve()}; {WRITE}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata, names = file.metadata() or {}, set(file.keys())
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged, cut short or no safetensors file ({error}); {WRITE}") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: a safetensors file, but none of ours, without persons and cameras; {WRITE}")
+    if (version := metadata.get("version")) != str(VERSION):
+        raise InputError(f"{path}: format version {version}, and this release reads {VERSION}; {WRITE}")
+    parsed: dict[str, Any] = {key: json.loads(metadata[key]) for key in ("origin", "facts", "overrides")}
+    origin: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in parsed["origin"].items()}
+    lists = [name for name in LISTS if f"{name}.embedding" in names]
+    return parsed | {"origin": Origin(**origin), "lists": lists}
+
+
+def read(path: Path) -> Embeddings:
+    """All of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no file of ours, of another version, or its embeddings are not finite or not one an
+            image.
+    """
+    metadata = read_metadata(path)
+    facts, lists = metadata["facts"], metadata["lists"]
+    shots = {name: images_of(path, name) for name in lists}
+    with safe_open(path, "pt") as file:
+        embedding = {name: file.get_tensor(f"{name}.embedding") for name in lists}
+    for name in lists:
+        _check(path, name, embedding[name], shots[name])
+    return Embeddings(
+        origin=metadata["origin"],
+        name=facts["name"],
+        shots=shots,
+        embedding=embedding,
+        rules=Rules(**facts["rules"]),
+        notes=facts["notes"],
+        test=facts["test"],
+        overrides=metadata["overrides"],
+    )
+
+
+def images_of(path: Path, name: str) -> tuple[Shot, ...]:
+    """The images of a list of a file, in the order of their embeddings.
+
+    Raises:
+        ValueError: its paths, persons and cameras are not as many.
+    """
+    with safe_open(path, "pt") as file:
+        parts = {key: file.get_tensor(f"{name}.{key}") for key in ("person", "camera", "paths")}
+    packed = parts["paths"].numpy().tobytes()
+    files = packed.split(b"\0") if packed else []
+    counts = {"persons": len(parts["person"]), "cameras": len(parts["camera"]), "paths": len(files)}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        raise InputError(f"{path}: {told} of the {name} do not fit together; {WRITE}")
+    people = zip(files, parts["person"].tolist(), parts["camera"].tolist(), strict=True)
+    return tuple(Shot(Path(os.fsdecode(one)), person, camera) for one, person, camera in people)
+
+
+def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> None:
+    if len(embedding) != len(shots):
+        raise InputError(f"{path}: {len(embedding)} {name} embeddings of {len(shots)} images; {WRITE}")
+    broken = (~embedding.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+    if broken:
+        raise InputError(
+            f"{path}: {len(broken)} of {len(embedding)} {name} embeddings are not finite, the first at {broken[0]}"
+            f" ({shots[broken[0]].path}); the model diverged, or ran in a precision that is too low"
+        )
+
+
+def rows_of(path: Path, name: str) -> Rows:
+    """Where in a file the embeddings of a list lie, to be read piece by piece.
+
+    Args:
+        path: A file that :func:`read_metadata` accepts.
+        name: One of its lists.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[f"{name}.embedding"]
+    images, dim = entry["shape"]
+    return Rows(path, 8 + length + entry["data_offsets"][0], (images, dim))

@@ -1,0 +1,41 @@
+"""What a trained model makes of the images of a test, and how."""
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reid_lit.data.base import ReidData
+from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import InputError
+from reid_lit.models.base import RetrievalModel
+from reid_lit.testing.provenance import Origin, model_hash
+
+
+def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Float[Tensor, "images dim"]:
+    """The embeddings of the query and gallery of ``data.split``, on the CPU and in their order, as a test has them.
+
+    Raises:
+        ValueError: the trainer has several devices, each of which would see a part of the images.
+    """
+    if trainer.world_size > 1:
+        raise InputError(f"{trainer.world_size} processes would each embed a part of the images; set trainer.devices=1")
+    batches = trainer.predict(model, datamodule=data)
+    parts, index = zip(*(batches or []), strict=True)
+    return torch.cat(parts)[torch.cat(index).argsort()]
+
+
+def origin_of(model: RetrievalModel, transform: Transform, precision: str) -> Origin:
+    """How ``model`` is about to embed images that ``transform`` resizes."""
+    crops = model.evaluation.crops
+    return Origin(
+        model=model_hash(model.state_dict()),
+        feature=model.evaluation.feature,
+        flip=model.evaluation.flip,
+        size=transform.test_size,
+        interpolation=transform.interpolation,
+        mean=tuple(model.backbone.mean.flatten().tolist()),
+        std=tuple(model.backbone.std.flatten().tolist()),
+        precision=precision,
+        crops=None if crops is None else (crops[0], crops[1]),
+    )

@@ -1,0 +1,127 @@
+"""Evaluating embeddings that lie in files, without a model."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from reid_lit.callbacks.pictures import Pictures
+from reid_lit.errors import InputError
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.on_disk import Distractors
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.records import Split
+from reid_lit.run.folder import Run
+from reid_lit.run.results import Row, record
+from reid_lit.run.split_rounds import trained_run
+from reid_lit.testing.distractors import behind, of_file
+from reid_lit.testing.embeddings_file import Embeddings, read
+from reid_lit.testing.provenance import Origin, model_hash
+from reid_lit.testing.tests import result_row
+
+_log = logging.getLogger(__name__)
+
+
+def evaluate_stored(config: DictConfig) -> float | None:
+    """Score the files of ``config.embeddings``; with ``config.run`` too, only what that run's weights embedded.
+
+    Returns:
+        The score named by ``objective`` of the first file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is none of ours or damaged, or holds something else than what is to be evaluated.
+    """
+    given = config.embeddings
+    files = [Path(file) for file in (given if isinstance(given, ListConfig) else [given])]
+    run = Run(Path(config.run_dir))
+    run.record_start(config)
+    rows = [_scored(config, file) for file in files]
+    facts = {"embeddings": [str(file) for file in files], "distractors": list(config.distractors)}
+    return record(run, config, facts, rows)[0]["scores"].get(config.objective)
+
+
+def _scored(config: DictConfig, file: Path) -> Row:
+    """The row of results of a file; its pictures are drawn."""
+    content = read(file)
+    protocol: Protocol = instantiate(config.evaluation)
+    protocol = protocol.under(content.rules)
+    _check_lists(file, content)
+    _check_asked(file, content.origin, protocol)
+    if not OmegaConf.is_missing(config, "run"):
+        _check_model(file, content.origin, trained_run(config))
+    split, named = content.split, content.test
+    check_matches(Lists.of(split.query, split.gallery), protocol)
+    start = time.perf_counter()
+    sources = [of_file(Path(entry), content.origin) for entry in config.distractors]
+    scores = _gathered(content, protocol, behind(sources)(split), accelerator=config.trainer.accelerator)
+    result: Result = scores.compute()
+    _draw(config, split, scores, result)
+    seconds = time.perf_counter() - start
+    return result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
+
+
+def _check_lists(file: Path, content: Embeddings) -> None:
+    if "query" not in content.shots:
+        raise InputError(f"{file} holds plain images, no query and gallery; name it in distractors=[{file}]")
+
+
+def _check_asked(file: Path, origin: Origin, protocol: Protocol) -> None:
+    for name, held, asked in (
+        ("feature", origin.feature, protocol.feature),
+        ("flip", str(origin.flip).lower(), str(protocol.flip).lower()),
+        ("crops", _yaml(origin.crops), _yaml(protocol.crops)),
+    ):
+        if held != asked:
+            raise InputError(
+                f"{file} was embedded with {name}={held}, but evaluation.{name}={asked}; set evaluation.{name}={held},"
+                f" or embed it anew with evaluation.{name}={asked}"
+            )
+
+
+def _yaml(crops: Sequence[int] | None) -> str:
+    return "null" if crops is None else f"[{','.join(map(str, crops))}]"
+
+
+def _check_model(file: Path, origin: Origin, run: Run) -> None:
+    """Whether the run's weights are those that the file was made with."""
+    found = model_hash(run.read_weights()["state_dict"])
+    if found != origin.model:
+        raise InputError(
+            f"{file} was embedded by the model {origin.model[:12]}, but {run.folder} holds {found[:12]};"
+            " embed it anew with that run, or leave run out"
+        )
+
+
+def _gathered(
+    content: Embeddings, protocol: Protocol, distractors: Distractors | None, *, accelerator: str
+) -> RetrievalScores:
+    """The metric, as a test leaves it."""
+    split = content.split
+    shots = (*split.query, *split.gallery)
+    device = "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
+    scores = RetrievalScores(
+        queries=len(split.query), images=len(shots), protocol=protocol, distractors=distractors
+    ).to(device)
+    embedding = torch.cat([content.embedding["query"], content.embedding["gallery"]])
+    person, camera = (torch.tensor([getattr(shot, key) for shot in shots]) for key in ("person_id", "camera_id"))
+    scores.update(*(part.to(device) for part in (embedding, person, camera, torch.arange(len(shots)))))
+    return scores
+
+
+def _draw(config: DictConfig, split: Split, scores: RetrievalScores, result: Result) -> None:
+    """The pictures that a test would draw, where the images are still there."""
+    if "pictures" not in config.callbacks:
+        return
+    pictures: Pictures = instantiate(config.callbacks.pictures)
+    gone = [shot.path for shot in (*split.query, *split.gallery) if not shot.path.is_file()]
+    if gone:
+        _log.warning("no pictures of %s: %d of its images are gone, such as %s", split.name, len(gone), gone[0])
+        return
+    pictures.draw(split, scores, result)

@@ -1,0 +1,214 @@
+"""Testing a model on one data set or several, each with all of its tests and splits."""
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, open_dict
+
+from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.on_disk import Distractors
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import check_images
+from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.evaluation.views import check_crops
+from reid_lit.models.base import RetrievalModel
+from reid_lit.records import Split, absolute
+from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
+from reid_lit.run.folder import Run
+from reid_lit.run.results import Row
+from reid_lit.wording import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """A query and a gallery to be tested on.
+
+    Attributes:
+        data: The datamodule whose ``split`` holds them.
+        row: Name of the row of results: the same for all splits of one test.
+        average: Name of the row that averages this test with others; empty: none.
+        split_id: The numbered split; None where there is a single one.
+    """
+
+    data: ReidData
+    row: str
+    average: str
+    split_id: int | None
+
+
+def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
+    """The model of ``run``, built as ``config`` says; ``config`` is stripped of what only a training needs.
+
+    Raises:
+        FileNotFoundError: the run has no checkpoint.
+        ValueError: it holds code or is damaged.
+    """
+    checkpoint = run.read_weights()
+    with open_dict(config):
+        config.backbone.weights = "none"  # the checkpoint has them
+        config.trainer.logger = False  # the run's own log stays as it is
+        for training_only in ("checkpoint", "learning_rate", "health"):
+            config.callbacks.pop(training_only, None)
+    model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
+    model.load_state_dict(checkpoint["state_dict"])
+    model.selected = checkpoint.get("selected")
+    return model
+
+
+def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
+    """The tests of ``test_on``, read and checked; those of the run's own data set when it names none.
+
+    Args:
+        config: The run's config; an entry of ``test_on`` is an option of ``dataset``, or a mapping with ``dataset`` and
+            keys that differ from that option (``{dataset: ward, root: /data/WARD}``).
+        own: The data set that the run trains on.
+
+    Raises:
+        ValueError: there is nobody to test, no query can have a match, the images are too few for the evaluation's
+            expansion or re-ranking, or its crops do not fit into them.
+        FileNotFoundError: a data set is not there.
+    """
+    tests: list[Test] = []
+    for entry in config.test_on or [chosen()]:
+        if entry == chosen():
+            asked = config.dataset.get("split_id") if own.SPLITS > 1 else None
+            found = _read(own, asked)
+        else:
+            found = _of_entry(with_dataset(config, entry))
+        tests += _named_apart(found, {test.row for test in tests})
+    protocol: Protocol = instantiate(config.evaluation)
+    for split in (test.data.split for test in tests):  # in vain is sooner said than after hours of training
+        lists = Lists.of(split.query, split.gallery)
+        check_matches(lists, protocol.under(split.rules))
+        check_images(lists, protocol)
+    if protocol.crops is not None:
+        for test in tests:
+            check_crops(protocol.crops, test.data.transform.test_size)
+    return tests
+
+
+def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
+    """Whether no test shows an image that was trained on, such as those of another split of the same data set.
+
+    Args:
+        trained: Absolute paths of the training images, as :func:`~reid_lit.records.absolute` gives them.
+        tests: What is about to be tested on.
+
+    Raises:
+        ValueError: one does.
+    """
+    known = frozenset(trained)
+    for test in tests if known else ():
+        split = test.data.split
+        seen = sorted(known & absolute((*split.query, *split.gallery)))
+        if seen:
+            number = "" if test.split_id is None else f" (split {test.split_id})"
+            raise InputError(
+                f"{split.name}{number} tests on {counted(len(seen), 'image that was', 'images that were')} trained on,"
+                f" such as {seen[0]}: the scores would say nothing; test on the split that was left out in training,"
+                f" or on another data set"
+            )
+
+
+def _of_entry(config: DictConfig) -> list[Test]:
+    ids = split_ids(config)
+    if ids is None:
+        return _read(make_data(config), None)
+    return [test for split_id in ids for test in _read(make_data(with_split(config, split_id)), split_id)]
+
+
+def _read(data: ReidData, split_id: int | None) -> list[Test]:
+    data.prepare_data()
+    data.setup("test")
+    if not all(test.query for test in data.split.tested):
+        raise InputError(
+            f"{data.split.name} is read with nobody to test; name other data sets in test_on, or choose persons to"
+            f" test (dataset.train_on=split for CUHK03 and VIPeR, dataset.test_on=val for SynergySports)"
+        )
+    own = data.split.average
+    return [
+        Test(data=view, row=view.split.name, average=view.split.average or own, split_id=split_id)
+        for view in data.tests()
+    ]
+
+
+def _named_apart(tests: list[Test], taken: set[str]) -> list[Test]:
+    """The tests under names that no other entry has; every split's pictures and log entries get a name of their own."""
+    several = len({test.split_id for test in tests}) > 1
+    number = next(n for n in itertools.count(1) if not taken & {_numbered(test.row, n) for test in tests})
+    named = []
+    for test in tests:
+        row = _numbered(test.row, number)
+        name = f"{row}_split_{test.split_id}" if several else row
+        test.data.split = dataclasses.replace(test.data.split, name=name)
+        named.append(dataclasses.replace(test, row=row, average=test.average and _numbered(test.average, number)))
+    return named
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"
+
+
+def run_tests(
+    trainer: pl.Trainer,
+    model: RetrievalModel,
+    tests: list[Test],
+    behind: Callable[[Split], Distractors | None] | None = None,
+) -> list[Row]:
+    """Test ``model``; a row of results for each test, in JSON's types.
+
+    Args:
+        trainer: Runs the tests.
+        model: What is tested.
+        tests: On what.
+        behind: Gives the distractors that stand behind a test's gallery, on disk.
+
+    Raises:
+        RuntimeError: a test gave no result.
+        ValueError: embeddings are not finite, some distractors are images of the test, or see
+            :func:`reid_lit.evaluation.scores.evaluate`.
+    """
+    rows = []
+    for test in tests:
+        start = time.perf_counter()
+        model.distractors = behind(test.data.split) if behind else None
+        trainer.test(model, datamodule=test.data, verbose=False)
+        if model.result is None:
+            raise RuntimeError(f"testing on {test.row} gave no result")
+        named = {"row": test.row, "split_id": test.split_id, "average": test.average}
+        seconds = time.perf_counter() - start
+        row = result_row(test.data.split, model.result, named, precision=str(trainer.precision), seconds=seconds)
+        if model.selected is not None:
+            row["stamp"]["weights"] = "epoch {epoch}, chosen by {figure} without labels".format(**model.selected)
+        rows.append(row)
+    return rows
+
+
+def result_row(split: Split, result: Result, named: Mapping[str, Any], *, precision: str, seconds: float) -> Row:
+    """A row of results, in JSON's types.
+
+    Args:
+        split: What was tested on.
+        result: What came out.
+        named: ``row``, ``split_id`` and ``average`` of a :class:`Test`.
+        precision: Lightning's name of the arithmetic that embedded the images.
+        seconds: How long it took.
+    """
+    stamp = {"protocol": split.rules.name or named["row"]} | result.stamp
+    return {
+        "dataset": named["row"],
+        **({} if named["split_id"] is None else {"split_id": named["split_id"]}),
+        **({"average": named["average"]} if named["average"] else {}),
+        "scores": result.scores,
+        **({"details": result.details} if result.details else {}),
+        "stamp": stamp | {"precision": precision, "notes": list(split.notes)},
+        "test_seconds": round(seconds, 1),
+    }

@@ -1,0 +1,182 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from reid_lit.command.launch import refusal
+from reid_lit.command.near_names import near_names
+from reid_lit.command.replay import replayed
+from reid_lit.data.problems import MISSING, Problem, stop
+from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.jobs.job import last_words
+from reid_lit.run.folder import Run
+from reid_lit.tables.command import from_hydra
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("+experiment=duke_hrnt", "experiment=duke_hrnt: no 'duke_hrnt'; did you mean duke_hrnet"),
+        ("backbone=resnt50", "backbone=resnt50: no 'resnt50'; did you mean resnet50"),
+        ("datset=ward", "datset: no 'datset'; did you mean dataset"),
+        ("optimizer.lrr=3", "optimizer.lrr: no 'lrr' in optimizer; did you mean lr?"),
+        ("neck.build.dropuot=0", "neck.build.dropuot: no 'dropuot' in neck.build; did you mean dropout?"),
+        ("dataset.xyzzy=1", "dataset.xyzzy: no 'xyzzy' in dataset; there are _target_, "),
+    ],
+)
+def test_near_names(argument, line):
+    assert [found[: len(line)] for found in near_names([argument], config_name="train")] == [line]
+
+
+def test_what_an_option_brings_is_known():
+    arguments = [
+        "+experiment=duke_circle",
+        "loss=id_circle",
+        "loss.terms.circle.loss.gamma=64",
+        "dataset=ward",
+        "dataset.split_seed=1",
+    ]
+    assert near_names(arguments, config_name="train") == []
+
+
+def test_a_key_that_is_added_is_not_misspelt():
+    assert near_names(["+trainer.limit_train_batches=3", "++dataset.own=1"], config_name="train") == []
+
+
+def test_a_misspelt_option_fails_with_near_names_and_leaves_nothing(command, tmp_path):
+    done = command("+experiment=synthetic_softmax", "optimizer.lrr=1", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "did you mean lr?" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_earlier_run_is_replayed_in_its_folder(tmp_path):
+    folder = tmp_path / "a=b, c"
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "overrides.yaml").write_text("- +experiment=duke_hrnet\n- seed=3\n- resume=old\n")
+    whole = [
+        "+experiment=duke_hrnet", "seed=3", f'resume="{folder}"', "trainer=gpu", f'hydra.run.dir="{folder}"',
+    ]  # fmt: skip
+    assert replayed([f"resume={folder}", "trainer=gpu"]) == whole
+    assert replayed([f"run={folder}"])[-1] == f'run="{folder}"'
+    assert replayed(whole) == whole  # what a second rank is started with
+    repeated = ["+experiment=duke_hrnet", "seed=3", f"resume={folder}"]
+    assert replayed(repeated) == [*whole[:3], whole[4]]
+    assert replayed(["seed=4", f"resume={folder}"])[:2] == ["+experiment=duke_hrnet", "seed=4"]
+    assert replayed(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
+
+
+def test_a_run_without_overrides_is_resumed_in_its_folder(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("[]\n")
+    assert replayed([f"resume={tmp_path}"]) == [f"resume={tmp_path}", f"hydra.run.dir={tmp_path}"]
+
+
+def test_a_folder_that_is_no_run_is_named(command, tmp_path):
+    done = command(f"resume={tmp_path}", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert f"{tmp_path} is no run's folder: it has no .hydra/overrides.yaml" in done.stderr
+
+
+EMBAE = ["+experiment=duke_embae", "dataset.root=/duke"]
+
+
+@pytest.fixture
+def embae(tmp_path):
+    """The folder of a run that was started with `EMBAE`, whose experiment has test_on."""
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    (tmp_path / "run" / ".hydra" / "overrides.yaml").write_text("".join(f"- {each}\n" for each in EMBAE))
+    (tmp_path / "run" / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {dataset: dukemtmc}}}\n")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], [*EMBAE, "RUN"]),
+        (["dataset=ward"], [EMBAE[0], "RUN", "dataset=ward", "test_on=[]"]),  # the root was Duke's
+        (["dataset=dukemtmc"], [*EMBAE, "RUN", "dataset=dukemtmc", "test_on=[]"]),
+        (["dataset.root=/moved"], [EMBAE[0], "RUN", "dataset.root=/moved", "test_on=[]"]),
+        (["dataset=ward", "test_on=[viper]"], [EMBAE[0], "RUN", "dataset=ward", "test_on=[viper]"]),
+        (["evaluation=rerank"], [*EMBAE, "RUN", "evaluation=rerank"]),
+    ],
+)
+def test_a_data_set_given_beside_a_run_is_tested_on(embae, compose, given, told):
+    arguments = replayed([f"run={embae}", *given])
+    assert [argument if argument != f"run={embae}" else "RUN" for argument in arguments] == told
+    assert replayed(arguments) == arguments  # what a second rank is started with
+    config = compose(*arguments, config_name="embed")
+    named = any(word.startswith("dataset") for word in given)
+    assert config.test_on == (["viper"] if "test_on=[viper]" in given else [] if named else ["dukemtmc", "market1501"])
+
+
+def test_a_runs_own_test_on_yields_to_a_data_set(embae):
+    (embae / ".hydra" / "overrides.yaml").write_text("- test_on=[market1501]\n- seed=1\n")
+    arguments = replayed([f"run={embae}", "dataset=ward"])
+    assert arguments == ["seed=1", f"run={embae}", "dataset=ward", "test_on=[]"]
+    assert replayed([f"run={embae}"]) == ["test_on=[market1501]", "seed=1", f"run={embae}"]
+
+
+def test_a_resumed_run_keeps_what_it_tests_on(embae):
+    assert "test_on=[]" not in replayed([f"resume={embae}", "dataset.root=/moved"])
+
+
+def raised(call):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of any kind
+        call()
+    return caught.value
+
+
+TRANSFORM = {"_target_": "reid_lit.data.transforms.transform.Transform", "interpolation": "bilinear", "train": []}
+EMPTY = {"_target_": "reid_lit.data.feeding.loading.Loader", "batch_size": 8, "test_batch_size": 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: Run(Path("/nowhere")).overrides(), "/nowhere is no run's folder"),
+        (
+            lambda: instantiate({"dataset": {"transform": {**TRANSFORM, "size": [0, 0]}}}),
+            "transform.size=[0, 0] is not",
+        ),
+        (lambda: instantiate({"a": {"feeding": EMPTY}}), "a.feeding: loader.batch_size=8 and loader.test_batch_size=0"),
+        (
+            lambda: stop(Problem(kind=MISSING, place=Path(), fact="it is gone", cure="find it")),
+            "missing: it is gone; find it",
+        ),
+    ],
+)
+def test_what_is_refused_on_purpose_is_told_without_our_code(call, text, monkeypatch):
+    error = raised(call)
+    assert refusal(error).startswith(text)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert refusal(error) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: torch.zeros(2, 3) @ torch.zeros(2, 3),  # innermost here
+        lambda: pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 4)),  # a line of ours, but torch's error
+        lambda: int("x"),
+        lambda: from_hydra("xyz"),  # ours, but bytes.fromhex's ValueError
+        lambda: instantiate({"_target_": "reid_lit.data.feeding.loading.Loader"}),  # a TypeError
+        lambda: instantiate({"_target_": "reid_lit.nowhere.Nothing"}),
+        lambda: Run(Path()).nothing,
+    ],
+)
+def test_what_may_be_a_bug_keeps_its_traceback(call):
+    assert refusal(raised(call)) is None
+
+
+def test_a_command_ends_with_the_text_alone(command, tmp_path):
+    arguments = ("+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[0,0]")
+    done = command(*arguments, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["transform.size=[0, 0] is not [height, width] in pixels, such as [256, 128]"]
+    log = tmp_path / "job.log"
+    log.write_text(done.stdout + done.stderr)
+    assert last_words(log) == done.stderr.strip()  # what a table says of a job
+    done = command(*arguments, cwd=tmp_path, check=False, environment={"HYDRA_FULL_ERROR": "1"})
+    assert "Traceback" in done.stderr

@@ -1,0 +1,53 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reid_lit.data.feeding import memory
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with 8 GB available, 4 GB of them in /dev/shm, in control groups of the version asked for."""
+
+    def made(version, limit):
+        name = {1: ("memory.limit_in_bytes", "memory.usage_in_bytes"), 2: ("memory.max", "memory.current")}[version]
+        group = tmp_path / "cgroup" / ("memory" if version == 1 else "") / "job"
+        (group / "step").mkdir(parents=True)
+        for folder, most in ((group, limit), (group / "step", "max" if version == 2 else str(2**63 - 4096))):
+            (folder / name[0]).write_text(f"{most}\n")
+            (folder / name[1]).write_text("1000000000\n")
+            (folder / "memory.stat").write_text("anon 5\ninactive_file 300000000\n")
+        (tmp_path / "self").write_text("0::/job/step\n" if version == 2 else "3:cpu:/x\n4:memory:/job/step\n")
+        (tmp_path / "meminfo").write_text("MemTotal: 99 kB\nMemAvailable: 7812500 kB\n")
+        real = Path
+        monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+        monkeypatch.setattr(memory, "_CGROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(memory, "Path", lambda path: tmp_path / "self" if "cgroup" in str(path) else real(path))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 5, 4 * 10**9))
+
+    return made
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_least_of_all_limits_counts(machine, version):
+    machine(version, 2 * 10**9)
+    free, owner = memory.free_bytes(Path("/dev/shm"))
+    assert free == 13 * 10**8  # what is used may be given back in part
+    assert "control group" in owner
+    assert "job" in owner
+
+
+@pytest.mark.parametrize("limit", ["max", str(90 * 10**9)])
+def test_a_wide_group_does_not_count(machine, limit):
+    machine(2, limit)
+    assert memory.free_bytes(Path("/dev/shm")) == (4 * 10**9, "/dev/shm")
+
+
+def test_on_a_disk_its_own_space_counts(machine, tmp_path):
+    machine(2, 10**6)
+    assert memory.free_bytes(tmp_path) == (4 * 10**9, str(tmp_path))
+
+
+def test_this_machine_has_free_memory():
+    assert memory.free_bytes(memory.shared_folder())[0] > 0

@@ -1,0 +1,158 @@
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reid_lit.data.feeding.samplers import BlockSampler, PersonSampler, ShuffleSampler, draw_chunks
+
+
+def global_batches(kind, *, world, epoch=0, batch_size, **given_to_it):
+    """The batches of all ranks, put together as one process would see them."""
+    share = batch_size // world
+    ranks = []
+    for rank in range(world):
+        sampler = kind(batch_size=batch_size, rank=rank, world=world, **given_to_it)
+        sampler.set_epoch(epoch)
+        drawn = list(sampler)
+        assert len(drawn) == len(sampler)
+        ranks.append([drawn[start : start + share] for start in range(0, len(drawn), share)])
+    assert len({len(batches) for batches in ranks}) == 1
+    return [[position for batch in batches for position in batch] for batches in zip(*ranks, strict=True)]
+
+
+labels_strategy = st.lists(st.integers(1, 12), min_size=1, max_size=12).map(
+    lambda counts: [person for person, count in enumerate([5, *counts]) for _ in range(count)]
+)
+
+
+@given(labels_strategy, st.integers(2, 4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
+def test_person_batches(labels, persons, images, seed, epoch):
+    persons = min(persons, len(set(labels)))
+    sampler = PersonSampler(persons=persons, images=images, labels=labels, batch_size=persons * images, seed=seed)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) > 0
+    for start in range(0, len(drawn), persons * images):
+        batch = drawn[start : start + persons * images]
+        groups = [batch[k : k + images] for k in range(0, len(batch), images)]
+        owners = [{labels[position] for position in group} for group in groups]
+        assert all(len(owner) == 1 for owner in owners)
+        assert len(set.union(*owners)) == persons
+        for group, owner in zip(groups, owners, strict=True):
+            if labels.count(next(iter(owner))) >= images:
+                assert len(set(group)) == images
+
+
+@given(labels_strategy, st.integers(0, 5), st.integers(0, 5))
+def test_epoch_0_uses_no_image_twice_unless_a_person_has_too_few(labels, seed, epoch):
+    persons = min(2, len(set(labels)))
+    drawn = list(PersonSampler(persons=persons, images=3, labels=labels, batch_size=persons * 3, seed=seed))
+    owned = Counter(labels)
+    repeated = {labels[position] for position, times in Counter(drawn).items() if times > 1}
+    assert all(owned[person] < 3 for person in repeated)
+
+
+@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("epoch", [0, 5])
+@pytest.mark.parametrize(
+    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1})], ids=["shuffle", "person"]
+)
+def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
+    labels = [person for person in range(9) for _ in range(person + 1)]
+    asked = {"labels": labels, "batch_size": 8, "epoch": epoch, "seed": 3, **more}
+    assert global_batches(kind, world=1, **asked) == global_batches(kind, world=world, **asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1})], ids=["shuffle", "person"]
+)
+def test_epochs_and_seeds_differ_and_repeat(kind, more):
+    labels = [person for person in range(9) for _ in range(person + 1)]
+    draws = {
+        (seed, epoch): tuple(
+            map(tuple, global_batches(kind, world=1, epoch=epoch, seed=seed, labels=labels, batch_size=8, **more))
+        )
+        for seed in (0, 1)
+        for epoch in (0, 1, 2)
+    }
+    assert len(set(draws.values())) == 6
+    resumed = kind(labels=labels, batch_size=8, seed=1, **more)  # a new process that starts in epoch 2
+    resumed.set_epoch(2)
+    assert list(resumed) == [position for batch in draws[1, 2] for position in batch]
+
+
+def test_length_is_the_same_in_each_epoch():
+    labels = [person for person in range(20) for _ in range(1 + 7 * person % 11)]
+    sampler = PersonSampler(persons=4, images=3, labels=labels, batch_size=12)
+    lengths = set()
+    for epoch in range(30):
+        sampler.set_epoch(epoch)
+        lengths |= {len(sampler), len(list(sampler))}
+    assert len(lengths) == 1
+
+
+def test_chunks_are_the_strong_baselines():
+    import random
+
+    source = random.Random(0)
+    assert len(draw_chunks([5], 4, source)[0]) == 4
+    assert set(draw_chunks([5, 6], 4, source)[0]) <= {5, 6}
+    chunks = draw_chunks(range(11), 4, source)
+    assert [len(chunk) for chunk in chunks] == [4, 4]
+    assert len({position for chunk in chunks for position in chunk}) == 8
+    assert sum(len(draw_chunks(range(count), 4, source)) for count in (3, 4, 7, 8)) == 1 + 1 + 1 + 2
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 7, 12, 13])
+def test_blocks_deal_every_image_once_in_the_batches_of_one_process(world, count):
+    size = 3
+    whole = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+    dealt = {}
+    for rank in range(world):
+        sampler = BlockSampler(count=count, batch_size=size, rank=rank, world=world)
+        positions = list(sampler)
+        assert len(positions) == len(sampler)
+        dealt |= {rank + world * k: positions[k * size : (k + 1) * size] for k in range(-(-len(positions) // size))}
+    assert [dealt[block] for block in sorted(dealt)] == whole
+
+
+PERSON_ERRORS = [
+    (
+        {"persons": 16, "images": 4, "batch_size": 64},
+        "2 training persons but sampler.persons=16: set sampler.persons ≤ 2",
+    ),
+    ({"persons": 2, "images": 4, "batch_size": 32}, r"loader.batch_size=32 is not .* = 2 × 4: set loader.batch_size=8"),
+    ({"persons": 2, "images": 4, "batch_size": 8, "world": 4}, "sampler.persons=2 cannot be dealt evenly over 4 ranks"),
+    ({"persons": 0, "images": 4, "batch_size": 0}, "sampler.persons=0 × sampler.images=4 is no batch"),
+    (
+        {"persons": 1, "images": 2, "batch_size": 2},
+        "one person, in which nothing is a negative; set sampler.persons ≥ 2",
+    ),
+    ({"persons": 2, "images": 1, "batch_size": 2, "world": 2}, "over 2 ranks leaves .* set sampler.persons ≥ 4"),
+    ({"persons": 2, "images": 3, "batch_size": 6}, r"no training person has more than 2: .* set sampler\.images ≤ 2"),
+]
+
+
+@pytest.mark.parametrize(("asked", "message"), PERSON_ERRORS)
+def test_person_errors_come_at_once(asked, message):
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=message):
+        PersonSampler(labels=[0, 0, 1], **asked)
+    assert time.perf_counter() - start < 0.5
+
+
+def test_shuffle_errors():
+    with pytest.raises(ValueError, match=r"3 training images do not fill one batch of loader\.batch_size=4"):
+        ShuffleSampler(labels=[0, 0, 1], batch_size=4)
+    with pytest.raises(ValueError, match=r"^loader\.batch_size=33 cannot be dealt evenly over 2 ranks"):
+        ShuffleSampler(labels=[0] * 99, batch_size=33, world=2)
+    with pytest.raises(ValueError, match="batch_size=0 holds no image"):
+        ShuffleSampler(labels=[0], batch_size=0)
+
+
+def test_a_person_with_one_image_shows_it_again():
+    sampler = PersonSampler(persons=2, images=4, labels=[0, 1, 1, 1, 1], batch_size=8)
+    assert len(list(sampler)) == len(sampler) == 8

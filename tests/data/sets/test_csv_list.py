@@ -1,0 +1,204 @@
+import random
+
+import pytest
+
+from reid_lit.data.sets import folder
+from reid_lit.data.sets.csv_list import read
+from reid_lit.data.sets.csv_rows import Row, read_rows
+
+LISTS = {
+    "train": ["a/1.jpg", "a/2.jpg", "b/1.jpg"],
+    "val": ["v/1.jpg", "v/2.jpg"],
+    "query": ["c/1.jpg", "d/1.jpg"],
+    "gallery": ["c/2.jpg", "d/2.jpg", "d/3.jpg", "e/1.jpg"],
+}
+ROWS = [("path", "person", "camera", "split")] + [
+    (path, path[0], "hall" if path.endswith("1.jpg") else "door", word)
+    for word, paths in LISTS.items()
+    for path in paths
+]
+
+
+def written(file, rows, *, delimiter=",", end="\n", encoding="utf-8"):
+    file.write_bytes(end.join(delimiter.join(map(str, row)) for row in [*rows, ()]).encode(encoding))
+    return file
+
+
+@pytest.fixture
+def crops(plant, tmp_path):
+    return plant(tmp_path, [row[0] for row in ROWS[1:]])
+
+
+def names(shots, root):
+    return [shot.path.relative_to(root).as_posix() for shot in shots]
+
+
+def test_the_four_lists(crops):
+    split = read(written(crops / "reid.csv", ROWS))
+    assert {word: names(getattr(split, word), crops) for word in ("train", "query", "gallery")} == {
+        word: sorted(LISTS[word], key=lambda path: (path[0], path[2] == "1", path))
+        for word in ("train", "query", "gallery")
+    }
+    assert {shot.path.parent.name: shot.person_id for shot in split.shots} == dict(
+        zip("abcdev", range(1, 7), strict=True)
+    )
+    assert all(shot.camera_id == (shot.path.name == "1.jpg") for shot in split.shots)
+    assert split.validation is not None
+    assert names(split.validation.query + split.validation.gallery, crops) == ["v/2.jpg", "v/1.jpg"]
+    assert "distractors: 1 gallery person that no query shows" in split.notes
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_spreadsheets_write(crops, delimiter, end, encoding):
+    plain = read(written(crops / "plain.csv", ROWS))
+    other = read(written(crops / "reid.csv", ROWS, delimiter=delimiter, end=end, encoding=encoding))
+    assert (plain.train, plain.query, plain.gallery) == (other.train, other.query, other.gallery)
+
+
+def test_order_of_lines_and_columns_case_blank_lines_and_other_columns_do_not_matter(crops):
+    plain = read(written(crops / "plain.csv", ROWS))
+    shuffled = [(split.upper(), f" {person} ", "?", path, camera) for path, person, camera, split in ROWS[1:]]
+    random.Random(0).shuffle(shuffled)
+    rows = [("Split", "PERSON", "weather", '"path"', "camera"), *shuffled[:3], (), ("", "", "", "", ""), *shuffled[3:]]
+    other = read(written(crops / "reid.csv", rows))
+    assert (plain.train, plain.query, plain.gallery) == (other.train, other.query, other.gallery)
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_without_a_split_it_is_drawn_as_a_folder_is(plant, tmp_path, columns):
+    paths = [f"{person}/{k}.jpg" for person in ("10", "9", "100", "7") for k in range(3)] + ["-1/0.jpg"]
+    root = plant(tmp_path / "crops", paths)
+    rows = [("path", "person", "split")[:columns]] + [(path, path.split("/")[0], "")[:columns] for path in paths]
+    listed = read(written(root / "reid.csv", rows), train_fraction=0.3, split_seed=5)
+    straight = folder.read(root, train_fraction=0.3, split_seed=5)
+    assert (listed.train, listed.query, listed.gallery) == (straight.train, straight.query, straight.gallery)
+    assert folder.person_names(straight) == {-1: "-1", 1: "7", 2: "9", 3: "10", 4: "100"}
+    assert listed.gallery[0].person_id == -1
+    assert any("any_camera" in note for note in listed.notes)
+
+
+def test_absolute_paths_quoted_names_and_a_file_elsewhere(plant, tmp_path):
+    root = plant(tmp_path / "crops", [f'{person}/{k}, "x".jpg' for person in "ab" for k in range(2)])
+    rows = [("path", "person")] + [
+        ('"' + str(path).replace('"', '""') + '"', path.parent.name) for path in sorted(root.glob("*/*.jpg"))
+    ]
+    split = read(written(tmp_path / "list.csv", rows))
+    assert (len(split.train), len(split.query), len(split.gallery)) == (2, 1, 1)
+
+
+def test_line_numbers_count_the_lines_of_the_file(tmp_path):
+    file = written(tmp_path / "reid.csv", [("path", "person"), (), ("a.jpg", "a"), (), ("b.jpg", "b")])
+    assert read_rows(file) == [Row(3, "a.jpg", "a"), Row(5, "b.jpg", "b")]
+
+
+def changed(line, **cells):
+    """The good rows with some cells of a line replaced."""
+    place = {name: k for k, name in enumerate(ROWS[0])}
+    row = list(ROWS[line - 1])
+    for name, cell in cells.items():
+        row[place[name]] = cell
+    return [*ROWS[: line - 1], tuple(row), *ROWS[line:]]
+
+
+def without(word):
+    return [row for row in ROWS if row[3] != word]
+
+
+ERRORS = {
+    "empty file": ([], FileNotFoundError, r"no row in .*reid\.csv"),
+    "header only": (ROWS[:1], FileNotFoundError, r"no row in .*reid\.csv"),
+    "single cell": ([("path:person:split",), ("a/1.jpg:a:train",)], ValueError, "is a single cell, 'path:person:split'"),
+    "person under another name": ([("path", "pid"), ("a/1.jpg", "a")], ValueError, "no column 'person' .* rename 'pid' to"),
+    "person misspelt": ([("path", "persn"), ("a/1.jpg", "a")], ValueError, "rename 'persn' to 'person'"),
+    "no header": (ROWS[1:], ValueError, r"no column 'path' but 'a/1\.jpg', 'a', 'hall', 'train'; it must name path"),
+    "camera under another name": ([("path", "person", "camid"), *ROWS[1:]], ValueError, "rename 'camid' to 'camera'"),
+    "column twice": ([("path", "person", "person", "split"), *ROWS[1:]], ValueError, "column 'person' 2 times"),
+    "uneven": ([*ROWS, ("f/1.jpg", "f")], ValueError, "1 row with another number of cells than the 4 .* line 13 has 2"),
+    "no person": (changed(3, person=" "), ValueError, r"1 row with no person in \S+reid.csv: line 3;"),
+    "no path": (changed(3, path=""), ValueError, r"1 row with no path in \S+: line 3;"),
+    "a camera now and then": (changed(3, camera=""), ValueError, "no camera in .*: line 3; .* leave the whole column empty"),
+    "a split now and then": (changed(3, split=""), ValueError, "no split in .*: line 3;"),
+    "unknown split": (changed(4, split="trian"), ValueError, r"line 4 \('trian'\); did you mean train\?"),
+    "test is no split": (changed(8, split="test"), ValueError, r"line 8 \('test'\); the images that ask are the query"),
+    "path twice": (changed(3, path="./a/1.jpg"), ValueError, r"1 row with an image that is listed already in .* line 3 repeats line 2: \./a/1\.jpg"),
+    "trained and tested": (
+        changed(2, person="d"), ValueError, r"1 person is in training and in query or gallery .* d \(line 2 and line 8\)"
+    ),
+    "trained and validated": (changed(5, person="a"), ValueError, r"training and in validation .* a \(line 3 and line 5\)"),
+    "no gallery": (without("gallery"), FileNotFoundError, "3 train, 2 val, 2 query rows but none with split gallery"),
+    "query and gallery mixed up": (
+        [row for row in ROWS if row[3] != "gallery"] + [("e/1.jpg", "e", "hall", "gallery")],
+        ValueError, "2 query persons of .*, but none is in the gallery: c, d",
+    ),
+    "junk asks": (changed(7, person="-1"), ValueError, r"1 query of person -1, which is junk, in .*: 1\.jpg"),
+    "lonely validation": (
+        [row for row in ROWS if row[0] != "v/2.jpg"], ValueError, "1 validation person of .*, but none has two images"
+    ),
+    "no such image": (changed(3, path="a/3.jpg"), FileNotFoundError, r"a file that is not there in .*: line 3 \(a/3\.jpg\)"),
+    "backslashes": (changed(3, path="a\\2.jpg"), FileNotFoundError, "with / between folders"),
+    "one person": ([("path", "person"), ("a/1.jpg", "a")], ValueError, r"holds 1 person \(a\)"),
+    "lone images": (
+        [("path", "person"), ("a/1.jpg", "a"), ("b/1.jpg", "b")], ValueError, "1 test person of .*, but none has two images, so there is no query"
+    ),
+    "open quote": ([*ROWS, ('"f/1.jpg', "f", "hall", "train")], ValueError, "line 13: .*; close every double quote"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors(crops, case):
+    rows, kind, message = ERRORS[case]
+    with pytest.raises(kind, match=message):
+        read(written(crops / "reid.csv", rows))
+
+
+def test_every_message_is_another(crops):
+    messages = set()
+    for rows, kind, _ in ERRORS.values():
+        with pytest.raises(kind) as error:
+            read(written(crops / "reid.csv", rows))
+        messages.add(str(error.value))
+    assert len(messages) == len(ERRORS) - 1  # a file without rows is a file without rows
+
+
+def test_problems_are_collected_and_the_rest_is_read(crops):
+    rows = changed(3, path="a/3.jpg")
+    rows = [*rows[:4], ("b/1.jpg", "b", "hall", "train"), *rows[4:], ("c/1.jpg", "c", "hall", "trial")]
+    found = []
+    split = read(written(crops / "reid.csv", rows), report=found.append)
+    assert [problem.examples for problem in found] == [
+        ("line 14 ('trial')",), ("line 5 repeats line 4: b/1.jpg",), ("line 3 (a/3.jpg)",)
+    ]  # fmt: skip
+    assert [len(shots) for shots in (split.train, split.query, split.gallery)] == [2, 2, 4]
+
+
+def test_up_to_three_lines_are_named(crops):
+    with pytest.raises(
+        FileNotFoundError, match=r"^5 rows .*: line 13 \(x0\.jpg\), line 14 \(x1\.jpg\), line 15 \(x2\.jpg\); p"
+    ):
+        read(written(crops / "reid.csv", [*ROWS, *((f"x{k}.jpg", "a", "hall", "train") for k in range(5))]))
+
+
+def test_other_encodings_are_named_with_the_line(crops):
+    with pytest.raises(ValueError, match="is not UTF-8: byte 0xe4 in line 3"):
+        read(written(crops / "reid.csv", changed(3, person="Bär"), encoding="latin-1"))
+
+
+def test_where_the_file_may_lie(crops):
+    with pytest.raises(FileNotFoundError, match=r"no reid\.csv in .*; python -m reid_lit\.init folder=\S+ writes one$"):
+        read(crops)
+    written(crops / "mine.csv", ROWS)
+    with pytest.raises(
+        FileNotFoundError, match=r"no reid\.csv in .*, only mine\.csv; .* or point dataset\.root at the file"
+    ):
+        read(crops)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read(crops / "nowhere.csv")
+    assert read(crops / "mine.csv").train == read(written(crops / "reid.csv", ROWS).parent).train
+
+
+def test_a_list_without_training_is_for_testing(crops):
+    split = read(written(crops / "reid.csv", [row for row in without("train") if row[3] != "val"]))
+    assert (len(split.train), len(split.query), len(split.gallery)) == (0, 2, 4)
+    assert "nobody to train on: this set is for testing" in split.notes

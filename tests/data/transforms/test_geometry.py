@@ -1,0 +1,73 @@
+import math
+
+import pytest
+import torch
+
+from reid_lit.data.transforms.geometry import RotateShift, sampled_places
+from reid_lit.data.transforms.noise import ImageNoise
+
+
+def noise(index):
+    return ImageNoise(torch.as_tensor(index), seed=0, epoch=0)
+
+
+def images(count, height=8, width=6):
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def naive(image, angle, down, right):
+    """Bilinear sampling of one image, pixel by pixel, with the edges repeated."""
+    _, height, width = image.shape
+    out = torch.zeros_like(image)
+    for i in range(height):
+        for j in range(width):
+            y, x = i - (height - 1) / 2 + down, j - (width - 1) / 2 + right
+            row = math.sin(angle) * x + math.cos(angle) * y + (height - 1) / 2
+            column = math.cos(angle) * x - math.sin(angle) * y + (width - 1) / 2
+            top, left = math.floor(row), math.floor(column)
+            for r, c in ((top, left), (top + 1, left), (top, left + 1), (top + 1, left + 1)):
+                weight = (1 - abs(row - r)) * (1 - abs(column - c))
+                out[:, i, j] += weight * image[:, min(max(r, 0), height - 1), min(max(c, 0), width - 1)]
+    return out
+
+
+def test_each_image_is_turned_and_moved_by_its_own_numbers():
+    image = images(5)
+    got = RotateShift(degrees=30.0, shift=0.25)(image, noise([3, 1, 4, 1, 5]))
+    for k, (turn, down, right) in enumerate((noise([3, 1, 4, 1, 5]).uniform(3) * 2 - 1).tolist()):
+        expected = naive(image[k], math.radians(30) * turn, 0.25 * 8 * down, 0.25 * 6 * right)
+        torch.testing.assert_close(got[k], expected, rtol=0, atol=1e-5)
+    assert 0 <= got.min() <= got.max() <= 1
+
+
+def test_a_whole_pixel_and_a_quarter_turn_are_exact():
+    image = images(1, 6, 6)
+    zero, one = torch.zeros(1), torch.ones(1)
+    moved = torch.nn.functional.grid_sample(
+        image, sampled_places(zero, one, zero, height=6, width=6), padding_mode="border", align_corners=False
+    )
+    torch.testing.assert_close(moved[:, :, :-1], image[:, :, 1:])
+    torch.testing.assert_close(moved[:, :, -1], image[:, :, -1])  # the edge again
+    grid = sampled_places(one * math.pi / 2, zero, zero, height=6, width=6)
+    turned = torch.nn.functional.grid_sample(image, grid, align_corners=False)
+    torch.testing.assert_close(turned, image.rot90(1, (2, 3)))
+
+
+def test_no_angle_and_no_shift_leave_the_images_and_bytes_become_floats():
+    image = (images(4) * 255).round().to(torch.uint8)
+    still = RotateShift(degrees=0.0, shift=0.0)(image, noise(torch.arange(4)))
+    torch.testing.assert_close(still, image.float() / 255)
+
+
+def test_it_does_not_depend_on_how_images_are_batched():
+    image, move = images(6), RotateShift(degrees=20.0, shift=0.2)
+    halves = [move(image[part], noise(torch.arange(6)[part])) for part in (slice(0, 3), slice(3, 6))]
+    assert torch.equal(move(image, noise(torch.arange(6))), torch.cat(halves))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "most"), [("degrees", -1.0, 180), ("degrees", 181.0, 180), ("shift", 1.5, 1), ("shift", -0.1, 1)]
+)
+def test_errors(name, value, most):
+    with pytest.raises(ValueError, match=rf"transform\.train\.move\.{name}={value}: give a number in \[0, {most}\]"):
+        RotateShift(**({"degrees": 20.0, "shift": 0.2} | {name: value}))

@@ -1,0 +1,128 @@
+"""Jobs as processes of their own, with a stub in place of the command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reid_lit.jobs.job import Job, failures, last_words, recorded
+from reid_lit.jobs.runner import Runner
+
+STUB = """
+import json, os, pathlib, sys, time
+pairs = dict(a.partition("=")[::2] for a in sys.argv[1:])
+folder = pathlib.Path((pairs.get("resume") or pairs["hydra.run.dir"]).strip('"'))
+(folder / ".hydra").mkdir(parents=True, exist_ok=True)
+(folder / ".hydra" / "overrides.yaml").write_text("[]")
+with (folder / "starts").open("a") as starts:
+    starts.write(("resume" if "resume" in pairs else "new") + " " + os.environ.get("CUDA_VISIBLE_DEVICES", "-") + chr(10))
+if pairs.get("fail") and "fixed" not in os.listdir():
+    sys.exit("it is broken")
+if pairs.get("wait") and "resume" not in pairs:
+    time.sleep(float(pairs["wait"]))
+(folder / "metrics.json").write_text("{}")
+"""
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    (tmp_path / "stub_job.py").write_text(STUB)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return lambda name, *overrides, **more: Job(
+        name=name, folder=tmp_path / name, overrides=overrides, module="stub_job", **more
+    )
+
+
+def starts(job):
+    return (job.folder / "starts").read_text().split("\n")[:-1]
+
+
+def test_a_failing_job_stops_its_own_chain_alone_and_is_named_with_its_log(stub, tmp_path):
+    chains = [[stub("a")], [stub("b", "fail=1"), stub("b_tested")], [stub("c")]]
+    told = []
+    outcomes = Runner().run_all(chains, told.append)
+    assert [(o.job.name, o.state) for o in outcomes] == [
+        ("a", "done"), ("b", "failed"), ("b_tested", "not run"), ("c", "done"),
+    ]  # fmt: skip
+    assert len(told) == 4
+    (line,) = failures(outcomes)
+    assert line == f"b: failed: it is broken (log: {tmp_path / 'b' / 'job.log'})"
+    (tmp_path / "fixed").touch()
+    assert [o.state for o in Runner().run_all(chains)] == ["done"] * 4
+    assert starts(chains[0][0]) == ["new -"]  # what was finished is not repeated
+    assert starts(chains[1][0]) == ["new -", "resume -"]
+
+
+def test_jobs_beside_each_other_get_a_gpu_each_but_one_of_the_whole_machine_runs_alone(stub, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    jobs = [stub(f"j{n}", "wait=0.5") for n in range(2)]
+    Runner(at_once=2, gpus=["3", "5"]).run_all([[job] for job in jobs])
+    assert {starts(job)[0] for job in jobs} == {"new 3", "new 5"}
+    whole = stub("whole", whole_machine=True)
+    Runner(at_once=2, gpus=["3", "5"]).run_all([[whole]])
+    assert starts(whole) == ["new -"]
+
+
+SWEEP = """
+import sys, pathlib
+from reid_lit.jobs.job import Job
+from reid_lit.jobs.runner import Runner
+folder = pathlib.Path(sys.argv[1])
+Runner().run_all([[Job(name=n, folder=folder / n, overrides=("wait=" + w,), module="stub_job")] for n, w in (("a", "0"), ("b", sys.argv[2]))])
+"""
+
+
+@pytest.mark.parametrize("orphan", [False, True], ids=["with its job", "alone"])
+def test_a_sweep_killed_in_the_middle_goes_on_without_repeating(stub, tmp_path, orphan):
+    command = [sys.executable, "-c", SWEEP, str(tmp_path), "1.5" if orphan else "60"]
+    process = subprocess.Popen(command)
+    second = tmp_path / "b" / "starts"
+    deadline = time.monotonic() + 60
+    while not second.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    jobs = [stub("a", "wait=0"), stub("b", f"wait={command[-1]}")]
+    assert [job.state() for job in jobs] == ["done", "running"]  # it lives on, and is not started beside itself
+    if not orphan:
+        (pid,) = [
+            int(p.name)
+            for p in Path("/proc").iterdir()
+            if p.name.isdecimal() and f"{tmp_path / 'b'}".encode() in cmdline(p)
+        ]
+        os.kill(pid, signal.SIGKILL)
+        while jobs[1].state() == "running" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert jobs[1].state() == "killed"
+    outcomes = Runner().run_all([[job] for job in jobs])
+    assert [o.state for o in outcomes] == ["done", "done"]
+    assert starts(jobs[0]) == ["new -"]
+    assert starts(jobs[1]) == (["new -"] if orphan else ["new -", "resume -"])
+
+
+def cmdline(process):
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_the_record_of_a_job_tells_each_start(stub):
+    job = stub("a", facts={"seed": 3})
+    Runner().run(job)
+    record = recorded(job.folder)
+    assert (record["state"], record["facts"], len(record["starts"])) == ("done", {"seed": 3}, 1)
+    assert record["starts"][0]["code"] == 0
+    assert json.loads((job.folder / "job.json").read_text()) == record
+
+
+def test_the_reason_of_a_failure_is_no_bar_of_progress(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text("ValueError: batch of one\n\nEpoch 0:  50%|█████     | 5/10 [00:01<00:01,  4.2it/s]\n# noqa\n")
+    assert last_words(log) == "ValueError: batch of one"

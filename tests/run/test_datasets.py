@@ -1,0 +1,129 @@
+from types import SimpleNamespace
+
+import pytest
+from hydra.errors import InstantiationException
+
+from reid_lit.paths import packaged
+from reid_lit.records import Shot, Split, absolute
+from reid_lit.run.datasets import make_data, split_ids, with_dataset, with_split
+from reid_lit.run.split_rounds import run_rounds
+from reid_lit.testing.tests import check_unseen, find_tests
+
+
+@pytest.fixture
+def config(compose):
+    return compose("dataset=ward_pairs", "data_root=/data")
+
+
+def test_numbered_splits(config):
+    assert split_ids(config) == list(range(10))
+    config.dataset.split_id = [2, 0]
+    assert split_ids(config) == [2, 0]
+    config.dataset.split_id = 3
+    assert split_ids(config) is None
+    for wrong in (10, [], [0, -1], [1, 1], "every", [1, "all"]):
+        config.dataset.split_id = wrong
+        with pytest.raises(ValueError, match="this data set has splits 0 to 9; give one, a list"):
+            split_ids(config)
+
+
+def test_a_data_set_without_numbered_splits_has_one(compose):
+    assert split_ids(compose("dataset=market1501")) is None
+
+
+def test_another_data_set_keeps_what_the_run_chose(compose):
+    config = compose("dataset=market1501", "seed=7", "transform.size=[64,32]", "data_root=/data")
+    other = with_dataset(config, {"dataset": "ward", "root": "/w"})
+    assert (other.dataset.seed, other.dataset.root, other.dataset.transform.size) == (7, "/w", [64, 32])
+    assert config.dataset.root == "/data/Market-1501-v15.09.15"
+    assert with_dataset(config, {"val_persons": 3}).dataset.val_persons == 3
+
+
+def test_a_key_that_another_data_set_lacks_is_named(config):
+    with pytest.raises(ValueError, match=r"dataset=viper has no splitid but .*split_id"):
+        with_dataset(config, {"dataset": "viper", "splitid": 1})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["dataset.source=[]"], r"dataset\.source=\[\] .* one source or more with labels"),
+        (["dataset.target=[market1501,dukemtmc]"], r"and one target; give an option"),
+        (["dataset.source=transfer"], r"dataset\.source: transfer is a source and a target itself"),
+    ],
+)
+def test_domains_that_are_none_are_refused(compose, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        make_data(compose("dataset=transfer", "data_root=/data", *overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+experiment=plaza_to_campus_pul", "dataset=ward"], "dataset=ward has no world; add ~dataset.world"),
+        (
+            ["+experiment=sources_embae", "dataset=market1501"],
+            "dataset=market1501 has no members, switching; add ~dataset.members ~dataset.switching",
+        ),
+    ],
+)
+def test_keys_that_an_experiment_meant_for_another_data_set_are_refused(compose, overrides, message):
+    config = compose(*overrides, "data_root=/data")
+    for ask in (make_data, split_ids):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            ask(config)
+    make_data(compose(*overrides, *message.partition("; add ")[2].split(), "data_root=/data"))
+
+
+@pytest.mark.parametrize("option", sorted(file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")))
+def test_every_data_set_has_its_own_keys(compose, option):
+    split_ids(compose(f"dataset={option}", "data_root=/data"))  # refuses foreign ones
+
+
+def test_make_data_takes_the_first_split(config):
+    data = make_data(config)
+    assert data.split_id == 0
+    assert make_data(with_split(config, 4)).split_id == 4
+
+
+def test_members_of_a_joint_data_set_are_data_sets(compose):
+    config = compose("dataset=joint", "dataset.members=[market1501,{dataset: ward, root: /w, split_id: 2}]", "seed=5")
+    market, ward = make_data(config).members
+    assert (market.seed, str(ward.root), ward.split_id) == (5, "/w", 2)
+    config = compose("dataset=joint", "dataset.members=[market1501,ward_pairs]")
+    with pytest.raises(
+        ValueError, match=r"ward_pairs stands for several splits; choose one: {dataset: ward_pairs, split_id: 0}"
+    ):
+        make_data(config)
+
+
+def test_a_split_that_the_protocol_lacks_is_refused_before_the_first_is_trained(compose, tmp_path):
+    config = compose("dataset=cuhk03", "dataset.split_id=all", f"run_dir={tmp_path}")
+    with pytest.raises(InstantiationException, match=r"split_id=1 is no split of dataset\.protocol=new"):
+        run_rounds(config, None)
+
+
+def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose):
+    config = compose("dataset=viper")
+    data = SimpleNamespace(
+        prepare_data=lambda: None, setup=lambda stage: None, SPLITS=10, split=Split("viper", (), (), ())
+    )
+    with pytest.raises(ValueError, match="viper is read with nobody to test; name other data sets in test_on"):
+        find_tests(config, data)
+
+
+def test_images_that_were_trained_on_are_not_tested_on(tmp_path):
+    shots = [Shot(path=tmp_path / f"{n}.png", person_id=n, camera_id=0) for n in range(4)]
+    split = Split("viper", (), (shots[2],), (shots[3],))
+    test = SimpleNamespace(data=SimpleNamespace(split=split), split_id=3)
+    check_unseen(absolute(shots[:2]), [test])
+    with pytest.raises(ValueError, match=r"viper \(split 3\) tests on 1 image that was trained on, such as .*3\.png"):
+        check_unseen(absolute([shots[0], shots[3]]), [test])
+
+
+def test_crops_that_do_not_fit_are_refused_before_training(compose, drawn):
+    small = ("dataset.size=tiny", "transform.size=[64,32]", "evaluation.crops=${transform.size}", f"data_root={drawn}")
+    data = make_data(config := compose("dataset=synthetic", *small))
+    with pytest.raises(ValueError, match=r"evaluation\.crops=\[64, 32\] of images of 64 × 32 pixels: all five would"):
+        find_tests(config, data)
+    find_tests(config, make_data(config := compose("dataset=synthetic", *small, "transform.test_scale=1.125")))

@@ -1,0 +1,107 @@
+"""A limit of memory that cannot be met is refused before anything is embedded."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.plain import PlainImages
+from reid_lit.data.transforms.transform import Transform
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.neighbours.expansion import Expansion
+from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
+from reid_lit.evaluation.neighbours.search import FaissSearch
+from reid_lit.evaluation.protocol import Protocol, _rates
+from reid_lit.evaluation.ranker import Ranker, check_memory
+from reid_lit.models.base import RetrievalModel
+from reid_lit.records import JUNK, Shot, Split
+from reid_lit.testing import tests as testing
+from reid_lit.testing.limits import check_limit
+
+DIM = 32
+
+
+class Tiny(RetrievalModel):
+    """Embeds everything as zeros and counts how much that was."""
+
+    def __init__(self, protocol):
+        pl.LightningModule.__init__(self)
+        self.evaluation, self.embedded = protocol, 0
+
+    def embed(self, image):
+        self.embedded += len(image)
+        return torch.zeros(len(image), DIM)
+
+
+@pytest.fixture
+def test(tmp_path):
+    """40 queries, 500 gallery images and 60 of junk."""
+    people = [*range(20), *range(20), *(n % 20 for n in range(500)), *[JUNK] * 60]
+    shots = [Shot(tmp_path / f"{n}.jpg", person, n % 2) for n, person in enumerate(people)]
+    data = PlainImages(
+        root=tmp_path,
+        transform=Transform(size=[16, 8], interpolation="bilinear", train=[]),
+        sampler=ShuffleSampler,
+        loader=Loader(batch_size=2, test_batch_size=3, workers=0),
+    )
+    data.split = Split(name="made", train=(), query=tuple(shots[:40]), gallery=tuple(shots[40:]))
+    return testing.Test(data=data, row="made", average="", split_id=None)
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        Protocol(distance="cosine"),
+        Protocol(rerank=KReciprocal()),
+        Protocol(rerank=KReciprocal(), junk="with"),
+        Protocol(expansion=Expansion(), rerank=KReciprocal(), distance="cosine"),
+        Protocol(rerank=KReciprocal(), search=FaissSearch(kind="hnsw")),
+        Protocol(rerank=KReciprocal(), open_set=[0.1]),
+    ],
+    ids=["plain", "rerank", "with junk", "expansion", "index", "open set"],
+)
+def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protocol):
+    protocol = replace(protocol, memory_limit_gb=1e-9)
+    split, generator = test.data.split, torch.Generator().manual_seed(0)
+    query, gallery = (torch.randn(n, DIM, generator=generator) for n in (40, 560))
+    with pytest.raises(ValueError, match="memory_limit_gb") as late:
+        Ranker(query, gallery, Lists.of(split.query, split.gallery), protocol)
+    model = Tiny(protocol)
+    with pytest.raises(ValueError, match="memory_limit_gb") as early:
+        check_limit(model, [test])
+    assert str(early.value) == str(late.value)
+    assert model.embedded == 1
+    assert model.training
+
+
+def test_distractors_have_a_least_of_their_own(test):
+    with pytest.raises(ValueError, match="reading distractors needs"):
+        check_limit(Tiny(Protocol(memory_limit_gb=1e-9)), [test], streamed=True)
+
+
+@pytest.mark.parametrize("limit", [None, 1.0])
+def test_what_fits_is_left_alone(test, limit):
+    for streamed in (False, True):
+        check_limit(Tiny(Protocol(memory_limit_gb=limit)), [test], streamed=streamed)
+
+
+def test_the_least_counts_expansion_index_and_the_gallery_of_the_open_set():
+    def least(**choices):
+        with pytest.raises(ValueError, match="GB above") as refused:
+            check_memory(1000, 100_000, 512, Protocol(memory_limit_gb=1e-9, **choices))
+        return float(re.search(r"needs ([\d.]+) GB", str(refused.value))[1])
+
+    plain = least(rerank=KReciprocal())
+    assert least(rerank=KReciprocal(), open_set=[0.1]) == pytest.approx(2 * plain, abs=0.11)
+    assert least(rerank=KReciprocal(), search=FaissSearch(kind="hnsw")) > plain + 0.2
+    assert least(expansion=Expansion()) > 0.4
+
+
+@pytest.mark.parametrize("rates", [0.01, "0.01", ["0.01"], [2.0], {"a": 0.1}])
+def test_rates_that_are_none_are_named(rates):
+    with pytest.raises(ValueError, match=r"evaluation\.roc=.*: give rates between 0 and 1"):
+        _rates("roc", rates)
