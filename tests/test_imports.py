@@ -49,8 +49,7 @@ ALLOWED = {
     "__init__": {"testing"},
 }  # fmt: skip
 FREE_OF = {
-    **dict.fromkeys(GROUND | {"overrides"}, {"pytorch_lightning", "hydra"}),
-    **dict.fromkeys(("losses", "layers", "backbones", "evaluation", "figures"), {"pytorch_lightning", "hydra"}),
+    **{room: {"pytorch_lightning", "hydra"} for room in GROUND | PARTS | {"overrides", "figures"}},
     "synthetic": {"torch", "pytorch_lightning", "hydra"},
 }
 

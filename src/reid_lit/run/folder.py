@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -12,6 +12,7 @@ from reid_lit.backbones.weights import read_checkpoint, weights_file
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.paths import write_text
 from reid_lit.run.environment import environment
+from reid_lit.run.moved import renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Run:
         return [str(each) for each in OmegaConf.load(file)]
 
     def config(self) -> DictConfig:
-        """What the run was, resolved; a split of several has that of the folder above it.
+        """What the run was, resolved, its parts under their present names; a split has the config of the folder above.
 
         Raises:
             FileNotFoundError: the folder is no run's folder.
@@ -53,7 +54,7 @@ class Run:
         split = self.folder.name.startswith("split_")
         for file in (place / "config.yaml" for place in (self.folder, self.folder.parent)[: 1 + split]):
             if file.is_file() and "model" in (config := OmegaConf.load(file)):
-                return cast(DictConfig, config)
+                return OmegaConf.create(renamed(OmegaConf.to_container(config)))
         raise MissingFileError(
             f"{self.folder.resolve()} is no run's folder: no config.yaml there says what was trained; give the folder"
             f" of a finished run, such as runs/duke_strong/<time>, or a checkpoint in its folder checkpoints"

@@ -1,0 +1,47 @@
+"""Where parts were that have moved: a run that was made before is still taken up under its old names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_BY_PACKAGE: dict[str, dict[str, tuple[str, ...]]] = {
+    "reid_lit.data": {
+        "reid_lit.data.feeding": ("loading", "samplers"),
+        "reid_lit.data.sets": (
+            *("csv_list", "cuhk03", "dukemtmc", "folder", "joint", "market1501", "msmt17", "plain", "synergy_sports"),
+            *("synthetic", "transfer", "viper", "ward"),
+        ),
+        "reid_lit.data.transforms": ("color", "erasing", "geometry", "policy"),
+    },
+    "reid_lit.evaluation": {"reid_lit.evaluation.neighbours": ("expansion", "graph", "reciprocal", "search")},
+}
+
+MOVED = {
+    "reid_lit.callbacks": "reid_lit.callbacks.training",
+    "reid_lit.data.transforms": "reid_lit.data.transforms.transform",
+    "reid_lit.loggers": "reid_lit.run.loggers",
+    "reid_lit.pictures": "reid_lit.callbacks.pictures",
+} | {
+    f"{before}.{module}": f"{package}.{module}"
+    for before, packages in _BY_PACKAGE.items()
+    for package, modules in packages.items()
+    for module in modules
+}
+"""The module of a ``_target_`` in configs that were written before it moved, and where it is now."""
+
+
+def renamed(node: Any) -> Any:
+    """A config with every ``_target_`` under its present name.
+
+    >>> renamed({"model": {"_target_": "reid_lit.data.ward.Ward", "root": "/data"}})
+    {'model': {'_target_': 'reid_lit.data.sets.ward.Ward', 'root': '/data'}}
+    """
+    if isinstance(node, Mapping):
+        return {key: _target(value) if key == "_target_" else renamed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [renamed(each) for each in node]
+    return node
+
+
+def _target(name: Any) -> Any:
+    module, _, own = str(name).rpartition(".")
+    return f"{MOVED[module]}.{own}" if module in MOVED else name
