@@ -52,14 +52,14 @@ def test_every_experiment_composes_under_its_own_name_and_says_what_to_expect(co
     assert lines[1].startswith("# ")
 
 
-@pytest.mark.parametrize("file", sorted(CONF.glob("**/*.yaml")), ids=lambda f: f"{f.parent.name}/{f.stem}")
-def test_no_key_is_a_word_that_yaml_reads_as_true_or_false(file):
-    assert not re.findall(r"(?mi)^\s*(?:- )?(on|off|yes|no|y|n|true|false):", file.read_text())
+def test_no_key_is_a_word_that_yaml_reads_as_true_or_false():
+    word = re.compile(r"(?mi)^\s*(?:- )?(on|off|yes|no|y|n|true|false):")
+    assert word.search("  on: 1")
+    assert not [file for file in CONF.glob("**/*.yaml") if word.search(file.read_text())]
 
 
-@pytest.mark.parametrize("file", sorted((CONF / "model").glob("*.yaml")), ids=lambda f: f.stem)
-def test_only_experiments_choose_in_other_groups(file):
-    assert "override" not in file.read_text()
+def test_models_choose_in_no_other_group():
+    assert not [file for file in (CONF / "model").glob("*.yaml") if "override" in file.read_text()]
 
 
 def shrunk(config):

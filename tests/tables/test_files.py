@@ -1,10 +1,10 @@
-"""Every table of the papers as a file: its figures are the recipes', and every row of it can be composed."""
+"""Every table of the papers as a file: its figures are the papers', and every row of it can be composed."""
 
 import copy
 import functools
 import inspect
+import json
 import re
-import zlib
 from pathlib import Path
 
 import hydra
@@ -24,8 +24,8 @@ from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
 from reid_lit.tables.spec import cells, dimensions, read_table, rows_of, status, table_names
 
-ROOT = Path(__file__).parents[2]
-RECIPES = ROOT.parent / "shared" / "recipes"
+PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text())
+"""Every number that the papers print, copied from them apart from the tables: the rows of each table, in its order."""
 GROUPS = {folder.name for folder in packaged("conf").iterdir() if folder.is_dir()}
 TABLES = table_names()
 METRICS = {"rank1", "rank5", "rank10", "rank20", "mAP", "rank1_nd", "mAP_nd", "R", "images"}
@@ -37,16 +37,6 @@ WHOLE = {
     **{f"embae/table{n}": "embae" for n in range(1, 5)},
     **{f"stronger/table{n}": "stronger" for n in range(1, 4)},
 }
-
-
-def figures(name):
-    """Every published figure of a table: row, label, metric, number."""
-    return [
-        (row["name"], label, metric, number)
-        for row in read_table(name)["rows"]
-        for label, scores in row["published"].items()
-        for metric, number in scores.items()
-    ]
 
 
 def test_every_table_of_the_five_papers_has_a_file():
@@ -108,134 +98,24 @@ def test_a_row_that_is_another_one_names_one_that_runs(name):
             assert [status(each) for each in read_table(other)["rows"] if each["name"] == wanted] == ["run"]
 
 
-FROZEN = {  # rows, figures, checksum: change them with the paper in sight
-    "arn/table1": (9, 16, 1739777992),
-    "arn/table2": (4, 40, 196011600),
-    "arn/table3": (12, 34, 3643880802),
-    "arn/table4": (11, 32, 3344410596),
-    "embae/table1": (4, 16, 1560430999),
-    "embae/table2": (4, 16, 1685201258),
-    "embae/table3": (4, 8, 227981521),
-    "embae/table4": (4, 8, 503757915),
-    "softmax/table1": (1, 4, 2658227788),
-    "softmax/table2": (7, 28, 1608770704),
-    "strong/cross_domain_ibn": (2, 8, 1880151375),
-    "strong/table1": (7, 28, 185978215),
-    "strong/table10": (10, 40, 634680496),
-    "strong/table11": (4, 16, 2283684497),
-    "strong/table2": (8, 32, 1982002573),
-    "strong/table3": (8, 32, 168441585),
-    "strong/table4": (5, 20, 2758818037),
-    "strong/table5": (10, 60, 2584173213),
-    "strong/table6": (6, 20, 3477228617),
-    "strong/table7": (23, 80, 709217798),
-    "strong/table8": (13, 50, 3540606978),
-    "strong/table9": (10, 40, 275632241),
-    "stronger/table1": (2, 4, 2523267308),
-    "stronger/table2": (2, 2, 1280793281),
-    "stronger/table3": (2, 2, 3863463818),
-}
+@pytest.mark.parametrize("name", TABLES)
+def test_every_published_figure_is_the_papers(name):
+    assert [row["published"] for row in read_table(name)["rows"]] == [row["published"] for row in PUBLISHED[name]]
 
 
-def summary(name):
-    """Rows, figures and a checksum of a table, by which a changed digit is seen where the recipes are not at hand."""
-    found = figures(name)
-    return len(read_table(name)["rows"]), len(found), zlib.crc32(repr(found).encode())
+def test_all_published_figures_are_compared():
+    assert set(PUBLISHED) == set(TABLES)
+    assert (
+        sum(len(scores) for rows in PUBLISHED.values() for row in rows for scores in row["published"].values()) == 636
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_published_figures_are_as_they_were_checked(name):
-    assert summary(name) == FROZEN[name]
-
-
-@functools.cache
-def recipe(paper):
-    """All YAML blocks of a recipe."""
-    if not RECIPES.is_dir():
-        pytest.skip(f"the recipes are not at {RECIPES}")
-    blocks = re.findall(r"```yaml\n(.*?)```", (RECIPES / f"{paper}.md").read_text(), re.DOTALL)
-    return {key: value for block in blocks for key, value in yaml.safe_load(block).items()}
-
-
-BOTH = {"market": "market1501", "duke": "dukemtmc"}
-ACROSS = {"m2d": "m2d", "d2m": "d2m"}
-
-
-def by_label(row, metrics, labels):
-    """What a recipe's row gives for each label; a lone dash is no figure."""
-    return {
-        label: {metric: number for metric, number in zip(metrics, row[key], strict=True) if number is not None}
-        for key, label in labels.items()
-        if row.get(key) is not None
-    }
-
-
-def expected(name):
-    """What the recipe prints for a table, a mapping a row, in the paper's order."""
-    paper, table = name.split("/")
-    told = recipe(paper)
-    pair = ("rank1", "mAP")
-    if name == "strong/cross_domain_ibn":
-        return [by_label(row, pair, ACROSS) for row in told["text_cross_domain_ibn"]]
-    part = told[table]
-    if name == "strong/table5":
-        return [by_label(row, (*pair, "R"), BOTH) for row in part["f_t"] + part["f_i"]]
-    if name == "strong/table8":
-        lists = [[row, row["paper"]] if "paper" in row else [row] for row in part["rows"]]
-        return [by_label(row, pair, BOTH) for rows in lists for row in rows]
-    if paper == "strong":
-        return [by_label(row, pair, ACROSS if table == "table2" else BOTH) for row in part["rows"]]
-    if name == "arn/table1":
-        return [
-            {label: {"images": part[key][camera]} for key, label in BOTH.items() if camera in part[key]}
-            for camera in (*range(1, 9), "total")
-        ]
-    if name == "arn/table2":
-        return [by_label(row, ("rank1", "rank5", "rank10", "rank20", "mAP"), ACROSS) for row in part["rows"]]
-    if paper == "arn":
-        label = {"v": {"table3": "market1501", "table4": "dukemtmc"}[table]}
-        return [
-            by_label(row, ("rank1", "rank5", "rank10", "mAP"), label)
-            for row in part["supervised"] + part["unsupervised"]
-        ]
-    if paper == "embae":
-        metrics = pair if table in ("table3", "table4") else ("rank1", "rank1_nd", "mAP", "mAP_nd")
-        return [by_label(row, metrics, {"v": "market1501"}) for row in part["rows"]]
-    label = {"softmax/table1": "market1501", "softmax/table2": "dukemtmc", "stronger/table1": "market1501"}.get(
-        name, "synergy_sports"
-    )
-    return [{label: {metric: row[metric] for metric in METRICS & set(row)}} for row in part["rows"]]
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_every_published_figure_is_the_recipes(name):
-    assert [row["published"] for row in read_table(name)["rows"]] == expected(name)
-
-
-@pytest.mark.parametrize("name", [name for name in TABLES if name.startswith(("embae", "stronger"))])
-def test_gains_and_corrections_that_a_recipe_lists_stand_beside_the_row(name):
-    paper, table = name.split("/")
-    for row, told in zip(read_table(name)["rows"], recipe(paper)[table]["rows"], strict=True):
-        gains = told.get("gain", [])
-        for gain in gains.values() if isinstance(gains, dict) else gains:
-            assert f"+{gain}" in row["note"]
-        if "corrected" in told:
-            assert row["corrected"] == {"market1501": {"mAP": told["corrected"][1]}}
-        if told.get("quoted"):
-            assert status(row) == "quoted"
-
-
-@pytest.mark.parametrize("name", [name for name in TABLES if name.startswith(("strong/", "arn"))])
-def test_what_a_paper_quotes_is_never_run(name):
-    paper, table = name.split("/")
-    part = recipe(paper).get(table, {})
-    told = (
-        part.get("rows") or [*part.get("supervised", []), *part.get("unsupervised", [])]
-        if isinstance(part, dict)
-        else []
-    )
-    quoted = sum(bool(row.get("quoted") or "paper" in row) for row in told)
-    assert sum(status(row) == "quoted" for row in read_table(name)["rows"]) == (9 if name == "arn/table1" else quoted)
+def test_gains_corrections_and_quotations_stand_in_the_row(name):
+    for row, paper in zip(read_table(name)["rows"], PUBLISHED[name], strict=True):
+        assert all(f"+{gain}" in row["note"] for gain in paper.get("gains", ()))
+        assert paper.get("corrected") in (None, row.get("corrected"))
+        assert (status(row) == "quoted") == paper.get("quoted", False), "what a paper quotes is never run"
 
 
 def split(overrides):
