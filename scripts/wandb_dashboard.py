@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reid_lit.evaluation import catalogue
 from reid_lit.paths import write_text
 from reid_lit.run.loggers import why_offline
 from reid_lit.tables.spec import read_table, table_names
@@ -23,7 +24,6 @@ with warnings.catch_warnings():
 
 LOSSES = ("train/loss", "train/id", "train/triplet", "train/center")
 RATES = ("lr-Adam/head", "lr-Adam/backbone", "lr-SGD/head", "lr-SGD/backbone")
-SCORES = ("rank1", "mAP", "mINP")
 PICTURES = {"Ranked lists": "ranked_lists", "Failure cases": "failures", "CMC": "cmc"}
 NORMS = "figures/norms"
 SYSTEM = {
@@ -140,7 +140,7 @@ def panels_of(datasets: Sequence[str]) -> dict[str, list[Any]]:
     bars = [
         wr.BarPlot(title=f"{data}: {score}, share of 1", metrics=[f"test/{data}/{score}"], groupby=wr.Config("row"))
         for data in datasets
-        for score in ("rank1", "mAP")
+        for score in catalogue.main_scores()
     ]
     return {
         "Results": [*bars, wr.RunComparer(diff_only="split")],
@@ -149,7 +149,7 @@ def panels_of(datasets: Sequence[str]) -> dict[str, list[Any]]:
             curve("Training accuracy, share of 1", ["train/accuracy"]),
             curve("Learning rate", RATES, log_y=True),
         ],
-        "Held-out persons": [curve(f"{key}, share of 1", [f"val/{key}"]) for key in SCORES],
+        "Held-out persons": [curve(f"{key}, share of 1", [f"val/{key}"]) for key in catalogue.charted_scores()],
         **{
             title: [media(f"{title}: {data}", [f"{data}/{key}"]) for data in datasets]
             for title, key in PICTURES.items()
@@ -161,7 +161,7 @@ def panels_of(datasets: Sequence[str]) -> dict[str, list[Any]]:
 
 def score_keys(datasets: Sequence[str]) -> list[str]:
     """The main scores of each data set, as the log has them."""
-    return [f"test/{data}/{score}" for data in datasets for score in ("rank1", "mAP")]
+    return [f"test/{data}/{score}" for data in datasets for score in catalogue.main_scores()]
 
 
 def markdown(table: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:

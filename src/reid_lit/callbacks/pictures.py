@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 from typing_extensions import override
 
+from reid_lit.evaluation.catalogue import label, main_scores
 from reid_lit.evaluation.metric import RetrievalScores
 from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import Result
@@ -112,8 +113,7 @@ def spread(queries: int, number: int) -> Int[Tensor, " rows"]:
 def title_of(name: str, result: Result) -> str:
     """The data set, its main scores and how they were measured."""
     stamp = result.stamp
-    words = {"rank1": "rank-1", "mAP": "mAP"}
-    figures = ", ".join(f"{word} {result.scores[key]:.1%}" for key, word in words.items() if key in result.scores)
+    figures = ", ".join(f"{label(key)} {result.scores[key]:.1%}" for key in main_scores() if key in result.scores)
     how = f"AP by {stamp['ap']}" if stamp["ap"] != "none" else f"gallery: {stamp['gallery']}"
     added = "".join(f", {stamp[name]}" for name in ("expansion", "reranking") if stamp.get(name, "none") != "none")
     return f"{name}: {figures} ({stamp['distance']} distance{added}, {stamp['camera_rule']}, {how})"

@@ -5,14 +5,23 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reid_lit.evaluation import catalogue
 from reid_lit.run.results import sentence
 
-SHOWN = {"mAP": "mAP", "rank1": "rank-1"}
-DETAILS = {"mAP_nd": "mAP-nd", "rank1_nd": "rank-1-nd", "rank5": "rank-5", "rank10": "rank-10", "mINP": "mINP"}
-"""``-nd``: everything of the query's camera removed."""
+SHOWN = ("mAP", "rank1")
+"""The scores of a cell."""
 
 NOTHING = "–"
 OWN = "the source is the target"
+
+
+def details(matrix: Mapping[str, Any]) -> dict[str, str]:
+    """The scores that stand below the cells, and their names; ``-nd``: everything of the query's camera removed."""
+    measured = {key for cell in matrix["cells"] for key in cell["scores"]}
+    twice = [metric.key for metric in catalogue.METRICS if metric.without_camera]
+    keys = [f"{key}{catalogue.ND}" for key in dict.fromkeys([*SHOWN, *twice]) if key in twice]
+    keys += [key for key in catalogue.columns(measured) if key not in SHOWN]
+    return {key: catalogue.heading(key) for key in keys}
 
 
 def number(score: Mapping[str, Any] | None) -> str:
@@ -99,13 +108,14 @@ def markdown(matrix: Mapping[str, Any]) -> str:
             *_table(head, [[r["method"], *map(words, r["cells"])] for r in block["rows"]]),
         ]
         lines += ["", *(line for text in block["protocols"] for line in (f"Protocol: {text}.", ""))]
-        more = [key for key in DETAILS if any(c and key in c["scores"] for r in block["rows"] for c in r["cells"])]
+        headings = details(matrix)
+        more = [key for key in headings if any(c and key in c["scores"] for r in block["rows"] for c in r["cells"])]
         if more:
             rows = [
                 [f"{r['method']}, from {c['source']}", *(number(c["scores"].get(key)) for key in more)]
                 for r in block["rows"] for c in r["cells"] if c and c["scores"]
             ]  # fmt: skip
-            lines += [*_table(["details", *(DETAILS[key] for key in more)], rows), ""]
+            lines += [*_table(["details", *(headings[key] for key in more)], rows), ""]
     lines += ["## Methods", "", *(f"- {name}: {says}" for name, says in matrix["methods"].items()), ""]
     if found := notes(matrix):
         lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in found), ""]
@@ -136,7 +146,7 @@ def _escaped(text: str) -> str:
 
 def comma_separated(matrix: Mapping[str, Any]) -> str:
     """The matrix as CSV, a line for each cell; scores in %, differences in points."""
-    keys = [*SHOWN, *DETAILS]
+    keys = [*SHOWN, *details(matrix)]
     head = ["target", "source", "method", "kind", "state", "seeds"]
     head += [column for key in keys for column in (key, f"{key}_sd")]
     file = io.StringIO()

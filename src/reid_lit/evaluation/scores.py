@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation.catalogue import ND, has_nd
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.details import details
 from reid_lit.evaluation.measures.separation import intra_inter_ratio
@@ -102,7 +103,7 @@ def evaluate(
         first, precision = queries.first_match[queries.valid], queries.average_precision[queries.valid]
         scores, values = _means(queries, protocol.ranks), {"rank1": (first == 1).double(), "mAP": precision}
         if queries_nd.valid.any():
-            scores |= {f"{name}_nd": score for name, score in _means(queries_nd, (1,)).items() if name != "mINP"}
+            scores |= {f"{name}{ND}": score for name, score in _means(queries_nd, (1,)).items() if has_nd(name)}
         if protocol.separation:
             scores["R"] = intra_inter_ratio(query, gallery, lists, protocol)
     more, found = details(query, gallery, lists, protocol, values, ranker=ranker)

@@ -6,13 +6,13 @@ import pytorch_lightning as pl
 from rich.table import Table
 
 from reid_lit.data.base import ReidData
+from reid_lit.evaluation.catalogue import main_scores
 from reid_lit.evaluation.metric import RetrievalScores
 from reid_lit.evaluation.scores import Result
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import Batch
 
 TITLE = "uses target labels: oracle in %"
-SCORES = ("rank1", "mAP")
 
 
 def oracle_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> dict[str, float]:
@@ -25,7 +25,7 @@ def oracle_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) ->
     for view in views:
         before = f"{view.split.name}_" if len(views) > 1 else ""
         result = _tested(trainer, model, view)
-        scores |= {f"{before}{name}": result.scores[name] for name in SCORES if name in result.scores}
+        scores |= {f"{before}{name}": result.scores[name] for name in main_scores() if name in result.scores}
     return scores
 
 

@@ -43,7 +43,7 @@ def cmc_chart(firsts: Mapping[str, Sequence[int]], ranks: int = 50) -> Chart | N
     return _chart(lines, "CMC: queries with a match in the first k, in %", "rank k") if lines else None
 
 
-def _line(name: str, points: Sequence[tuple[float, float]], place: int) -> Chart:
+def _line(name: str, points: Sequence[tuple[int | float, float]], place: int) -> Chart:
     x, y = zip(*points, strict=True)
     look = {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place % len(DASHES)]}
     return {"name": name, "x": x, "y": y, "mode": "lines+markers" if len(x) < 8 else "lines", "line": look}

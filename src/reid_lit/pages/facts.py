@@ -7,32 +7,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reid_lit.run.detail_tables import cell
+from reid_lit.evaluation.catalogue import heading, is_ratio
+from reid_lit.run.detail_tables import NOTHING, cell
 from reid_lit.run.results import sentence
-
-WORDS = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "rank20": "rank-20",
-    "mAP": "mAP",
-    "mINP": "mINP",
-    "rank1_nd": "rank-1 nd",
-    "mAP_nd": "mAP nd",
-}
-"""Scores as pages name them."""
 
 KEYS = ("name", "seed", "backbone.name", "loader.batch_size", "trainer.max_epochs", "optimizer.lr", "transform.size")
 """What of the config stands on the page; all of it is in config.yaml."""
-
-
-def word(metric: str) -> str:
-    """A score's name for people.
-
-    >>> word("rank1"), word("rank1-nd"), word("R")
-    ('rank-1', 'rank-1 nd', 'R')
-    """
-    return WORDS.get(metric.replace("-", "_"), metric)
 
 
 def number(report: Mapping[str, Any], metric: str, value: float, *, sign: bool = False) -> str:
@@ -42,7 +22,7 @@ def number(report: Mapping[str, Any], metric: str, value: float, *, sign: bool =
     ('−1.23', '0.400')
     """
     digits = report.get("digits", 1 if report["unit"] == "percent" else 3)
-    digits = digits.get(metric, 1) if isinstance(digits, Mapping) else 3 if metric == "R" else digits
+    digits = digits.get(metric, 1) if isinstance(digits, Mapping) else 3 if is_ratio(metric) else digits
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
@@ -72,7 +52,9 @@ def in_words(stamp: Mapping[str, Any]) -> str:
 def _score(result: dict[str, Any], name: str) -> dict[str, str]:
     ends = result.get("details", {}).get("bootstrap", {}).get("intervals", {}).get(name)
     interval = f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}" if ends else ""
-    return {"name": word(name), "value": cell(result, name), "interval": interval}
+    value = cell(result, name)
+    unit = "" if value == NOTHING or is_ratio(name) else " %"
+    return {"name": heading(name), "value": f"{value}{unit}", "interval": interval}
 
 
 def _pairs(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from reid_lit.evaluation.catalogue import find, label
 from reid_lit.pages.charts import published_charts
-from reid_lit.pages.facts import in_words, number, word
+from reid_lit.pages.facts import in_words, number
 from reid_lit.pages.render import write_page
 
 Cell = Mapping[str, Any]
@@ -25,7 +26,7 @@ def table_page(report: dict[str, Any], folder: Path) -> Path:
         folder: Where the page goes; runs are linked from there.
     """
     rows = report["rows"]
-    labels = list(dict.fromkeys(label for row in rows for label in row["cells"]))
+    labels = list(dict.fromkeys(name for row in rows for name in row["cells"]))
     details = list(_details(report, folder))
     return write_page(
         folder / "report.html",
@@ -43,10 +44,10 @@ def table_page(report: dict[str, Any], folder: Path) -> Path:
         table={
             "labels": labels,
             "metrics": report["metrics"],
-            "words": {metric: word(metric) for metric in report["metrics"]},
+            "words": {metric: label(metric) for metric in report["metrics"]},
             "columns": [
-                {"key": f"{label} {metric}", "metric": metric, "first": place == 0}
-                for label in labels
+                {"key": f"{name} {metric}", "metric": metric, "first": place == 0, "down": _best_first(metric)}
+                for name in labels
                 for place, metric in enumerate(report["metrics"])
             ],
             "rows": [_row(row, place, labels, report) for place, row in enumerate(rows)],
@@ -55,7 +56,13 @@ def table_page(report: dict[str, Any], folder: Path) -> Path:
 
 
 def _named(charts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [chart | {"title": word(chart["title"])} for chart in charts]
+    return [chart | {"title": label(chart["title"])} for chart in charts]
+
+
+def _best_first(metric: str) -> bool:
+    """Whether the best score is the highest, so that the first press on the column sorts downwards."""
+    entry = find(metric)
+    return entry is None or entry.higher_is_better
 
 
 def _row(row: Mapping[str, Any], place: int, labels: list[str], report: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,8 +70,8 @@ def _row(row: Mapping[str, Any], place: int, labels: list[str], report: Mapping[
     tags = {"quoted": "quoted by the paper", "waiting": "waiting", "same_as": "same as another row"}
     remark = "; ".join(str(row[name]) for name in ("reason", "note") if row.get(name))
     cells = {
-        f"{label} {metric}": _cell(row["cells"].get(label, {}), metric, report, row["status"])
-        for label in labels
+        f"{name} {metric}": _cell(row["cells"].get(name, {}), metric, report, row["status"])
+        for name in labels
         for metric in report["metrics"]
     }
     return {"name": row["name"], "place": place, "tag": tags.get(row["status"], ""), "remark": remark, "cells": cells}
@@ -108,7 +115,7 @@ def _measured(cell: Cell) -> bool:
 def _details(report: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
     """What is known of each cell that was run."""
     for row in report["rows"]:
-        for label, cell in row["cells"].items():
+        for name, cell in row["cells"].items():
             if not cell.get("runs") and not _measured(cell):
                 continue
             facts = [
@@ -118,7 +125,7 @@ def _details(report: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]
             ]
             yield {
                 "row": row["name"],
-                "label": label,
+                "label": name,
                 "state": cell.get("state", ""),
                 "reproduction": bool(cell.get("reproduction")),
                 "facts": facts,

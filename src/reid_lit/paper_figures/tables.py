@@ -8,12 +8,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.evaluation import catalogue
 from reid_lit.figures.bars import Score, bars_figure, published_figure
 from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, labelled
-
-NAMES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20"}
-"""How metrics are written."""
 
 _STAMP = {"ap": "AP by {}", "distance": "{} distance", "feature": "retrieval by {}", "test_time_augmentation": "{}"}
 
@@ -34,7 +32,7 @@ def scores(_: DictConfig, *, runs: Runs, by: str, metrics: Sequence[str], datase
     found = {name: _result(folder, dataset) for name, folder in labelled(runs, by=by).items()}
     rows = {
         name: {
-            NAMES.get(metric, metric): _percent(result["scores"][metric], result.get("deviations", {}).get(metric))
+            catalogue.label(metric): _percent(result["scores"][metric], result.get("deviations", {}).get(metric))
             for metric in metrics
             if metric in result["scores"]
         }
@@ -98,7 +96,7 @@ def table(_: DictConfig, *, report: str | None) -> Drawing:
     cells = [cell for row in found["rows"] for cell in row["cells"].values() if cell.get("ours")]
     reproduced = not cells or any(cell.get("reproduction") for cell in cells)
     panels = {
-        f"{label}: {NAMES.get(metric, metric)}": {
+        f"{label}: {catalogue.label(metric)}": {
             row["name"]: _pair(row["cells"].get(label) or {}, metric, scale, reproduced) for row in found["rows"]
         }
         for label in dict.fromkeys(label for row in found["rows"] for label in row["cells"])

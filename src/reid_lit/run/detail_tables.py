@@ -5,10 +5,15 @@ from typing import Any
 
 from rich.table import Table
 
+from reid_lit.evaluation.catalogue import find, label
+
 Row = dict[str, Any]
 
 HARDEST = 10
 """Pairs of cameras that are printed; ``metrics.json`` has all."""
+
+PAIR_SCORES = ("rank1", "mAP")
+"""What is measured of a pair of cameras."""
 
 NOTHING = "–"
 
@@ -51,20 +56,12 @@ def _points(result: Row) -> Iterator[tuple[str, str, str]]:
     thresholds = {"eer": details.get("roc", {}).get("eer")}
     for kind, false, true in kinds:
         thresholds |= {f"{true}@{false}={one[false]:g}": one for one in details.get(kind, {}).get("points", ())}
-    measured = [key for key in result["scores"] if key == "eer" or key.startswith(("tpr@", "dir@"))]
+    measured = [key for key in result["scores"] if (metric := find(key)) and metric.table == "points"]
     for key in dict.fromkeys((*measured, *(key for key, point in thresholds.items() if point))):
         point = thresholds.get(key) or {}
         threshold = point.get("threshold")
         why = point.get("reason", NOTHING)
-        yield _label(key), cell(result, key), why if threshold is None else f"{threshold:.4g}"
-
-
-def _label(key: str) -> str:
-    """``tpr@fpr=0.01`` as ``TPR at FPR 0.01``."""
-    if key == "eer":
-        return "equal error rate"
-    measure, rate = key.split("=")
-    return f"{measure.upper().replace('@', ' at ')} {rate}"
+        yield label(key), cell(result, key), why if threshold is None else f"{threshold:.4g}"
 
 
 def _intervals(results: Sequence[Row]) -> Table:
@@ -72,9 +69,8 @@ def _intervals(results: Sequence[Row]) -> Table:
     asked = [(result, part) for result, part in found if part]
     names = list(dict.fromkeys(name for _, part in asked for name in part["intervals"]))
     level = asked[0][1]["level"] if asked else 0
-    words = {"rank1": "rank-1"}
     title = f"{level:.0%} intervals over queries, in %"
-    table = _table(title, ("data set", *(words.get(name, name) for name in names)), words=1)
+    table = _table(title, ("data set", *map(label, names)), words=1)
     for result, part in asked:
         ends = (part["intervals"].get(name) for name in names)
         cells = (f"{100 * pair[0]:.1f} to {100 * pair[1]:.1f}" if pair else NOTHING for pair in ends)
@@ -87,9 +83,9 @@ def _camera_pairs(result: Row) -> Table:
     shown = pairs[:HARDEST]
     table = _table(
         f"{result['dataset']}: hardest {len(shown)} of {len(pairs)} camera pairs",
-        ("query", "gallery", "queries", "rank-1", "mAP"),
+        ("query", "gallery", "queries", *map(label, PAIR_SCORES)),
     )
     for pair in shown:
-        scores = (f"{100 * pair[key]:.2f}" for key in ("rank1", "mAP"))
+        scores = (f"{100 * pair[key]:.2f}" for key in PAIR_SCORES)
         table.add_row(pair["query"], pair["gallery"], str(pair["queries"]), *scores)
     return table

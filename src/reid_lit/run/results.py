@@ -8,14 +8,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from reid_lit.evaluation import catalogue
 from reid_lit.run.datasets import chosen
 from reid_lit.run.detail_tables import cell, detail_tables
 from reid_lit.run.folder import Run
 from reid_lit.wording import counted
 
 Row = dict[str, Any]
-
-_COLUMNS = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
 
 
 def averaged(rows: Sequence[Row]) -> list[Row]:
@@ -108,8 +107,8 @@ def _table(results: Sequence[Row]) -> Table:
     spread = any("deviations" in result for result in results)
     title = "Retrieval scores in %" + (", mean ± standard deviation over splits" if spread else "")
     times = [] if spread else ["seconds"]  # mean and deviation fill 80 columns
-    columns = _COLUMNS | ({"R": "R × 100"} if any("R" in result["scores"] for result in results) else {})
-    table = Table("data set", *columns.values(), *times, title=title)
+    columns = catalogue.columns({key for result in results for key in result["scores"]})
+    table = Table("data set", *map(catalogue.heading, columns), *times, title=title)
     for column in table.columns:
         column.no_wrap = True
         column.justify = "right"

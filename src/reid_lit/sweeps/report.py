@@ -11,14 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation import catalogue
 from reid_lit.jobs.job import Job, recorded
 from reid_lit.overrides import key_of
-from reid_lit.pages.facts import word
 from reid_lit.paths import write_text
 from reid_lit.sweeps.seeds import over_seeds
 
 _SEED = "seed"
-_METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
 
 
 def is_multirun(folder: Path) -> bool:
@@ -79,10 +78,11 @@ def grouped(folder: Path) -> dict[str, Any]:
         settings = tuple(told[path].get(key, "–") for key in varies)
         for row in _results(path):
             groups.setdefault((*settings, row["dataset"]), []).append((path, row))
+    measured = {metric for rows in groups.values() for _, row in rows for metric in row["scores"]}
     return {
         "folder": str(folder),
         "varies": varies,
-        "metrics": [m for m in _METRICS if any(m in row["scores"] for rows in groups.values() for _, row in rows)],
+        "metrics": [metric for metric in catalogue.columns(measured) if metric in measured],
         "groups": [_group(varies, told, key, rows) for key, rows in groups.items()],
         "failed": [_failure(path) for path in folders if not (path / "metrics.json").is_file()],
     }
@@ -121,8 +121,12 @@ def _failure(folder: Path) -> str:
     return f"{folder.name}: {job.state()}{reason} (log: {job.log})"
 
 
+def _header(metric: str) -> str:
+    return catalogue.heading(metric) + ("" if catalogue.is_ratio(metric) else " %")
+
+
 def _headers(report: Mapping[str, Any]) -> list[str]:
-    return ["data set", "n", *(f"{word(metric)} %" for metric in report["metrics"])]
+    return ["data set", "n", *map(_header, report["metrics"])]
 
 
 def _line(report: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:

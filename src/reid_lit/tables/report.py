@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from reid_lit.errors import MissingFileError
+from reid_lit.evaluation.catalogue import is_ratio
 from reid_lit.jobs.job import Job, recorded
 from reid_lit.pages.table import table_page
 from reid_lit.paths import write_text
@@ -19,8 +20,6 @@ from reid_lit.tables.differences import differences, same_data
 from reid_lit.tables.plan import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
 from reid_lit.tables.spec import PAPER, dimensions, status
-
-_RATIOS = ("R",)  # printed as they are, whatever the table's unit is
 
 
 def write_report(folder: Path) -> dict[str, Any]:
@@ -166,7 +165,8 @@ def _unfinished(cells: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _scaled(metric: str, value: float, unit: str) -> float:
-    return value * (100 if unit == "percent" and metric not in _RATIOS else 1)
+    """A score in the table's unit; a ratio as it is, whatever the unit."""
+    return value * (100 if unit == "percent" and not is_ratio(metric) else 1)
 
 
 def _config(folder: Path) -> dict[str, Any]:

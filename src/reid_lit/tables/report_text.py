@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reid_lit.pages.facts import number, word
+from reid_lit.evaluation import catalogue
+from reid_lit.pages.facts import number
 
 _NO_REPRODUCTION = "not the paper's data: no reproduction"
 
@@ -71,9 +72,10 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _headers(report: Mapping[str, Any]) -> list[str]:
-    unit = {"percent": "%", "fraction": ""}.get(report["unit"], report["unit"])
+    unit = {"percent": " %", "fraction": ""}.get(report["unit"], f" {report['unit']}")
     return [
-        f"{label} {word(metric)}" + (f" {unit}" if unit and metric != "R" else "") for label, metric in columns(report)
+        f"{label} {catalogue.label(metric)}{'' if catalogue.is_ratio(metric) else unit}"
+        for label, metric in columns(report)
     ]
 
 

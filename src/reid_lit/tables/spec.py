@@ -9,11 +9,15 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation import catalogue
 from reid_lit.overrides import merged, without
 from reid_lit.paths import packaged
 from reid_lit.wording import unknown
 
 PAPER, LAPTOP = "paper", "laptop"
+
+SCORE_UNITS = ("percent", "fraction")
+"""The units of tables whose metrics are scores of runs."""
 
 _RUNS = ("set", "evaluate")
 _KEYS = {
@@ -71,6 +75,7 @@ def read_file(file: Path) -> dict[str, Any]:
     content: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     spec = content["table"]
     _check_keys(file, spec)
+    _check_metrics(file, spec)
     seeds = spec["across"].get("seed", [0])
     return spec | {"across": spec["across"] | {"seed": seeds}}
 
@@ -84,6 +89,13 @@ def _check_keys(file: Path, spec: Mapping[str, Any]) -> None:
         for key in part:
             if key not in _KEYS[kind]:
                 raise TableError(f"{file}: {unknown(f'key of a {kind}', str(key), _KEYS[kind])}")
+
+
+def _check_metrics(file: Path, spec: Mapping[str, Any]) -> None:
+    """Refuse a score that no run has; a table in another unit than a score's counts something else."""
+    for metric in spec["metrics"] if spec["unit"] in SCORE_UNITS else ():
+        if catalogue.find(metric) is None:
+            raise TableError(f"{file}: metrics: {unknown('score', str(metric), catalogue.names())}")
 
 
 def dimensions(spec: Mapping[str, Any], size: str = PAPER) -> dict[str, list[str]]:

@@ -5,10 +5,11 @@ document.addEventListener("alpine:init", () => {
     by: "",
     down: true,
 
-    sort(key) {
-      if (this.by === key && !this.down) this.by = "";
-      else if (this.by === key) this.down = false;
-      else Object.assign(this, {by: key, down: key !== "name"});
+    /** The first press puts the best first (the lowest where down is false), the second turns that round. */
+    sort(key, down) {
+      if (this.by !== key) Object.assign(this, {by: key, down});
+      else if (this.down === down) this.down = !down;
+      else this.by = "";
     },
     arrow(key) {
       return this.by !== key ? "↕" : this.down ? "↓" : "↑";
