@@ -10,7 +10,7 @@ from rich.console import Console
 
 from reid_lit import describe, init
 from reid_lit.data.problems import Problem
-from reid_lit.data.sets import csv_list
+from reid_lit.data.sets import csv_file
 from reid_lit.synthetic.plan import QUERY, Drawing
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import WORLDS
@@ -61,7 +61,7 @@ def test_init_writes_a_list_and_the_command_that_trains_on_it(command, people, t
     assert [path.name for path in tmp_path.iterdir()] == ["a list.csv"]
     assert "15 of 30 persons train, 3 validate" in done.stdout
     assert "files that are no images are left out: 1 .txt" in done.stdout
-    split = csv_list.read(file)
+    split = csv_file.read(file)
     assert [len(shots) for shots in (split.train, split.query, split.gallery, split.validation.query)] == [
         60,
         12,
@@ -171,7 +171,7 @@ def test_what_init_cannot_list_is_told_by_the_lists_own_name(compose, people, tm
     def refuse(file):
         raise Problem(kind="lists", place=file, fact=f"{file.resolve()} is wrong", cure="mend it").error()
 
-    monkeypatch.setattr(csv_list, "read", refuse)
+    monkeypatch.setattr(csv_file, "read", refuse)
     with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'reid.csv'} is wrong; mend it")):
         init.init(compose(f"folder={people}", f"file={tmp_path / 'reid.csv'}", config_name="init"))
     assert not list(tmp_path.iterdir())

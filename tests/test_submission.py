@@ -52,7 +52,7 @@ def test_the_challenges_file_holds_the_distances_of_the_hidden_test(command, cha
 def test_rows_are_queries_and_columns_the_gallery(tmp_path):
     from pathlib import Path
 
-    from reid_lit.submission import write
+    from reid_lit.data.sets.synergy_submission import write
 
     distance = pairwise_distance(torch.eye(2), torch.eye(3)[:, :2])
     write(tmp_path / "a.csv", distance, (Path("7.jpg"), Path("8.jpg")), (Path("1.jpg"), Path("2.jpg"), Path("3.jpg")))

@@ -4,32 +4,31 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from reid_lit.checkup.diagnosis import Fact
-from reid_lit.checkup.examine import examine
-from reid_lit.checkup.machine import machine
 from reid_lit.checkup.page import facts, show
 from reid_lit.command.launch import launch
-from reid_lit.data.base import ReidData
-from reid_lit.data.sets.plain import PlainImages
 from reid_lit.paths import packaged, write_text
-from reid_lit.run.datasets import chosen, make_data, with_dataset
-from reid_lit.run.environment import environment
-from reid_lit.run.loggers import why_offline
+
+if TYPE_CHECKING:
+    from reid_lit.data.base import ReidData
 
 
 def doctor(config: DictConfig) -> None:
-    """Examine the data set of ``config`` and this machine, print what was found, and write it to ``config.json``.
+    """Examine the data set of ``config`` and this machine; print the result and write it to ``config.json``.
 
     Raises:
         SystemExit: something is wrong with the data set; the exit code is 1.
     """
+    from hydra.utils import instantiate  # here, as below: --help does not wait for torch
+
+    from reid_lit.checkup.examine import examine
+    from reid_lit.run.datasets import make_data
+
     data = make_data(config)
     protocol = instantiate(config.evaluation)
     members = getattr(data, "members", (data,))
@@ -50,6 +49,10 @@ def doctor(config: DictConfig) -> None:
 
 
 def _surroundings(config: DictConfig) -> list[Fact]:
+    from reid_lit.checkup.machine import machine
+    from reid_lit.run.environment import environment
+    from reid_lit.run.loggers import why_offline
+
     now = environment()
     packages = [f"{name} {version}" for name, version in now["packages"].items()]
     versions = ", ".join([f"Python {now['python']}", *packages])
@@ -57,9 +60,15 @@ def _surroundings(config: DictConfig) -> list[Fact]:
     return [Fact(name="versions", value=versions), *machine(name, weights, why_offline=why_offline())]
 
 
-def _others(config: DictConfig, root: Path) -> Mapping[str, ReidData]:
+def _others(config: DictConfig, root: Path) -> "Mapping[str, ReidData]":
     """Every other option of ``dataset``, pointed at ``root``."""
-    found = {}
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from reid_lit.data.sets.plain import PlainImages
+    from reid_lit.run.datasets import chosen, make_data, with_dataset
+
+    readers: dict[str, ReidData] = {}
     for name in sorted(file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")):
         if name != chosen():
             try:
@@ -67,8 +76,8 @@ def _others(config: DictConfig, root: Path) -> Mapping[str, ReidData]:
             except (HydraException, OmegaConfBaseException, OSError, ValueError, TypeError):
                 continue  # it is not read from one folder
             if not isinstance(data, PlainImages):  # which any folder of images would be
-                found[name] = data
-    return found
+                readers[name] = data
+    return readers
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from rich.table import Table
 from reid_lit.command.launch import launch
 from reid_lit.data.counts import count
 from reid_lit.data.problems import DataError, MissingDataError
-from reid_lit.data.sets import csv_list
+from reid_lit.data.sets import csv_file
 from reid_lit.data.sets.drafting import Draft, draft
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_whole
@@ -41,7 +41,7 @@ def init(config: DictConfig) -> None:
     def write(beside: Path) -> None:
         beside.write_text(drafted.text(), encoding="utf-8")
         try:
-            read.append(csv_list.read(beside))  # what training will read; if it cannot, no file is left
+            read.append(csv_file.read(beside))  # what training will read; if it cannot, no file is left
         except (DataError, MissingDataError) as error:
             told = error.problem.fact.replace(str(beside.resolve()), str(file.resolve())).replace(
                 beside.name, file.name

@@ -1,13 +1,15 @@
 """What passes between the parts: shots, splits, batches, outputs."""
 
+from __future__ import annotations  # a list of images needs no torch, which takes seconds to import
+
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 JUNK = -1
 """Person id of junk: detections of nobody in particular, removed from every ranking (Market-1501's ``-1``)."""
@@ -73,17 +75,17 @@ class Split:
     gallery: tuple[Shot, ...]
     notes: tuple[str, ...] = field(default=())
     rules: Rules = field(default=Rules())
-    tests: tuple["Split", ...] = field(default=())
+    tests: tuple[Split, ...] = field(default=())
     average: str = ""
-    validation: "Split | None" = None
+    validation: Split | None = None
 
     @property
-    def tested(self) -> tuple["Split", ...]:
+    def tested(self) -> tuple[Split, ...]:
         """Every query and gallery: those of ``tests``, or the split's own."""
         return self.tests or (self,)
 
     @property
-    def named_tests(self) -> tuple[tuple[str, "Split"], ...]:
+    def named_tests(self) -> tuple[tuple[str, Split], ...]:
         """The tests, each with what stands before ``query`` and ``gallery`` in the names of its lists."""
         return tuple((f"{test.name} " if self.tests else "", test) for test in self.tested)
 
@@ -132,6 +134,8 @@ class TransferBatch(NamedTuple):
     @property
     def index(self) -> Tensor:  # type: ignore[override]  # hides tuple.index, as a Batch's does
         """``(b)`` int64; the positions of both in the training list."""
+        import torch
+
         return torch.cat([self.source.index, self.target.index])
 
 

@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reid_lit.data.statistics import distractors, files_of, lists_of, spread, statistics_of, to_json
+from reid_lit.data.file_headers import files_of
+from reid_lit.data.spread import spread
+from reid_lit.data.statistics import Listing, distractors, lists_of, sides, statistics_of, to_json
+from reid_lit.data.statistics_tables import tables
 from reid_lit.records import Shot, Split
 
 
@@ -23,7 +26,7 @@ def test_numbers_of_a_list_are_those_of_counting_one_by_one(seed):
         if shot.person_id != -1 and not any(asking.person_id == shot.person_id for asking in query):
             strangers.append(shot)  # noqa: PERF401 - a loop on purpose
     assert distractors(query, gallery) == tuple(strangers)
-    told = statistics_of(gallery, strangers)
+    told = statistics_of(Listing(gallery, strangers), headers=0)
     assert told.distractors == len(strangers)
     assert (told.total.images, told.total.junk) == (80, sum(shot.person_id == -1 for shot in gallery))
     for camera in range(4):
@@ -58,6 +61,25 @@ def test_every_list_is_named_and_all_holds_each_image_once():
     assert len(lists["all"].shots) == 20
 
 
+def test_sides_hold_each_list_once_without_strangers():
+    query, gallery = drawn_shots(3, 0, [1]), drawn_shots(30, 1, range(4))
+    held = Split("v", (), drawn_shots(2, 2, [5]), drawn_shots(2, 3, [5, 6]))
+    shots = sides(lists_of(Split("s", drawn_shots(4, 4), query, gallery), held))
+    assert shots["train"] == list(drawn_shots(4, 4))
+    assert shots["test"] == [*query, *(shot for shot in gallery if shot.person_id == 1)]
+    assert {shot.person_id for shot in shots["validation"]} == {5}
+
+
+def test_tables_name_every_list_and_camera():
+    lists = lists_of(Split("s", drawn_shots(9, 0), drawn_shots(5, 1, range(3)), drawn_shots(9, 2)), None)
+    made = list(tables("s", {name: statistics_of(listing, headers=0) for name, listing in lists.items()}))
+    for table in made[:3]:
+        assert list(table.columns[0].cells) == ["train", "query", "gallery", "all"]
+    assert list(made[0].columns[2].cells) == ["9", "5", "9", "23"]
+    assert list(made[3].columns[0].cells) == ["c1", "c2", "c3", "c4"]
+    assert sum(int(cell) for cell in made[3].columns[4].cells) == 23
+
+
 @pytest.fixture
 def files(tmp_path):
     """Nine images of rising size, the last a PNG, and one that is none."""
@@ -86,5 +108,5 @@ def test_of_many_files_an_even_choice_is_opened(files):
 def test_nothing_readable_and_nothing_at_all(files):
     told = files_of(files[-1:], most=5)
     assert (told.height, told.unreadable) == (None, 1)
-    empty = to_json(statistics_of(()), files_of((), most=5))
+    empty = to_json(statistics_of(Listing(()), headers=5))
     assert (empty["images"], empty["images_per_person"], empty["height"]) == (0, None, None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.counts import Count, count
-from reid_lit.data.feeding.decode import EXTENSIONS
+from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import Problem
 from reid_lit.records import Shot, Split
 from reid_lit.wording import counted

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.feeding.decode import EXTENSIONS
+from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISPLACED, MISSING, NESTED, DataError, MissingDataError, Problem
 from reid_lit.overrides import assignment
 from reid_lit.records import Split

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from reid_lit.data.sets import folder
-from reid_lit.data.sets.csv_list import read
+from reid_lit.data.sets import person_folders
+from reid_lit.data.sets.csv_file import read
 from reid_lit.data.sets.csv_rows import Row, read_rows
 
 LISTS = {
@@ -72,9 +72,9 @@ def test_without_a_split_it_is_drawn_as_a_folder_is(plant, tmp_path, columns):
     root = plant(tmp_path / "crops", paths)
     rows = [("path", "person", "split")[:columns]] + [(path, path.split("/")[0], "")[:columns] for path in paths]
     listed = read(written(root / "reid.csv", rows), train_fraction=0.3, split_seed=5)
-    straight = folder.read(root, train_fraction=0.3, split_seed=5)
+    straight = person_folders.read(root, train_fraction=0.3, split_seed=5)
     assert (listed.train, listed.query, listed.gallery) == (straight.train, straight.query, straight.gallery)
-    assert folder.person_names(straight) == {-1: "-1", 1: "7", 2: "9", 3: "10", 4: "100"}
+    assert person_folders.person_names(straight) == {-1: "-1", 1: "7", 2: "9", 3: "10", 4: "100"}
     assert listed.gallery[0].person_id == -1
     assert any("any_camera" in note for note in listed.notes)
 

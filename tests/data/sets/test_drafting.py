@@ -1,9 +1,11 @@
 import csv
 import io
+import subprocess
+import sys
 
 import pytest
 
-from reid_lit.data.sets import csv_list, folder
+from reid_lit.data.sets import csv_file, person_folders
 from reid_lit.data.sets.drafting import draft
 
 CHOICE = {"pattern": None, "train_fraction": 0.5, "val_fraction": 0.0, "split_seed": 3}
@@ -45,7 +47,7 @@ def test_a_list_is_the_same_data_set_as_its_folder(plant, tmp_path, layout, seed
     root = plant(tmp_path, LAYOUTS[layout])
     made = draft(root, root / "reid.csv", **CHOICE | {"split_seed": seed})
     (root / "reid.csv").write_text(made.text(), encoding="utf-8")
-    listed, straight = csv_list.read(root), folder.read(root, split_seed=seed)
+    listed, straight = csv_file.read(root), person_folders.read(root, split_seed=seed)
     assert lists(listed) == lists(straight)
     assert (listed.validation and lists(listed.validation)) == (straight.validation and lists(straight.validation))
     assert len(made.rows) == len(LAYOUTS[layout])
@@ -97,7 +99,7 @@ def test_known_names_in_a_flat_folder(plant, tmp_path, manner):
 def test_market_1501s_own_folders(market):
     made = draft(market, market / "reid.csv", **CHOICE)
     (market / "reid.csv").write_text(made.text())
-    split = csv_list.read(market)
+    split = csv_file.read(market)
     assert [len(shots) for shots in lists(split)] == [7, 3, 5]
     assert sum(shot.person_id == -1 for shot in split.gallery) == 1
 
@@ -184,3 +186,18 @@ def test_errors(plant, tmp_path, case):
     names, changes, message = ERRORS[case]
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         draft(plant(tmp_path, names), tmp_path / "reid.csv", **CHOICE | changes)
+
+
+def test_a_list_is_drafted_and_read_without_torch():
+    """``init`` on a few images answers at once; torch, Lightning and OpenCV take seconds to import."""
+    modules = (
+        "reid_lit.data.sets.drafting",
+        "reid_lit.data.sets.csv_file",
+        "reid_lit.data.counts",
+        "reid_lit.checkup.page",
+    )
+    code = (
+        f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'pytorch_lightning', 'cv2'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from reid_lit.data.sets.folder import person_names, read
+from reid_lit.data.sets.person_folders import person_names, read
 
 
 def nested(persons, cameras=("door", "hall"), images=3):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reid_lit.data.feeding.samplers import PersonSampler
-from reid_lit.data.sets import csv_list, folder
+from reid_lit.data.sets import csv_file, person_folders
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import evaluate
@@ -34,38 +34,42 @@ def ready(train=("a/1.jpg",), query=("b/1.jpg",), gallery=("b/2.jpg",)):
 
 SAME = [f"{person}/{camera}/{k}.jpg" for person, camera in ("ax", "bx", "cy", "dy") for k in range(3)]
 BROKEN = {
-    "images in the root": (["1.jpg", "a/1.jpg"], folder.read, "put each into a folder named after its person"),
-    "one person": (["a/1.jpg", "a/2.jpg"], folder.read, "a split needs 2 or more"),
-    "mixed depths": (["a/1.jpg", "b/hall/1.jpg"], folder.read, "use one of them for all persons"),
-    "too deep": (["a/hall/monday/1.jpg"], folder.read, "one folder too deep"),
-    "ready-made without gallery": (["train/a/1.jpg", "query/b/1.jpg"], folder.read, "add what is missing, or rename"),
-    "no images": (["a/1.tif", "b/readme.txt"], folder.read, "no image (.jpg"),
-    "persons trained and tested": (ready(train=["b/3.jpg"]), folder.read, "remove them from one side"),
+    "images in the root": (["1.jpg", "a/1.jpg"], person_folders.read, "put each into a folder named after its person"),
+    "one person": (["a/1.jpg", "a/2.jpg"], person_folders.read, "a split needs 2 or more"),
+    "mixed depths": (["a/1.jpg", "b/hall/1.jpg"], person_folders.read, "use one of them for all persons"),
+    "too deep": (["a/hall/monday/1.jpg"], person_folders.read, "one folder too deep"),
+    "ready-made without gallery": (
+        ["train/a/1.jpg", "query/b/1.jpg"],
+        person_folders.read,
+        "add what is missing, or rename",
+    ),
+    "no images": (["a/1.tif", "b/readme.txt"], person_folders.read, "no image (.jpg"),
+    "persons trained and tested": (ready(train=["b/3.jpg"]), person_folders.read, "remove them from one side"),
     "query persons absent": (
         ready(gallery=["c/1.jpg"]),
-        folder.read,
+        person_folders.read,
         "query and gallery must name the same persons alike",
     ),
-    "junk asks": (ready(query=["-1/1.jpg"]), folder.read, "put them into the gallery or remove them"),
-    "lone images": (["a/1.jpg", "b/1.jpg"], folder.read, "lower train_fraction"),
-    "no such folder": (None, folder.read, "no such folder"),
-    "an archive": ("zip", folder.read, "unpack it if it is an archive"),
-    "an archive as a list": ("zip", csv_list.read, "if it is an archive or a spreadsheet, unpack or export it"),
-    "no list": (["a/1.jpg"], csv_list.read, "python -m reid_lit.init folder="),
-    "fewer persons than P": (ready(), lambda root: sampled(folder.read(root)), "set sampler.persons ≤ 1"),
+    "junk asks": (ready(query=["-1/1.jpg"]), person_folders.read, "put them into the gallery or remove them"),
+    "lone images": (["a/1.jpg", "b/1.jpg"], person_folders.read, "lower train_fraction"),
+    "no such folder": (None, person_folders.read, "no such folder"),
+    "an archive": ("zip", person_folders.read, "unpack it if it is an archive"),
+    "an archive as a list": ("zip", csv_file.read, "if it is an archive or a spreadsheet, unpack or export it"),
+    "no list": (["a/1.jpg"], csv_file.read, "python -m reid_lit.init folder="),
+    "fewer persons than P": (ready(), lambda root: sampled(person_folders.read(root)), "set sampler.persons ≤ 1"),
     "same camera only": (
         SAME,
-        lambda root: evaluated(folder.read(root), camera_rule="auto"),
+        lambda root: evaluated(person_folders.read(root), camera_rule="auto"),
         "2 one who is there only under the same camera",
     ),
     "a single camera, cross-camera": (
         ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"],
-        lambda root: evaluated(folder.read(root), camera_rule="cross_camera"),
+        lambda root: evaluated(person_folders.read(root), camera_rule="cross_camera"),
         "set evaluation.camera_rule=any_camera",
     ),
     "a gallery of junk": (
         ready(gallery=["b/1.jpg"]),
-        lambda root: evaluated(junk_only(folder.read(root))),
+        lambda root: evaluated(junk_only(person_folders.read(root))),
         "1 gallery image (1 of junk)",
     ),
 }
@@ -108,7 +112,7 @@ def test_no_match_tells_rule_causes_examples_and_switch(plant, tmp_path):
 
 
 def test_one_camera_is_said_and_ranked_by_any_camera(plant, tmp_path):
-    split = folder.read(plant(tmp_path, ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"]))
+    split = person_folders.read(plant(tmp_path, ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"]))
     stamp = evaluated(split, camera_rule="auto").stamp
     assert (stamp["camera_rule"], stamp["camera_rule_note"]) == ("any_camera", "auto: a single camera")
     assert any("a single camera" in note for note in split.notes)

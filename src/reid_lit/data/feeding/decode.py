@@ -24,8 +24,6 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
 _AT_ONCE = 2**22  # bytes resized by one call: a batch of small crops, but one photograph
 _FRAMES = (0xC0, 0xC1, 0xC2)  # JPEG's frame headers: baseline, extended, progressive
 _APPLICATION = (0xE1, 0xEE)  # EXIF and Adobe, which change what the pixels mean

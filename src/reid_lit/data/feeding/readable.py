@@ -11,6 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""How the names of image files end, in lower case."""
+
 EMPTY = "empty"
 TRUNCATED = "truncated"
 DAMAGED = "damaged"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reid_lit.data.sets.crops import UNSPLIT, WORDS, Crop, drawn, ready_made
 from reid_lit.data.sets.filenames import KNOWN, compiled, named, other_files, recognised
-from reid_lit.data.sets.folder import FLAT, check_depth, crops_below, listed, part_folders
+from reid_lit.data.sets.person_folders import FLAT, check_depth, crops_below, listed, part_folders
 from reid_lit.records import Split
 
 MARKET = ({"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"},

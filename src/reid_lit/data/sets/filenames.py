@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reid_lit.data.feeding.decode import EXTENSIONS
+from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, NAMES, Problem
 from reid_lit.data.sets.crops import Crop
 from reid_lit.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.feeding.decode import EXTENSIONS
+from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISSING, Problem, Report, stop
 from reid_lit.records import JUNK, Shot, Split
 

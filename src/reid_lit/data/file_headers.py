@@ -1,0 +1,73 @@
+"""The sizes and formats of image files, by their headers."""
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from reid_lit.data.spread import Spread, spread
+
+
+class Header(NamedTuple):
+    """What the first bytes of an image file say; the size is as the file has it, before any rotation it asks for."""
+
+    height: int
+    width: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files of a list in numbers.
+
+    Attributes:
+        megabytes: Size of all files, in 10⁶ bytes.
+        looked_at: How many files were opened.
+        unreadable: How many of those are no image, by their headers.
+        formats: How many of them have each format.
+        height: Spread of their heights in pixels; None when none was readable.
+        width: Spread of their widths.
+        sizes: The (height, width) of each.
+    """
+
+    megabytes: float
+    looked_at: int
+    unreadable: int
+    formats: Mapping[str, int]
+    height: Spread | None
+    width: Spread | None
+    sizes: tuple[tuple[int, int], ...]
+
+
+def files_of(paths: Sequence[Path], *, most: int) -> Files:
+    """The files in numbers; of many, only ``most``, evenly spread over the list, are opened.
+
+    Args:
+        paths: The files.
+        most: The number of files that are opened.
+    """
+    some = [paths[place * len(paths) // most] for place in range(most)] if len(paths) > most else list(paths)
+    headers = [header for header in map(header_of, some) if header is not None]
+    return Files(
+        megabytes=sum(path.stat().st_size for path in paths if path.exists()) / 1e6,
+        looked_at=len(some),
+        unreadable=len(some) - len(headers),
+        formats=dict(Counter(header.format for header in headers).most_common()),
+        height=spread(header.height for header in headers),
+        width=spread(header.width for header in headers),
+        sizes=tuple((header.height, header.width) for header in headers),
+    )
+
+
+@functools.lru_cache(maxsize=100_000)  # an image is in its own list and in that of all
+def header_of(path: Path) -> Header | None:
+    """Size and format of an image, without reading its pixels; None when it is none."""
+    try:
+        with Image.open(path) as image:
+            return Header(image.height, image.width, image.format or "unknown")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None

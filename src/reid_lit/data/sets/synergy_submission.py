@@ -1,0 +1,18 @@
+"""The file that the SynergySports challenge ranks: the distances of the hidden test's queries to its gallery."""
+
+import csv
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def write(
+    file: Path, distance: Float[Tensor, "queries gallery"], query: tuple[Path, ...], gallery: tuple[Path, ...]
+) -> None:
+    """A row for each query and a column for each gallery image, headed by the images' numbers."""
+    with file.open("w", newline="", encoding="ascii") as text:
+        rows = csv.writer(text)
+        rows.writerow(["", *(path.stem for path in gallery)])
+        for path, row in zip(query, distance.tolist(), strict=True):
+            rows.writerow([path.stem, *(f"{value:.6g}" for value in row)])
