@@ -1,10 +1,11 @@
 import io
 
 import pytest
+import torch
 from rich.console import Console
 
 from reid_lit import progress as module
-from reid_lit.progress import progress
+from reid_lit.progress import first_rank, progress
 
 
 def shown(monkeypatch, *, terminal=True, after=0.0):
@@ -35,3 +36,29 @@ def test_none_from_other_ranks(monkeypatch, rank):
 
 def test_none_where_nobody_watches(monkeypatch):
     assert not shown(monkeypatch, terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"RANK": "0"}, True),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, False),  # the first of the second machine
+        ({"SLURM_PROCID": "1"}, False),
+    ],
+)
+def test_the_first_of_several_processes(monkeypatch, environment, first):
+    for key in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+        monkeypatch.delenv(key, raising=False)
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    assert first_rank() == first
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_group_of_processes_numbers_them(monkeypatch, rank):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
+    assert first_rank() == (rank == 0)

@@ -4,8 +4,11 @@
 class UserError(Exception):
     """Something that a user gave, or a machine lacks: the message names the fact, the value and the cure.
 
-    A part that is built from a config names its own argument (``margin=-1: a margin is a number of at least 0``); the
-    command puts the key of that part before it (``loss.terms.triplet.loss.margin=-1: …``).
+    A part knows nothing of the config that it is built from. It begins with its own argument, ``name=value:``, where
+    that argument is one of the config's: ``margin=-1: give a number of at least 0, or null for the soft margin``. Of
+    the arguments of a part in it, it gives the way there: ``terms.hard.weight=-1: …``. The value is as the config has
+    it, by ``str`` or ``repr``. The command puts the key of the part before the name, ``loss.terms.hard.loss.margin=-1:
+    …`` (:func:`reid_lit.command.refusals.refusal`), so the cure need not name another key of the config.
     """
 
 

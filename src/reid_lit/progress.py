@@ -1,17 +1,20 @@
-"""How far long work is, shown while somebody watches."""
+"""How far long work is, shown while somebody watches; and which of several processes shows it."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch.distributed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 Progress = Callable[[int, int], None]
-"""Is told how much is done, and of how much."""
+"""Called with how much is done, and of how much."""
+
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""What launchers call the number of a process; the first that is set counts, as for Lightning."""
 
 
 @contextmanager
@@ -26,7 +29,7 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Bar(*columns, console=console, transient=True)
     task = bar.add_task(title, total=None)
-    watched = console.is_terminal and _rank() == 0
+    watched = console.is_terminal and first_rank()
     start, shown = time.monotonic(), False
 
     def tell(done: int, total: int) -> None:
@@ -43,8 +46,9 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
             bar.stop()
 
 
-def _rank() -> int:
-    """This process's number among those that work together."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank()
-    return int(os.environ.get("LOCAL_RANK", "0"))
+def first_rank() -> bool:
+    """Whether this process is the first of those that work together, or works alone."""
+    distributed = sys.modules.get("torch.distributed")  # a process that has not loaded torch has joined no group
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank() == 0
+    return next((os.environ[key] for key in _RANKS if key in os.environ), "0") == "0"

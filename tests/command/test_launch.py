@@ -1,17 +1,8 @@
-from pathlib import Path
-
 import pytest
-import torch
-from hydra.utils import instantiate
 
-from reid_lit.command.launch import refusal
 from reid_lit.command.near_names import near_names
 from reid_lit.command.replay import replayed
-from reid_lit.data.problems import MISSING, Problem, stop
-from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.jobs.job import last_words
-from reid_lit.run.folder import Run
-from reid_lit.tables.command import from_hydra
 
 
 @pytest.mark.parametrize(
@@ -120,54 +111,6 @@ def test_a_runs_own_test_on_yields_to_a_data_set(embae):
 
 def test_a_resumed_run_keeps_what_it_tests_on(embae):
     assert "test_on=[]" not in replayed([f"resume={embae}", "dataset.root=/moved"])
-
-
-def raised(call):
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - of any kind
-        call()
-    return caught.value
-
-
-TRANSFORM = {"_target_": "reid_lit.data.transforms.transform.Transform", "interpolation": "bilinear", "train": []}
-EMPTY = {"_target_": "reid_lit.data.feeding.loading.Loader", "batch_size": 8, "test_batch_size": 0}
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (lambda: Run(Path("/nowhere")).overrides(), "/nowhere is no run's folder"),
-        (
-            lambda: instantiate({"dataset": {"transform": {**TRANSFORM, "size": [0, 0]}}}),
-            "transform.size=[0, 0] is not",
-        ),
-        (lambda: instantiate({"a": {"feeding": EMPTY}}), "a.feeding: loader.batch_size=8 and loader.test_batch_size=0"),
-        (
-            lambda: stop(Problem(kind=MISSING, place=Path(), fact="it is gone", cure="find it")),
-            "missing: it is gone; find it",
-        ),
-    ],
-)
-def test_what_is_refused_on_purpose_is_told_without_our_code(call, text, monkeypatch):
-    error = raised(call)
-    assert refusal(error).startswith(text)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    assert refusal(error) is None
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: torch.zeros(2, 3) @ torch.zeros(2, 3),  # innermost here
-        lambda: pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 4)),  # a line of ours, but torch's error
-        lambda: int("x"),
-        lambda: from_hydra("xyz"),  # ours, but bytes.fromhex's ValueError
-        lambda: instantiate({"_target_": "reid_lit.data.feeding.loading.Loader"}),  # a TypeError
-        lambda: instantiate({"_target_": "reid_lit.nowhere.Nothing"}),
-        lambda: Run(Path()).nothing,
-    ],
-)
-def test_what_may_be_a_bug_keeps_its_traceback(call):
-    assert refusal(raised(call)) is None
 
 
 def test_a_command_ends_with_the_text_alone(command, tmp_path):

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,14 +11,13 @@ import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.command.near_names import near_names
+from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import replayed
-from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.errors import UserError
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
@@ -69,32 +67,14 @@ def _words(arguments: list[str]) -> dict[str, str | None]:
 
 
 def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """What was refused in words needs no line of our code to be understood."""
+    """Run ``task``; end with the words of an error that a user can act on, without a traceback."""
     try:
         return task(config)
     except Exception as error:
-        text = refusal(error)
+        text = refusal(error, config)
         if text is None or HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # a bug stays visible; Hydra goes on with the other jobs of a multirun
         sys.exit(text)
-
-
-def refusal(error: BaseException) -> str | None:
-    """What a user is told of an error that this package raised on purpose; None of any other, and for HYDRA_FULL_ERROR.
-
-    Hydra wraps what is raised in building a part of the config: the words are taken out, with the key of that part.
-    """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        return None
-    key = ""
-    while isinstance(error, InstantiationException) and error.__cause__ is not None:
-        key = str(error).partition("\nfull_key: ")[2] or key
-        error = error.__cause__
-    if not isinstance(error, UserError):
-        return None
-    if isinstance(error, DataError | MissingDataError):
-        return f"{error.problem.kind}: {error}"
-    return f"{key}: {error}" if key.rpartition(".")[2] not in str(error) else str(error)
 
 
 def _quiet() -> None:

@@ -4,11 +4,11 @@ import logging
 
 import torch
 from jaxtyping import Float, Int
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
+from reid_lit.progress import first_rank
 from reid_lit.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -42,13 +42,13 @@ def batch_hard_triplet_loss(
     return terms.sum() / len(embedding)
 
 
-def _tell_lone(person: Int[Tensor, " batch"]) -> None:
-    """A warning where fewer than half of the anchors have a positive."""
+def _warn_of_lone(person: Int[Tensor, " batch"]) -> None:
+    """Log a warning where fewer than half of the anchors have a positive."""
     paired = int(((person[:, None] == person).sum(1) > 1).sum())
-    if 2 * paired < len(person):
-        rank_zero_only(logger.warning)(
+    if 2 * paired < len(person) and first_rank():
+        logger.warning(
             "batch-hard triplets: in the first batch %d of %s came with another of their person; one that comes alone"
-            " has no positive and only pushes others away; sampler=person sampler.images=4 draws 4 of each person",
+            " has no positive and only pushes others away; a person sampler draws several of each, such as 4",
             paired,
             counted(len(person), "image"),
         )
@@ -66,22 +66,22 @@ class BatchHardTripletLoss(nn.Module):
         on L2-normalised f_i.
 
     Raises:
-        ValueError: the margin is negative.
+        InputError: the margin is negative.
     """
 
     def __init__(self, *, margin: float | None, normalise: bool, squared: bool) -> None:
         super().__init__()
         if margin is not None and margin < 0:
-            raise InputError(f"loss.terms.triplet.loss.margin={margin}: give a number ≥ 0, or null for the soft margin")
+            raise InputError(f"margin={margin}: give a number of at least 0, or null for the soft margin")
         self.margin = margin
         self.normalise = normalise
         self.squared = squared
         self._looked = False
 
     def forward(self, embedding: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """A scalar ≥ 0; it is told in the log where most anchors of the first training batch have no positive."""
+        """A scalar ≥ 0; a warning is logged where most anchors of the first training batch have no positive."""
         if self.training and not self._looked and not torch.compiler.is_compiling():
             self._looked = True  # later batches are not looked at: that would wait for the device in each step
-            _tell_lone(person)
+            _warn_of_lone(person)
         compared = F.normalize(embedding) if self.normalise else embedding
         return batch_hard_triplet_loss(compared, person, margin=self.margin, squared=self.squared)

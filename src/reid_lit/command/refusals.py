@@ -1,0 +1,131 @@
+"""Errors in words: what a user reads of an error that this package raised on purpose, with the key that it is about."""
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reid_lit.data.problems import DataError, MissingDataError
+from reid_lit.errors import UserError
+from reid_lit.overrides import literal
+
+_ARGUMENT = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?P<text>.+)", re.DOTALL)
+_COPY = re.compile(r"\$\{(?P<key>\w[\w.]*)\}")
+
+
+def refusal(error: BaseException, config: DictConfig) -> str | None:
+    """The words of a :class:`~reid_lit.errors.UserError`; None for any other error, and for HYDRA_FULL_ERROR.
+
+    A part names its own argument, ``margin=-1: …``; the key of the part is put before it. Hydra wraps an error that a
+    part raises while it is built, and names the part. For any other error the config is searched.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        return None
+    part = ""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        part = str(error).partition("\nfull_key: ")[2] or part
+        error = error.__cause__
+    if not isinstance(error, UserError):
+        return None
+    if isinstance(error, DataError | MissingDataError):
+        return f"{error.problem.kind}: {error}"
+    return _with_key(str(error), part, config)
+
+
+def _with_key(message: str, part: str, config: DictConfig) -> str:
+    """The message with the key of the argument that it begins with; where there is none, with the key of the part."""
+    argument = _ARGUMENT.match(message)
+    key = argument and key_of_argument(config, argument["name"], argument["text"], part=part)
+    if argument and key:
+        return f"{key}={argument['text']}"
+    return message if part.rpartition(".")[2] in message else f"{part}: {message}"
+
+
+def key_of_argument(config: DictConfig, name: str, text: str, *, part: str = "") -> str | None:
+    """The one key of the config that ends in ``name`` and whose value ``text`` begins with; None if there is not one.
+
+    A key that is interpolated counts as the key that it copies: ``dataset.transform.size`` is ``transform.size``.
+
+    Args:
+        config: As Hydra composed it.
+        name: An argument of a part, or several words with dots between, such as ``terms.hard.weight``.
+        text: Begins with the value of the argument.
+        part: The key of the part that was being built. Its own argument comes first, then those of the parts in it.
+    """
+    nodes = dict(_nodes(OmegaConf.to_container(config, resolve=False)))
+    copies = dict(_copies(nodes))
+    part = _original(part, copies)
+    own = _original(f"{part}.{name}" if part else name, copies)
+    named = {_original(key, copies) for key in nodes if f".{key}".endswith(f".{name}")}
+    equal = {key for key in (named | {own}) & set(nodes) if _begins_with(text, config, key)}
+    inside = {key for key in equal if part and key.startswith((f"{part}.", f"{part}["))}
+    return _only(equal & {own}, equal) or _only(inside, equal) or _only(equal, equal)
+
+
+def _only(keys: Collection[str], equal: Collection[str]) -> str | None:
+    """The one key, as the shortest one that it is a copy of: building a part replaces interpolations by copies."""
+    shortest = {min((key, *_ends(key, equal)), key=len) for key in keys}
+    return shortest.pop() if len(shortest) == 1 else None
+
+
+def _ends(key: str, keys: Collection[str]) -> list[str]:
+    """Those of the keys of a part that ``key`` ends in: ``transform.size`` for ``dataset.transform.size``."""
+    return [end for end in keys if "." in end and key.endswith(f".{end}")]
+
+
+def _nodes(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a config, as Hydra writes it, with its value."""
+    if key:
+        yield key, node
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _nodes(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for place, value in enumerate(node):
+            yield from _nodes(value, f"{key}[{place}]")
+
+
+def _copies(nodes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The keys that are nothing but an interpolation, with the key that they copy."""
+    for key, value in nodes.items():
+        copy = _COPY.fullmatch(value) if isinstance(value, str) else None
+        if copy:
+            yield key, copy["key"]
+
+
+def _original(key: str, copies: Mapping[str, str]) -> str:
+    """The key that ``key`` copies by interpolation; ``key`` itself where it copies none."""
+    for _ in copies:
+        source = next((copy for copy in copies if re.match(rf"{re.escape(copy)}(?![^.[])", key)), None)
+        if source is None:
+            break
+        key = copies[source] + key[len(source) :]
+    return key
+
+
+def _begins_with(text: str, config: DictConfig, key: str) -> bool:
+    """Whether ``text`` begins with the value of ``key``, and the value ends there."""
+    try:
+        value = OmegaConf.select(config, key, throw_on_missing=True)
+    except OmegaConfBaseException:  # its interpolation leads nowhere
+        return False
+    if isinstance(value, DictConfig | ListConfig):
+        value = OmegaConf.to_container(value)
+    return any(re.match(rf"{re.escape(written)}(?=$|[\s:,;])", text) for written in _written(value))
+
+
+def _written(value: Any) -> set[str]:
+    """The ways in which a message may write a value."""
+    ways = {str(value), repr(value), literal(value)}
+    if isinstance(value, list):
+        ways.add(str(tuple(value)))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        ways |= {str(float(value)), f"{value:g}"}
+    if isinstance(value, str):
+        ways.add(str(Path(value)))
+    return ways - {""}
