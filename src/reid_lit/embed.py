@@ -1,22 +1,9 @@
 """``python -m reid_lit.embed run=<folder> dataset=<option>``: the embeddings of a data set as a file."""
 
-from pathlib import Path
-
-import pytorch_lightning as pl
-from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from reid_lit.command.launch import launch
-from reid_lit.data.sets.plain import PlainImages
-from reid_lit.errors import InputError
-from reid_lit.run.datasets import make_data, split_ids, with_split
 from reid_lit.run.folder import required_run
-from reid_lit.run.lineage import read_lineage
-from reid_lit.run.split_rounds import trained_run
-from reid_lit.testing.embeddings_file import Embeddings, write
-from reid_lit.testing.inference import embedded, origin_of
-from reid_lit.testing.tests import Test, check_unseen, find_tests, trained_model
 
 
 def embed(config: DictConfig) -> None:
@@ -26,51 +13,16 @@ def embed(config: DictConfig) -> None:
         ValueError: no run is named, or ``config.file`` is given for several tests.
     """
     required_run(config)
-    ids = split_ids(config)
-    for part in [config] if ids is None else [with_split(config, split_id) for split_id in ids]:
-        tests = _tests(part)
-        if config.file and (ids or len(tests) > 1):
-            names = ", ".join(test.data.split.name for test in tests)
-            raise InputError(f"file={config.file} is for one test, but there are {names}; leave it out for a file each")
-        for test in tests:
-            name = test.data.split.name
-            file = Path(config.file or Path(config.run, "embeddings", f"{name}.safetensors"))
-            counts = ", ".join(f"{number} {what}" for what, number in _embed(part, test, file).items())
-            Console().print(f"{file}: embeddings of {counts}", soft_wrap=True)
+    # imported when work starts: torch and Lightning take seconds
+    from rich.console import Console
 
+    from reid_lit.command.arithmetic import set_arithmetic
+    from reid_lit.testing.embedding import embed_tests
 
-def _tests(config: DictConfig) -> list[Test]:
-    """What is to be embedded: tests, or plain images as a test without queries."""
-    data = make_data(config)
-    if isinstance(data, PlainImages):
-        data.setup("predict")
-        return [Test(data=data, row=data.split.name, average="", split_id=None)]
-    tests = find_tests(config, data)
-    check_unseen(read_lineage(trained_run(config).folder).trained, tests)
-    return tests
-
-
-def _embed(config: DictConfig, test: Test, file: Path) -> dict[str, int]:
-    """Write one test's file; the number of images in each of its lists."""
-    run = trained_run(config)
-    model = trained_model(config, run)
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
-    origin = origin_of(model, test.data.transform, str(trainer.precision))
-    split = test.data.split
-    shots = {"query": split.query, "gallery": split.gallery} if split.query else {"images": split.gallery}
-    parts = embedded(trainer, model, test.data).split([len(each) for each in shots.values()])
-    content = Embeddings(
-        origin=origin,
-        name=split.name,
-        shots=shots,
-        embedding=dict(zip(shots, parts, strict=True)),
-        rules=split.rules,
-        notes=split.notes,
-        test={"row": test.row, "split_id": test.split_id, "average": test.average},
-        overrides=run.overrides(),
-    )
-    write(file, content)
-    return {name: len(each) for name, each in shots.items()}
+    set_arithmetic()
+    for file, numbers in embed_tests(config):
+        counts = ", ".join(f"{number} {what}" for what, number in numbers.items())
+        Console().print(f"{file}: embeddings of {counts}", soft_wrap=True)
 
 
 if __name__ == "__main__":

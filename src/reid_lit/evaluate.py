@@ -4,30 +4,16 @@
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from reid_lit.command.launch import launch
-from reid_lit.evaluation.streaming import check_streamable
-from reid_lit.models.base import RetrievalModel
-from reid_lit.run.datasets import make_data
-from reid_lit.run.folder import Run, required_run
-from reid_lit.run.lineage import read_lineage
-from reid_lit.run.results import Row
-from reid_lit.run.split_rounds import run_rounds, trained_run
-from reid_lit.testing.distractors import Source, behind, of_file, of_folder
-from reid_lit.testing.inference import origin_of
-from reid_lit.testing.limits import check_limit
-from reid_lit.testing.rescoring import evaluate_stored
-from reid_lit.testing.tests import Test, check_unseen, find_tests, run_tests, trained_model
+from reid_lit.run.folder import required_run
 
 
 def evaluate(config: DictConfig) -> float | None:
-    """Test the weights of ``config.run``, or score ``config.embeddings``; the results lie in a folder of their own.
+    """Test the weights of ``config.run``, or score ``config.embeddings``; the results get a folder of their own.
 
     Returns:
         The score named by ``objective`` on the first data set tested.
@@ -36,48 +22,23 @@ def evaluate(config: DictConfig) -> float | None:
         ValueError: neither is given.
     """
     _check_named(config)
+    # imported when work starts: torch and Lightning take seconds
+    from reid_lit.command.arithmetic import set_arithmetic
+
+    set_arithmetic()
     if config.embeddings is not None:
+        from reid_lit.testing.rescoring import evaluate_stored
+
         return evaluate_stored(config)
-    option = Run(Path(config.run)).option("dataset")  # this command's may be another one
-    return run_rounds(config, evaluate_once, {"run": str(config.run)} | ({"trained_on": option} if option else {}))
+    from reid_lit.testing.retesting import evaluate_run
+
+    return evaluate_run(config)
 
 
 def _check_named(config: Mapping[str, Any] | DictConfig) -> None:
-    """Whether there is something to evaluate.
-
-    Raises:
-        ValueError: there is neither a run nor a file.
-    """
+    """Raise ValueError unless there is a run or a file to evaluate."""
     if config.get("embeddings") is None:
         required_run(config, instead="embeddings=<file of reid_lit.embed>")
-
-
-def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[Row]]:
-    """Test one training: facts for ``metrics.json``, and rows of results."""
-    trained = trained_run(config)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = trained_model(config, trained)
-    tests = find_tests(config, make_data(config))
-    check_unseen(read_lineage(trained.folder).trained, tests)
-    check_limit(model, tests, streamed=bool(config.distractors))
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
-    facts = {"distractors": list(config.distractors)} if config.distractors else {}
-    return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)))
-
-
-def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tests: list[Test]) -> list[Source]:
-    """The distractors that ``config`` names; folders are embedded."""
-    if not config.distractors:
-        return []
-    for test in tests:  # in vain is sooner said than after hours of embedding
-        check_streamable(model.evaluation.under(test.data.split.rules))
-    origin = origin_of(model, tests[0].data.transform, str(trainer.precision))
-    return [
-        of_folder(Path(entry), config, trainer=trainer, model=model, origin=origin, dtype=config.distractors_dtype)
-        if Path(entry).is_dir()
-        else of_file(Path(entry), origin)
-        for entry in config.distractors
-    ]
 
 
 if __name__ == "__main__":

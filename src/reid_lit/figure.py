@@ -1,18 +1,21 @@
 """``python -m reid_lit.figure figure=<name>``: a figure of the papers, drawn from a config or from finished runs."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import wandb
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from reid_lit.command.launch import launch
 from reid_lit.errors import InputError
-from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paths import packaged, write_text, write_whole
+
+if TYPE_CHECKING:
+    from reid_lit.paper_figures.drawing import Drawing
 
 _EXAMPLES = (
     "python -m reid_lit.figure figure=learning_rate +experiment=market_strong",
@@ -21,7 +24,7 @@ _EXAMPLES = (
 
 
 def figure(config: DictConfig) -> None:
-    """Draw ``config.figure`` into ``config.output``, with its numbers beside it, and show it to W&B where it logs.
+    """Draw ``config.figure`` into ``config.output``, with its numbers next to it, and show it to W&B where it logs.
 
     Without a word, the figures are listed.
 
@@ -34,6 +37,9 @@ def figure(config: DictConfig) -> None:
             raise InputError(f"no figure is chosen; give figure=<name>, of {', '.join(figures)}")
         _say("figure=<name> draws one of", *(f"  {name:<15} {told}" for name, told in figures.items()), "", *_EXAMPLES)
         return
+    from reid_lit.command.arithmetic import set_arithmetic  # it imports torch; the list of figures needs none
+
+    set_arithmetic()
     name = HydraConfig.get().runtime.choices["figure"]
     drawing: Drawing = instantiate(config.figure, _convert_="all")(config)
     folder = Path(config.output).expanduser()
@@ -51,6 +57,8 @@ def _figures() -> dict[str, str]:
 
 
 def _say(*lines: str) -> None:
+    from rich.console import Console
+
     for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -58,6 +66,8 @@ def _say(*lines: str) -> None:
 def _log_picture(config: DictConfig, name: str, picture: Path) -> None:
     """All figures of a folder go into one run of W&B; nothing is logged elsewhere."""
     if "wandb" in config.logger:
+        import wandb
+
         try:
             instantiate(config.logger.wandb, _convert_="all").log_image(key=f"figures/{name}", images=[str(picture)])
         finally:

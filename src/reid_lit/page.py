@@ -3,22 +3,25 @@
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
 
 from reid_lit.command.launch import launch
-from reid_lit.pages.run import run_page
-from reid_lit.pages.thumbnails import Size
 from reid_lit.run.folder import required_run
 
 
 def page(config: DictConfig) -> None:
-    """Write the page of ``config.run``; images that are not in it lie beside it.
+    """Write the page of ``config.run``; images that are not in it are in a folder next to it.
 
     Raises:
         ValueError: no run is named.
         FileNotFoundError: the folder holds no results.
     """
     folder = required_run(config)
+    # imported when work starts: a word that is misspelt is answered at once
+    from rich.console import Console
+
+    from reid_lit.pages.run import run_page
+    from reid_lit.pages.thumbnails import Size
+
     output = Path(config.output).expanduser() if config.output else folder / "page.html"
     size = Size(width=config.image.width, height=config.image.height, quality=config.image.quality)
     file = run_page(folder, output, size, embed=config.embed)

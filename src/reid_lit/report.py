@@ -1,4 +1,4 @@
-"""``python -m reid_lit.report strong/table1 [size=laptop]``: a table's published numbers beside ours; or of a multirun.
+"""``python -m reid_lit.report strong/table1 [size=laptop]``: a table's published numbers next to ours.
 
 ``python -m reid_lit.report multirun/<name>/<time>`` groups the jobs of any multirun by what varies in them.
 """
@@ -6,13 +6,7 @@
 import sys
 from pathlib import Path
 
-import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.errors import UserError
-from reid_lit.sweeps.report import is_multirun, report_multirun
-from reid_lit.tables.command import asked
-from reid_lit.tables.report import write_report
-from reid_lit.tables.report_text import show
-from reid_lit.tables.sweep import report_folder
 
 _USAGE = """python -m reid_lit.report <paper>/<table> [size=laptop] [table_dir=tables]   a table of experiments/table
 python -m reid_lit.report multirun/<name>/<time>                            the jobs of a multirun"""
@@ -27,6 +21,14 @@ def report(arguments: list[str]) -> None:
     Raises:
         InputError: there is no such table, or nothing to report.
     """
+    # imported when work starts: the usage is printed at once
+    import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
+    from reid_lit.sweeps.report import is_multirun, report_multirun
+    from reid_lit.tables.command import asked
+    from reid_lit.tables.report import write_report
+    from reid_lit.tables.report_text import show
+    from reid_lit.tables.sweep import report_folder
+
     named, words = arguments[0], arguments[1:]
     if Path(named).is_dir() and is_multirun(Path(named)):
         report_multirun(Path(named))

@@ -14,7 +14,7 @@ from reid_lit.jobs.job import LOG
 from reid_lit.records import Split
 from reid_lit.run.datasets import make_data
 from reid_lit.run.stages import check_start, plan_stages, run_stages
-from reid_lit.train import rehearse
+from reid_lit.training.rehearsal import rehearse
 
 CAM = "+experiment=duke_to_market_embae_cam"
 ARN = "+experiment=plaza_to_campus_arn"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import hydra
-import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -41,7 +40,6 @@ def launch(
         reword: Turns the words of the command line into those that Hydra composes.
     """
     _quiet()
-    torch.set_float32_matmul_precision("high")  # here, so that a run is trained and tested again by the same arithmetic
     try:
         if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
             first(_words(sys.argv[1:]))

@@ -1,6 +1,5 @@
 """What the configs ask of the machine; imported by whatever composes them."""
 
-import torch
 from omegaconf import OmegaConf
 
 
@@ -10,6 +9,8 @@ def cpu_precision() -> str:
     bfloat16 where its products are done in hardware (AMX: 2.5 times as fast as float32); elsewhere bfloat16 is emulated
     and slower than float32.
     """
+    import torch  # takes a second, and few configs ask
+
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch has no public name for it
     return "bf16-mixed" if supported is not None and supported() else "32-true"
 

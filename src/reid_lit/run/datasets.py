@@ -1,17 +1,21 @@
 """Data sets by the words of the command line: the run's own, those of ``test_on``, those that another is made of."""
 
+from __future__ import annotations
+
 import copy
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
+
+if TYPE_CHECKING:  # a config is read without importing torch and Lightning
+    from reid_lit.data.base import ReidData
 
 ALL = "all"
 """The ``split_id`` that stands for every numbered split of a data set."""

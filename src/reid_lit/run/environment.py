@@ -9,13 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "hydra-core", "torchmetrics", "numpy")
 
 
 def environment() -> dict[str, Any]:
     """Versions, machine, git commit and command of this process."""
+    import torch  # takes a second; a run's folder can be read without it
+
     commit, changed = _git()
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,17 +1,21 @@
 """What a sweep maximises: a score on the test's data, or ``val/<score>`` on persons held out from training."""
 
+from __future__ import annotations
+
 import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
-
-from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
-from reid_lit.models.base import RetrievalModel
-from reid_lit.run.results import Row
+
+if TYPE_CHECKING:  # tables read scores without importing torch and Lightning
+    import pytorch_lightning as pl
+
+    from reid_lit.data.base import ReidData
+    from reid_lit.models.base import RetrievalModel
+    from reid_lit.run.results import Row
 
 HELD_OUT = "val/"
 """How an objective starts that no test person has a part in."""

@@ -1,0 +1,40 @@
+"""The distances of the SynergySports challenge's hidden test."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from jaxtyping import Float
+from omegaconf import DictConfig
+from torch import Tensor
+
+from reid_lit.data.sets.synergy_parts import hidden_test
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.ranker import Ranker
+from reid_lit.records import Shot, Split
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
+from reid_lit.testing.inference import embedded
+from reid_lit.testing.tests import trained_model
+
+NOBODY = 0
+"""Stands for the persons of the hidden test, whom only the organisers know."""
+
+
+def hidden_distances(config: DictConfig) -> tuple[Float[Tensor, "queries gallery"], tuple[Path, ...], tuple[Path, ...]]:
+    """The distances of the hidden test's queries to its gallery, by the weights of ``config.run``, and the images.
+
+    They are those that ``config.evaluation`` ranks by: expanded and re-ranked where it says so.
+    """
+    model = trained_model(config, Run(Path(config.run)))
+    data = make_data(config)
+    query, gallery = hidden_test(data.root)
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    data.setup("predict")
+    shots = tuple(Shot(path=path, person_id=NOBODY, camera_id=0) for path in query + gallery)
+    data.split = Split(name="hidden", train=(), query=shots, gallery=())
+    embedding = embedded(trainer, model, data)
+    lists = Lists.of(shots[: len(query)], shots[len(query) :])
+    ranker = Ranker(embedding[: len(query)], embedding[len(query) :], lists, instantiate(config.evaluation))
+    return torch.cat([block.clone() for _, block in ranker]), query, gallery

@@ -1,0 +1,84 @@
+"""One training and its tests."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import wandb
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from reid_lit.models.base import RetrievalModel
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
+from reid_lit.run.lineage import absolute, check_apart, inherited
+from reid_lit.run.loggers import log_objective, on_rank_zero
+from reid_lit.run.objective import check_objective, held_out_scores, objective_of
+from reid_lit.run.results import Row, averaged
+from reid_lit.run.stages import Stage, check_start, run_stages
+from reid_lit.testing.limits import check_limit
+from reid_lit.testing.tests import check_unseen, find_tests, run_tests
+from reid_lit.training.rehearsal import learnt_from, rehearse
+
+_log = logging.getLogger(__name__)
+
+
+def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tuple[dict[str, Any], list[Row]]:
+    """One training and its tests: facts for ``metrics.json``, and rows of results.
+
+    Args:
+        config: What is trained.
+        run: Where.
+        stages: What it goes on from; trained first, once its own data and settings are found to be sound.
+    """
+    checkpoint = _checkpoint_to_resume(run, config)
+    if checkpoint is None:  # which has all of it
+        check_start(config, stages)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    data = make_data(config)
+    data.prepare_data()
+    data.setup("fit")
+    check_objective(config.objective, data)
+    tests = find_tests(config, data)
+    check_unseen(absolute(data.split.train), tests)
+    if checkpoint is None:
+        rehearse(config, stages, data)
+        run_stages(stages)
+    model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
+    check_limit(model, tests)
+    if checkpoint is None:
+        before = inherited(config)
+        check_unseen(before.trained, tests)
+        check_apart(model.unlabelled(data.split), before.labelled, name=data.split.name)
+        if on_rank_zero():
+            (learnt_from(model, data) | before).write(run.folder)
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    for logger in trainer.loggers:
+        logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
+    try:
+        start = time.perf_counter()
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        seconds = round(time.perf_counter() - start, 1)
+        selected = {} if model.selected is None else {"selected": model.selected}
+        facts = {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected
+        facts |= {"validation": held_out} if (held_out := held_out_scores(trainer, model, data)) else {}
+        rows = run_tests(trainer, model, tests)
+        log_objective(trainer.loggers, objective_of(config.objective, facts, averaged(rows)))
+        return facts, rows
+    finally:
+        wandb.finish()
+
+
+def _checkpoint_to_resume(run: Run, config: DictConfig) -> Path | None:
+    """The checkpoint to go on from; None for a new run."""
+    if config.resume is None:
+        return None
+    if not run.checkpoint.is_file():
+        if run.folder.is_dir():  # a split of several may not have been begun
+            _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
+        return None
+    run.read_checkpoint()  # refuses one that holds code, before anything else is done
+    return run.checkpoint
