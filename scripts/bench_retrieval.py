@@ -28,6 +28,7 @@ from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.neighbours.search import ExactSearch, FaissSearch
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.evaluation.streaming import COLUMNS
 
@@ -111,11 +112,11 @@ def rank(size: Size, noise: float, repeats: int, device: str) -> dict[str, float
     """The evaluation and its matrix product, in turns."""
     query, gallery, lists = made(size, noise, device)
     peak, rounds = Peak(device), []
-    result = evaluate(query, gallery, lists, Protocol())  # before a product is held
+    result = evaluate(Ranker(query, gallery, lists, Protocol()))  # before a product is held
     above = peak.above()
     for _ in range(repeats):
         product, _ = timed(lambda: torch.mm(query, gallery.T), device)
-        whole, _ = timed(lambda: evaluate(query, gallery, lists, Protocol()), device)
+        whole, _ = timed(lambda: evaluate(Ranker(query, gallery, lists, Protocol())), device)
         rounds.append((product, whole))
     product, whole = (min(values) for values in zip(*rounds, strict=True))
     return {"seconds": whole, "against": product, "peak": above, "mAP": result.scores["mAP"]}
@@ -191,7 +192,7 @@ def stream(size: Size, noise: float, distractors: int, device: str) -> dict[str,
         del piece, pieces
         behind = Distractors((rows,), torch.full((distractors,), NOWHERE))
         peak = Peak(device)
-        whole, result = timed(lambda: evaluate(query, gallery, lists, Protocol(), distractors=behind), device)
+        whole, result = timed(lambda: evaluate(Ranker(query, gallery, lists, Protocol()), distractors=behind), device)
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     facts = {"seconds": whole, "against": product, "peak": peak.above(), "resident": resident}
     return facts | {"mAP": result.scores["mAP"]}
@@ -268,7 +269,7 @@ class Given:
 
 
 def mean_average_precision(distance: torch.Tensor, query: torch.Tensor, gallery: torch.Tensor, lists: Lists) -> float:
-    return evaluate(query, gallery, lists, Protocol(rerank=Given(distance))).scores["mAP"]
+    return evaluate(Ranker(query, gallery, lists, Protocol(rerank=Given(distance)))).scores["mAP"]
 
 
 TASKS: dict[str, Callable[..., dict[str, float]]] = {

@@ -16,6 +16,7 @@ from reid_lit.data.sets.plain import PlainImages
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.testing import distractors
 from reid_lit.testing.distractors import behind, embed_in_chunks, of_file
@@ -133,7 +134,7 @@ def test_distractors_from_a_folder_and_a_file_rank_as_one_gallery(trained, files
     )
     protocol = Protocol(ap="trapezoid", distance="cosine", flip=True)
     gallery = torch.cat([own.embedding["gallery"], extra])
-    expected = evaluate(own.embedding["query"], gallery, strangers, protocol)
+    expected = evaluate(Ranker(own.embedding["query"], gallery, strangers, protocol))
     (row,) = results(tmp_path / "out")
     assert row["scores"] == expected.scores
     assert row["stamp"]["streamed"] == len(extra)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from reid_lit import paths
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import Lists, QueryScores, score_queries, top
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.figures.curves import cmc_curve, learning_curves
@@ -47,22 +48,24 @@ def colours(image):
 
 def test_frames_tell_match_wrong_and_removed_apart(case):
     query, gallery, lists, embeddings = case
-    image = ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), k=18, keep_junk=True), title="a title")
+    image = ranked_lists(
+        query, gallery, top(Ranker(*embeddings, lists, Protocol()), k=18, keep_junk=True), title="a title"
+    )
     assert {MATCH, WRONG, REMOVED} <= colours(image)
-    nearest = top(*embeddings, lists, Protocol(), k=10)
+    nearest = top(Ranker(*embeddings, lists, Protocol()), k=10)
     assert REMOVED not in colours(ranked_lists(query, gallery, nearest))
-    longer = ranked_lists(query, gallery, nearest, scores=score_queries(*embeddings, lists, Protocol()))
+    longer = ranked_lists(query, gallery, nearest, scores=score_queries(Ranker(*embeddings, lists, Protocol())))
     assert longer.width > ranked_lists(query, gallery, nearest).width
 
 
 def test_a_short_gallery_leaves_places_empty(case):
     query, gallery, lists, embeddings = case
-    wide = ranked_lists(query, gallery, top(*embeddings, lists, Protocol(), k=40, rows=torch.tensor([2])))
+    wide = ranked_lists(query, gallery, top(Ranker(*embeddings, lists, Protocol()), k=40, rows=torch.tensor([2])))
     assert wide.width > wide.height
     with pytest.raises(ValueError, match="rows names no query"):
-        top(*embeddings, lists, Protocol(), rows=torch.arange(0))
+        top(Ranker(*embeddings, lists, Protocol()), rows=torch.arange(0))
     with pytest.raises(ValueError, match="no query to draw"):
-        ranked_lists(query, gallery, select(top(*embeddings, lists, Protocol()), []))
+        ranked_lists(query, gallery, select(top(Ranker(*embeddings, lists, Protocol())), []))
 
 
 def test_captions_count_cameras_from_one(tmp_path):
@@ -87,9 +90,9 @@ def test_proportions_and_modes_of_images(tmp_path):
 
 def test_rank1_can_be_read_off_the_failure_report(case, tmp_path):
     query, gallery, lists, embeddings = case
-    result = evaluate(*embeddings, lists, Protocol())
+    result = evaluate(Ranker(*embeddings, lists, Protocol()))
     paths = failure_report(
-        tmp_path / "new", query, gallery, top(*embeddings, lists, Protocol()), result.queries, number=3
+        tmp_path / "new", query, gallery, top(Ranker(*embeddings, lists, Protocol())), result.queries, number=3
     )
     assert [path.name for path in paths] == ["failures.png", "failures.json"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["failures.json", "failures.png"]
@@ -110,12 +113,14 @@ def test_rank1_can_be_read_off_the_failure_report(case, tmp_path):
 
 def test_the_failure_report_wants_all_queries_without_removed(case, tmp_path):
     query, gallery, lists, embeddings = case
-    scores = score_queries(*embeddings, lists, Protocol())
-    some = top(*embeddings, lists, Protocol(), rows=torch.tensor([1]))
+    scores = score_queries(Ranker(*embeddings, lists, Protocol()))
+    some = top(Ranker(*embeddings, lists, Protocol()), rows=torch.tensor([1]))
     with pytest.raises(ValueError, match="give all, in order"):
         failure_report(tmp_path, query, gallery, some, scores)
     with pytest.raises(ValueError, match="without keep_junk"):
-        failure_report(tmp_path, query, gallery, top(*embeddings, lists, Protocol(), k=18, keep_junk=True), scores)
+        failure_report(
+            tmp_path, query, gallery, top(Ranker(*embeddings, lists, Protocol()), k=18, keep_junk=True), scores
+        )
 
 
 def test_worst_first_and_equal_ranks_by_precision():
@@ -141,7 +146,7 @@ def test_half_a_file_is_never_left(tmp_path):
 
 def test_cmc_curve(case, tmp_path):
     _, _, lists, embeddings = case
-    queries = score_queries(*embeddings, lists, Protocol())
+    queries = score_queries(Ranker(*embeddings, lists, Protocol()))
     first = queries.first_match[queries.valid]
     figure = cmc_curve({"a": first, "b": first}, ranks=20, title="title")
     figure.savefig(tmp_path / "cmc.png")

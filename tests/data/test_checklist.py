@@ -22,6 +22,7 @@ from reid_lit.data.sets import cuhk03, dukemtmc, market1501, msmt17, synergy_spo
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import score_queries
 from reid_lit.paths import packaged
 from reid_lit.records import JUNK
@@ -231,7 +232,7 @@ def ranked(split, order):
     places = [next(k for k, start in enumerate(order) if s.path.name.startswith(start)) for s in split.gallery]
     gallery = torch.tensor(places, dtype=torch.float32)[:, None] + 1
     return score_queries(
-        torch.zeros(1, 1), gallery, Lists(person["q"], camera["q"], person["g"], camera["g"]), Protocol()
+        Ranker(torch.zeros(1, 1), gallery, Lists(person["q"], camera["q"], person["g"], camera["g"]), Protocol())
     )
 
 

@@ -59,10 +59,10 @@ def test_junk_is_no_neighbour_unless_asked_for(case, rerank):
 def test_the_scores_are_those_of_the_reranked_distances(oracle, case):
     query, gallery, lists = without_junk(case)
     expected = oracle.score(RERANK.blocks(query, gallery).block(0), lists, "step", "cross_camera")
-    scores = score_queries(*case, RERANKED)
+    scores = score_queries(Ranker(*case, RERANKED))
     ours = zip(scores.first_match.tolist(), scores.average_precision.tolist(), strict=True)
     assert list(ours) == [(row[0], pytest.approx(row[2], nan_ok=True)) for row in expected]
-    assert scores.first_match.tolist() != score_queries(*case, Protocol()).first_match.tolist()
+    assert scores.first_match.tolist() != score_queries(Ranker(*case, Protocol())).first_match.tolist()
 
 
 def test_expansion_comes_first(case):
@@ -84,10 +84,10 @@ def test_ones_own_neighbour_search(case):
     "protocol", [Protocol(), RERANKED, replace(RERANKED, junk="with")], ids=["plain", "without", "with"]
 )
 def test_pictures_show_what_the_scores_are_of(case, protocol):
-    scores, nearest = score_queries(*case, protocol), top(*case, protocol, k=200)
+    scores, nearest = score_queries(Ranker(*case, protocol)), top(Ranker(*case, protocol), k=200)
     first = torch.where(nearest.match.any(1), 1 + nearest.match.byte().argmax(1), 0)
     assert torch.equal(first, scores.first_match)
-    shown = top(*case, protocol, k=200, keep_junk=True)
+    shown = top(Ranker(*case, protocol), k=200, keep_junk=True)
     junk = case[2].gallery_person[shown.gallery] == JUNK
     assert bool((junk & (shown.gallery >= 0)).any()) == (protocol.rerank is None or protocol.junk == "with")
     for row in range(len(shown.rows)):
@@ -107,24 +107,35 @@ def test_reranking_is_done_once(monkeypatch, case):
     camera = torch.cat([lists.query_camera, lists.gallery_camera])
     metric.update(torch.cat([query, gallery]), person, camera, torch.arange(len(person)))
     result = metric.compute()
-    top(metric.query, metric.gallery, metric.lists, metric.protocol, ranker=metric.ranker)
-    assert result.scores == evaluate(*case, metric.protocol).scores
+    top(metric.ranker)
+    assert result.scores == evaluate(Ranker(*case, metric.protocol)).scores
     assert len(calls) == 2
+
+
+def test_nothing_is_compared_before_a_distance_is_asked_for(monkeypatch, case):
+    calls = []
+    blocks = KReciprocal.blocks
+    monkeypatch.setattr(KReciprocal, "blocks", lambda *args, **settings: calls.append(1) or blocks(*args, **settings))
+    ranker = Ranker(*case, RERANKED)
+    assert calls == []
+    first, again = ranker.block(0).clone(), ranker.block(0)
+    assert calls == [1]
+    assert torch.equal(first, again)
 
 
 def test_single_shots_are_of_the_reranked_distances(case):
     protocol = replace(RERANKED, single_gallery_shot=5, camera_rule="any_camera")
     plain = replace(protocol, rerank=None)
-    assert not torch.equal(single_shot_ranks(*case, protocol), single_shot_ranks(*case, plain))
-    assert evaluate(*case, protocol).scores["rank1"] > 0
+    assert not torch.equal(single_shot_ranks(Ranker(*case, protocol)), single_shot_ranks(Ranker(*case, plain)))
+    assert evaluate(Ranker(*case, protocol)).scores["rank1"] > 0
 
 
 def test_the_stamp_says_all_of_it(case):
-    stamp = evaluate(*case, replace(RERANKED, expansion=Expansion(), junk="with")).stamp
+    stamp = evaluate(Ranker(*case, replace(RERANKED, expansion=Expansion(), junk="with"))).stamp
     assert stamp["reranking"] == RERANK.stamp
     assert stamp["expansion"] == Expansion().stamp
     assert (stamp["neighbours"], stamp["junk_in_neighbour_lists"]) == ("exact", True)
-    assert not evaluate(*case, Protocol()).stamp.keys() & {"expansion", "neighbours", "junk_in_neighbour_lists"}
+    assert not evaluate(Ranker(*case, Protocol())).stamp.keys() & {"expansion", "neighbours", "junk_in_neighbour_lists"}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +145,7 @@ def test_a_limit_that_cannot_be_met_is_refused_before_work_starts(monkeypatch, c
     monkeypatch.setattr(module, "DistanceBlocks", None)
     monkeypatch.setattr("reid_lit.evaluation.neighbours.neighbours._Search", None)
     with pytest.raises(ValueError, match=r"evaluation\.memory_limit_gb=1e-06: .* needs 0\.\d GB"):
-        Ranker(*case, replace(protocol, memory_limit_gb=1e-6))
+        Ranker(*case, replace(protocol, memory_limit_gb=1e-6)).block(0)
 
 
 @pytest.mark.parametrize("limit", [0, -1.0])

@@ -7,6 +7,7 @@ import torch
 from reid_lit.evaluation import counting
 from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, Lists, score_queries
 
 AP = ("step", "trapezoid", "sklearn")
@@ -38,7 +39,7 @@ def test_equals_a_double_loop(ap, rule, nd, ties, sparse, monkeypatch, oracle):
     monkeypatch.setattr(counting, "SPARSE", sparse)
     for seed, kind in enumerate(("euclidean", "cosine", "euclidean")):
         query, gallery, lists = oracle.random_case(seed=seed, ties=ties)
-        queries = score_queries(query, gallery, lists, Protocol(ap=ap, camera_rule=rule, distance=kind), nd=nd)
+        queries = score_queries(Ranker(query, gallery, lists, Protocol(ap=ap, camera_rule=rule, distance=kind)), nd=nd)
         assert_equals_oracle(queries, oracle.score(pairwise_distance(query, gallery, kind), lists, ap, rule, nd))
 
 
@@ -69,7 +70,7 @@ def golden(hits):
 
 @pytest.mark.parametrize(("ap", "expected"), [("step", 0.45), ("sklearn", 0.45), ("trapezoid", 0.2875)])
 def test_hits_at_ranks_2_and_5(ap, expected):
-    queries = score_queries(*golden([0, 1, 0, 0, 1]), Protocol(ap=ap))
+    queries = score_queries(Ranker(*golden([0, 1, 0, 0, 1]), Protocol(ap=ap)))
     assert queries.average_precision.item() == pytest.approx(expected, abs=1e-12)
     assert queries.first_match.item() == 2
     assert queries.inverse_negative_penalty.item() == pytest.approx(2 / 5)
@@ -77,15 +78,17 @@ def test_hits_at_ranks_2_and_5(ap, expected):
 
 @pytest.mark.parametrize("ap", AP)
 def test_all_hits_first_is_one(ap):
-    assert score_queries(*golden([1, 1, 1, 0, 0]), Protocol(ap=ap)).average_precision.item() == 1.0
+    assert score_queries(Ranker(*golden([1, 1, 1, 0, 0]), Protocol(ap=ap))).average_precision.item() == 1.0
 
 
 def test_a_tie_goes_to_the_earlier_gallery_entry():
     query, gallery, lists = golden([0, 1])
     same = torch.zeros_like(gallery)
-    assert score_queries(query, same, lists, Protocol()).first_match.item() == 2
+    assert score_queries(Ranker(query, same, lists, Protocol())).first_match.item() == 2
     assert (
-        score_queries(query, same, replace(lists, gallery_person=torch.tensor([0, 1])), Protocol()).first_match.item()
+        score_queries(
+            Ranker(query, same, replace(lists, gallery_person=torch.tensor([0, 1])), Protocol())
+        ).first_match.item()
         == 1
     )
 
@@ -96,9 +99,9 @@ def test_scores_do_not_depend_on_the_chunk(dtype, oracle):
     gallery[350:700] = gallery[:350]  # exact ties between persons
     query[:100] = gallery[50:150]
     query, gallery = query.to(dtype), gallery.to(dtype)
-    reference = score_queries(query, gallery, lists, Protocol(), chunk=len(query))
+    reference = score_queries(Ranker(query, gallery, lists, Protocol()), chunk=len(query))
     for chunk in (1, 7, 64, 256):
-        assert_same(score_queries(query, gallery, lists, Protocol(), chunk=chunk), reference)
+        assert_same(score_queries(Ranker(query, gallery, lists, Protocol()), chunk=chunk), reference)
 
 
 def test_copies_of_an_image_tie_whatever_their_place():
@@ -116,20 +119,20 @@ def test_a_query_without_match_says_why():
         torch.tensor([0, 1, 2, -1]), torch.tensor([0, 0, 0, 0]), torch.tensor([0, 1, -1, 3]), torch.tensor([1, 0, 1, 1])
     )
     query, gallery = torch.randn(4, 3), torch.randn(4, 3)
-    queries = score_queries(query, gallery, lists, Protocol())
+    queries = score_queries(Ranker(query, gallery, lists, Protocol()))
     assert queries.cause.tolist() == [FOUND, SAME_CAMERA, ABSENT, ABSENT]
     assert queries.valid.tolist() == [True, False, False, False]
     assert queries.first_match.tolist()[1:] == [0, 0, 0]
     assert all(map(math.isnan, queries.average_precision.tolist()[1:]))
-    assert score_queries(query, gallery, lists, Protocol(camera_rule="any_camera")).cause.tolist()[1] == FOUND
+    assert score_queries(Ranker(query, gallery, lists, Protocol(camera_rule="any_camera"))).cause.tolist()[1] == FOUND
 
 
 def test_lists_must_fit_the_embeddings():
     query, gallery, lists = golden([0, 1])
     with pytest.raises(ValueError, match="3 gallery embeddings but 2 gallery persons"):
-        score_queries(query, torch.zeros(3, 1), lists, Protocol())
+        score_queries(Ranker(query, torch.zeros(3, 1), lists, Protocol()))
     with pytest.raises(ValueError, match=r"2 gallery images \(2 of junk\)"):
-        score_queries(query, gallery, replace(lists, gallery_person=torch.tensor([-1, -1])), Protocol())
+        score_queries(Ranker(query, gallery, replace(lists, gallery_person=torch.tensor([-1, -1])), Protocol()))
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
@@ -144,5 +147,6 @@ def test_each_image_has_a_person_and_a_camera():
 def test_the_gpu_scores_like_the_cpu(oracle):
     query, gallery, lists = oracle.random_case(queries=600, gallery=701, ties=True)
     assert_same(
-        score_queries(query.cuda(), gallery.cuda(), lists, Protocol()), score_queries(query, gallery, lists, Protocol())
+        score_queries(Ranker(query.cuda(), gallery.cuda(), lists, Protocol())),
+        score_queries(Ranker(query, gallery, lists, Protocol())),
     )

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import Lists, score_queries
 from reid_lit.evaluation.scores import check_matches, evaluate
 
@@ -31,19 +32,21 @@ def test_scores_are_the_means_of_the_loop(rule, oracle):
     expected = {f"rank{k}": sum(row[0] <= k for row in plain) / len(plain) for k in (1, 5, 10, 20)}
     expected |= {"mAP": sum(row[2] for row in plain) / len(plain), "mINP": sum(row[3] for row in plain) / len(plain)}
     expected |= {"rank1_nd": sum(row[0] == 1 for row in nd) / len(nd), "mAP_nd": sum(row[2] for row in nd) / len(nd)}
-    assert evaluate(query, gallery, lists, Protocol(camera_rule=rule)).scores == pytest.approx(expected, abs=1e-9)
+    assert evaluate(Ranker(query, gallery, lists, Protocol(camera_rule=rule))).scores == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 @given(seed=seeds, protocol=protocols)
 @quick
 def test_cmc_rises_and_nd_is_no_worse(oracle, seed, protocol):
     query, gallery, lists = oracle.random_case(seed=seed)
-    scores = evaluate(query, gallery, lists, protocol).scores
+    scores = evaluate(Ranker(query, gallery, lists, protocol)).scores
     assert 0 <= scores["rank1"] <= scores["rank5"] <= scores["rank10"] <= scores["rank20"] <= 1
     if protocol.camera_rule == "any_camera":
         return  # matches of the query's camera are removed too, so nothing is promised
     assert scores["rank1_nd"] >= scores["rank1"]
-    plain, nd = (score_queries(query, gallery, lists, protocol, nd=nd) for nd in (False, True))
+    plain, nd = (score_queries(Ranker(query, gallery, lists, protocol), nd=nd) for nd in (False, True))
     assert (nd.first_match <= plain.first_match).all()
     assert (nd.average_precision >= plain.average_precision - 1e-12)[plain.valid].all()
 
@@ -57,8 +60,8 @@ def test_junk_changes_nothing(oracle, seed, protocol):
         gallery_person=torch.cat([lists.gallery_person, torch.full((5,), -1)]),
         gallery_camera=torch.cat([lists.gallery_camera, torch.arange(5)]),
     )
-    assert evaluate(query, torch.cat([gallery, query[:5]]), more, protocol).scores == pytest.approx(
-        evaluate(query, gallery, lists, protocol).scores, abs=1e-12
+    assert evaluate(Ranker(query, torch.cat([gallery, query[:5]]), more, protocol)).scores == pytest.approx(
+        evaluate(Ranker(query, gallery, lists, protocol)).scores, abs=1e-12
     )
 
 
@@ -72,8 +75,8 @@ def test_a_distractor_never_helps(oracle, seed, protocol):
         gallery_camera=torch.cat([torch.tensor([1]), lists.gallery_camera]),
     )
     before, after = (
-        evaluate(query, gallery, lists, protocol),
-        evaluate(query, torch.cat([query[:1], gallery]), more, protocol),
+        evaluate(Ranker(query, gallery, lists, protocol)),
+        evaluate(Ranker(query, torch.cat([query[:1], gallery]), more, protocol)),
     )
     assert after.scores["mAP"] <= before.scores["mAP"] + 1e-12
     assert after.scores["rank1"] <= before.scores["rank1"]
@@ -86,8 +89,8 @@ def test_the_order_of_the_gallery_does_not_matter_without_ties(oracle, seed, pro
     query, gallery, lists = oracle.random_case(seed=seed)
     order = torch.randperm(len(gallery), generator=torch.Generator().manual_seed(seed))
     mixed = replace(lists, gallery_person=lists.gallery_person[order], gallery_camera=lists.gallery_camera[order])
-    assert evaluate(query, gallery[order], mixed, protocol).scores == pytest.approx(
-        evaluate(query, gallery, lists, protocol).scores, abs=1e-12
+    assert evaluate(Ranker(query, gallery[order], mixed, protocol)).scores == pytest.approx(
+        evaluate(Ranker(query, gallery, lists, protocol)).scores, abs=1e-12
     )
 
 
@@ -100,7 +103,7 @@ def line(**changes):
 
 
 def test_the_stamp_counts_what_happened():
-    result = evaluate(*line(), Protocol(ap="trapezoid"))
+    result = evaluate(Ranker(*line(), Protocol(ap="trapezoid")))
     assert json.loads(json.dumps(result.stamp)) == {
         "ap": "trapezoid",
         "gallery": "all images",
@@ -124,17 +127,17 @@ def test_the_stamp_counts_what_happened():
 
 def test_auto_takes_any_camera_only_for_a_single_camera():
     one = evaluate(
-        *line(gallery_camera=torch.tensor([0, 0, 3, 0])), Protocol(camera_rule="auto")
+        Ranker(*line(gallery_camera=torch.tensor([0, 0, 3, 0])), Protocol(camera_rule="auto"))
     )  # junk's camera is no matter
     assert (one.stamp["camera_rule"], one.stamp["camera_rule_note"]) == ("any_camera", "auto: a single camera")
     assert "rank1_nd" not in one.scores
-    two = evaluate(*line(), Protocol(camera_rule="auto"))
+    two = evaluate(Ranker(*line(), Protocol(camera_rule="auto")))
     assert (two.stamp["camera_rule"], two.stamp["camera_rule_note"]) == ("cross_camera", "auto: more than one camera")
 
 
 def test_no_match_at_all_says_why_and_what_to_set():
     with pytest.raises(ValueError, match="no query has a match") as error:
-        evaluate(*line(gallery_camera=torch.tensor([0, 0, 1, 1])), Protocol())
+        evaluate(Ranker(*line(gallery_camera=torch.tensor([0, 0, 1, 1])), Protocol()))
     message = str(error.value)
     assert "camera_rule=cross_camera" in message
     assert (
@@ -156,12 +159,14 @@ def test_labels_alone_tell_whether_a_query_has_a_match(oracle, seed, protocol):
         except ValueError as error:
             return str(error)
 
-    assert message(lambda: check_matches(lists, protocol)) == message(lambda: evaluate(query, gallery, lists, protocol))
+    assert message(lambda: check_matches(lists, protocol)) == message(
+        lambda: evaluate(Ranker(query, gallery, lists, protocol))
+    )
 
 
 def test_strangers_are_no_matter_of_cameras():
     with pytest.raises(ValueError, match=r"share no person: check dataset\.root") as error:
-        evaluate(*line(gallery_person=torch.tensor([1, 2, 3, 4])), Protocol())
+        evaluate(Ranker(*line(gallery_person=torch.tensor([1, 2, 3, 4])), Protocol()))
     assert "any_camera" not in str(error.value)
 
 
@@ -181,7 +186,7 @@ def test_a_wrong_word_is_answered_with_the_choices(words, message):
 
 
 def test_ranks_may_be_a_list():
-    assert set(evaluate(*line(), Protocol(ranks=[1, 3])).scores) == {
+    assert set(evaluate(Ranker(*line(), Protocol(ranks=[1, 3]))).scores) == {
         "rank1",
         "rank3",
         "mAP",

@@ -9,6 +9,7 @@ from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import Lists, score_both
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.evaluation.streaming import score_streamed
@@ -57,8 +58,8 @@ def test_equals_the_evaluation_of_one_gallery(ap, rule, distance, ties, device, 
     protocol = Protocol(ap=ap, camera_rule=rule, distance=distance)
     query, gallery, lists, more, camera = case(oracle, ties=ties)
     distractors = stored(tmp_path, more[:70], more[70:], camera=camera)
-    expected = score_both(query, torch.cat([gallery, more]), joined(lists, camera), protocol)
-    found = score_streamed(query.to(device), gallery.to(device), lists, protocol, distractors)
+    expected = score_both(Ranker(query, torch.cat([gallery, more]), joined(lists, camera), protocol))
+    found = score_streamed(Ranker(query.to(device), gallery.to(device), lists, protocol), distractors)
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
 
@@ -66,8 +67,8 @@ def test_equals_the_evaluation_of_one_gallery(ap, rule, distance, ties, device, 
 def test_the_result_is_that_of_one_gallery_and_says_that_it_was_streamed(tmp_path, oracle):
     query, gallery, lists, more, camera = case(oracle, ties=True)
     protocol = Protocol(separation=True)
-    whole = evaluate(query, torch.cat([gallery, more]), joined(lists, camera), protocol)
-    result = evaluate(query, gallery, lists, protocol, distractors=stored(tmp_path, more, camera=camera))
+    whole = evaluate(Ranker(query, torch.cat([gallery, more]), joined(lists, camera), protocol))
+    result = evaluate(Ranker(query, gallery, lists, protocol), distractors=stored(tmp_path, more, camera=camera))
     assert result.scores == whole.scores
     assert result.stamp == whole.stamp | {"streamed": len(more)}
 
@@ -77,8 +78,8 @@ def test_a_copy_of_a_match_ranks_behind_it_whatever_the_shapes(tmp_path, oracle)
     query, gallery, lists = oracle.random_case(queries=20, gallery=333, dim=203, persons=12, junk=0)
     query, gallery = query.float(), gallery.float()
     copies = stored(tmp_path, gallery, camera=torch.full((333,), NOWHERE))
-    alone = score_both(query, gallery, lists, Protocol())[0]
-    found = score_streamed(query, gallery, lists, Protocol(), copies)[0]
+    alone = score_both(Ranker(query, gallery, lists, Protocol()))[0]
+    found = score_streamed(Ranker(query, gallery, lists, Protocol()), copies)[0]
     copies_before = found.first_match - alone.first_match
     assert torch.equal(found.first_match_index, alone.first_match_index)
     same = lists.query_person[:, None] == lists.gallery_person
@@ -93,15 +94,17 @@ def test_no_distractor_changes_nothing(tmp_path, oracle):
     query, gallery, lists, more, camera = case(oracle, ties=True)
     none = stored(tmp_path, more[:0], camera=camera[:0])
     for one, other in zip(
-        score_streamed(query, gallery, lists, Protocol(), none), score_both(query, gallery, lists, Protocol()), strict=True
+        score_streamed(Ranker(query, gallery, lists, Protocol()), none), score_both(Ranker(query, gallery, lists, Protocol())), strict=True
     ):  # fmt: skip
         assert_same(one, other)
 
 
 def test_half_precision_is_read_as_it_was_written(tmp_path, oracle):
     query, gallery, lists, more, camera = case(oracle, ties=True)  # small integers: exact in float16
-    found = score_streamed(query, gallery, lists, Protocol(), stored(tmp_path, more, camera=camera, dtype="float16"))
-    assert_same(found[0], score_both(query, torch.cat([gallery, more]), joined(lists, camera), Protocol())[0])
+    found = score_streamed(
+        Ranker(query, gallery, lists, Protocol()), stored(tmp_path, more, camera=camera, dtype="float16")
+    )
+    assert_same(found[0], score_both(Ranker(query, torch.cat([gallery, more]), joined(lists, camera), Protocol()))[0])
 
 
 def test_only_a_piece_is_read_at_a_time(tmp_path, monkeypatch, oracle):
@@ -110,7 +113,7 @@ def test_only_a_piece_is_read_at_a_time(tmp_path, monkeypatch, oracle):
     asked = []
     read = Rows.read
     monkeypatch.setattr(Rows, "read", lambda self, start, stop: asked.append((start, stop)) or read(self, start, stop))
-    score_streamed(query, gallery, lists, Protocol(), stored(tmp_path, more, camera=camera))
+    score_streamed(Ranker(query, gallery, lists, Protocol()), stored(tmp_path, more, camera=camera))
     assert asked == [(start, start + 32) for start in range(0, len(more), 32)]
 
 
@@ -119,7 +122,7 @@ def test_a_distractor_that_is_not_finite_is_named(tmp_path, oracle):
     more[120, 1] = torch.nan
     more[123, 0] = torch.inf
     with pytest.raises(ValueError, match=r"0\.npy: 2 embeddings .*not finite, the first at 120; embed"):
-        score_streamed(query, gallery, lists, Protocol(), stored(tmp_path, more, camera=camera))
+        score_streamed(Ranker(query, gallery, lists, Protocol()), stored(tmp_path, more, camera=camera))
 
 
 def test_as_many_cameras_as_distractors(tmp_path):
@@ -130,7 +133,7 @@ def test_as_many_cameras_as_distractors(tmp_path):
 def test_another_length_is_refused(tmp_path, oracle):
     query, gallery, lists, more, camera = case(oracle, ties=False)
     with pytest.raises(ValueError, match=r"0\.npy has embeddings of 3 numbers, the queries have 4"):
-        score_streamed(query, gallery, lists, Protocol(), stored(tmp_path, more[:, :3], camera=camera))
+        score_streamed(Ranker(query, gallery, lists, Protocol()), stored(tmp_path, more[:, :3], camera=camera))
 
 
 @pytest.mark.parametrize(
@@ -153,14 +156,14 @@ def test_what_needs_all_images_at_once_is_refused(asked, reason, oracle, tmp_pat
     with pytest.raises(
         ValueError, match=f"evaluation.{name} and distractors on disk: {reason}.*; leave out one of them"
     ):
-        score_streamed(query, gallery, lists, Protocol(**asked), stored(tmp_path, more, camera=camera))
+        score_streamed(Ranker(query, gallery, lists, Protocol(**asked)), stored(tmp_path, more, camera=camera))
 
 
 def test_bootstrap_needs_the_queries_alone(tmp_path, oracle):
     query, gallery, lists, more, camera = case(oracle, ties=True)
     protocol = Protocol(bootstrap=50)
-    whole = evaluate(query, torch.cat([gallery, more]), joined(lists, camera), protocol)
-    result = evaluate(query, gallery, lists, protocol, distractors=stored(tmp_path, more, camera=camera))
+    whole = evaluate(Ranker(query, torch.cat([gallery, more]), joined(lists, camera), protocol))
+    result = evaluate(Ranker(query, gallery, lists, protocol), distractors=stored(tmp_path, more, camera=camera))
     assert result.details == whole.details
     assert result.details
 
@@ -170,8 +173,8 @@ def test_a_memory_limit_makes_the_pieces_smaller_and_the_scores_the_same(tmp_pat
     distractors, asked = stored(tmp_path, more, camera=camera), []
     pieces = Distractors.pieces
     monkeypatch.setattr(Distractors, "pieces", lambda self, size: asked.append(size) or pieces(self, size))
-    plain = score_streamed(query, gallery, lists, Protocol(), distractors)
-    limited = score_streamed(query, gallery, lists, Protocol(memory_limit_gb=0.02), distractors)
+    plain = score_streamed(Ranker(query, gallery, lists, Protocol()), distractors)
+    limited = score_streamed(Ranker(query, gallery, lists, Protocol(memory_limit_gb=0.02)), distractors)
     for one, other in zip(plain, limited, strict=True):
         assert_same(one, other)
     assert asked == [16384, 2048]
@@ -181,12 +184,14 @@ def test_a_limit_that_cannot_be_met_is_refused_before_anything_is_read(tmp_path,
     query, gallery, lists, more, camera = case(oracle, ties=False)
     monkeypatch.setattr(Rows, "read", lambda *_: pytest.fail("work began"))
     with pytest.raises(ValueError, match=r"memory_limit_gb=0\.001: reading distractors needs 0\.1 GB"):
-        score_streamed(query, gallery, lists, Protocol(memory_limit_gb=0.001), stored(tmp_path, more, camera=camera))
+        score_streamed(
+            Ranker(query, gallery, lists, Protocol(memory_limit_gb=0.001)), stored(tmp_path, more, camera=camera)
+        )
 
 
 def test_auto_is_the_gallerys_matter(tmp_path):
     lists = Lists(torch.tensor([0]), torch.tensor([0]), torch.tensor([0, 1]), torch.tensor([0, 0]))
     far = stored(tmp_path, torch.full((2, 1), 9.0), camera=torch.tensor([NOWHERE, 3]))
-    result = evaluate(torch.zeros(1, 1), torch.ones(2, 1), lists, Protocol(camera_rule="auto"), distractors=far)
+    result = evaluate(Ranker(torch.zeros(1, 1), torch.ones(2, 1), lists, Protocol(camera_rule="auto")), distractors=far)
     assert result.stamp["camera_rule"] == "any_camera"
     assert result.stamp["distractors"] == 3

@@ -3,6 +3,7 @@ import torch
 
 from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import score_queries, top
 
 
@@ -10,8 +11,8 @@ from reid_lit.evaluation.ranking import score_queries, top
 def test_top_is_the_ranking_of_the_scores(oracle, ties):
     query, gallery, lists = oracle.random_case(ties=ties)
     protocol = Protocol()
-    nearest = top(query, gallery, lists, protocol, k=200)
-    scores = score_queries(query, gallery, lists, protocol)
+    nearest = top(Ranker(query, gallery, lists, protocol), k=200)
+    scores = score_queries(Ranker(query, gallery, lists, protocol))
     distance = pairwise_distance(query, gallery)
     for row in range(len(query)):
         kept = oracle.kept(lists, row, "cross_camera")
@@ -27,7 +28,7 @@ def test_top_is_the_ranking_of_the_scores(oracle, ties):
 def test_rows_keep_their_order_across_blocks(oracle):
     query, gallery, lists = oracle.random_case(queries=1100)
     rows = torch.tensor([1050, 3, 700, 2])
-    chosen, all_rows = (top(query, gallery, lists, Protocol(), k=5, rows=rows) for rows in (rows, None))
+    chosen, all_rows = (top(Ranker(query, gallery, lists, Protocol()), k=5, rows=rows) for rows in (rows, None))
     assert torch.equal(chosen.rows, rows)
     assert torch.equal(chosen.gallery, all_rows.gallery[rows])
     assert torch.equal(chosen.distance, all_rows.distance[rows])
@@ -35,7 +36,7 @@ def test_rows_keep_their_order_across_blocks(oracle):
 
 def test_keep_junk_marks_what_the_protocol_removes(oracle):
     query, gallery, lists = oracle.random_case(junk=0.3)
-    nearest = top(query, gallery, lists, Protocol(), k=len(gallery), keep_junk=True)
+    nearest = top(Ranker(query, gallery, lists, Protocol()), k=len(gallery), keep_junk=True)
     assert (nearest.gallery >= 0).all()
     for row in range(len(query)):
         kept = oracle.kept(lists, row, "cross_camera")

@@ -7,6 +7,7 @@ from PIL import Image
 
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.pages.rankings import write_rankings
@@ -41,7 +42,7 @@ def case(tmp_path_factory):
         for side in (query, gallery)
     ]
     lists = Lists.of(query, gallery)
-    result = evaluate(*embeddings, lists, Protocol())
+    result = evaluate(Ranker(*embeddings, lists, Protocol()))
     return query, gallery, lists, embeddings, result
 
 
@@ -50,7 +51,7 @@ def run(case, tmp_path):
     """The folder of a run with results, rankings and a log; one gallery image's file is gone."""
     query, gallery, lists, embeddings, result = case
     folder = tmp_path / "a run"
-    nearest = top(*embeddings, lists, Protocol(), k=24, keep_junk=True)
+    nearest = top(Ranker(*embeddings, lists, Protocol()), k=24, keep_junk=True)
     missing = [
         *gallery[:3],
         Shot(gallery[3].path.with_name("gone.png"), *(gallery[3].person_id, gallery[3].camera_id)),

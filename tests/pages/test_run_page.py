@@ -4,6 +4,7 @@ import re
 import pytest
 
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import top
 from reid_lit.page import page as page_entry
 from reid_lit.pages.charts import cmc_chart, learning_charts
@@ -37,7 +38,7 @@ def oracle(case, row, k):
 def test_rankings_are_the_lists_of_the_definition(case, tmp_path):
     query, gallery, lists, embeddings, result = case
     protocol = Protocol(distance="euclidean")
-    nearest = top(*embeddings, lists, protocol, k=60, keep_junk=True)
+    nearest = top(Ranker(*embeddings, lists, protocol), k=60, keep_junk=True)
     file = write_rankings(tmp_path / "a.json", query, gallery, nearest, result.queries, k=7, about={"dataset": "x"})
     written = json.loads(file.read_text())
     for row in range(len(query)):
@@ -55,7 +56,7 @@ def test_rankings_are_the_lists_of_the_definition(case, tmp_path):
             file,
             query,
             gallery,
-            top(*embeddings, lists, protocol, rows=nearest.rows[:2]),
+            top(Ranker(*embeddings, lists, protocol), rows=nearest.rows[:2]),
             result.queries,
             k=7,
             about={},

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.records import Split
 from reid_lit.run.detail_tables import detail_tables
@@ -34,7 +35,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def result(case):
-    return evaluate(*case, Protocol(roc=[0.1, 1e-6], camera_pairs=True, bootstrap=20, open_set=[0.5]))
+    return evaluate(Ranker(*case, Protocol(roc=[0.1, 1e-6], camera_pairs=True, bootstrap=20, open_set=[0.5])))
 
 
 def row(result, **more):
@@ -89,7 +90,7 @@ def test_two_directions_do_not_pass_on_the_details_of_one(result):
 
 def test_the_option_for_thresholds_is_recorded_whole_and_printed(case, compose, tmp_path, capsys):
     config = compose("evaluation=verification")
-    found = evaluate(*case, instantiate(config.evaluation))
+    found = evaluate(Ranker(*case, instantiate(config.evaluation)))
     named = {"row": "ward", "split_id": None, "average": ""}
     split = Split(name="ward", train=(), query=(), gallery=())
     record(Run(tmp_path), config, {}, [result_row(split, found, named, precision="32", seconds=1.0)])

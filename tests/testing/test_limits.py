@@ -69,7 +69,7 @@ def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protoc
     split, generator = test.data.split, torch.Generator().manual_seed(0)
     query, gallery = (torch.randn(n, DIM, generator=generator) for n in (40, 560))
     with pytest.raises(ValueError, match="memory_limit_gb") as late:
-        Ranker(query, gallery, Lists.of(split.query, split.gallery), protocol)
+        Ranker(query, gallery, Lists.of(split.query, split.gallery), protocol).block(0)
     model = Tiny(protocol)
     with pytest.raises(ValueError, match="memory_limit_gb") as early:
         check_limit(model, [test])

@@ -81,8 +81,7 @@ class Pictures(pl.Callback):
     def _lists(
         self, directory: Path, title: str, split: Split, scores: RetrievalScores, result: Result
     ) -> dict[str, Path]:
-        arguments = (scores.query, scores.gallery, scores.lists, scores.protocol)
-        nearest_to = partial(top, *arguments, k=self.top, ranker=scores.ranker)  # re-ranking again may take minutes
+        nearest_to = partial(top, scores.ranker, k=self.top)
         shown = nearest_to(rows=spread(len(split.query), self.queries), keep_junk=self.removed)
         image = ranked_lists(split.query, split.gallery, shown, title=title, scores=result.queries)
         files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures")}

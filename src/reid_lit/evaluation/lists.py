@@ -54,6 +54,10 @@ class Lists:
         """The same lists on ``device``."""
         return Lists(*(getattr(self, item.name).to(device) for item in fields(self)))
 
+    def with_gallery(self, kept: Bool[Tensor, " gallery"]) -> "Lists":
+        """The same queries, and the kept part of the gallery."""
+        return Lists(self.query_person, self.query_camera, self.gallery_person[kept], self.gallery_camera[kept])
+
     @property
     def single_camera(self) -> bool:
         """Whether all images, junk aside, come from one camera."""

@@ -32,10 +32,7 @@ class RetrievalScores(Metric):
         distractors: More of the gallery, on disk; the same for all ranks.
 
     Attributes:
-        query: ``(queries d)``, the queries' embeddings of all ranks, after ``compute``.
-        gallery: ``(gallery d)``, the gallery's, likewise.
-        lists: Person and camera of each, likewise.
-        ranker: The distances, likewise; None with distractors.
+        ranker: The images of all ranks and their distances, after ``compute``; distractors are not among them.
 
     Raises:
         ValueError: no query.
@@ -49,10 +46,7 @@ class RetrievalScores(Metric):
     person: list[Tensor]
     camera: list[Tensor]
     index: list[Tensor]
-    query: Tensor
-    gallery: Tensor
-    lists: Lists
-    ranker: Ranker | None = None
+    ranker: Ranker
 
     def __init__(
         self,
@@ -107,11 +101,9 @@ class RetrievalScores(Metric):
         """
         embedding, person, camera = self.gathered()
         cut = self.queries
-        self.lists = Lists(person[:cut], camera[:cut], person[cut:], camera[cut:])
-        self.query, self.gallery = embedding[:cut], embedding[cut:]
-        arguments = (self.query, self.gallery, self.lists, self.protocol)
-        self.ranker = None if self.distractors else Ranker(*arguments)
-        return evaluate(*arguments, chunk=self.chunk, distractors=self.distractors, ranker=self.ranker)
+        lists = Lists(person[:cut], camera[:cut], person[cut:], camera[cut:])
+        self.ranker = Ranker(embedding[:cut], embedding[cut:], lists, self.protocol)
+        return evaluate(self.ranker, chunk=self.chunk, distractors=self.distractors)
 
     def gathered(self) -> tuple[Float[Tensor, "images d"], Int[Tensor, " images"], Int[Tensor, " images"]]:
         """Embedding, person and camera of every image seen by this rank (by all, in ``compute``), in the list's order.

@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -80,25 +81,29 @@ def _copies(images: int, dim: int, protocol: Protocol) -> int:
 
 
 class Ranker:
-    """The distances of all queries to the gallery without its junk; expanded and re-ranked once, whoever asks.
+    """What is ranked: queries and gallery, and their distances by the protocol, the gallery without its junk.
+
+    Expansion, re-ranking and the first matrix product wait until a distance is asked for, and are done once.
 
     Args:
         query: Embeddings.
         gallery: Embeddings, on the same device.
         lists: Person and camera of each.
-        protocol: How to compare.
+        protocol: How to compare and score.
 
     Attributes:
+        query: The queries' embeddings.
+        gallery: The gallery's embeddings, junk included.
         lists: The lists, on the embeddings' device.
         protocol: The protocol, its camera rule resolved.
+        rule_by_lists: Whether the protocol left the camera rule to the lists (``auto``).
         columns: The gallery entries that the distances' columns are.
 
     Raises:
-        ValueError: embeddings and lists of different number, embeddings that are not finite, or a limit of memory that
-            cannot be met.
+        ValueError: embeddings and lists of different number; with the first distance, embeddings that are not finite
+            or a limit of memory that cannot be met.
     """
 
-    @torch.no_grad()
     def __init__(
         self,
         query: Float[Tensor, "queries dim"],
@@ -107,20 +112,28 @@ class Ranker:
         protocol: Protocol,
     ) -> None:
         check_lengths(query, gallery, lists)
+        self.query, self.gallery = query, gallery
         self.lists, self.protocol = lists.to(query.device), resolve(protocol, lists)
+        self.rule_by_lists = protocol.camera_rule == "auto"
         self.columns = Columns(self.lists)
-        self._plain = (query, gallery)
-        compared = Columns(self.lists, keep_junk=protocol.junk == "with") if self.by_neighbours else self.columns
-        self._selected = None if len(compared.index) == len(self.columns.index) else self.columns.index
-        self._blocks = self._of(query, compared.select(gallery))
 
     @property
     def by_neighbours(self) -> bool:
         """Whether a distance depends on other images than the two."""
         return self.protocol.expansion is not None or self.protocol.rerank is not None
 
-    def _of(self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"]) -> Blocks:
-        """The distances, before any column is taken out."""
+    @cached_property
+    def _compared(self) -> Columns:
+        """The gallery entries that are compared: those that are ranked, and junk where it may be a neighbour."""
+        if not self.by_neighbours or self.protocol.junk == "without":
+            return self.columns
+        return Columns(self.lists, keep_junk=True)
+
+    @cached_property
+    @torch.no_grad()
+    def _blocks(self) -> Blocks:
+        """The distances to :attr:`_compared`."""
+        query, gallery = self.query, self._compared.select(self.gallery)
         limit, search = self.protocol.memory_limit_gb, self.protocol.search
         expansion, rerank = self.protocol.expansion, self.protocol.rerank
         check_memory(len(query), len(gallery), query.shape[1], self.protocol)
@@ -142,7 +155,8 @@ class Ranker:
         The tensor may be written to, and the next call overwrites it.
         """
         distance = self._blocks.block(start)
-        return distance if self._selected is None else distance[:, self._selected]
+        junk_is_in = len(self._compared.index) > len(self.columns.index)
+        return distance[:, self.columns.index] if junk_is_in else distance
 
     def __iter__(self) -> Iterator[tuple[int, Float[Tensor, "rows columns"]]]:
         """All blocks, each with its first row."""
@@ -156,10 +170,9 @@ class Ranker:
         """Every gallery image as a column, and the distances; infinite to junk that is no neighbour of anything."""
         columns = Columns(self.lists, keep_junk=True)
         if not self.by_neighbours:
-            query, gallery = self._plain
-            return columns, DistanceBlocks(query, gallery, self.protocol.distance)
-        junk_is_in = self._selected is not None or len(columns.index) == len(self.columns.index)
-        return columns, self._blocks if junk_is_in else _Wider(self, len(columns.index))
+            return columns, DistanceBlocks(self.query, self.gallery, self.protocol.distance)
+        all_compared = len(self._compared.index) == len(columns.index)
+        return columns, self._blocks if all_compared else _Wider(self, len(columns.index))
 
 
 class _Wider:

@@ -47,46 +47,23 @@ class QueryScores:
         return self.cause == FOUND
 
 
-def score_queries(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    *,
-    chunk: int = 256,
-    nd: bool = False,
-) -> QueryScores:
+def score_queries(ranker: Ranker, *, chunk: int = 256, nd: bool = False) -> QueryScores:
     """The scores of each query.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings, on the same device.
-        lists: Person and camera of each.
-        protocol: How to score.
+        ranker: What is ranked, and how it is scored.
         chunk: Queries scored at once. Distances come 512 queries at a time, so the scores do not depend on it.
         nd: Remove everything that the query's camera took, whatever the person (no distractors of its own camera).
 
     Raises:
-        ValueError: embeddings and lists of different number, or embeddings that are not finite.
+        ValueError: embeddings that are not finite, or a limit of memory that cannot be met.
     """
-    return score_both(query, gallery, lists, protocol, chunk=chunk)[int(nd)]
+    return score_both(ranker, chunk=chunk)[int(nd)]
 
 
 @torch.no_grad()
-def score_both(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    *,
-    chunk: int = 256,
-    ranker: Ranker | None = None,
-) -> tuple[QueryScores, QueryScores]:
-    """The scores by the camera rule, and those with everything of the query's camera removed, from one pass.
-
-    ``ranker`` has the distances where they have been made already; they are made anew without one.
-    """
-    ranker = ranker or Ranker(query, gallery, lists, protocol)
+def score_both(ranker: Ranker, *, chunk: int = 256) -> tuple[QueryScores, QueryScores]:
+    """The scores by the camera rule, and those with everything of the query's camera removed, from one pass."""
     lists, parts = ranker.lists, []
     for start, block in ranker:
         row = start

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from reid_lit.errors import InputError
@@ -59,16 +59,7 @@ class Result:
         return f"Result(scores={self.scores}, stamp={self.stamp})"
 
 
-def evaluate(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    *,
-    chunk: int = 256,
-    distractors: Distractors | None = None,
-    ranker: Ranker | None = None,
-) -> Result:
+def evaluate(ranker: Ranker, *, chunk: int = 256, distractors: Distractors | None = None) -> Result:
     """CMC, mAP and mINP over the queries that have a match.
 
     mINP is the mean of matches / rank of the last match.
@@ -76,49 +67,50 @@ def evaluate(
     Source: CMC and mAP: Zheng et al. 2015, section 5.2; mINP: Ye et al. 2021, equation 13; ``nd``: the embae paper.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings, on the same device.
-        lists: Person and camera of each.
-        protocol: How to score.
+        ranker: What is ranked, and how it is scored.
         chunk: Queries scored at once; the scores do not depend on it.
         distractors: More of the gallery, of persons whom no query shows, on disk.
-        ranker: The distances without distractors, where they have been made already.
 
     Raises:
-        ValueError: no query has a match, or embeddings are not finite or do not fit the lists.
+        ValueError: no query has a match, or embeddings are not finite.
     """
     if distractors is None:
-        ranker = ranker or Ranker(query, gallery, lists, protocol)
-        queries, queries_nd = score_both(query, gallery, lists, protocol, chunk=chunk, ranker=ranker)
+        queries, queries_nd = score_both(ranker, chunk=chunk)
     else:
-        queries, queries_nd = score_streamed(query, gallery, lists, protocol, distractors)
-    stamp = protocol_stamp(lists, protocol, queries, queries_nd) | _streamed(lists, distractors)
+        queries, queries_nd = score_streamed(ranker, distractors)
+    stamp = protocol_stamp(ranker, queries, queries_nd) | _streamed(ranker.lists, distractors)
     if not queries.valid.any():
-        raise InputError(_no_match(lists, resolve(protocol, lists).camera_rule, queries.cause))
-    if protocol.single_gallery_shot:
-        ranks = single_shot_ranks(query, gallery, lists, protocol, ranker=ranker)[:, queries.valid]
+        raise InputError(_no_match(ranker.lists, ranker.protocol.camera_rule, queries.cause))
+    if ranker.protocol.single_gallery_shot:
+        ranks = single_shot_ranks(ranker)[:, queries.valid]
         first, values = ranks.flatten(), {"rank1": (ranks == 1).double().mean(0)}
-        scores = _cmc(first, protocol.ranks)
+        scores = _cmc(first, ranker.protocol.ranks)
     else:
         first, precision = queries.first_match[queries.valid], queries.average_precision[queries.valid]
-        scores, values = _means(queries, protocol.ranks), {"rank1": (first == 1).double(), "mAP": precision}
-        if queries_nd.valid.any():
-            scores |= {f"{name}{ND}": score for name, score in _means(queries_nd, (1,)).items() if has_nd(name)}
-        if protocol.separation:
-            scores["R"] = intra_inter_ratio(query, gallery, lists, protocol)
-    more, found = details(query, gallery, lists, protocol, values, ranker=ranker)
-    return Result(scores=scores | more, stamp=stamp, queries=queries, first_matches=first, details=found)
+        values = {"rank1": (first == 1).double(), "mAP": precision}
+        scores = _whole_gallery(ranker, queries, queries_nd)
+    more_scores, records = details(ranker, values)
+    return Result(scores=scores | more_scores, stamp=stamp, queries=queries, first_matches=first, details=records)
 
 
-def protocol_stamp(
-    lists: Lists, protocol: Protocol, queries: QueryScores, queries_nd: QueryScores
-) -> dict[str, object]:
+def _whole_gallery(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores) -> dict[str, float]:
+    """The scores of a ranking of the whole gallery."""
+    scores = _means(queries, ranker.protocol.ranks)
+    if queries_nd.valid.any():
+        scores |= {f"{name}{ND}": score for name, score in _means(queries_nd, (1,)).items() if has_nd(name)}
+    if ranker.protocol.separation:
+        scores["R"] = intra_inter_ratio(ranker)
+    return scores
+
+
+def protocol_stamp(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores) -> dict[str, object]:
     """How the scores came about: conventions and counts, in JSON's types."""
+    lists, protocol = ranker.lists, ranker.protocol
     draws = protocol.single_gallery_shot
     stamp: dict[str, object] = {
         "ap": "none" if draws else protocol.ap,
         "gallery": f"one image a person, mean of {draws} draws" if draws else "all images",
-        "camera_rule": resolve(protocol, lists).camera_rule,
+        "camera_rule": protocol.camera_rule,
         "distance": protocol.distance,
         "feature": protocol.feature,
         "test_time_augmentation": protocol.augmentation,
@@ -134,7 +126,7 @@ def protocol_stamp(
             "same_camera": int((queries.cause == SAME_CAMERA).sum()),
         },
     }
-    if protocol.camera_rule == "auto":
+    if ranker.rule_by_lists:
         stamp["camera_rule_note"] = f"auto: {'a single camera' if lists.single_camera else 'more than one camera'}"
     return stamp | _by_neighbours(protocol)
 

@@ -9,9 +9,9 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import size_within
 from reid_lit.evaluation.counting import Counts, Thresholds, count_before
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
-from reid_lit.evaluation.lists import Columns, Lists, check_lengths
 from reid_lit.evaluation.on_disk import Distractors
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import QueryScores, Ranked, join, rank_rows, score_rows
 from reid_lit.progress import progress
 from reid_lit.wording import counted
@@ -48,42 +48,31 @@ def check_streamable(protocol: Protocol) -> None:
 
 
 @torch.no_grad()
-def score_streamed(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    distractors: Distractors,
-) -> tuple[QueryScores, QueryScores]:
-    """What :func:`.score_both` gives for the gallery with the distractors behind it, which are read once.
+def score_streamed(ranker: Ranker, distractors: Distractors) -> tuple[QueryScores, QueryScores]:
+    """The scores of :func:`.score_both` for the gallery with the distractors behind it, which are read once.
 
     A true match stays where it ranks in the gallery, behind as many distractors as are strictly nearer; a distractor at
     the same distance comes later. Which camera rule ``auto`` takes is the gallery's matter alone.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings of the gallery proper, on the same device.
-        lists: Person and camera of each.
-        protocol: How to score.
+        ranker: Queries and the gallery proper, and how they are scored; no distance is asked of it.
         distractors: More of the gallery, on disk.
 
     Raises:
         ValueError: the protocol asks for what needs all images at once, embeddings are not finite or do not fit.
     """
+    query, protocol, columns = ranker.query, ranker.protocol, ranker.columns
     check_streamable(protocol)
-    check_lengths(query, gallery, lists)
     for part in distractors.parts:
         if part.shape[1] != query.shape[1]:
             raise InputError(
                 f"{part.path} has embeddings of {counted(part.shape[1], 'number')}, the queries have {query.shape[1]};"
                 " embed all with one model"
             )
-    lists, protocol = lists.to(query.device), resolve(protocol, lists)
-    columns = Columns(lists)
-    gallery = columns.select(gallery)
+    gallery = columns.select(ranker.gallery)
     number = 8 if torch.float64 in (query.dtype, gallery.dtype) else 4
     size = images_at_once(len(query), len(gallery), query.shape[1], protocol, number=number)
-    ranked = _rank_gallery(query, gallery, lists, columns, protocol, size)
+    ranked = _rank_gallery(ranker, gallery, size)
     done = 0
     with progress("distractors") as tell:
         for piece, camera in distractors.pieces(size):
@@ -118,21 +107,15 @@ def images_at_once(queries: int, gallery: int, dim: int, protocol: Protocol, *, 
     )
 
 
-def _rank_gallery(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "columns dim"],
-    lists: Lists,
-    columns: Columns,
-    protocol: Protocol,
-    size: int,
-) -> list[Ranked]:
+def _rank_gallery(ranker: Ranker, gallery: Float[Tensor, "columns dim"], size: int) -> list[Ranked]:
     """The true matches of each block of queries in the gallery, by products of the shape that distractors get."""
-    parts = [(DistanceBlocks(query, _padded(part, size), protocol.distance), len(part)) for part in gallery.split(size)]
+    query, lists, kind = ranker.query, ranker.lists, ranker.protocol.distance
+    parts = [(DistanceBlocks(query, _padded(part, size), kind), len(part)) for part in gallery.split(size)]
     ranked = []
     for start in range(0, len(query), BLOCK):
         rows = slice(start, start + BLOCK)
         distance = torch.cat([blocks.block(start)[:, :count] for blocks, count in parts], dim=1)
-        ranked.append(rank_rows(distance, lists.query_person[rows], lists.query_camera[rows], columns))
+        ranked.append(rank_rows(distance, lists.query_person[rows], lists.query_camera[rows], ranker.columns))
     return ranked
 
 

@@ -9,10 +9,12 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.lists import Columns, Lists
-from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.lists import Columns
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.records import JUNK
+
+PADDING = (-1, torch.inf, 0, 0)
+"""Gallery index, distance, match and removed of an entry that is not there."""
 
 
 @dataclass(frozen=True)
@@ -35,46 +37,32 @@ class Top:
 
 
 @torch.no_grad()
-def top(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    *,
-    k: int = 10,
-    rows: Int[Tensor, " rows"] | None = None,
-    keep_junk: bool = False,
-    ranker: Ranker | None = None,
-) -> Top:
+def top(ranker: Ranker, *, k: int = 10, rows: Int[Tensor, " rows"] | None = None, keep_junk: bool = False) -> Top:
     """The k nearest gallery entries, by the scores' own distances and tie rule.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings, on the same device.
-        lists: Person and camera of each.
-        protocol: How to rank.
+        ranker: What is ranked.
         k: Entries a query, from 1.
-        rows: Indices of the queries wanted; all by default.
+        rows: Indices of the queries; all by default.
         keep_junk: Keep the entries that the protocol removes, marked as such, in place of leaving them out.
             Junk that expansion and re-ranking did not look at has no distance, and stays out.
-        ranker: The distances, where they have been made already.
 
     Raises:
-        ValueError: no rows, embeddings and lists of different number, or embeddings that are not finite.
+        ValueError: no rows, or embeddings that are not finite.
     """
-    rows = torch.arange(len(query)) if rows is None else rows.cpu()
+    rows, device = torch.arange(len(ranker.query)) if rows is None else rows.cpu(), ranker.query.device
     if not len(rows):
         raise InputError("rows names no query; give one or more, or None for all")
-    ranker = ranker or Ranker(query, gallery, lists, protocol)
     columns, blocks = ranker.with_junk() if keep_junk else (ranker.columns, ranker)
-    found = []
+    parts = []
     for start in (rows // BLOCK * BLOCK).unique().tolist():
         here = ((rows >= start) & (rows < start + BLOCK)).nonzero()[:, 0]
-        distance = blocks.block(start)[(rows[here] - start).to(query.device)]
-        nearest = _nearest(distance, rows[here].to(query.device), ranker, columns, keep_junk)
-        found.append((here, *(_fit(part, k, pad) for part, pad in zip(nearest, (-1, torch.inf, 0, 0), strict=True))))
-    here, *parts = (torch.cat(part) for part in zip(*found, strict=True))
-    return Top(rows, *(part[here.argsort()] for part in parts))
+        distance = blocks.block(start)[(rows[here] - start).to(device)]
+        nearest = _nearest(distance, rows[here].to(device), ranker, columns, keep_junk)
+        parts.append((here, *(_fit(part, k, pad) for part, pad in zip(nearest, PADDING, strict=True))))
+    place, *columns_of = (torch.cat(part) for part in zip(*parts, strict=True))
+    order = place.argsort()
+    return Top(rows, *(column[order] for column in columns_of))
 
 
 def _fit(part: Shaped[Tensor, "rows columns"], k: int, pad: int | float) -> Shaped[Tensor, "rows k"]:

@@ -9,6 +9,7 @@ from reid_lit.data.feeding.samplers import PersonSampler
 from reid_lit.data.sets import csv_file, person_folders
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 
 
@@ -20,7 +21,7 @@ def evaluated(split, **protocol):
         for shots in (split.query, split.gallery)
         for name in ("person_id", "camera_id")
     ]
-    return evaluate(*embeddings, Lists(*told), Protocol(**protocol))
+    return evaluate(Ranker(*embeddings, Lists(*told), Protocol(**protocol)))
 
 
 def sampled(split):

@@ -4,6 +4,7 @@ from scipy.stats import binom
 
 from reid_lit.evaluation.measures.bootstrap import intervals
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 
 
@@ -35,18 +36,18 @@ def test_values_of_different_queries_are_an_error():
 
 def test_intervals_hold_the_scores_and_repeat(oracle):
     case = oracle.random_case(queries=80)
-    first, again = (evaluate(*case, Protocol(bootstrap=200)) for _ in range(2))
+    first, again = (evaluate(Ranker(*case, Protocol(bootstrap=200))) for _ in range(2))
     assert first.details == again.details
     found = first.details["bootstrap"]
     assert (found["resamples"], found["level"]) == (200, 0.95)
     assert set(found["intervals"]) == {"rank1", "mAP"}
     for name, (low, high) in found["intervals"].items():
         assert low < first.scores[name] < high
-    assert first.scores == evaluate(*case, Protocol()).scores
+    assert first.scores == evaluate(Ranker(*case, Protocol())).scores
 
 
 def test_a_single_gallery_shot_has_an_interval_of_rank_1_alone(oracle):
-    result = evaluate(*oracle.random_case(queries=80), Protocol(bootstrap=100, single_gallery_shot=10))
+    result = evaluate(Ranker(*oracle.random_case(queries=80), Protocol(bootstrap=100, single_gallery_shot=10)))
     ((name, (low, high)),) = result.details["bootstrap"]["intervals"].items()
     assert name == "rank1"
     assert low < result.scores["rank1"] < high

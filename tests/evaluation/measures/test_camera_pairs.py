@@ -5,11 +5,12 @@ import torch
 
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 
 
 def pairs_of(query, gallery, lists, **words):
-    pairs = evaluate(query, gallery, lists, Protocol(camera_pairs=True, **words)).details["camera_pairs"]
+    pairs = evaluate(Ranker(query, gallery, lists, Protocol(camera_pairs=True, **words))).details["camera_pairs"]
     return {(pair.pop("query"), pair.pop("gallery")): pair for pair in pairs}
 
 
@@ -33,7 +34,7 @@ def test_equals_the_evaluation_of_filtered_lists(rule, ap, oracle):
     numbers = [(one, other) for one in range(3) for other in range(3) if one != other or rule == "any_camera"]
     assert set(pairs) == {(f"c{one + 1}", f"c{other + 1}") for one, other in numbers}
     for one, other in numbers:
-        alone = evaluate(*filtered(*case, one, other), Protocol(camera_rule=rule, ap=ap))
+        alone = evaluate(Ranker(*filtered(*case, one, other), Protocol(camera_rule=rule, ap=ap)))
         assert pairs[f"c{one + 1}", f"c{other + 1}"] == {
             "queries": alone.stamp["valid_queries"],
             "rank1": pytest.approx(alone.scores["rank1"], abs=1e-12),
@@ -44,7 +45,7 @@ def test_equals_the_evaluation_of_filtered_lists(rule, ap, oracle):
 def test_pairs_add_up_to_the_whole_where_each_query_has_one(oracle):
     query, gallery, lists = oracle.random_case(queries=50, cameras=2)
     lists = replace(lists, gallery_camera=torch.ones(90).long(), query_camera=torch.arange(50) % 2 * 2)
-    whole, pairs = evaluate(query, gallery, lists, Protocol()), pairs_of(query, gallery, lists)
+    whole, pairs = evaluate(Ranker(query, gallery, lists, Protocol())), pairs_of(query, gallery, lists)
     assert set(pairs) == {("c1", "c2"), ("c3", "c2")}
     queries = sum(pair["queries"] for pair in pairs.values())
     assert queries == whole.stamp["valid_queries"]
@@ -55,7 +56,7 @@ def test_pairs_add_up_to_the_whole_where_each_query_has_one(oracle):
 
 def test_a_single_camera_is_paired_with_itself(oracle):
     query, gallery, lists = oracle.random_case(cameras=1)
-    whole = evaluate(query, gallery, lists, Protocol(camera_rule="auto"))
+    whole = evaluate(Ranker(query, gallery, lists, Protocol(camera_rule="auto")))
     ((names, pair),) = pairs_of(query, gallery, lists, camera_rule="auto").items()
     assert names == ("c1", "c1")
     assert pair["rank1"] == whole.scores["rank1"]

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, pairwise_distance
-from reid_lit.evaluation.lists import Columns
+from reid_lit.evaluation.distance import BLOCK, pairwise_distance
 from reid_lit.evaluation.measures import details
 from reid_lit.evaluation.measures.camera_pairs import CameraPairs
 from reid_lit.evaluation.measures.details import measured, watch
@@ -22,7 +21,7 @@ ALL = Protocol(roc=[0.1, 0.01], camera_pairs=True, bootstrap=50, open_set=[0.3])
 
 def test_everything_asked_for_is_added_to_what_was_there(oracle):
     case = oracle.random_case(queries=60)
-    plain, full = evaluate(*case, Protocol()), evaluate(*case, ALL)
+    plain, full = evaluate(Ranker(*case, Protocol())), evaluate(Ranker(*case, ALL))
     assert plain.details == {}
     assert json.loads(json.dumps(full.details)).keys() == {"roc", "camera_pairs", "open_set", "bootstrap"}
     assert full.scores.keys() - plain.scores.keys() == {"tpr@fpr=0.1", "tpr@fpr=0.01", "eer", "dir@far=0.3"}
@@ -32,17 +31,17 @@ def test_everything_asked_for_is_added_to_what_was_there(oracle):
 
 def test_each_alone_gives_what_all_together_give(oracle):
     case = oracle.random_case(queries=600)
-    full = evaluate(*case, ALL)
+    full = evaluate(Ranker(*case, ALL))
     for name in ("roc", "camera_pairs", "open_set", "bootstrap"):
-        alone = evaluate(*case, Protocol(**{name: getattr(ALL, name)}))
+        alone = evaluate(Ranker(*case, Protocol(**{name: getattr(ALL, name)})))
         assert alone.details == {name: full.details[name]}
 
 
 def test_cosine_and_the_rule_for_a_single_camera_are_the_scores_own(oracle):
     query, gallery, lists = oracle.random_case(cameras=1)
-    one = evaluate(query, gallery, lists, Protocol(roc=[0.1], camera_rule="auto", distance="cosine"))
+    one = evaluate(Ranker(query, gallery, lists, Protocol(roc=[0.1], camera_rule="auto", distance="cosine")))
     unit = [torch.nn.functional.normalize(side, dim=1) for side in (query, gallery)]
-    other = evaluate(*unit, lists, Protocol(roc=[0.1], camera_rule="any_camera", distance="cosine"))
+    other = evaluate(Ranker(*unit, lists, Protocol(roc=[0.1], camera_rule="any_camera", distance="cosine")))
     assert one.details["roc"]["genuine_pairs"] == other.details["roc"]["genuine_pairs"] > 0
     assert one.scores["tpr@fpr=0.1"] == pytest.approx(other.scores["tpr@fpr=0.1"])
 
@@ -53,15 +52,18 @@ def test_cosine_and_the_rule_for_a_single_camera_are_the_scores_own(oracle):
 def test_re_ranked_distances_are_measured_and_the_open_set_is_re_ranked_on_its_own(words, oracle):
     query, gallery, lists = oracle.random_case(queries=60, persons=12)
     query, gallery = query.float(), gallery.float()
-    found = evaluate(query, gallery, lists, replace(ALL, **words)).details
-    ranker = Ranker(query, gallery, lists, Protocol(**words))
-    _, alone = measured(ranker, lists, ranker.columns, Protocol(roc=ALL.roc, camera_pairs=True), torch.tensor([0]))
+    found = evaluate(Ranker(query, gallery, lists, replace(ALL, **words))).details
+    ranker = Ranker(query, gallery, lists, Protocol(roc=ALL.roc, **words))
+    _, alone = measured(ranker, Protocol(roc=ALL.roc, camera_pairs=True), torch.tensor([0]))
     assert {name: found[name] for name in alone} == alone
-    assert found["roc"] != evaluate(query, gallery, lists, ALL).details["roc"]
+    assert found["roc"] != evaluate(Ranker(query, gallery, lists, ALL)).details["roc"]
     left = ~torch.isin(lists.gallery_person, drawn(lists, 0.5))
     part = replace(lists, gallery_person=lists.gallery_person[left], gallery_camera=lists.gallery_camera[left])
     open_set = Protocol(open_set=ALL.open_set, open_set_share=0.0, **words)
-    assert found["open_set"]["points"] == evaluate(query, gallery[left], part, open_set).details["open_set"]["points"]
+    assert (
+        found["open_set"]["points"]
+        == evaluate(Ranker(query, gallery[left], part, open_set)).details["open_set"]["points"]
+    )
     assert found["open_set"]["persons_removed"] == 6
 
 
@@ -85,14 +87,14 @@ class Twice:
 def test_distances_come_as_often_as_somebody_asks_and_nobody_writes_to_them(oracle, monkeypatch):
     monkeypatch.setattr(details, "VALUES", 300 * 76)
     query, gallery, lists = oracle.random_case(queries=BLOCK + 9)
-    columns = Columns(lists)
-    watchers = [Twice(), Verification(lists, columns, ALL), CameraPairs(lists, columns, ALL), Twice()]
-    watchers.insert(1, OpenSet(lists, columns, ALL, removed=torch.tensor([1, 2])))
-    blocks = DistanceBlocks(query, columns.select(gallery))
-    watch(blocks, watchers, queries=len(query), columns=76)
+    ranker = Ranker(query, gallery, lists, ALL)
+    assert len(ranker.columns.index) == 76
+    removed = torch.tensor([1, 2])
+    watchers = [Twice(), OpenSet(ranker, removed=removed), Verification(ranker), CameraPairs(ranker), Twice()]
+    watch(ranker, watchers)
     first, last = watchers[0].seen, watchers[-1].seen
     assert [part[:2] for part in first] == 2 * [(0, 300), (300, BLOCK), (BLOCK, BLOCK + 9)]
-    distance = pairwise_distance(query, columns.select(gallery))
+    distance = pairwise_distance(query, ranker.columns.select(gallery))
     assert all(torch.equal(distance[start:stop], part) for start, stop, part in (*first, *last))
 
 

@@ -6,11 +6,12 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures import details
 from reid_lit.evaluation.measures.open_set import drawn
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 
 
 def found_in(case, **words):
-    result = evaluate(*case, Protocol(**words))
+    result = evaluate(Ranker(*case, Protocol(**words)))
     return result.scores, result.details["open_set"]
 
 

@@ -6,6 +6,7 @@ import torch
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.separation import intra_inter_ratio
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 
 
@@ -28,15 +29,15 @@ def loop(query, gallery, lists, *, unit):
 def test_equals_the_double_loop(distance, queries, oracle):
     query, gallery, lists = oracle.random_case(queries=queries)
     query += torch.nn.functional.one_hot(lists.query_person, 6)[:, :4]
-    ratio = intra_inter_ratio(query, gallery, lists, Protocol(distance=distance))
+    ratio = intra_inter_ratio(Ranker(query, gallery, lists, Protocol(distance=distance)))
     assert ratio == pytest.approx(loop(query, gallery, lists, unit=distance == "cosine"), rel=1e-9)
 
 
 def test_is_given_when_asked_for(oracle):
     case = oracle.random_case()
     protocol = Protocol(separation=True)
-    assert evaluate(*case, protocol).scores["R"] == intra_inter_ratio(*case, protocol)
-    assert "R" not in evaluate(*case, Protocol()).scores
+    assert evaluate(Ranker(*case, protocol)).scores["R"] == intra_inter_ratio(Ranker(*case, protocol))
+    assert "R" not in evaluate(Ranker(*case, Protocol())).scores
 
 
 def test_one_person_has_no_ratio():
@@ -44,4 +45,4 @@ def test_one_person_has_no_ratio():
     with pytest.raises(
         ValueError, match=r"two persons: the test has 2 images of 1 person; leave evaluation\.separation=false"
     ):
-        intra_inter_ratio(torch.rand(1, 3), torch.rand(2, 3), lists, Protocol())
+        intra_inter_ratio(Ranker(torch.rand(1, 3), torch.rand(2, 3), lists, Protocol()))

@@ -6,6 +6,7 @@ import torch
 from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import Lists, score_queries
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.records import Rules
@@ -28,7 +29,7 @@ def test_many_draws_approach_the_expectation_by_enumeration(rule, oracle):
     query, gallery, lists = oracle.random_case()
     protocol = Protocol(camera_rule=rule, single_gallery_shot=4000)
     distance = pairwise_distance(query, gallery)
-    ranks = single_shot_ranks(query, gallery, lists, protocol)
+    ranks = single_shot_ranks(Ranker(query, gallery, lists, protocol))
     assert ranks.shape == (4000, len(query))
     for row in range(len(query)):
         wanted = expected_rank1(distance, lists, row, oracle.kept(lists, row, rule))
@@ -41,35 +42,35 @@ def test_many_draws_approach_the_expectation_by_enumeration(rule, oracle):
 def test_one_image_a_person_is_the_plain_ranking(oracle):
     query, gallery, _ = oracle.random_case(queries=20, gallery=20)
     lists = Lists(torch.arange(20), torch.zeros(20).long(), torch.arange(20).flip(0), torch.ones(20).long())
-    plain = score_queries(query, gallery, lists, Protocol()).first_match
-    assert all(torch.equal(ranks, plain) for ranks in single_shot_ranks(query, gallery, lists, CLASSIC))
+    plain = score_queries(Ranker(query, gallery, lists, Protocol())).first_match
+    assert all(torch.equal(ranks, plain) for ranks in single_shot_ranks(Ranker(query, gallery, lists, CLASSIC)))
 
 
 def test_ties_are_ranked_in_the_gallerys_order():
     embedding = torch.zeros(4, 2)
     lists = Lists(torch.tensor([2]), torch.tensor([0]), torch.tensor([1, 3, 2, 0]), torch.ones(4).long())
-    assert single_shot_ranks(embedding[:1], embedding, lists, CLASSIC).flatten().tolist() == [3] * 10
+    assert single_shot_ranks(Ranker(embedding[:1], embedding, lists, CLASSIC)).flatten().tolist() == [3] * 10
 
 
 def test_draws_repeat_and_differ(oracle):
     case = oracle.random_case(queries=700)  # more than a block
-    ranks = single_shot_ranks(*case, CLASSIC)
-    assert torch.equal(ranks, single_shot_ranks(*case, CLASSIC))
+    ranks = single_shot_ranks(Ranker(*case, CLASSIC))
+    assert torch.equal(ranks, single_shot_ranks(Ranker(*case, CLASSIC)))
     assert not torch.equal(ranks[0], ranks[1])
 
 
 def test_classic_scores_are_a_cmc_without_map(oracle):
     case = oracle.random_case()
-    result = evaluate(*case, CLASSIC)
+    result = evaluate(Ranker(*case, CLASSIC))
     assert set(result.scores) == {"rank1", "rank3"}
     valid = result.queries.valid
-    ranks = single_shot_ranks(*case, CLASSIC)[:, valid].double()
+    ranks = single_shot_ranks(Ranker(*case, CLASSIC))[:, valid].double()
     for k in (1, 3):
         assert result.scores[f"rank{k}"] == pytest.approx((ranks <= k).double().mean(dim=1).mean().item())
     assert result.stamp["gallery"] == "one image a person, mean of 10 draws"
     assert result.stamp["ap"] == "none"
     assert len(result.first_matches) == 10 * int(valid.sum())
-    assert evaluate(*case, Protocol()).stamp["gallery"] == "all images"
+    assert evaluate(Ranker(*case, Protocol())).stamp["gallery"] == "all images"
 
 
 def test_a_data_sets_rules_win_over_the_evaluation():

@@ -160,7 +160,7 @@ def test_an_evaluation_expands_then_re_ranks_by_any_search(oracle):
     query, gallery = query.float(), gallery.float()
     rerank, search = GraphRerank(k1=8, k2=3), ExactSearch()
     protocol = Protocol(distance="cosine", expansion=Expansion(), rerank=rerank, search=search)
-    result = evaluate(query, gallery, lists, protocol)
+    result = evaluate(Ranker(query, gallery, lists, protocol))
     expected = rerank.blocks(*Expansion()(query, gallery)).block(0)
     torch.testing.assert_close(Ranker(query, gallery, lists, protocol).block(0), expected, rtol=1e-4, atol=1e-5)
     assert result.stamp["reranking"] == rerank.stamp

@@ -3,8 +3,8 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reid_lit.evaluation.lists import Columns, Lists
-from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.lists import Columns
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import QueryScores, join, rank_rows, score_rows
 
 
@@ -16,14 +16,12 @@ class CameraPairs:
     A camera is paired with itself only where the camera rule keeps matches under the query's own camera.
 
     Args:
-        lists: Person and camera of all images, on the distances' device.
-        columns: The gallery entries that the distances' columns are.
-        protocol: The camera rule, resolved, and the convention of the average precision.
+        ranker: Whose distances are seen; its protocol has the camera rule and the convention of the average precision.
     """
 
-    def __init__(self, lists: Lists, columns: Columns, protocol: Protocol) -> None:
-        self.lists, self.protocol = lists, protocol
-        self.parts = {camera: _of_camera(camera, lists, columns) for camera in columns.camera.unique().tolist()}
+    def __init__(self, ranker: Ranker) -> None:
+        self.lists, self.protocol = ranker.lists, ranker.protocol
+        self.parts = {camera: _of_camera(camera, ranker) for camera in ranker.columns.camera.unique().tolist()}
         self.seen: dict[int, list[tuple[QueryScores, QueryScores]]] = {camera: [] for camera in self.parts}
 
     def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:
@@ -49,11 +47,10 @@ class CameraPairs:
         return {}, [pair for *_, pair in sorted(pairs, key=lambda pair: pair[:2])]
 
 
-def _of_camera(camera: int, lists: Lists, columns: Columns) -> tuple[Tensor, Columns]:
+def _of_camera(camera: int, ranker: Ranker) -> tuple[Tensor, Columns]:
     """The columns that a camera took: where they are, and who is on them."""
-    shown = lists.gallery_camera == camera
-    part = Lists(lists.query_person, lists.query_camera, lists.gallery_person[shown], lists.gallery_camera[shown])
-    return (columns.camera == camera).nonzero()[:, 0], Columns(part)
+    part = ranker.lists.with_gallery(ranker.lists.gallery_camera == camera)
+    return (ranker.columns.camera == camera).nonzero()[:, 0], Columns(part)
 
 
 def _means(scores: QueryScores, chosen: Bool[Tensor, " queries"]) -> dict[str, object]:

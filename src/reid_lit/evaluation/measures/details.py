@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.lists import Columns, Lists
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.bootstrap import LEVEL, intervals
 from reid_lit.evaluation.measures.camera_pairs import CameraPairs
 from reid_lit.evaluation.measures.open_set import OpenSet, drawn
 from reid_lit.evaluation.measures.verification import Verification
-from reid_lit.evaluation.protocol import Protocol, resolve
-from reid_lit.evaluation.ranker import Blocks, Ranker
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.progress import progress
 
 VALUES = 1 << 22
@@ -41,43 +41,33 @@ class Watcher(typing.Protocol):
 
 
 def details(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    values: Mapping[str, Float[Tensor, " valid"]],
-    *,
-    ranker: Ranker | None = None,
+    ranker: Ranker, values: Mapping[str, Float[Tensor, " valid"]]
 ) -> tuple[dict[str, float], dict[str, object]]:
     """Scores and details of what the protocol asks for: ``roc``, ``camera_pairs``, ``open_set`` and ``bootstrap``.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings, on the same device.
-        lists: Person and camera of each.
-        protocol: What is asked for, and how to compare.
-        values: By the name of each score that wants an interval, what it is the mean of, one a query.
-        ranker: The distances to the whole gallery, where they have been made already.
+        ranker: The distances to the whole gallery; its protocol says what is measured.
+        values: By the name of each score that gets an interval, the values that it is the mean of, one for each query.
     """
     scores: dict[str, float] = {}
-    found: dict[str, object] = {}
-    lists, protocol = lists.to(query.device), resolve(protocol, lists)
+    records: dict[str, object] = {}
+    lists, protocol = ranker.lists, ranker.protocol
     removed = drawn(lists, protocol.open_set_share)
-    for asked, left in _galleries(lists, protocol, removed):
-        part = Lists(lists.query_person, lists.query_camera, lists.gallery_person[left], lists.gallery_camera[left])
-        blocks = ranker if ranker and left.all() else Ranker(query, gallery[left], part, protocol)
-        own_scores, own = measured(blocks, part, blocks.columns, asked, removed)
-        scores, found = scores | own_scores, found | own
+    for measures, kept in _galleries(lists, protocol, removed):
+        whole = bool(kept.all())
+        part = ranker if whole else Ranker(ranker.query, ranker.gallery[kept], lists.with_gallery(kept), protocol)
+        more_scores, more_records = measured(part, measures, removed)
+        scores, records = scores | more_scores, records | more_records
     if protocol.bootstrap:
         ends = intervals(values, resamples=protocol.bootstrap)
-        found["bootstrap"] = {"resamples": protocol.bootstrap, "level": LEVEL, "intervals": ends}
-    return scores, found
+        records["bootstrap"] = {"resamples": protocol.bootstrap, "level": LEVEL, "intervals": ends}
+    return scores, records
 
 
 def _galleries(
     lists: Lists, protocol: Protocol, removed: Int[Tensor, " removed"]
 ) -> list[tuple[Protocol, Bool[Tensor, " gallery"]]]:
-    """What is measured in which gallery images: all at once, unless images left out would still tell as neighbours."""
+    """What is measured in which gallery images: all in one pass, unless images left out would still be neighbours."""
     every = torch.ones_like(lists.gallery_person, dtype=torch.bool)
     parts = [(protocol, every)]
     if any(getattr(protocol, name) for name in BY_NEIGHBOURS):
@@ -88,43 +78,46 @@ def _galleries(
 
 @torch.no_grad()
 def measured(
-    blocks: Blocks, lists: Lists, columns: Columns, protocol: Protocol, removed: Int[Tensor, " removed"]
+    ranker: Ranker, measures: Protocol, removed: Int[Tensor, " removed"]
 ) -> tuple[dict[str, float], dict[str, object]]:
-    """Scores and details of what the protocol asks for: ``roc``, ``camera_pairs`` and ``open_set``.
+    """Scores and details of ``roc``, ``camera_pairs`` and ``open_set``.
 
     All of it is of the whole gallery, with a single gallery shot too.
 
     Args:
-        blocks: The distances of all queries to the columns.
-        lists: Person and camera of all images, on the distances' device.
-        columns: The gallery entries that the distances' columns are.
-        protocol: What is asked for; its camera rule is resolved.
+        ranker: The distances.
+        measures: Which of the three are measured.
         removed: The persons that ``open_set`` takes out of the gallery.
     """
-    kinds: dict[str, Callable[..., Watcher]]
+    kinds: dict[str, Callable[[Ranker], Watcher]]
     kinds = {"roc": Verification, "camera_pairs": CameraPairs, "open_set": partial(OpenSet, removed=removed)}
-    watchers = {name: kind(lists, columns, protocol) for name, kind in kinds.items() if getattr(protocol, name)}
-    watch(blocks, list(watchers.values()), queries=len(lists.query_person), columns=len(columns.index))
-    results = {name: watcher.result() for name, watcher in watchers.items()}
-    scores = {name: score for own, _ in results.values() for name, score in own.items()}
-    return scores, {name: own for name, (_, own) in results.items()}
+    watchers = {name: kind(ranker) for name, kind in kinds.items() if getattr(measures, name)}
+    watch(ranker, list(watchers.values()))
+    scores: dict[str, float] = {}
+    records: dict[str, object] = {}
+    for name, watcher in watchers.items():
+        more_scores, records[name] = watcher.result()
+        scores |= more_scores
+    return scores, records
 
 
-def watch(blocks: Blocks, watchers: Sequence[Watcher], *, queries: int, columns: int) -> None:
+def watch(ranker: Ranker, watchers: Sequence[Watcher]) -> None:
     """Show all distances to all watchers, again to those that ask for it."""
+    queries = len(ranker.query)
     while watchers:
         with progress("thresholds, camera pairs, open set") as tell:
-            for rows, distance in _parts(blocks, queries, max(1, VALUES // columns)):
+            for rows, distance in _parts(ranker):
                 for watcher in watchers:
                     watcher.see(rows, distance)
                 tell(rows.stop, queries)
         watchers = [watcher for watcher in watchers if watcher.again()]
 
 
-def _parts(blocks: Blocks, queries: int, together: int) -> Iterator[tuple[slice, Float[Tensor, "rows columns"]]]:
-    """The distances of some queries after the other."""
-    for start in range(0, queries, BLOCK):
+def _parts(ranker: Ranker) -> Iterator[tuple[slice, Float[Tensor, "rows columns"]]]:
+    """All distances, a few queries at a time."""
+    together = max(1, VALUES // len(ranker.columns.index))
+    for start in range(0, len(ranker.query), BLOCK):
         row = start
-        for distance in blocks.block(start).split(together):
+        for distance in ranker.block(start).split(together):
             yield slice(row, row + len(distance)), distance
             row += len(distance)

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.lists import Columns, Lists
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.operating import Curve, named_scores, points_at
-from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.records import JUNK
 
 SEED = 0
@@ -30,18 +30,16 @@ class OpenSet:
         The draw is ours.
 
     Args:
-        lists: Person and camera of all images, on the distances' device.
-        columns: The gallery entries that the distances' columns are.
-        protocol: The camera rule, resolved; ``open_set``, the false alarm rates; and ``open_set_share``.
+        ranker: Whose distances are seen; its protocol has the camera rule, ``open_set``, the false alarm rates, and
+            ``open_set_share``.
         removed: The persons taken out, as :func:`drawn` gives them; their images may or may not be among the columns.
     """
 
-    def __init__(self, lists: Lists, columns: Columns, protocol: Protocol, *, removed: Int[Tensor, " removed"]) -> None:
-        self.lists, self.columns, self.protocol, self.removed = lists, columns, protocol, removed
-        self.gone = torch.isin(columns.person, removed)
-        self.stranger = ~torch.isin(lists.query_person, columns.person[~self.gone])
-        size = len(lists.query_person)
-        self.nearest = torch.full((size,), torch.inf, dtype=torch.float64, device=columns.person.device)
+    def __init__(self, ranker: Ranker, *, removed: Int[Tensor, " removed"]) -> None:
+        self.lists, self.columns, self.protocol, self.removed = ranker.lists, ranker.columns, ranker.protocol, removed
+        self.gone = torch.isin(self.columns.person, removed)
+        self.stranger = ~torch.isin(self.lists.query_person, self.columns.person[~self.gone])
+        self.nearest = torch.full((len(ranker.query),), torch.inf, dtype=torch.float64, device=ranker.query.device)
         self.right, self.genuine = (torch.zeros_like(self.stranger) for _ in range(2))
 
     def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:

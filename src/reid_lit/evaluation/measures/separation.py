@@ -7,15 +7,12 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
-from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.wording import counted
 
 
 @torch.no_grad()
-def intra_inter_ratio(
-    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists, protocol: Protocol
-) -> float:
+def intra_inter_ratio(ranker: Ranker) -> float:
     """R: the mean distance of two images of a person over the mean distance of images of two persons.
 
     Over all pairs of test images, query and gallery together, without junk and distractors, whatever the cameras.
@@ -24,18 +21,16 @@ def intra_inter_ratio(
     Source: Luo et al., TMM 2019, section IV-E, Table V; which images and which distance the paper leaves open.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings, on the same device.
-        lists: Person and camera of each.
-        protocol: How embeddings are compared.
+        ranker: What is compared.
 
     Raises:
         ValueError: there is no pair of one kind, or embeddings are not finite.
     """
-    asked = torch.isin(lists.gallery_person, lists.query_person).to(gallery.device)
-    embedding = torch.cat([query, gallery[asked]])
-    person = torch.cat([lists.query_person, lists.gallery_person[asked.cpu()]]).to(embedding.device)
-    if protocol.distance == "cosine":
+    lists = ranker.lists
+    shown = torch.isin(lists.gallery_person, lists.query_person)
+    embedding = torch.cat([ranker.query, ranker.gallery[shown]])
+    person = torch.cat([lists.query_person, lists.gallery_person[shown]])
+    if ranker.protocol.distance == "cosine":
         embedding = F.normalize(embedding, dim=1)
     within, between = _sums(embedding, person)
     if not within[1] or not between[1]:

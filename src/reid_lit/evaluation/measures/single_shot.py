@@ -1,12 +1,11 @@
 """CMC with one image of each gallery person, drawn at random and often: CUHK03's classic protocol."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.lists import Columns, Lists
-from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.lists import Columns
 from reid_lit.evaluation.ranker import Ranker
 
 SEED = 0
@@ -14,14 +13,7 @@ SEED = 0
 
 
 @torch.no_grad()
-def single_shot_ranks(
-    query: Float[Tensor, "queries dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    lists: Lists,
-    protocol: Protocol,
-    *,
-    ranker: Ranker | None = None,
-) -> Int[Tensor, "draws queries"]:
+def single_shot_ranks(ranker: Ranker) -> Int[Tensor, "draws queries"]:
     """The rank of each query's true match among one image of each gallery person, from 1; 0 without a match.
 
     For each query and draw, what the camera rule removes is left out first and one of the remaining images of each
@@ -31,16 +23,11 @@ def single_shot_ranks(
         removal: Zhong et al., CVPR 2017, in the public code that later work measured with.
 
     Args:
-        query: Embeddings.
-        gallery: Embeddings, on the same device.
-        lists: Person and camera of each.
-        protocol: Distance, camera rule, and ``single_gallery_shot``, the number of draws.
-        ranker: The distances, where they have been made already.
+        ranker: What is ranked; its protocol has the camera rule, and ``single_gallery_shot``, the number of draws.
 
     Raises:
-        ValueError: embeddings and lists of different number, or embeddings that are not finite.
+        ValueError: embeddings that are not finite.
     """
-    ranker = ranker or Ranker(query, gallery, lists, protocol)
     lists, protocol, columns = ranker.lists, ranker.protocol, ranker.columns
     generator = torch.Generator().manual_seed(SEED)
     parts = []

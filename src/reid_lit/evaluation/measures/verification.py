@@ -4,9 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.lists import Columns, Lists
 from reid_lit.evaluation.measures.operating import Curve, named_scores, points_at
-from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 
 HALF = 1 << 16
 """Values that one half of the bits of a float32 takes."""
@@ -26,14 +25,12 @@ class Verification:
         ROC analysis", Pattern Recognition Letters 2006.
 
     Args:
-        lists: Person and camera of all images, on the distances' device.
-        columns: The gallery entries that the distances' columns are.
-        protocol: The camera rule, resolved, and ``roc``, the false positive rates.
+        ranker: Whose distances are seen; its protocol has the camera rule, and ``roc``, the false positive rates.
     """
 
-    def __init__(self, lists: Lists, columns: Columns, protocol: Protocol) -> None:
-        self.lists, self.columns, self.protocol = lists, columns, protocol
-        self.device = columns.person.device
+    def __init__(self, ranker: Ranker) -> None:
+        self.lists, self.columns, self.protocol = ranker.lists, ranker.columns, ranker.protocol
+        self.device = ranker.query.device
         self.coarse = self.fine = self._counters(HALF)
         self.asked: Tensor | None = None  # the upper halves looked into, ascending
         self.slot = torch.full((HALF,), -1, device=self.device)  # of each upper half, its place among those
