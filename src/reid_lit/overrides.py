@@ -56,11 +56,20 @@ def assignment(key: str, value: Any) -> str:
 def merged(overrides: Sequence[str]) -> tuple[str, ...]:
     """Overrides, each key once: the last wins, since Hydra refuses two options of a group.
 
-    >>> merged(["loss=id", "seed=1", "loss=id_circle"])
-    ('seed=1', 'loss=id_circle')
+    A removal stays before the addition that puts another value in its place.
+
+    >>> merged(["loss=id", "seed=1", "loss=id_circle", "~dataset.source", "+dataset.source={world: plaza}"])
+    ('seed=1', 'loss=id_circle', '~dataset.source', '+dataset.source={world: plaza}')
     """
-    last = {key_of(override): place for place, override in enumerate(overrides)}
-    return tuple(override for place, override in enumerate(overrides) if last[key_of(override)] == place)
+    last = {key_of(override): override for override in overrides}
+    places = {override: place for place, override in enumerate(overrides)}
+    kept = []
+    for place, override in enumerate(overrides):
+        final = last[key_of(override)]
+        replaced = override.startswith("~") and re.match(r"\+[^+]", final)
+        if places[override] == place and (override == final or replaced):
+            kept.append(override)
+    return tuple(kept)
 
 
 def without(overrides: Sequence[str], keys: Collection[str]) -> list[str]:

@@ -87,6 +87,11 @@ class Outcome:
     reason: str = ""
 
 
+def needs_whole_machine(devices: Any) -> bool:
+    """Whether a training on these ``trainer.devices`` uses more than one GPU."""
+    return devices not in (1, "1")
+
+
 def recorded(folder: Path) -> dict[str, Any]:
     """What ``job.json`` of a folder says; nothing where there is none."""
     file = folder / STATE

@@ -174,6 +174,19 @@ def visible_gpus() -> list[str]:
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
+def runner_of(at_once: int | str) -> Runner:
+    """A runner of ``at_once`` jobs at a time; ``auto``: one for each GPU."""
+    gpus = visible_gpus()
+    return Runner(at_once=max(1, len(gpus)) if at_once == "auto" else int(at_once), gpus=gpus)
+
+
+def log_outcome(outcome: Outcome, place: int, number: int) -> None:
+    """Log how a job ended, and how many of all have."""
+    took = f" in {outcome.seconds / 60:.1f} min" if outcome.seconds else ""
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    _log.info("%d of %d: %s: %s%s%s", place, number, outcome.job.name, outcome.state, took, reason)
+
+
 def _record(job: Job, content: Mapping[str, Any]) -> None:
     write_text(job.folder / STATE, json.dumps(content, indent=2) + "\n")
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +10,9 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, open_dict
 
-from reid_lit.jobs.job import Job, Outcome, failures
-from reid_lit.jobs.runner import Runner, visible_gpus
+from reid_lit.jobs.job import Job, Outcome, failures, needs_whole_machine
+from reid_lit.jobs.runner import log_outcome, runner_of
 from reid_lit.run.objective import objective_of
-
-_log = logging.getLogger(__name__)
 
 _OF_THE_SWEEP = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweep", "hydra.run")
 
@@ -47,7 +44,7 @@ def launch_jobs(
 
     def after(outcome: Outcome) -> None:
         finished.append(outcome.job)
-        say(outcome, len(finished), len(jobs))
+        log_outcome(outcome, len(finished), len(jobs))
 
     outcomes = runner_of(at_once).run_all([[job] for job in jobs], after)
     lines = failures(outcomes)
@@ -74,7 +71,7 @@ def _job(config: DictConfig, own: DictConfig, overrides: Sequence[str]) -> Job:
         overrides=(*overrides, *passed),
         module=spec.name if spec else "reid_lit.train",
         resumable=own.hydra.job.config_name == "train",
-        whole_machine="trainer" in own and own.trainer.devices not in (1, "1"),
+        whole_machine="trainer" in own and needs_whole_machine(own.trainer.devices),
         facts={"overrides": list(overrides)},
     )
 
@@ -100,16 +97,3 @@ def _returned(own: DictConfig, outcome: Outcome, error: Exception) -> JobReturn:
 def _score(job: Job, objective: str | None) -> float | None:
     metrics = json.loads((job.folder / job.result).read_text())
     return None if objective is None else objective_of(objective, metrics, metrics["results"])
-
-
-def runner_of(at_once: int | str) -> Runner:
-    """A runner of so many jobs beside each other; ``auto``: one for each GPU."""
-    gpus = visible_gpus()
-    return Runner(at_once=max(1, len(gpus)) if at_once == "auto" else int(at_once), gpus=gpus)
-
-
-def say(outcome: Outcome, place: int, number: int) -> None:
-    """Log how a job ended, and how many of all have."""
-    took = f" in {outcome.seconds / 60:.1f} min" if outcome.seconds else ""
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    _log.info("%d of %d: %s: %s%s%s", place, number, outcome.job.name, outcome.state, took, reason)

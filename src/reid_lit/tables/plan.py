@@ -1,5 +1,6 @@
 """The plan of a table: which trainings and evaluations its numbers come from, and which of them are done."""
 
+import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,12 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from reid_lit.jobs.job import Job
+from reid_lit.jobs.job import Job, needs_whole_machine, recorded
 from reid_lit.overrides import assignment, merged
 from reid_lit.paths import write_text
 from reid_lit.run.identity import composed, evaluation_hash, explained, training_hash, without_evaluation
-from reid_lit.tables.command import Ask, chosen_labels, chosen_rows
-from reid_lit.tables.spec import LAPTOP, PAPER, Cell, TableError, cells, dimensions, rows_of
+from reid_lit.tables.command import TableRequest, chosen_labels, chosen_rows
+from reid_lit.tables.spec import PAPER, Cell, TableError, cells, dimensions, rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +26,17 @@ class Place:
         cell: The cell.
         seed: The seed.
         training: The job that trains.
-        evaluation: The job that tests what was trained; None: the training's own test says it.
-        asked: Whether the command line asks for it.
+        evaluation: The job that tests what was trained; None: the training's own test has the scores.
+        wanted: Whether the command line asks for it.
+        before: The trainings that this one starts from, the first one first.
     """
 
     cell: Cell
     seed: int
     training: Job
     evaluation: Job | None
-    asked: bool
+    wanted: bool
+    before: tuple[Job, ...] = ()
 
     @property
     def last(self) -> Job:
@@ -41,98 +44,173 @@ class Place:
         return self.evaluation or self.training
 
 
-def plan(spec: Mapping[str, Any], ask: Ask) -> list[Place]:
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A training with its evaluations, each of which waits for the one before.
+
+    Attributes:
+        jobs: The training, then its evaluations.
+        before: The trainings that it starts from, the first one first.
+    """
+
+    jobs: tuple[Job, ...]
+    before: tuple[Job, ...] = ()
+
+    @property
+    def training(self) -> Job:
+        """The first job."""
+        return self.jobs[0]
+
+    @property
+    def evaluations(self) -> tuple[Job, ...]:
+        """The other jobs."""
+        return self.jobs[1:]
+
+    @property
+    def ready(self) -> bool:
+        """Whether what it starts from is trained."""
+        return all(job.done for job in self.before)
+
+
+def places_of(spec: Mapping[str, Any], request: TableRequest) -> list[Place]:
     """All numbers of a table that come from runs, and their jobs.
 
     Raises:
-        TableError: a row or a label is asked for that the table has not, or an override is none of ours.
+        TableError: the table has no such row or label, or an override is none of ours.
     """
-    rows, labels = chosen_rows(spec, ask.rows, ask.size), chosen_labels(spec, ask)
-    names = [str(row["name"]) for row in rows_of(spec, ask.size)]
+    rows, labels = chosen_rows(spec, request.rows, request.size), chosen_labels(spec, request)
+    names = [str(row["name"]) for row in rows_of(spec, request.size)]
     dimension = [name for name in labels if name != "seed"]
-    seeds = sorted({*_earlier_seeds(ask), *(int(seed) for seed in labels["seed"])})
+    seeds = sorted({*_earlier_seeds(request), *(int(seed) for seed in labels["seed"])})
     places = []
-    for cell in cells(spec, ask.size, ask.overrides):
-        name = names[cell.row]
-        wanted = cell.row in rows and all(
-            label in labels[name] for name, label in zip(dimension, cell.label.split("/"), strict=True)
-        )
-        try:
-            places += [_place(cell, seed, ask, name, asked=wanted and str(seed) in labels["seed"]) for seed in seeds]
-        except HydraException as error:
-            raise TableError(f"{ask.table}, row {name!r}, {cell.label}: {explained(error)}") from error
+    for cell in cells(spec, request.size, request.overrides):
+        parts = zip(dimension, cell.label.split("/"), strict=True)
+        wanted = cell.row in rows and all(label in labels[name] for name, label in parts)
+        row = names[cell.row]
+        for seed in seeds:
+            try:
+                place = _place(cell, seed, request, row, wanted=wanted and str(seed) in labels["seed"])
+            except HydraException as error:
+                raise TableError(f"{request.table}, row {row!r}, {cell.label}: {explained(error)}") from error
+            places.append(place)
     return places
 
 
-def _place(cell: Cell, seed: int, ask: Ask, row: str, *, asked: bool) -> Place:
-    full = merged([*cell.train, *cell.evaluate])
-    train = without_evaluation(cell.train)
-    own = composed(train)
-    training = _training(own, train, seed, ask, row)
-    if full == train:
-        return Place(cell=cell, seed=seed, training=training, evaluation=None, asked=asked)
+def _place(cell: Cell, seed: int, request: TableRequest, row: str, *, wanted: bool) -> Place:
+    trained = _training(cell, seed, request, row)
+    training, full = trained.job, merged([*cell.train, *cell.evaluate])
     name = evaluation_hash(composed(full))
-    if name == evaluation_hash(own):
-        return Place(cell=cell, seed=seed, training=training, evaluation=None, asked=asked)
-    folder, root = training.folder / "evaluate" / name, training.folder.parents[1]
-    evaluation = Job(
-        name=f"{training.name}, tested by {' '.join(part for part in full if part not in train)}",
-        folder=folder,
-        overrides=merged(
-            [*_shared(own, root), *full, f"seed={seed}", *_named(own, ask, row), assignment("run", training.folder)]
-        ),
+    evaluation = None if name == _own_test(training, cell) else _evaluation(cell, name, seed, request, row, trained)
+    return Place(
+        cell=cell, seed=seed, training=training, evaluation=evaluation, wanted=wanted, before=trained.before
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """A training of the plan.
+
+    Attributes:
+        job: Its job.
+        config: Its composed config.
+        given: The override that gives it the run folder of the training that it starts from; none where it starts anew.
+        before: The trainings that it starts from, the first one first.
+    """
+
+    job: Job
+    config: Mapping[str, Any]
+    given: tuple[str, ...]
+    before: tuple[Job, ...]
+
+
+def _training(cell: Cell, seed: int, request: TableRequest, row: str) -> _Trained:
+    overrides = cell.train if cell.own_test else without_evaluation(cell.train)
+    config, given, before = composed(overrides), (), ()
+    if cell.start is not None:
+        start = _training(cell.start, seed, request, row)
+        config = _changed(config, cell.gives, str(start.job.folder))
+        given, before = (assignment(cell.gives, start.job.folder),), (*start.before, start.job)
+    identity = training_hash(config, seed)
+    there = sorted(request.trainings.glob(f"*-{identity}"))  # under the name of another table's experiment
+    name = re.sub(r"[^\w.+-]", "_", str(config["name"]))
+    shared = _shared(config, request.trainings.parent)
+    job = Job(
+        name=f"{name} seed {seed} ({identity})",
+        folder=there[0] if there else request.trainings / f"{name}-{identity}",
+        overrides=merged([*shared, *overrides, *given, f"seed={seed}", *_labels(config, request, row)]),
+        whole_machine=needs_whole_machine(config["trainer"]["devices"]),
+        facts={"seed": seed, "table": request.table, "test": evaluation_hash(config)},
+    )
+    return _Trained(job, config, given, before)
+
+
+def _evaluation(cell: Cell, name: str, seed: int, request: TableRequest, row: str, trained: _Trained) -> Job:
+    training, full = trained.job, merged([*cell.train, *trained.given, *cell.evaluate])
+    shared = _shared(trained.config, request.trainings.parent)
+    labels = _labels(trained.config, request, row)
+    different = [override for override in full if override not in training.overrides]
+    return Job(
+        name=f"{training.name}, tested by {' '.join(different) or 'the protocol of its experiment'}",
+        folder=training.folder / "evaluate" / name,
+        overrides=merged([*shared, *full, f"seed={seed}", *labels, assignment("run", training.folder)]),
         module="reid_lit.evaluate",
         resumable=False,
         whole_machine=training.whole_machine,
     )
-    return Place(cell=cell, seed=seed, training=training, evaluation=evaluation, asked=asked)
 
 
-def _training(config: Mapping[str, Any], overrides: Sequence[str], seed: int, ask: Ask, row: str) -> Job:
-    identity = training_hash(config, seed)
-    root = Path(ask.table_dir).resolve() / "trainings"
-    there = sorted(root.glob(f"*-{identity}"))  # under the name of another table's experiment
-    name = re.sub(r"[^\w.+-]", "_", str(config["name"]))
-    return Job(
-        name=f"{name} seed {seed} ({identity})",
-        folder=there[0] if there else root / f"{name}-{identity}",
-        overrides=merged([*_shared(config, root.parent), *overrides, f"seed={seed}", *_named(config, ask, row)]),
-        whole_machine=config["trainer"]["devices"] not in (1, "1"),
-        facts={"seed": seed, "table": ask.table},
-    )
+def _own_test(training: Job, cell: Cell) -> str:
+    """The hash of the evaluation that a training does itself; empty where that cannot be known.
+
+    One that is done may have been started by another table, or by a matrix, with another test of its own.
+    """
+    facts = recorded(training.folder).get("facts", {}) if training.done else training.facts
+    if "tests" in facts:  # a matrix of an earlier version: several data sets
+        return ""
+    return facts.get("test") or evaluation_hash(composed(without_evaluation(cell.train)))
+
+
+def _changed(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
+    """A config with another value."""
+    changed = copy.deepcopy(dict(config))
+    *path, last = key.split(".")
+    node = changed
+    for part in path:
+        node = node[part]
+    node[last] = value
+    return changed
 
 
 def _shared(config: Mapping[str, Any], root: Path) -> list[str]:
-    """One folder for the stages that trainings go on from: those that agree are trained once."""
+    """One folder for the stages that trainings start from: those that agree are trained once."""
     return [assignment("before_dir", root / "stages")] if config.get("before") else []
 
 
-def _named(config: Mapping[str, Any], ask: Ask, row: str) -> list[str]:
-    """What W&B filters by."""
-    paper, _, table = ask.table.partition("/")
+def _labels(config: Mapping[str, Any], request: TableRequest, row: str) -> list[str]:
+    """The labels that W&B filters by."""
+    paper, _, table = request.table.partition("/")
     quoted = row.replace("\\", "").replace('"', "").replace("$", "")
     return [f"labels.paper={paper}", f"labels.table={table}", f'labels.row="{quoted}"'] if "labels" in config else []
 
 
-def chains(places: Sequence[Place]) -> list[list[Job]]:
-    """What is to be run for the places that are asked for: each training once, then its evaluations, each once."""
-    by_training: dict[Path, dict[Path, Job]] = {}
+def chains(places: Sequence[Place]) -> list[Chain]:
+    """What is to be run for the places that are wanted, each job once; what others start from comes before them."""
+    jobs: dict[Path, dict[Path, Job]] = {}
+    before: dict[Path, tuple[Job, ...]] = {}
     for place in places:
-        if place.asked:
-            jobs = by_training.setdefault(place.training.folder, {place.training.folder: place.training})
-            jobs.setdefault(place.last.folder, place.last)
-    return [list(jobs.values()) for jobs in by_training.values()]
+        if place.wanted:
+            for depth, training in enumerate((*place.before, place.training)):
+                jobs.setdefault(training.folder, {training.folder: training})
+                before[training.folder] = place.before[:depth]
+            jobs[place.training.folder].setdefault(place.last.folder, place.last)
+    found = [Chain(tuple(parts.values()), before[folder]) for folder, parts in jobs.items()]
+    return sorted(found, key=lambda chain: len(chain.before))
 
 
-def folder_of(ask: Ask) -> Path:
-    """Where the plan and the report of a table lie."""
-    return Path(ask.table_dir).resolve() / (ask.table + ("-laptop" if ask.size == LAPTOP else ""))
-
-
-def _earlier_seeds(ask: Ask) -> list[int]:
+def _earlier_seeds(request: TableRequest) -> list[int]:
     """The seeds that an earlier command with the same overrides asked for."""
-    earlier = read_plan(folder_of(ask))
-    return earlier["seeds"] if earlier and tuple(earlier["overrides"]) == ask.overrides else []
+    earlier = read_plan(request.folder)
+    return earlier["seeds"] if earlier and tuple(earlier["overrides"]) == request.overrides else []
 
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
@@ -141,32 +219,32 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text()) if file.is_file() else None
 
 
-def write_plan(spec: Mapping[str, Any], ask: Ask, places: Sequence[Place], command: str) -> Path:
+def write_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[Place], command: str) -> Path:
     """Write what a report needs of the table, so that it composes nothing."""
     content = {
-        "table": ask.table,
-        "size": ask.size,
+        "table": request.table,
+        "size": request.size,
         "command": command,
-        "table_dir": str(Path(ask.table_dir).resolve()),
-        "overrides": list(ask.overrides),
+        "table_dir": str(Path(request.table_dir).resolve()),
+        "overrides": list(request.overrides),
         "seeds": sorted({place.seed for place in places}),
         "spec": dict(spec),
-        "dimensions": dimensions(spec, ask.size),
-        "rows": rows_of(spec, ask.size),
+        "dimensions": dimensions(spec, request.size),
+        "rows": rows_of(spec, request.size),
         "recipes": _recipes(spec),
         "cells": [
             {
                 "row": place.cell.row,
                 "label": place.cell.label,
                 "seed": place.seed,
-                "asked": place.asked,
+                "asked": place.wanted,
                 "training": str(place.training.folder),
                 "folder": str(place.last.folder),
             }
             for place in places
         ],
     }
-    return write_text(folder_of(ask) / "plan.json", json.dumps(content, indent=1) + "\n")
+    return write_text(request.folder / "plan.json", json.dumps(content, indent=1) + "\n")
 
 
 def _recipes(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

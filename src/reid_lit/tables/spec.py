@@ -40,16 +40,22 @@ class Cell:
     """A number of a table: a row, for a label of each dimension.
 
     Attributes:
-        row: The row's place, from 0.
+        row: The row's place, from 0; -1: a stage, whose training others start from.
         label: The labels of all dimensions but the seed, joined by ``/``.
         train: Overrides of the training, without the seed.
         evaluate: Overrides of the evaluation alone.
+        own_test: Whether the training tests itself as ``train`` says; else as its experiment does.
+        start: The cell whose training this one starts from.
+        gives: The key that gets the run folder of that training.
     """
 
     row: int
     label: str
     train: tuple[str, ...]
     evaluate: tuple[str, ...]
+    own_test: bool = False
+    start: "Cell | None" = None
+    gives: str = ""
 
 
 def table_names() -> list[str]:
@@ -59,7 +65,7 @@ def table_names() -> list[str]:
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """What the file of a table says.
+    """The content of a table's file.
 
     Raises:
         TableError: there is no such table.
@@ -71,7 +77,7 @@ def read_table(name: str) -> dict[str, Any]:
 
 
 def read_file(file: Path) -> dict[str, Any]:
-    """The ``table:`` of a YAML file, interpolations left as they stand."""
+    """The ``table:`` of a YAML file, interpolations unresolved."""
     content: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     spec = content["table"]
     _check_keys(file, spec)
@@ -81,7 +87,7 @@ def read_file(file: Path) -> dict[str, Any]:
 
 
 def _check_keys(file: Path, spec: Mapping[str, Any]) -> None:
-    """Refuse a key that nothing reads: what it says would be left out in silence."""
+    """Refuse a key that nothing reads: it would be ignored in silence."""
     parts = [("table", spec), ("table.laptop", spec.get("laptop", {}))]
     for row in spec["rows"]:
         parts += [("row", row), ("row.laptop", row.get("laptop", {}))]
@@ -106,7 +112,7 @@ def dimensions(spec: Mapping[str, Any], size: str = PAPER) -> dict[str, list[str
 
 
 def rows_of(spec: Mapping[str, Any], size: str = PAPER) -> list[dict[str, Any]]:
-    """The rows; on a laptop with what they say for it."""
+    """The rows; on a laptop with their own keys for it."""
     rows = [dict(row) for row in spec["rows"]]
     return [row | row.get("laptop", {}) for row in rows] if size == LAPTOP else rows
 
@@ -119,41 +125,61 @@ def status(row: Mapping[str, Any]) -> str:
 def cells(spec: Mapping[str, Any], size: str = PAPER, overrides: Sequence[str] = ()) -> list[Cell]:
     """Every number of the table that comes from runs.
 
+    A table that a matrix generates has more keys than a file: ``own_test`` (trainings test themselves as their row
+    says), ``stages`` (rows that are trained for others alone), and in a row or stage ``at`` (its ``set`` for each
+    label; none for others), ``start`` (the name of the stage or row whose training it starts from, for the same label)
+    and ``gives`` (the key that gets the run folder of that training).
+
     Args:
-        spec: What the file says.
+        spec: The content of the file.
         size: ``paper`` or ``laptop``.
         overrides: The user's own, after all others.
     """
-    variant = _variant(spec, size)
-    across = {name: values for name, values in variant["across"].items() if name != "seed"}
-    found = []
-    for place, row in enumerate(rows_of(spec, size)):
-        for labels in itertools.product(*across.values()) if status(row) == "run" else ():
-            if _left_out(row, labels, across):
-                continue
-            values = [across[name][label] or {} for name, label in zip(across, labels, strict=True)]
-            train, evaluate = (
-                [override for part in (*values, row) for override in part.get(key, ())] for key in ("set", "evaluate")
-            )
-            dropped = set(variant.get("drop", ())) if size == LAPTOP else set()
-            train, evaluate = (without(part, dropped) for part in (train, evaluate))
-            last = variant.get("set", ()) if size == LAPTOP else ()
-            found.append(
-                Cell(
-                    row=place,
-                    label="/".join(labels),
-                    train=merged([*variant["base"], *train, *last, *overrides]),
-                    evaluate=merged([*variant.get("base_evaluate", ()), *evaluate]),
-                )
-            )
-    return found
+    maker = _CellMaker(spec, size, overrides)
+    return [
+        maker.cell(place, row, labels)
+        for place, row in enumerate(maker.rows)
+        if status(row) == "run"
+        for labels in itertools.product(*maker.across.values())
+        if not maker.left_out(row, labels)
+    ]
 
 
-def _left_out(row: Mapping[str, Any], labels: Sequence[str], across: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether ``only`` keeps the row from these labels; labels that the table has not (on a laptop) keep nothing."""
-    known = {label for values in across.values() for label in values}
-    only = set(row.get("only", ())) & known
-    return bool(only) and not only & set(labels)
+class _CellMaker:
+    """Makes cells from rows and labels; see :func:`cells`."""
+
+    def __init__(self, spec: Mapping[str, Any], size: str, overrides: Sequence[str]) -> None:
+        self.variant, self.overrides = _variant(spec, size), overrides
+        self.rows = rows_of(spec, size)
+        self.across = {name: values for name, values in self.variant["across"].items() if name != "seed"}
+        laptop = size == LAPTOP
+        self.dropped = set(self.variant.get("drop", ())) if laptop else set()
+        self.last = self.variant.get("set", ()) if laptop else ()
+        self.starts = {row["name"]: row for row in (*self.rows, *self.variant.get("stages", ()))}
+
+    def left_out(self, row: Mapping[str, Any], labels: Sequence[str]) -> bool:
+        """Whether a row has no number for these labels; labels of ``only`` that are not of this size keep nothing."""
+        if "at" in row:
+            return "/".join(labels) not in row["at"]
+        known = {label for values in self.across.values() for label in values}
+        only = set(row.get("only", ())) & known
+        return bool(only) and not only & set(labels)
+
+    def cell(self, place: int, row: Mapping[str, Any], labels: Sequence[str]) -> Cell:
+        label = "/".join(labels)
+        parts = [self.across[name][one] or {} for name, one in zip(self.across, labels, strict=True)]
+        parts += [row, *([row["at"][label]] if "at" in row else [])]
+        train, evaluate = (without([o for part in parts for o in part.get(key, ())], self.dropped) for key in _RUNS)
+        start = row.get("start")
+        return Cell(
+            row=place,
+            label=label,
+            train=merged([*self.variant["base"], *train, *self.last, *self.overrides]),
+            evaluate=merged([*self.variant.get("base_evaluate", ()), *evaluate]),
+            own_test=self.variant.get("own_test", False),
+            start=None if start is None else self.cell(-1, self.starts[start], labels),
+            gives=row.get("gives", ""),
+        )
 
 
 def _variant(spec: Mapping[str, Any], size: str) -> dict[str, Any]:
