@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class TableSearchPath(SearchPathPlugin):
@@ -48,7 +48,8 @@ class TableSweeper(Sweeper):
 
         if self.config is None or self.launcher is None:
             raise RuntimeError("sweep() before setup()")
-        return sweep_table(self.config.asked, self.launcher)
+        words: Any = OmegaConf.to_container(self.config.table_words, resolve=False)
+        return sweep_table(words, self.launcher)
 
 
 class ProcessLauncher(Launcher):

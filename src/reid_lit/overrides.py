@@ -31,7 +31,12 @@ def literal(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)
-    return text if _is_plain(value, text) else '"' + text.replace('"', r"\"") + '"'
+    return text if _is_plain(value, text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """A text in quotation marks; Hydra takes a backslash as one only before a quotation mark."""
+    return '"' + re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + (match[2] and r"\""), text) + '"'
 
 
 def _is_plain(value: Any, text: str) -> bool:

@@ -24,7 +24,7 @@ def report(arguments: list[str]) -> None:
     # imported when work starts: the usage is printed at once
     import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
     from reid_lit.sweeps.report import is_multirun, report_multirun
-    from reid_lit.tables.command import asked
+    from reid_lit.tables.command import read_request
     from reid_lit.tables.report import write_report
     from reid_lit.tables.report_text import show
     from reid_lit.tables.sweep import report_folder
@@ -36,7 +36,7 @@ def report(arguments: list[str]) -> None:
     if Path(named).is_dir() and (Path(named) / "plan.json").is_file():
         folder = Path(named)
     else:
-        folder = report_folder(asked([f"table={named.removeprefix('table=').removeprefix('+table=')}", *words]))
+        folder = report_folder(read_request([f"table={named.removeprefix('table=').removeprefix('+table=')}", *words]))
     show(write_report(folder))
     sys.stdout.write(f"{folder} has report.md, .csv, .tex, .html and .json\n")
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from reid_lit.command.launch import launch
 from reid_lit.errors import InputError
-from reid_lit.tables.command import for_hydra
+from reid_lit.tables.command import reword_table
 
 
 def train(config: DictConfig) -> float | None:
@@ -30,4 +30,4 @@ def train(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    launch(train, config_name="train", reword=for_hydra)
+    launch(train, config_name="train", reword=reword_table)

@@ -10,7 +10,7 @@ from reid_lit.data.problems import MISSING, Problem, stop
 from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.run.folder import Run
-from reid_lit.tables.command import from_hydra
+from reid_lit.tables.command import read_request
 
 
 def raised(call):
@@ -161,7 +161,7 @@ def test_what_is_refused_on_purpose_is_told_without_our_code(call, text, monkeyp
         lambda: torch.zeros(2, 3) @ torch.zeros(2, 3),  # innermost here
         lambda: pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 4)),  # a line of ours, but torch's error
         lambda: int("x"),
-        lambda: from_hydra("xyz"),  # ours, but bytes.fromhex's ValueError
+        lambda: read_request([]),  # ours, but next()'s StopIteration
         lambda: instantiate({"_target_": "reid_lit.data.feeding.loading.Loader"}),  # a TypeError
         lambda: instantiate({"_target_": "reid_lit.nowhere.Nothing"}),
         lambda: Run(Path()).nothing,

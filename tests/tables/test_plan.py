@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from reid_lit.run.identity import evaluation_hash, training_hash
 from reid_lit.tables import command
 from reid_lit.tables import plan as planning
-from reid_lit.tables.command import Ask, asked, chosen_rows, for_hydra, from_hydra
-from reid_lit.tables.plan import chains, plan, write_plan
+from reid_lit.tables.command import TableRequest, chosen_rows, read_request, reword_table
+from reid_lit.tables.plan import chains, places_of, write_plan
 from reid_lit.tables.spec import TableError, cells, read_file, read_table, rows_of, status, table_names
 
 SPEC = {
@@ -51,26 +51,26 @@ def test_on_a_laptop_its_own_base_and_labels_and_the_dropped_keys_left_out():
 
 
 def test_rows_that_differ_in_evaluation_share_a_training(compose, tmp_path):
-    places = plan(SPEC, Ask("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path)))
-    wanted = [place for place in places if place.asked]
+    places = places_of(SPEC, TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path)))
+    wanted = [place for place in places if place.wanted]
     assert len(wanted) == 3
     first, second, third = wanted
     assert first.training.folder == second.training.folder != third.training.folder
     assert first.evaluation is None
     assert second.evaluation.module == "reid_lit.evaluate"
     assert second.evaluation.folder.parent == first.training.folder / "evaluate"
-    assert [len(chain) for chain in chains(places)] == [2, 1]
+    assert [len(chain.jobs) for chain in chains(places)] == [2, 1]
     assert not any(override.startswith("evaluation") for override in first.training.overrides)
 
 
 def test_a_training_done_for_another_table_is_found_by_what_it_is_made_of(compose, tmp_path):
-    ask = Ask("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
-    (place,) = [place for place in plan(SPEC, ask) if place.asked]
+    ask = TableRequest("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    (place,) = [place for place in places_of(SPEC, ask) if place.wanted]
     identity = place.training.folder.name.rpartition("-")[2]
     other = tmp_path / "trainings" / f"another_name-{identity}"
     other.mkdir(parents=True)
     (other / "metrics.json").write_text("{}")
-    (place,) = [place for place in plan(SPEC, ask) if place.asked]
+    (place,) = [place for place in places_of(SPEC, ask) if place.wanted]
     assert place.training.folder == other
     assert place.training.done
 
@@ -112,16 +112,16 @@ def test_the_words_of_a_table_survive_hydra(made):
         "plan=true",
         "~callbacks.progress",
     ]
-    line = for_hydra(["hydra/launcher=joblib", *words])
+    line = reword_table(["hydra/launcher=joblib", *words])
     assert line[:2] == ["hydra/launcher=joblib", "+table=made/up"]
-    ask = from_hydra(line[2].partition("=")[2])
-    assert ask == asked(words)
-    assert OverridesParser.create().parse_override(line[2]).value() == line[2].partition("=")[2]
+    assert line[2].startswith("+table_words=[")
+    assert OverridesParser.create().parse_override(line[2]).value() == words
+    ask = read_request(words)
     assert ask.labels == {"seed": ("0", "2"), "dataset": ("m",)}
     assert ask.rows == ("1", "C")
-    assert ask.plan
+    assert ask.plan_only
     assert ask.overrides == ('dataset.root="Märkte, $x \\\\"', "~callbacks.progress")
-    assert for_hydra(["seed=1,2", "-m"]) == ["seed=1,2", "-m"]
+    assert reword_table(["seed=1,2", "-m"]) == ["seed=1,2", "-m"]
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_the_words_of_a_table_survive_hydra(made):
 )
 def test_what_a_table_has_not_is_said(made, words, facts):
     with pytest.raises(TableError) as error:
-        for_hydra(["+table=made/up", *words])
+        reword_table(["+table=made/up", *words])
     assert all(fact in str(error.value) for fact in facts)
 
 
 def test_a_row_whose_name_has_a_comma_is_one_row(made):
-    assert asked(["+table=made/up", "rows=B, step"]).rows == ("B, step",)
+    assert read_request(["+table=made/up", "rows=B, step"]).rows == ("B, step",)
 
 
 def test_there_is_no_such_table():
@@ -155,7 +155,7 @@ def test_there_is_no_such_table():
 def test_an_override_that_is_none_of_ours_is_named_with_its_row(compose, tmp_path):
     spec = SPEC | {"rows": [{"name": "A", "set": ["optimizer.lrr=1"]}]}
     with pytest.raises(TableError, match=r"row 'A', m: .*lrr"):
-        plan(spec, Ask("made/up", table_dir=str(tmp_path)))
+        places_of(spec, TableRequest("made/up", table_dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize("size", ["paper", "laptop"])
@@ -165,14 +165,14 @@ def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
     spec = read_table(name)
     if size == "laptop" and "laptop" not in spec:
         pytest.skip("nothing of this table is trained")
-    ask = asked([f"+table={name}", f"size={size}", f"table_dir={tmp_path}"])
-    places = plan(spec, ask)
+    ask = read_request([f"+table={name}", f"size={size}", f"table_dir={tmp_path}"])
+    places = places_of(spec, ask)
     runs = [place for place, row in enumerate(rows_of(spec, size)) if status(row) == "run"]
     assert chosen_rows(spec, (), size) == runs
     assert {place.cell.row for place in places} == set(runs)
-    jobs = [job.folder for chain in chains(places) for job in chain]
+    jobs = [job.folder for chain in chains(places) for job in chain.jobs]
     assert len(jobs) == len(set(jobs))
-    asked_for = {place.last.folder for place in places if place.asked}
+    asked_for = {place.last.folder for place in places if place.wanted}
     assert asked_for <= set(jobs)
     written = json.loads(write_plan(spec, ask, places, "command").read_text())
     assert len(written["cells"]) == len(places)
@@ -180,8 +180,8 @@ def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
 
 def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides, trainer={"devices": 1}))
-    places = plan(SPEC, Ask("made/up", rows=("C",), labels={"seed": ("0", "7")}, table_dir=str(tmp_path)))
-    wanted = [(place.cell.label, place.seed) for place in places if place.asked]
+    places = places_of(SPEC, TableRequest("made/up", rows=("C",), labels={"seed": ("0", "7")}, table_dir=str(tmp_path)))
+    wanted = [(place.cell.label, place.seed) for place in places if place.wanted]
     assert sorted(wanted) == sorted(itertools.product("dm", (0, 7)))
     assert all(f"seed={place.seed}" in place.training.overrides for place in places)
 

@@ -6,17 +6,17 @@ import statistics
 import pytest
 import yaml
 
+from reid_lit.errors import InputError
 from reid_lit.sweeps.report import as_markdown as multirun_markdown
 from reid_lit.sweeps.report import grouped, report_multirun
 from reid_lit.tables.differences import differences
 from reid_lit.tables.report import report_of, write_report
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
-from reid_lit.tables.spec import TableError
 
 STAMP = {"protocol": "market1501", "ap": "step", "distance": "cosine", "feature": "embedding", "camera_rule": "cross_camera",
-         "test_time_augmentation": "none", "reranking": "none", "valid_queries": 3368, "images": {"query": 3368, "gallery": 19732}}  # fmt: skip
+         "test_time_augmentation": "none", "reranking": "none", "valid_queries": 3368, "images": {"query": 3368, "gallery": 19732}, "whole": True}  # fmt: skip
 RECIPE = {"dataset": {"_target_": "reid_lit.data.sets.market1501.Market1501", "root": "${data_root}/m"}, "test_on": [],
-          "loader": {"batch_size": 64}, "callbacks": {}, "trainer": {"devices": 1, "max_epochs": 120}}  # fmt: skip
+          "loader": {"batch_size": 64}, "callbacks": {}, "model": {}, "trainer": {"devices": 1, "max_epochs": 120}}  # fmt: skip
 SPEC = {
     "title": "Tricks & more", "source": "Table I", "metrics": ["rank1", "mAP", "R"], "unit": "percent",
     "across": {"dataset": {"market1501": {}}, "seed": [0, 1]}, "tolerance": {"rank1": 1.0, "mAP": 0.5}, "notes": ["a note"],
@@ -29,10 +29,12 @@ ROWS = [
 ]
 
 
-def write_run(folder, rank1, mean_ap, *, config=RECIPE, gallery=19732, dataset="market1501", **more):
+def write_run(folder, rank1, mean_ap, *, config=RECIPE, whole=True, **more):
     folder.mkdir(parents=True)
-    stamp = STAMP | {"images": {"query": 3368, "gallery": gallery}}
-    row = {"dataset": dataset, "scores": {"rank1": rank1, "mAP": mean_ap, "R": 0.6}, "stamp": stamp}
+    stamp = STAMP | {"whole": whole}
+    if whole is None:
+        del stamp["whole"]
+    row = {"dataset": "market1501", "scores": {"rank1": rank1, "mAP": mean_ap, "R": 0.6}, "stamp": stamp}
     (folder / "metrics.json").write_text(json.dumps({"train_seconds": 7200, "results": [row]} | more))
     config = config | {"dataset": config["dataset"] | {"root": "/data/m"}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -41,9 +43,9 @@ def write_run(folder, rank1, mean_ap, *, config=RECIPE, gallery=19732, dataset="
 
 @pytest.fixture
 def made(tmp_path):
-    def make(*, size="paper", config=RECIPE, gallery=19732, scores=((0.94, 0.86), (0.95, 0.87)), seeds=(0, 1)):
+    def make(*, size="paper", config=RECIPE, whole=True, scores=((0.94, 0.86), (0.95, 0.87)), seeds=(0, 1)):
         for seed, (rank1, mean_ap) in zip(seeds, scores, strict=False):
-            write_run(tmp_path / f"run{seed}", rank1, mean_ap, config=config, gallery=gallery)
+            write_run(tmp_path / f"run{seed}", rank1, mean_ap, config=config, whole=whole)
         cells = [
             {"row": 0, "label": "market1501", "seed": seed, "training": str(tmp_path / f"run{seed}"), "folder": str(tmp_path / f"run{seed}")}
             for seed in seeds
@@ -95,9 +97,11 @@ def test_rows_that_are_not_run_are_shown_as_what_they_are(made):
         {"config": RECIPE | {"dataset": {"_target_": "reid_lit.data.sets.synthetic.Synthetic"}}},
         {"config": RECIPE | {"test_on": ["synthetic"]}},
         {"config": RECIPE | {"trainer": RECIPE["trainer"] | {"limit_test_batches": 2}}},
-        {"gallery": 100},
+        {"whole": False},
+        {"whole": None},
+        {"whole": [True, False]},
     ],
-    ids=["laptop", "other data", "tested elsewhere", "cut", "not all images"],
+    ids=["laptop", "other data", "tested elsewhere", "limited", "cut", "of an earlier version", "one split cut"],
 )
 def test_other_data_are_never_a_reproduction(made, changed):
     report = report_of(made(**changed))
@@ -108,6 +112,22 @@ def test_other_data_are_never_a_reproduction(made, changed):
     assert "inside" not in as_markdown(report).split("---")[1]
     assert "85.9 → 86.5" not in texts
     assert "no reproduction" in texts
+
+
+@pytest.mark.parametrize(
+    ("whole", "remark"),
+    [(False, "not tested on the whole data set"), (None, "not known to be of the whole data set"), (True, "")],
+)
+def test_a_report_says_whether_the_test_was_whole(made, whole, remark):
+    found = cell(report_of(made(whole=whole)))
+    assert found["reproduction"] == (whole is True)
+    assert remark in " ".join(found["differs"])
+    assert bool(found["differs"]) == (whole is not True)
+
+
+def test_a_part_that_has_moved_is_the_same_part(made):
+    earlier = RECIPE | {"dataset": {"_target_": "reid_lit.data.market1501.Market1501"}}
+    assert cell(report_of(made(config=earlier)))["reproduction"]
 
 
 def test_a_row_in_part_done_and_one_not_begun(made):
@@ -177,5 +197,5 @@ def test_a_multirun_is_grouped_by_what_varies(tmp_path):
 
 
 def test_a_folder_without_jobs_is_no_multirun(tmp_path):
-    with pytest.raises(TableError, match="no jobs in"):
+    with pytest.raises(InputError, match="no jobs in"):
         grouped(tmp_path)

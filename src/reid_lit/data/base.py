@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
-from reid_lit.data.counts import Count, describe
+from reid_lit.data.counts import Count, describe, is_whole
 from reid_lit.data.feeding.cache import RamCache, check_room, shared_cache
 from reid_lit.data.feeding.images import CHOICES, sound
 from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader
@@ -91,6 +91,10 @@ class ReidData(pl.LightningDataModule, ABC):
     def official(self) -> dict[str, Count]:
         """What an undamaged copy holds, by ``train``, ``query`` and ``gallery``; empty where nobody counted."""
         return {}
+
+    def whole(self) -> bool | None:
+        """Whether the test of ``split`` is of an undamaged copy, uncut; None where nobody counted (after ``setup``)."""
+        return is_whole(self.split, self.official())
 
     def tests(self) -> list["ReidData"]:
         """This data set once for each of its tests, to be handed to a Trainer one after the other (after ``setup``)."""

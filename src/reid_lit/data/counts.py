@@ -1,6 +1,6 @@
 """Images, persons and cameras of a list of shots, counted and as the data set's authors counted them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reid_lit.records import JUNK, Shot, Split
@@ -38,6 +38,23 @@ def count(shots: Iterable[Shot]) -> Count:
         cameras=len({shot.camera_id for shot in shots}),
         junk=sum(shot.person_id == JUNK for shot in shots),
     )
+
+
+def is_whole(split: Split, official: Mapping[str, Count]) -> bool | None:
+    """Whether a test holds what the authors of its data set counted; None where they counted nothing.
+
+    Args:
+        split: The query and the gallery of a test.
+        official: Counts by the names of lists, with the test's name before ``query`` and ``gallery`` where a data set
+            has several tests.
+    """
+    answers = []
+    for role, shots in (("query", split.query), ("gallery", split.gallery)):
+        expected = official.get(role) or official.get(f"{split.name} {role}")
+        if expected is not None:
+            actual = count(shots)
+            answers.append((actual.images, actual.persons) == (expected.images, expected.persons))
+    return all(answers) if answers else None
 
 
 def describe(split: Split, validation: Split | None) -> str:

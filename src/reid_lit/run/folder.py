@@ -94,12 +94,20 @@ class Run:
         file = self.weights or weights_file(self.folder)
         return self.read_checkpoint() if file == self.checkpoint else read_checkpoint(file)
 
+    def metrics(self) -> dict[str, Any]:
+        """The content of ``metrics.json``; empty before the run's end."""
+        file = self.folder / "metrics.json"
+        return json.loads(file.read_text()) if file.is_file() else {}
+
+    def starts(self) -> list[dict[str, Any]]:
+        """When, where and by which command the run was started, the last start at the end; empty where none is kept."""
+        file = self.folder / "environment.json"
+        return json.loads(file.read_text()) if file.is_file() else []
+
     def record_start(self, config: DictConfig) -> None:
         """Keep the resolved config, and add this start to ``environment.json``."""
         write_text(self.folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-        file = self.folder / "environment.json"
-        starts = json.loads(file.read_text()) if file.is_file() else []
-        self.write_json("environment.json", [*starts, environment()])
+        self.write_json("environment.json", [*self.starts(), environment()])
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file of the run, whole or not at all."""

@@ -125,7 +125,9 @@ class _Trained:
 
 def _training(cell: Cell, seed: int, request: TableRequest, row: str) -> _Trained:
     overrides = cell.train if cell.own_test else without_evaluation(cell.train)
-    config, given, before = composed(overrides), (), ()
+    config = composed(overrides)
+    given: tuple[str, ...] = ()
+    before: tuple[Job, ...] = ()
     if cell.start is not None:
         start = _training(cell.start, seed, request, row)
         config = _changed(config, cell.gives, str(start.job.folder))

@@ -2,23 +2,22 @@
 
 import itertools
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from reid_lit.errors import MissingFileError
 from reid_lit.evaluation.catalogue import is_ratio
-from reid_lit.jobs.job import Job, recorded
 from reid_lit.pages.table import table_page
 from reid_lit.paths import write_text
+from reid_lit.run.folder import Run
+from reid_lit.run.moved import renamed
 from reid_lit.sweeps.seeds import spread
-from reid_lit.tables.differences import differences, same_data
+from reid_lit.tables.differences import cut, differences, same_data
 from reid_lit.tables.plan import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
+from reid_lit.tables.results import SeedResult, config_of, hours_of, machine_of, read_result, state_of, stopped
 from reid_lit.tables.spec import PAPER, dimensions, status
 
 
@@ -120,84 +119,49 @@ def _cell(spec: Mapping[str, Any], published: Mapping[str, Any], result: Mapping
 
 
 def _measured(plan: Mapping[str, Any], place: int, label: str) -> dict[str, Any]:
-    """What the runs of a cell say, over its seeds."""
+    """Our numbers of a cell, over its seeds, and how they came about."""
     cells = [cell for cell in plan["cells"] if cell["row"] == place and cell["label"] == label]
-    if not cells:
-        return _nothing()
-    done = [cell for cell in cells if (Path(cell["folder"]) / "metrics.json").is_file()]
-    if not done:
-        return _nothing() | {"state": _unfinished(cells)}
-    rows = [json.loads((Path(cell["folder"]) / "metrics.json").read_text())["results"][0] for cell in done]
-    values = {
-        metric: [_scaled(metric, row["scores"][metric], plan["spec"]["unit"]) for row in rows]
-        for metric in plan["spec"]["metrics"]
-        if all(row["scores"].get(metric) is not None for row in rows)
-    }
-    recipe = next((r["config"] for r in plan["recipes"] if (r["row"], r["label"]) == (place, label)), None)
-    first = recipe or next((r["config"] for r in plan["recipes"] if r["row"] == place), None)
-    config = _config(Path(done[0]["folder"]))
-    environment = _environment(Path(done[0]["training"]))
+    read = [read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"])) for cell in cells]
+    results = [result for result in read if result is not None]
+    if not results:
+        folders = dict.fromkeys(Path(cell[key]) for cell in cells for key in ("training", "folder"))
+        return _nothing() | {"state": state_of(0, len(cells), failed=bool(stopped(folders)))}
+    ours = _in_unit(plan["spec"], results)
     return {
-        "ours": {metric: spread(parts) for metric, parts in values.items()},
-        "state": _state(cells, done, values),
-        "runs": [cell["folder"] for cell in done],
-        "stamp": rows[0]["stamp"],
-        "hours": _hours(done),
-        "machine": _machine(environment),
-        "differs": [] if first is None else differences(first, config, environment.get("gpus")),
-        "reproduction": plan["size"] == PAPER
-        and recipe is not None
-        and all(same_data(recipe, config, row["dataset"], row["stamp"]) for row in rows),
+        "ours": ours,
+        "state": state_of(len(results), len(cells), failed=False) if ours else "missing",
+        "runs": [str(result.folder) for result in results],
+        "stamp": results[0].stamp,
+        "hours": hours_of([result.training for result in results]),
+        **_compared(plan, place, label, results),
     }
 
 
-def _state(cells: Sequence[Any], done: Sequence[Any], values: Mapping[str, Any]) -> str:
-    if not values:
-        return "missing"
-    return "done" if len(done) == len(cells) else "partly"
+def _in_unit(spec: Mapping[str, Any], results: Sequence[SeedResult]) -> dict[str, Any]:
+    """Mean and deviation of the scores that all results have, in the table's unit."""
+    ours = {}
+    for metric in spec["metrics"]:
+        values = [value for result in results if (value := result.scores.get(metric)) is not None]
+        if len(values) == len(results):
+            factor = 1 if is_ratio(metric) or spec["unit"] != "percent" else 100
+            ours[metric] = spread([factor * value for value in values])
+    return ours
 
 
-def _unfinished(cells: Sequence[Mapping[str, Any]]) -> str:
-    """``failed`` where a job of the cell failed, else ``not run``."""
-    folders = {Path(cell[key]) for cell in cells for key in ("training", "folder")}
-    failed = any(Job(name="", folder=folder, overrides=()).state() in ("failed", "killed") for folder in folders)
-    return "failed" if failed else "not run"
-
-
-def _scaled(metric: str, value: float, unit: str) -> float:
-    """A score in the table's unit; a ratio as it is, whatever the unit."""
-    return value * (100 if unit == "percent" and not is_ratio(metric) else 1)
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    file = folder / "config.yaml"
-    return OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}  # type: ignore[return-value]
-
-
-def _environment(training: Path) -> dict[str, Any]:
-    file = training / "environment.json"
-    return json.loads(file.read_text())[-1] if file.is_file() else {}
-
-
-def _machine(environment: Mapping[str, Any]) -> str:
-    if not environment:
-        return ""
-    gpus = environment.get("gpus") or []
-    if gpus:
-        return ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus))
-    return f"{environment.get('machine', '')}, {environment.get('threads', '?')} threads, no GPU"
-
-
-def _hours(done: Sequence[Mapping[str, Any]]) -> float | None:
-    """Hours of a training, mean over seeds, with what a killed start of it took as far as that is known."""
-    hours = []
-    for cell in done:
-        folder = Path(cell["training"])
-        seconds = [start["seconds"] for start in recorded(folder).get("starts", []) if "seconds" in start]
-        if not seconds and (folder / "metrics.json").is_file():
-            seconds = [json.loads((folder / "metrics.json").read_text()).get("train_seconds") or 0.0]
-        hours += [sum(seconds) / 3600] if seconds else []
-    return round(statistics.fmean(hours), 4) if hours else None
+def _compared(plan: Mapping[str, Any], place: int, label: str, results: Sequence[SeedResult]) -> dict[str, Any]:
+    """The machine, the differences from the recipe, and whether these numbers may be compared with the paper's."""
+    recipes = {(recipe["row"], recipe["label"]): renamed(recipe["config"]) for recipe in plan["recipes"]}
+    recipe = recipes.get((place, label))
+    nearest = recipe or next((config for (row, _), config in recipes.items() if row == place), None)
+    config = config_of(results[0].folder)
+    start = (Run(results[0].training).starts() or [{}])[-1]
+    stamps = [result.stamp for result in results]
+    differs = [] if nearest is None else differences(nearest, config, start.get("gpus"))
+    return {
+        "machine": machine_of(start),
+        "differs": [*cut(stamps), *differs] if plan["size"] == PAPER else differs,
+        "reproduction": plan["size"] == PAPER and recipe is not None and same_data(recipe, config) and not cut(stamps),
+    }
 
 
 def _of_other(plan: Mapping[str, Any], named: str) -> dict[str, Any]:

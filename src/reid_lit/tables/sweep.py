@@ -1,12 +1,12 @@
-"""Running the jobs of a table by a launcher, and saying how they ended."""
+"""Running the jobs of a table by a launcher, and printing how they ended."""
 
 import dataclasses
+import itertools
 import json
-import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
@@ -15,100 +15,121 @@ from rich.console import Console
 from rich.markup import escape
 
 from reid_lit.jobs.job import Job, Outcome, failures, recorded
-from reid_lit.jobs.runner import Runner, visible_gpus
+from reid_lit.jobs.runner import Runner, log_outcome, runner_of, visible_gpus
 from reid_lit.paths import write_text
-from reid_lit.sweeps.launcher import runner_of, say
-from reid_lit.tables.command import Ask, from_hydra
-from reid_lit.tables.plan import chains, folder_of, plan, write_plan
+from reid_lit.tables.command import TableRequest, read_request
+from reid_lit.tables.plan import Chain, chains, places_of, write_plan
 from reid_lit.tables.plan_text import show_plan
 from reid_lit.tables.report import write_report
 from reid_lit.tables.report_text import show
 from reid_lit.tables.spec import TableError, read_table
 
-_log = logging.getLogger(__name__)
 
-
-def sweep_table(encoded: str, launcher: Launcher) -> None:
+def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
     """Plan a table, print the plan, run what is not done, and report.
 
     Args:
-        encoded: What the command line asks for, from :func:`reid_lit.tables.command.for_hydra`.
-        launcher: Runs the jobs: ours in this process, others wherever they do.
+        words: The table's command line.
+        launcher: Runs the jobs: ours in this process, Hydra's wherever they do.
 
     Raises:
         SystemExit: a job failed, or what is asked for cannot be done.
     """
-    ask = from_hydra(encoded)
-    spec = read_table(ask.table)
+    request = read_request(words)
+    spec = read_table(request.table)
     try:
-        places = plan(spec, ask)
+        places = places_of(spec, request)
     except TableError as error:
         sys.exit(str(error))
-    show_plan(spec, ask, places)
-    if ask.plan:
+    show_plan(spec, request, places)
+    if request.plan_only:
         return
-    folder = write_plan(spec, ask, places, _command(ask)).parent
+    folder = write_plan(spec, request, places, _command(request)).parent
     todo = chains(places)
-    _run(todo, launcher, folder)
-    show(write_report(folder))
-    _finish([_outcome(job) for chain in todo for job in chain])
-
-
-def _run(todo: Sequence[Sequence[Job]], launcher: Launcher, folder: Path) -> None:
     at_once = getattr(launcher, "at_once", None)  # our own launcher: this process starts the jobs, and Hydra no other
-    if at_once is not None:
-        runner = runner_of(at_once)
-        finished: list[Job] = []
+    if at_once is None:
+        _launch(todo, launcher, folder)
+    else:
+        run_chains(todo, runner_of(at_once), lambda _: write_report(folder))
+    show(write_report(folder))
+    _finish(outcomes_of(todo))
 
-        def after(outcome: Outcome) -> None:
-            finished.append(outcome.job)
-            say(outcome, len(finished), sum(map(len, todo)))
-            write_report(folder)
 
-        runner.run_all(todo, after)
-        return
-    launches = []
-    for place, chain in enumerate(todo):
-        if not all(job.done for job in chain):
-            jobs = [dataclasses.asdict(job) | {"folder": str(job.folder)} for job in chain]
-            first = chain[0].folder
-            file = write_text(first / "chain.json", json.dumps({"jobs": jobs, "place": place, "table": str(folder)}))
-            launches.append(
-                [
-                    f"+chain='{file}'", f"hydra.sweep.dir='{first.parent}'", f"hydra.sweep.subdir='{first.name}'",
-                    "hydra.output_subdir=null", "hydra/job_logging=stdout",
-                ]
-            )  # fmt: skip
-    if launches:
-        launcher.launch(launches, initial_job_idx=0)
+def run_chains(todo: Sequence[Chain], runner: Runner, after: Callable[[Outcome], object]) -> None:
+    """Run chains; one whose training starts from a failed one is left out.
+
+    Args:
+        todo: Those that start from others behind those.
+        runner: Runs the jobs.
+        after: Called with each outcome, once it is logged.
+    """
+    number, places = sum(len(chain.jobs) for chain in todo), itertools.count(1)
+
+    def each(outcome: Outcome) -> None:
+        log_outcome(outcome, next(places), number)
+        after(outcome)
+
+    for layer in _layers(todo):
+        runner.run_all([chain.jobs for chain in layer if chain.ready], each)
+
+
+def _layers(todo: Sequence[Chain]) -> Iterator[list[Chain]]:
+    """Chains that can be run side by side, after those before them."""
+    for _, layer in itertools.groupby(todo, key=lambda chain: len(chain.before)):
+        yield list(layer)
+
+
+def _launch(todo: Sequence[Chain], launcher: Launcher, folder: Path) -> None:
+    """Run chains by a launcher of Hydra's, which starts :func:`run_chain` for each."""
+    places = itertools.count()
+    for layer in _layers(todo):
+        launches = []
+        for chain in layer:
+            place = next(places)
+            if chain.ready and not all(job.done for job in chain.jobs):
+                launches.append(_written(chain, place, folder))
+        if launches:
+            launcher.launch(launches, initial_job_idx=0)
+
+
+def _written(chain: Chain, place: int, table: Path) -> list[str]:
+    """Write a chain into the folder of its training; the overrides by which it is run."""
+    folder = chain.training.folder
+    jobs = [dataclasses.asdict(job) | {"folder": str(job.folder)} for job in chain.jobs]
+    file = write_text(folder / "chain.json", json.dumps({"jobs": jobs, "place": place, "table": str(table)}))
+    return [
+        f"+chain='{file}'", f"hydra.sweep.dir='{folder.parent}'", f"hydra.sweep.subdir='{folder.name}'",
+        "hydra.output_subdir=null", "hydra/job_logging=stdout",
+    ]  # fmt: skip
 
 
 def run_chain(config: DictConfig) -> list[str]:
-    """What a launcher of Hydra's runs, wherever it does: a training and its evaluations, each as an own process."""
+    """Run a training and its evaluations, each as a process of its own; a launcher of Hydra's calls this."""
     content = json.loads(Path(config.chain).read_text())
     jobs = [
         Job(**job | {"folder": Path(job["folder"]), "overrides": tuple(job["overrides"])}) for job in content["jobs"]
     ]
     gpus = visible_gpus()
-    own = gpus[content["place"] % len(gpus)] if len(gpus) > 1 and not jobs[0].whole_machine else None
-    if own is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = own
+    if len(gpus) > 1 and not jobs[0].whole_machine:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[content["place"] % len(gpus)]
     outcomes = Runner().run_all([jobs])
     for place, outcome in enumerate(outcomes, 1):
-        say(outcome, place, len(outcomes))
+        log_outcome(outcome, place, len(outcomes))
     write_report(Path(content["table"]))
     return [outcome.state for outcome in outcomes]
 
 
-def _outcome(job: Job) -> Outcome:
-    return Outcome(job, job.state(), 0.0, recorded(job.folder).get("reason", ""))
+def outcomes_of(todo: Sequence[Chain]) -> list[Outcome]:
+    """How the jobs of chains ended, by their records."""
+    jobs = [job for chain in todo for job in chain.jobs]
+    return [Outcome(job, job.state(), 0.0, recorded(job.folder).get("reason", "")) for job in jobs]
 
 
 def _finish(outcomes: Sequence[Outcome]) -> None:
-    """Name what failed and where its log is.
+    """Print each job that failed, with its log.
 
     Raises:
-        SystemExit: something did.
+        SystemExit: one did.
     """
     lines = failures(outcomes)
     if lines:
@@ -119,27 +140,26 @@ def _finish(outcomes: Sequence[Outcome]) -> None:
         sys.exit(1)
 
 
-def _command(ask: Ask) -> str:
-    """The command that this plan is of."""
+def _command(request: TableRequest) -> str:
+    """The command of a plan."""
     words = [
-        f"+table={ask.table}",
-        *([f"size={ask.size}"] if ask.size != "paper" else []),
-        *([f"rows={','.join(ask.rows)}"] if ask.rows else []),
-        *(f"{name}={','.join(labels)}" for name, labels in ask.labels.items()),
-        *([f"table_dir={ask.table_dir}"] if ask.table_dir != "tables" else []),
-        *ask.overrides,
+        f"+table={request.table}",
+        *([f"size={request.size}"] if request.size != "paper" else []),
+        *([f"rows={','.join(request.rows)}"] if request.rows else []),
+        *(f"{name}={','.join(labels)}" for name, labels in request.labels.items()),
+        *([f"table_dir={request.table_dir}"] if request.table_dir != "tables" else []),
+        *request.overrides,
     ]
     return shlex.join(["python", "-m", "reid_lit.train", *words])
 
 
-def report_folder(ask: Ask) -> Path:
+def report_folder(request: TableRequest) -> Path:
     """The folder of a table's report, planned where no sweep has begun.
 
     Raises:
         TableError: what is asked for cannot be done.
     """
-    folder = folder_of(ask)
-    if not (folder / "plan.json").is_file():
-        spec = read_table(ask.table)
-        write_plan(spec, ask, plan(spec, ask), _command(ask))
-    return folder
+    if not (request.folder / "plan.json").is_file():
+        spec = read_table(request.table)
+        write_plan(spec, request, places_of(spec, request), _command(request))
+    return request.folder

@@ -186,6 +186,8 @@ def run_tests(
         named = {"row": test.row, "split_id": test.split_id, "average": test.average}
         seconds = time.perf_counter() - start
         row = result_row(test.data.split, model.result, named, precision=str(trainer.precision), seconds=seconds)
+        if (whole := test.data.whole()) is not None:
+            row["stamp"]["whole"] = whole
         if model.selected is not None:
             row["stamp"]["weights"] = "epoch {epoch}, chosen by {figure} without labels".format(**model.selected)
         rows.append(row)

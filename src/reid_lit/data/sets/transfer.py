@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.counts import describe
+from reid_lit.data.counts import describe, is_whole
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler
 from reid_lit.data.problems import Report, stop
@@ -147,6 +147,10 @@ class Transfer(ReidData):
     def members(self) -> tuple[ReidData, ...]:
         """The data sets, one by one."""
         return (*getattr(self.source, "members", (self.source,)), self.target)
+
+    @override
+    def whole(self) -> bool | None:
+        return is_whole(self.split, self.target.official())
 
     @override
     def prepare_data(self) -> None:

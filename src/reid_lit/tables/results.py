@@ -1,0 +1,97 @@
+"""The results of a cell, read from the folders of its runs."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from reid_lit.errors import MissingFileError
+from reid_lit.jobs.job import Job, last_words, recorded
+from reid_lit.run.folder import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedResult:
+    """The result of one seed.
+
+    Attributes:
+        seed: The seed.
+        training: The folder of the training.
+        folder: The folder that has the scores: that of the training, or of an evaluation.
+        row: The first row of results there.
+    """
+
+    seed: int
+    training: Path
+    folder: Path
+    row: Mapping[str, Any]
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """All scores of the row."""
+        return self.row["scores"]
+
+    @property
+    def stamp(self) -> Mapping[str, Any]:
+        """How they were measured."""
+        return self.row["stamp"]
+
+
+def read_result(seed: int, training: Path, folder: Path) -> SeedResult | None:
+    """The result of one seed; None before its job is done."""
+    metrics = Run(folder).metrics()
+    return SeedResult(seed=seed, training=training, folder=folder, row=metrics["results"][0]) if metrics else None
+
+
+def stopped(folders: Iterable[Path]) -> list[str]:
+    """A line for each folder whose job failed or was killed."""
+    lines = []
+    for folder in folders:
+        job = Job(name=folder.name, folder=folder, overrides=())
+        if (state := job.state()) in ("failed", "killed"):
+            record = recorded(folder)
+            reason = record.get("reason") or last_words(job.log)
+            lines.append(f"{record.get('name', job.name)} {state}: {reason} (log: {job.log})")
+    return lines
+
+
+def state_of(done: int, number: int, *, failed: bool) -> str:
+    """``done``, ``partly`` (some seeds are missing), ``failed`` or ``not run``."""
+    if done:
+        return "done" if done == number else "partly"
+    return "failed" if failed else "not run"
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The config of a run, its parts under their present names; empty where there is none."""
+    try:
+        return OmegaConf.to_container(Run(folder).config())  # type: ignore[return-value]
+    except MissingFileError:
+        return {}
+
+
+def machine_of(start: Mapping[str, Any]) -> str:
+    """A machine in words, as the last start of a run recorded it."""
+    if not start:
+        return ""
+    gpus = start.get("gpus") or []
+    if gpus:
+        return ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus))
+    return f"{start.get('machine', '')}, {start.get('threads', '?')} threads, no GPU"
+
+
+def hours_of(trainings: Sequence[Path]) -> float | None:
+    """Hours of a training, mean over seeds, with killed starts as far as their time is known."""
+    hours = [seconds / 3600 for folder in trainings if (seconds := _seconds(folder)) is not None]
+    return round(statistics.fmean(hours), 4) if hours else None
+
+
+def _seconds(training: Path) -> float | None:
+    seconds = [start["seconds"] for start in recorded(training).get("starts", []) if "seconds" in start]
+    if seconds:
+        return sum(seconds)
+    metrics = Run(training).metrics()
+    return (metrics.get("train_seconds") or 0.0) if metrics else None
