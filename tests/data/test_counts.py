@@ -19,7 +19,7 @@ from reid_lit.data.sets.synergy_parts import hidden_test
 from reid_lit.data.sets.synergy_sports import SynergySports
 from reid_lit.data.sets.viper import Viper
 from reid_lit.data.transforms.transform import Transform
-from reid_lit.records import Shot
+from reid_lit.records import Shot, Split
 
 
 @pytest.fixture
@@ -54,6 +54,9 @@ def checked(kind, root, **options):
         assert {key: found[key] for key, value in asdict(right).items() if value is not None} == {
             key: value for key, value in asdict(right).items() if value is not None
         }, name
+    data.split = split
+    known = any(name.endswith("query") for name in official)
+    assert [view.whole() for view in data.tests()] == [True if known else None] * len(split.tested)
     return split
 
 
@@ -137,3 +140,37 @@ def test_counts_in_words():
     assert str(count(shots)) == "3 images (1 junk), 2 persons, 2 cameras"
     assert str(Count(images=3, persons=2)) == "3 images, 2 persons"
     assert str(count(shots[1:2])) == "1 image, 1 person, 1 camera"
+
+
+def made_up(right, camera):
+    """As many shots of as many persons as were counted."""
+    return tuple(
+        Shot(Path(f"{camera}/{n}.jpg"), person_id=min(n, right.persons - 1), camera_id=camera)
+        for n in range(right.images)
+    )
+
+
+@pytest.mark.parametrize("kind", [SynergySports, CUHK03, MSMT17, Market1501])
+def test_a_cut_copy_is_not_whole(kind, tmp_path):
+    transform = Transform(size=[16, 8], interpolation="bilinear", train=[])
+    loader = Loader(batch_size=2, test_batch_size=2, workers=0)
+    data = kind(root=tmp_path, transform=transform, sampler=ShuffleSampler, loader=loader)
+    official = data.official()
+    query, gallery = (made_up(official[role], camera) for camera, role in enumerate(("query", "gallery")))
+    for shown, answer in (
+        ((query, gallery), True),
+        ((query[:3], gallery), False),
+        ((query, gallery[:-1]), False),
+        ((query, (*gallery, gallery[0])), False),
+        ((query, gallery[:-2] + gallery[:2]), official["gallery"].images - official["gallery"].persons > 1),
+    ):
+        data.split = Split(name="cut", train=(), query=shown[0], gallery=shown[1])
+        assert data.whole() is answer
+
+
+def test_a_test_that_nobody_counted_is_neither_whole_nor_cut(tmp_path):
+    transform = Transform(size=[16, 8], interpolation="bilinear", train=[])
+    loader = Loader(batch_size=2, test_batch_size=2, workers=0)
+    data = CUHK03(root=tmp_path, transform=transform, sampler=ShuffleSampler, loader=loader, protocol="classic")
+    data.split = Split(name="cuhk03", train=(), query=made_up(Count(images=9, persons=3), 0), gallery=())
+    assert data.whole() is None

@@ -51,7 +51,9 @@ def test_on_a_laptop_its_own_base_and_labels_and_the_dropped_keys_left_out():
 
 
 def test_rows_that_differ_in_evaluation_share_a_training(compose, tmp_path):
-    places = places_of(SPEC, TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path)))
+    places = places_of(
+        SPEC, TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    )
     wanted = [place for place in places if place.wanted]
     assert len(wanted) == 3
     first, second, third = wanted
