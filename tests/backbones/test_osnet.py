@@ -142,7 +142,8 @@ def test_a_narrower_network_is_refused(tmp_path):
 
 def test_imagenet_says_what_to_download_and_how_to_give_it():
     with pytest.raises(
-        FileNotFoundError, match=r"osnet_x1_0_imagenet.pth lies on Google Drive .*MODEL_ZOO .*weights=none"
+        FileNotFoundError,
+        match=r"osnet_x1_0_imagenet.pth is on Google Drive .*MODEL_ZOO .*give none to train from scratch",
     ):
         osnet(name="osnet_x1_0", weights="imagenet")
 

@@ -32,5 +32,5 @@ def test_weights_of_a_file_stay_as_they_are(tmp_path):
 
 
 def test_an_unknown_init_is_refused():
-    with pytest.raises(ValueError, match=r"backbone\.init='he' is unknown; choose one of fan_out, layer"):
+    with pytest.raises(ValueError, match=r"^init='he': choose one of fan_out, layer"):
         resnet(name="resnet18.tv_in1k", weights="none", init="he")

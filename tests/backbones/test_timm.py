@@ -83,9 +83,9 @@ def test_a_mean_that_is_not_the_weights_own_is_refused_with_both_values():
     wrong = [0.485, 0.456, 0.406]
     with pytest.raises(ValueError, match="the ImageNet weights of") as error:
         timm_backbone(name=name, weights="imagenet", mean=wrong)
-    for fact in ("backbone.mean=[0.485, 0.456, 0.406]", name, "[0.5, 0.5, 0.5]", "leave backbone.mean=null"):
+    for fact in ("mean=[0.485, 0.456, 0.406]", name, "[0.5, 0.5, 0.5]", "give null"):
         assert fact in str(error.value)
-    with pytest.raises(ValueError, match=r"backbone.std=\[0.229, 0.224, 0.225\]: the ImageNet weights of mobilenet"):
+    with pytest.raises(ValueError, match=r"^std=\[0.229, 0.224, 0.225\]: the ImageNet weights of mobilenet"):
         timm_backbone(name=name, weights="imagenet", std=[0.229, 0.224, 0.225])
     backbone = timm_backbone(name=name, weights="none", mean=wrong, std=[0.2, 0.3, 0.4])
     torch.testing.assert_close(backbone.mean.flatten(), torch.tensor(wrong))
@@ -97,5 +97,5 @@ def test_a_mean_that_is_not_the_weights_own_is_refused_with_both_values():
     [("mean", [123.7, 116.3, 103.5]), ("mean", [0.5]), ("std", [0.2, 0.0, 0.2]), ("std", [58.4, 57.1, 57.4])],
 )
 def test_a_mean_that_is_none_is_refused(key, value):
-    with pytest.raises(ValueError, match=rf"backbone.{key}=.*: give red, green, blue in \[0, 1\].*\(divide by 255"):
+    with pytest.raises(ValueError, match=rf"^{key}=.*: give red, green, blue in \[0, 1\].*\(divide by 255"):
         timm_backbone(name="resnet18.tv_in1k", weights="none", **{key: value})

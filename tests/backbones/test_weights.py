@@ -8,7 +8,7 @@ import timm
 import torch
 
 from reid_lit import network
-from reid_lit.backbones import weights
+from reid_lit.backbones import checkpoint, imagenet, weights
 from reid_lit.backbones.timm import timm_backbone
 
 
@@ -52,7 +52,7 @@ def test_another_architecture_is_refused_with_the_share_that_matched(tmp_path, s
     torch.save({k: v for k, v in state.items() if not k.startswith("layer4")}, file)
     with pytest.raises(
         ValueError,
-        match=r"half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture\? choose the backbone of that file, or backbone.weights=none",
+        match=r"weights=.*half.pth: \d+ of \d+ tensors of resnet18.tv_in1k matched \(2\d\.\d% .* another architecture\? choose the backbone of that file, or give none to train from scratch",
     ):
         timm_backbone(name="resnet18.tv_in1k", weights=str(file))
 
@@ -67,20 +67,20 @@ def test_a_pickle_with_code_is_refused_and_not_executed(tmp_path):
     with file.open("wb") as stream:
         pickle.dump({"state_dict": Malicious()}, stream)
     with pytest.raises(ValueError, match=r"evil.pth: refused, since it is damaged or holds code"):
-        weights.read_checkpoint(file)
+        checkpoint.read_checkpoint(file)
     torch.save({"state_dict": Malicious()}, file)
     with pytest.raises(ValueError, match=r"evil.pth: refused"):
-        weights.read_checkpoint(file)
+        checkpoint.read_checkpoint(file)
 
 
 def test_a_file_of_a_list_is_no_state_dict(tmp_path):
     torch.save([torch.ones(1)], tmp_path / "list.pth")
     with pytest.raises(ValueError, match=r"list\.pth: holds a list, not a state_dict; save model\.state_dict\(\)"):
-        weights.read_checkpoint(tmp_path / "list.pth")
+        checkpoint.read_checkpoint(tmp_path / "list.pth")
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no weights at .*nowhere.pth"):
+    with pytest.raises(FileNotFoundError, match=r"weights=.*nowhere.pth: there is no file .*nowhere.pth"):
         weights.read_state(tmp_path / "nowhere.pth")
 
 
@@ -94,8 +94,8 @@ def test_offline_is_settled_within_seconds_and_names_file_place_and_cures(monkey
     for fact in (
         "timm/hrnet_w18.ms_aug_in1k/model.safetensors",
         str(tmp_path),
-        "backbone.weights=none",
-        "backbone.weights=<path",
+        "weights=imagenet: ",
+        "give none to train from scratch, or a file or a run folder",
     ):
         assert fact in str(error.value)
 
@@ -113,16 +113,16 @@ def test_a_hanging_name_look_up_counts_as_offline(monkeypatch):
 def test_weights_that_only_a_release_has_are_looked_for_in_torchs_cache(monkeypatch, tmp_path):
     config = timm.get_pretrained_cfg("legacy_seresnet50.in1k")
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr("reid_lit.backbones.weights.unreachable", lambda url: "no network")
-    assert weights.imagenet_file(config) is None
+    monkeypatch.setattr("reid_lit.backbones.imagenet.unreachable", lambda url: "no network")
+    assert imagenet.imagenet_file(config) is None
     with pytest.raises(FileNotFoundError) as error:
         timm_backbone(name="legacy_seresnet50.in1k", weights="imagenet")
-    for fact in (f"se_resnet50-ce0d4300.pth is not in {tmp_path / 'checkpoints'}", config.url, "backbone.weights=none"):
+    for fact in (f"se_resnet50-ce0d4300.pth, is not in {tmp_path / 'checkpoints'}", config.url, "give none to train"):
         assert fact in str(error.value)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "se_resnet50-ce0d4300.pth").touch()
-    weights.require_imagenet("legacy_seresnet50.in1k", config)
-    assert weights.imagenet_file(config) == tmp_path / "checkpoints" / "se_resnet50-ce0d4300.pth"
+    imagenet.require_imagenet("legacy_seresnet50.in1k", config)
+    assert imagenet.imagenet_file(config) == tmp_path / "checkpoints" / "se_resnet50-ce0d4300.pth"
 
 
 def test_a_release_is_fetched_once_and_its_hash_checked(monkeypatch, tmp_path):
@@ -133,11 +133,11 @@ def test_a_release_is_fetched_once_and_its_hash_checked(monkeypatch, tmp_path):
     (source / f"net-{digest}.pth").write_bytes(b"weights")
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     url = source.as_uri()
-    assert weights.fetched("net", f"{url}/net-{digest}.pth").read_bytes() == b"weights"
+    assert imagenet.fetched("net", f"{url}/net-{digest}.pth").read_bytes() == b"weights"
     (source / f"net-{digest}.pth").unlink()
-    assert weights.fetched("net", f"{url}/net-{digest}.pth").is_file()
+    assert imagenet.fetched("net", f"{url}/net-{digest}.pth").is_file()
     with pytest.raises(RuntimeError, match="invalid hash value"):
-        weights.fetched("net", f"{url}/net-12345678.pth")
+        imagenet.fetched("net", f"{url}/net-12345678.pth")
     assert not (tmp_path / "hub" / "checkpoints" / "net-12345678.pth").exists()
 
 

@@ -23,7 +23,7 @@ def test_the_papers_map_takes_three_square_kernels():
 
 @pytest.mark.parametrize("kernels", [[3, 3, 3], [3, 3], [2, 2, [5, 1]], [8, 1, 0]])
 def test_kernels_that_do_not_fit_are_refused_with_those_that_do(kernels):
-    with pytest.raises(ValueError, match=r"1 × 1 of the backbone's 8 × 4 map; set model\.kernels=null, or \[\[4, 2\]"):
+    with pytest.raises(ValueError, match=r"1 × 1 of the backbone's 8 × 4 map; give null, or \[\[4, 2\]"):
         chosen_kernels(kernels, rows=8, columns=4, layers=3)
 
 

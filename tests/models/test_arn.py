@@ -129,13 +129,13 @@ def test_maps_that_do_not_become_one_vector_are_refused(make):
     [
         (
             ["model.kernels=[3,3,3]"],
-            r"model\.kernels=\[3, 3, 3\]: 3 convolutions .* 4 × 2 map; set model\.kernels=null",
+            r"^kernels=\[3, 3, 3\]: 3 convolutions .* 4 × 2 map; give null",
         ),
         (
             ["model.reconstruction_weight=0.0", "model.difference_weight=0.0"],
             "nothing trains the private encoders; set",
         ),
-        (["model.widths=[]"], r"model\.widths=\[\]: the encoders need a layer or more"),
+        (["model.widths=[]"], r"widths=\[\]: the encoders need one layer or more"),
         (["model.difference_weight=-1.0"], "a weight is ≥ 0"),
         ([*ROWS["rebuilt"], "model.reconstruction_weight=0.0"], "nothing is trained; leave one of them"),
         (["model.train_backbone_epochs=-1"], "give 0, which freezes the backbone, or more"),

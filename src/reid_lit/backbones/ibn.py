@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.imagenet import fetched
 from reid_lit.backbones.stride import set_last_stride
 from reid_lit.backbones.timm import Maps
+from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
 
 _RELEASE = "https://github.com/XingangPan/IBN-Net/releases/download/v1.0"
@@ -59,14 +60,14 @@ def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
     Source: Pan et al., *Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net*, ECCV 2018.
     """
     if name not in _RELEASED:
-        raise InputError(f"backbone.name={name!r}: give one of {sorted(_RELEASED)}")
+        raise InputError(f"name={name!r}: give one of {sorted(_RELEASED)}")
     url = f"{_RELEASE}/{_RELEASED[name]}"
-    path = weights_.fetched(name, url) if weights == "imagenet" else Path(weights)
+    path = fetched(name, url) if weights == "imagenet" else Path(weights)
     model = timm.create_model("resnet50.tv_in1k", pretrained=False, num_classes=0, zero_init_last=False)
     (_with_halves if name == "resnet50_ibn_a" else _with_instance_norms)(model)
     set_last_stride(model, last_stride, name=name)
     if weights != "none":
-        weights_.load(model, path, name=name, rename=_own_key)
+        load(model, path, name=name, rename=_own_key)
     config = model.pretrained_cfg
     return Backbone(Maps(model), dim=model.num_features, mean=config["mean"], std=config["std"])
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.stride import set_last_stride
+from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError, MissingFileError
 
 _CHANNELS = {"osnet_x1_0": (64, 256, 384, 512)}
@@ -128,14 +128,14 @@ def osnet(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
     Source: Zhou et al., *Omni-Scale Feature Learning for Person Re-Identification*, ICCV 2019, table 1.
     """
     if name not in _CHANNELS:
-        raise InputError(f"backbone.name={name!r}: give one of {sorted(_CHANNELS)}")
+        raise InputError(f"name={name!r}: give one of {sorted(_CHANNELS)}")
     if weights == "imagenet":
         raise MissingFileError(
-            f"ImageNet weights of {name}: {name}_imagenet.pth lies on Google Drive only; download it from {_ZOO} and "
-            f"give backbone.weights=<folder>/{name}_imagenet.pth, or train from scratch with backbone.weights=none"
+            f"weights=imagenet: {name}_imagenet.pth is on Google Drive only; download it from {_ZOO} and give its"
+            f" path, or give none to train from scratch"
         )
     model = _network(_CHANNELS[name]).apply(_start)
     set_last_stride(model, last_stride, name=f"{name} (whose output stride is 16 already)")
     if weights != "none":
-        weights_.load(model, Path(weights), name=name)
+        load(model, Path(weights), name=name)
     return Backbone(model, dim=_CHANNELS[name][-1], mean=_MEAN, std=_STD)

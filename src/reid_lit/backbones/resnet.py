@@ -36,7 +36,7 @@ def resnet(
             public code of the Strong Baseline). A batch norm takes the size out again, but Adam's steps are larger
             relative to smaller weights.
         mean: None, or another mean than the weights' own.
-        std: None, or another standard deviation, likewise.
+        std: None, or another standard deviation than the weights' own.
         options: Further arguments of timm's constructor.
 
     Raises:
@@ -45,12 +45,12 @@ def resnet(
     Source: He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016.
     """
     if init not in INITS:
-        raise InputError(f"backbone.init={init!r} is unknown; choose one of {', '.join(INITS)}")
+        raise InputError(f"init={init!r}: choose one of {', '.join(INITS)}")
     backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std, options=options)
     if not stem_relu:
         model: Any = backbone.body.model
         if not isinstance(getattr(model, "act1", None), nn.ReLU):
-            raise InputError(f"backbone.stem_relu=false: {name} has no ReLU act1 in its stem; leave stem_relu=true")
+            raise InputError(f"stem_relu=false: {name} has no ReLU act1 in its stem; leave it true")
         model.act1 = nn.Identity()
     if init == "layer" and weights == "none":
         for layer in backbone.modules():

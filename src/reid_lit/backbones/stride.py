@@ -23,19 +23,18 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
     Source: Luo et al., *A Strong Baseline and Batch Normalization Neck*, TMM 2019, "Last stride".
     """
     if stride not in (1, 2):
-        raise InputError(f"backbone.last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
+        raise InputError(f"last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
     if stride == 2:
         return
     stage = getattr(model, "layer4", None)
     block = next(iter(stage.children())) if isinstance(stage, nn.Sequential) else nn.Module()
     convolutions = {f"layer4.0.{key}": part for key, part in block.named_modules() if isinstance(part, nn.Conv2d)}
-    found = {key: part for key, part in convolutions.items() if part.stride == (2, 2)}
-    if len(found) != 2:
-        what = list(found) if stage is not None else "no layer4"
+    halving = {key: part for key, part in convolutions.items() if part.stride == (2, 2)}
+    if len(halving) != 2:
+        what = list(halving) if stage is not None else "no layer4"
         raise InputError(
-            f"backbone.last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, "
-            f"found {what}; set backbone.last_stride=2 (the Strong Baseline's experiments set 1), or choose a ResNet, "
-            f"SE-ResNet, SE-ResNeXt or IBN-Net"
+            f"last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, but has {what};"
+            f" give 2 (the Strong Baseline's experiments give 1), or choose a ResNet, SE-ResNet, SE-ResNeXt or IBN-Net"
         )
-    for convolution in found.values():
+    for convolution in halving.values():
         convolution.stride = (1, 1)

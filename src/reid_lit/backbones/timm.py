@@ -1,5 +1,6 @@
 """Any model of timm as a backbone."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import timm
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.backbones import weights as weights_
 from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.imagenet import require_imagenet
 from reid_lit.backbones.stride import set_last_stride
+from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
 
 
@@ -49,7 +51,7 @@ def timm_backbone(
         last_stride: 2 (the model as it is), or 1 for a map of twice the height and width, which ResNet-like ones can.
         mean: None for the mean that the ImageNet weights were trained with; another only with other weights. In [0, 1],
             for red, green, blue.
-        std: The standard deviation, likewise.
+        std: None for the standard deviation that they were trained with; another only with other weights.
         options: Further arguments of timm's constructor.
 
     Raises:
@@ -59,17 +61,17 @@ def timm_backbone(
 
     Source: Wightman, *PyTorch Image Models*, 2019.
     """
-    _require_known(name, weights)
+    _check_name(name, weights)
     config = timm.get_pretrained_cfg(name)
-    for key, chosen, own in (("mean", mean, config.mean), ("std", std, config.std)):
+    for argument, chosen, trained in (("mean", mean, config.mean), ("std", std, config.std)):
         if chosen is not None:
-            _require_agreement(f"backbone.{key}", chosen, own, name=name, weights=weights)
+            _check_statistics(argument, chosen, trained, name=name, weights=weights)
     if weights == "imagenet":
-        weights_.require_imagenet(name, config)
+        require_imagenet(name, config)
     model = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0, **(options or {}))
     set_last_stride(model, last_stride, name=name)
     if weights not in ("imagenet", "none"):
-        weights_.load(model, Path(weights), name=name)
+        load(model, Path(weights), name=name)
     return Backbone(Maps(model), dim=model.num_features, mean=mean or config.mean, std=std or config.std)
 
 
@@ -90,7 +92,7 @@ def densenet(
         last_relu: Whether a ReLU follows the last batch norm (timm's own way); the softmax baseline pools without it.
         last_stride: 2; a DenseNet ends with a pooling whose stride cannot be set to 1 alone.
         mean: None, or another mean than the weights' own.
-        std: None, or another standard deviation, likewise.
+        std: None, or another standard deviation than the weights' own.
     """
     backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std)
     if not last_relu:
@@ -98,27 +100,27 @@ def densenet(
     return backbone
 
 
-def _require_known(name: str, weights: str) -> None:
-    """Refuse names that timm does not know, or that leave the ImageNet weights open."""
+def _check_name(name: str, weights: str) -> None:
+    """Raise InputError for a name that timm does not know, or that leaves the ImageNet weights open."""
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
-        import difflib
-
         near = difflib.get_close_matches(architecture, timm.list_models(), n=3) or "none near"
-        raise InputError(f"backbone.name={name!r}: timm {timm.__version__} has no such model; near names: {near}")
+        raise InputError(f"name={name!r}: timm {timm.__version__} has no such model; near names: {near}")
     tagged = timm.list_pretrained(f"{architecture}.*")
     if weights == "imagenet" and tagged and name not in tagged:
-        raise InputError(f"backbone.name={name!r}: write the tag of the weights, one of {tagged}")
+        raise InputError(f"name={name!r}: write the tag of the weights, one of {tagged}")
 
 
-def _require_agreement(key: str, chosen: Sequence[float], own: Sequence[float], *, name: str, weights: str) -> None:
-    """Refuse a mean or standard deviation that is none, or that is not the ImageNet weights' own."""
-    if len(chosen) != 3 or not all(0 <= value <= 1 for value in chosen) or (key.endswith("std") and 0 in chosen):
+def _check_statistics(
+    argument: str, chosen: Sequence[float], trained: Sequence[float], *, name: str, weights: str
+) -> None:
+    """Raise InputError for a mean or standard deviation that is none, or that is not the ImageNet weights' own."""
+    if len(chosen) != 3 or not all(0 <= value <= 1 for value in chosen) or (argument == "std" and 0 in chosen):
         raise InputError(
-            f"{key}={list(chosen)}: give red, green, blue in [0, 1], as images are here (divide by 255), or null"
+            f"{argument}={list(chosen)}: give red, green, blue in [0, 1], as images are here (divide by 255), or null"
         )
-    if weights == "imagenet" and max(abs(a - b) for a, b in zip(chosen, own, strict=True)) > 5e-4:
+    if weights == "imagenet" and max(abs(a - b) for a, b in zip(chosen, trained, strict=True)) > 5e-4:
         raise InputError(
-            f"{key}={list(chosen)}: the ImageNet weights of {name} were trained with {list(own)}; leave {key}=null, "
-            "or train with other weights (backbone.weights=none or a file)"
+            f"{argument}={list(chosen)}: the ImageNet weights of {name} were trained with {list(trained)}; give null,"
+            " or train with other weights (none, or a file)"
         )

@@ -12,7 +12,7 @@ import timm
 import torch
 from torch.backends import cpu
 
-from reid_lit.backbones.weights import imagenet_file
+from reid_lit.backbones.imagenet import imagenet_file
 from reid_lit.checkup.diagnosis import Fact
 from reid_lit.command.resolvers import cpu_precision
 

@@ -76,7 +76,7 @@ class NuisanceEncoders(nn.Module):
     def __init__(self, *, features: int, cameras: int | None, hidden: int, dim: int) -> None:
         super().__init__()
         if cameras is not None and cameras < 1:
-            raise InputError(f"model.cameras={cameras}: give the number of cameras, or null for one network for all")
+            raise InputError(f"cameras={cameras}: give the number of cameras, or null for one network for all")
         self.dim = dim
         self.by_camera = cameras is not None
         self.branches = nn.ModuleList(encoder(features, hidden, dim) for _ in range(cameras or 1))
@@ -95,8 +95,8 @@ class NuisanceEncoders(nn.Module):
         counts = torch.bincount(camera, minlength=len(self.branches)).tolist()
         if len(counts) > len(self.branches):
             raise InputError(
-                f"an image of camera {len(counts) - 1}, but the nuisance encoders end at camera"
-                f" {len(self.branches) - 1}; set model.cameras to the number of cameras of the data set"
+                f"cameras={len(self.branches)}: an image of camera {len(counts) - 1}, but the nuisance encoders end at"
+                f" camera {len(self.branches) - 1}; give the number of cameras of the data set"
             )
         parts = feature[order].split(counts)
         codes = torch.cat([branch(part) for branch, part in zip(self.branches, parts, strict=True)])

@@ -36,7 +36,7 @@ def chosen_kernels(
     """
     if layers < 1:
         raise InputError(
-            "model.widths=[]: the encoders need a layer or more; give the channels of each, such as [512,2048]"
+            "widths=[]: the encoders need one layer or more; give the channels of each, such as [512, 2048]"
         )
     fitted = fitted_kernels(rows, columns, layers)
     if kernels is None:
@@ -45,8 +45,8 @@ def chosen_kernels(
     left = tuple(length - sum(pair[axis] - 1 for pair in pairs) for axis, length in enumerate((rows, columns)))
     if len(pairs) != layers or left != (1, 1) or min(map(min, pairs)) < 1:
         raise InputError(
-            f"model.kernels={list(kernels)}: {layers} convolutions without padding have to make 1 × 1 of the backbone's"
-            f" {rows} × {columns} map; set model.kernels=null, or {[list(pair) for pair in fitted]}"
+            f"kernels={list(kernels)}: {layers} convolutions without padding have to make 1 × 1 of the backbone's"
+            f" {rows} × {columns} map; give null, or {[list(pair) for pair in fitted]}"
         )
     return pairs
 
@@ -78,8 +78,8 @@ class MapEncoder(nn.Module):
         if vector.shape[2:] != (1, 1):
             rows, columns = maps.shape[2:]
             raise InputError(
-                f"maps of {rows} × {columns} do not become 1 × 1: the encoders were built for those of images of"
-                f" transform.size; set transform.test_scale=1.0 and evaluation.crops=null, or crops of transform.size"
+                f"maps of {rows} × {columns} do not become 1 × 1: the encoders were built for images of the size that"
+                f" is trained on; test on images or crops of that size, which test_scale=1.0 gives"
             )
         return vector.flatten(1)
 
@@ -92,7 +92,7 @@ class MapDecoder(nn.Module):
         widths: Channels of each layer; the last are the map's.
         kernels: Of each layer, from the vector on; the encoder's in reverse give its map size.
 
-    Source: Li et al. 2018, D_C; likewise.
+    Source: Li et al. 2018, D_C; widths, kernels and norms are not given there.
     """
 
     def __init__(self, *, dim: int, widths: Sequence[int], kernels: Sequence[Kernel]) -> None:

@@ -148,10 +148,12 @@ class BatchNormNeck(nn.Module):
 
 
 def check_persons(persons: int) -> None:
-    """Refuse a classifier of one class.
+    """Raise InputError unless there are two persons or more to classify.
 
     Raises:
         ValueError: there are fewer than two persons.
     """
     if persons < 2:
-        raise InputError(f"{counted(persons, 'training person')}: a classifier needs at least 2; look at dataset.root")
+        raise InputError(
+            f"{counted(persons, 'training person')}: a classifier needs at least 2; look at the folder of the data set"
+        )

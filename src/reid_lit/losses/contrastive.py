@@ -46,9 +46,7 @@ class ContrastiveLoss(nn.Module):
     def __init__(self, *, margin: float) -> None:
         super().__init__()
         if margin <= 0:
-            raise InputError(
-                f"loss.terms.contrastive.loss.margin={margin}: give a number > 0, or nothing pushes two persons apart"
-            )
+            raise InputError(f"margin={margin}: give a number above 0, or nothing pushes two persons apart")
         self.margin = margin
 
     def forward(self, embedding: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"]) -> Float[Tensor, ""]:

@@ -28,7 +28,7 @@ class Term(nn.Module):
     def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float = 1.0) -> None:
         super().__init__()
         if reads not in Output._fields:
-            raise InputError(f"loss.terms.<name>.reads={reads!r} is unknown; choose one of {', '.join(Output._fields)}")
+            raise InputError(f"reads={reads!r}: choose one of {', '.join(Output._fields)}")
         self.loss = loss
         self.reads = reads
         self.weight = weight
@@ -52,12 +52,12 @@ class Criterion(nn.Module):
         super().__init__()
         for name, term in terms.items():
             if term.weight < 0:
-                raise InputError(f"loss.terms.{name}.weight={term.weight}: a weight is ≥ 0, and 0 leaves the loss out")
+                raise InputError(f"terms.{name}.weight={term.weight}: give 0, which leaves the loss out, or more")
         self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term.weight})
         if not self.terms:
             raise InputError(
                 f"every loss of {', '.join(terms) or 'the criterion'} has weight 0: nothing is trained;"
-                " choose another loss or neck, or raise loss.terms.<name>.weight"
+                " give one a weight above 0, or choose another loss or neck"
             )
 
     def behind(self, neck: Any, *, persons: int, feature: int) -> "Criterion":
@@ -81,8 +81,8 @@ class Criterion(nn.Module):
         for name, term in self.terms.items():
             if not classified and isinstance(term, Term) and term.reads == "logits":
                 raise InputError(
-                    f"loss.terms.{name} reads logits, but this neck has no classifier; choose another neck, such as"
-                    f" neck=bnneck, or a loss without an ID term"
+                    f"terms.{name}.reads=logits: this neck has no classifier; choose another neck, such as bnneck, or a"
+                    f" loss without an ID term"
                 )
             if isinstance(term, Term) and isinstance(term.loss, functools.partial):
                 term.loss = term.loss(persons=persons, dim=sizes[term.reads])

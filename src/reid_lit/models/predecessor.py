@@ -5,7 +5,8 @@ from pathlib import Path
 
 from torch import nn
 
-from reid_lit.backbones.weights import read_checkpoint, read_state, tensors_of, weights_file
+from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
+from reid_lit.backbones.weights import read_state, tensors_of
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.wording import counted
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.paths import write_text
 from reid_lit.run.environment import environment
@@ -78,8 +79,6 @@ class Run:
                 f"no {self.checkpoint.resolve()}: the run was killed before its first epoch ended; train it with"
                 f" python -m reid_lit.train resume=<its folder>, or give another run"
             )
-        from reid_lit.backbones.weights import read_checkpoint  # it imports torch; most of a folder needs none
-
         return read_checkpoint(self.checkpoint)
 
     def read_weights(self) -> dict[str, Any]:
@@ -89,8 +88,6 @@ class Run:
             FileNotFoundError: the run has none; it was killed in its first epoch.
             ValueError: it holds code or is damaged.
         """
-        from reid_lit.backbones.weights import read_checkpoint, weights_file
-
         file = self.weights or weights_file(self.folder)
         return self.read_checkpoint() if file == self.checkpoint else read_checkpoint(file)
 

@@ -15,7 +15,7 @@ import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from reid_lit.backbones.weights import read_checkpoint
+from reid_lit.backbones.checkpoint import read_checkpoint
 from reid_lit.network import unreachable
 from reid_lit.paths import write_text
 

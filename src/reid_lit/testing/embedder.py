@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from reid_lit.backbones.weights import weights_file
+from reid_lit.backbones.checkpoint import weights_file
 from reid_lit.data.feeding.decode import pixels, resized, rgb
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError, MissingFileError
