@@ -21,7 +21,7 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.models.base import RetrievalModel
 from reid_lit.pages.run import run_page
 from reid_lit.pages.table import table_page
-from reid_lit.pages.thumbnails import Size
+from reid_lit.pages.thumbnails import ThumbnailSize
 from reid_lit.records import Split
 from reid_lit.run.folder import Run
 from reid_lit.run.results import record
@@ -104,7 +104,9 @@ def test_files_and_printed_table_of_a_run(run):
 
 
 def test_page_of_a_run(run):
-    page = run_page(run.folder, run.folder / "page.html", Size(width=8, height=16, quality=50), embed=True).read_text()
+    page = run_page(
+        run.folder, run.folder / "page.html", ThumbnailSize(width=8, height=16, quality=50), embed=True
+    ).read_text()
     assert "made-up score<b>31.25 %</b>" in page
     assert "made-up score-nd<b>31.25 %</b>" in page
 

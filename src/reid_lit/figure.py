@@ -15,7 +15,7 @@ from reid_lit.errors import InputError
 from reid_lit.paths import packaged, write_text, write_whole
 
 if TYPE_CHECKING:
-    from reid_lit.paper_figures.drawing import Drawing
+    from reid_lit.paper_figures.paper_figure import PaperFigure
 
 _EXAMPLES = (
     "python -m reid_lit.figure figure=learning_rate +experiment=market_strong",
@@ -24,9 +24,9 @@ _EXAMPLES = (
 
 
 def figure(config: DictConfig) -> None:
-    """Draw ``config.figure`` into ``config.output``, with its numbers next to it, and show it to W&B where it logs.
+    """Draw ``config.figure`` into ``config.output``, write its numbers next to it, and log it to W&B where that logs.
 
-    Without a word, the figures are listed.
+    Without an override, list the figures.
 
     Raises:
         ValueError: no figure is chosen, but something else.
@@ -41,7 +41,7 @@ def figure(config: DictConfig) -> None:
 
     set_arithmetic()
     name = HydraConfig.get().runtime.choices["figure"]
-    drawing: Drawing = instantiate(config.figure, _convert_="all")(config)
+    drawing: PaperFigure = instantiate(config.figure, _convert_="all")(config)
     folder = Path(config.output).expanduser()
     picture = write_whole(folder / f"{name}.png", drawing.figure.savefig)
     numbers = json.dumps(drawing.numbers, indent=2, allow_nan=False)

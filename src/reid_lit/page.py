@@ -16,14 +16,14 @@ def page(config: DictConfig) -> None:
         FileNotFoundError: the folder holds no results.
     """
     folder = required_run(config)
-    # imported when work starts: a word that is misspelt is answered at once
+    # imported when work starts: a misspelt override is answered at once
     from rich.console import Console
 
     from reid_lit.pages.run import run_page
-    from reid_lit.pages.thumbnails import Size
+    from reid_lit.pages.thumbnails import ThumbnailSize
 
     output = Path(config.output).expanduser() if config.output else folder / "page.html"
-    size = Size(width=config.image.width, height=config.image.height, quality=config.image.quality)
+    size = ThumbnailSize(width=config.image.width, height=config.image.height, quality=config.image.quality)
     file = run_page(folder, output, size, embed=config.embed)
     megabytes = file.stat().st_size / 1e6
     text = f"{file} ({megabytes:.1f} MB) opens in any browser, without a network"

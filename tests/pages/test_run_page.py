@@ -9,10 +9,11 @@ from reid_lit.evaluation.ranking import top
 from reid_lit.page import page as page_entry
 from reid_lit.pages.charts import cmc_chart, learning_charts
 from reid_lit.pages.rankings import write_rankings
-from reid_lit.pages.run import read_rankings, run_page
-from reid_lit.pages.thumbnails import Size, thumbnails
+from reid_lit.pages.rankings_file import read_rankings
+from reid_lit.pages.run import run_page
+from reid_lit.pages.thumbnails import ThumbnailSize, thumbnails
 
-SIZE = Size(width=32, height=64, quality=80)
+SIZE = ThumbnailSize(width=32, height=64, quality=80)
 
 
 def percent(text):

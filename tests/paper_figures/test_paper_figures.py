@@ -14,7 +14,7 @@ from reid_lit.figures.series import running_mean
 from reid_lit.paper_figures.digits import mnist, sklearn_digits
 from reid_lit.paper_figures.features_2d import nearest_mean, outputs_of
 from reid_lit.paper_figures.logs import labelled
-from reid_lit.paper_figures.toy import Training
+from reid_lit.paper_figures.toy import ToyTraining
 from reid_lit.paths import packaged
 
 OPTIONS = sorted(file.stem for file in (packaged("conf") / "figure").glob("*.yaml"))
@@ -197,7 +197,7 @@ def test_a_toy_network_learns_is_seeded_and_leaves_the_random_state(compose):
     compose()
     digits, steps = sklearn_digits(), []
     state = torch.get_rng_state()
-    training = Training(iterations=25, images=4, lr=0.01, warm=0.2, seed=3)
+    training = ToyTraining(iterations=25, images=4, lr=0.01, warm=0.2, seed=3)
     options = {"channels": [2, 4, 4], "training": training, "tell": lambda: steps.append(1)}
     first, again = (outputs_of("neck3", "id_triplet", digits, **options) for _ in range(2))
     assert torch.equal(first.feature, again.feature)

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reid_lit.errors import InputError
-from reid_lit.figures.curves import COLOURS
-from reid_lit.figures.statistics import HATCHES
+from reid_lit.figures.palette import COLOURS, HATCHES
 from reid_lit.wording import counted
 
 

@@ -16,7 +16,7 @@ HEAD, SIDE = 26, 110
 PALE = (150, 150, 150)
 
 
-class Row(NamedTuple):
+class PersonRow(NamedTuple):
     """A person, the list that the person belongs to, and an image for each column; None where there is none."""
 
     person_id: int
@@ -55,7 +55,9 @@ def contact_sheet(
     return canvas
 
 
-def rows_of(lists: Mapping[str, Sequence[Shot]], cameras: Sequence[int], *, persons: int, columns: int) -> list[Row]:
+def rows_of(
+    lists: Mapping[str, Sequence[Shot]], cameras: Sequence[int], *, persons: int, columns: int
+) -> list[PersonRow]:
     """Persons evenly over all of them in the order of their numbers, each with the first image of each camera.
 
     Junk is not shown. The same lists always give the same rows.
@@ -72,7 +74,7 @@ def rows_of(lists: Mapping[str, Sequence[Shot]], cameras: Sequence[int], *, pers
         first = {shot.camera_id: shot for _, shot in reversed(own)}
         shown: list[Shot | None]
         shown = [first.get(camera) for camera in cameras] if len(cameras) > 1 else [shot for _, shot in own[:columns]]
-        rows.append(Row(person, own[0][0], shown))
+        rows.append(PersonRow(person, own[0][0], shown))
     return rows
 
 
@@ -89,7 +91,7 @@ def _left(column: int) -> int:
     return MARGIN + SIDE + column * (TILE[0] + SPACE)
 
 
-def _paste(canvas: Image.Image, row: Row, top: int) -> None:
+def _paste(canvas: Image.Image, row: PersonRow, top: int) -> None:
     """Draw a row whose upper edge is at ``top``."""
     draw, person = ImageDraw.Draw(canvas), f"person {row.person_id}"
     draw.text((MARGIN, top + 24), person, fill=INK, font=fitting(person, SIDE - SPACE), anchor="ls")

@@ -1,6 +1,5 @@
 """CMC curves of models, and the curves of one training."""
 
-import csv
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from reid_lit.errors import InputError
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, which the colour-blind tell apart."""
-
-STYLES = ("-", "--", "-.", ":")
-
-PANELS = {"loss": "loss", "rate": "learning rate", "score": "accuracy, validation"}
-"""The panels of the learning curves, by kind, and their titles."""
+from reid_lit.figures.learning_log import PANELS, kind_of, read_columns
+from reid_lit.figures.palette import COLOURS, STYLES
 
 
 def cmc_curve(first_matches: Mapping[str, Int[Tensor, " counted"]], *, ranks: int = 50, title: str = "") -> Figure:
@@ -77,28 +70,6 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(axes)
     return figure
-
-
-def kind_of(name: str) -> str | None:
-    """Which panel a column belongs in."""
-    if name.startswith("lr"):
-        return "rate"
-    if name.startswith("val/") or "accuracy" in name:
-        return "score"
-    return "loss" if name.startswith("train/") or "loss" in name else None
-
-
-def read_columns(metrics: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
-    """What the x axis counts, and the points of every column that has some."""
-    with metrics.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    along = "step" if any(row.get("step") for row in rows) else "epoch"
-    columns: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value and row.get(along) and name not in ("epoch", "step"):
-                columns.setdefault(name, []).append((float(row[along]), float(value)))
-    return along, columns
 
 
 def _look(place: int) -> dict[str, Any]:

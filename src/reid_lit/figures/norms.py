@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reid_lit.errors import InputError
-from reid_lit.figures.curves import COLOURS
+from reid_lit.figures.palette import COLOURS
 from reid_lit.wording import counted
 
 Numbers = Mapping[str, Any]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from reid_lit.errors import InputError
-from reid_lit.figures.curves import COLOURS, STYLES
+from reid_lit.figures.palette import COLOURS, STYLES
 from reid_lit.wording import counted
 
 Scale = Literal["linear", "log"]

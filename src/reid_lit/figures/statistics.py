@@ -11,11 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reid_lit.errors import InputError
-from reid_lit.figures.curves import COLOURS, STYLES
+from reid_lit.figures.palette import COLOURS, HATCHES, STYLES
 from reid_lit.wording import counted
-
-HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "++")
-"""Say the same as the colours."""
 
 MOST = len(COLOURS)
 """Lists that a picture shows; more could not be told apart."""

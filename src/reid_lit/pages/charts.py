@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_lit.figures.curves import COLOURS, PANELS, kind_of, read_columns
+from reid_lit.figures.learning_log import PANELS, kind_of, read_columns
+from reid_lit.figures.palette import COLOURS
 
 Chart = dict[str, Any]
 

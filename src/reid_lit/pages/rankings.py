@@ -11,15 +11,10 @@ from torch import Tensor
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.ranking import QueryScores, Top
+from reid_lit.pages.rankings_file import FORMAT, MATCH, REMOVED, WRONG
 from reid_lit.paths import write_text
 from reid_lit.records import Shot
 from reid_lit.wording import counted
-
-FORMAT = 1
-"""Version of the file."""
-
-MATCH, WRONG, REMOVED = "mwr"
-"""How an entry of a list is marked: a true match, another person, an image that the protocol removes."""
 
 
 def write_rankings(

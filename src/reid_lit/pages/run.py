@@ -4,22 +4,19 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from reid_lit.errors import InputError, MissingFileError
+from reid_lit.errors import MissingFileError
 from reid_lit.pages.charts import cmc_chart, learning_charts
 from reid_lit.pages.facts import facts_of, scores_of
-from reid_lit.pages.rankings import FORMAT
+from reid_lit.pages.rankings_file import Ranking, read_rankings
 from reid_lit.pages.render import data_uri, write_page
-from reid_lit.pages.thumbnails import Size, thumbnails
-
-Ranking = dict[str, Any]
+from reid_lit.pages.thumbnails import ThumbnailSize, thumbnails
 
 DRAWN_ANEW = {"learning.png", "cmc.png", "ranked_lists.png", "failures.png"}
 """Pictures whose content the page shows in a form that answers to the reader."""
 
 
-def run_page(folder: Path, output: Path, size: Size, *, embed: bool | int) -> Path:
+def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | int) -> Path:
     """Write the page of a run, or of an evaluation of one, and the small copies of its images.
 
     Args:
@@ -57,25 +54,6 @@ def run_page(folder: Path, output: Path, size: Size, *, embed: bool | int) -> Pa
         rankings=[_shown(ranking, images) for ranking in rankings],
         shape={"width": size.width, "height": size.height},
     )
-
-
-def read_rankings(folder: Path) -> list[Ranking]:
-    """The rankings of all data sets that a run was tested on, and of all its splits.
-
-    Raises:
-        ValueError: a file was written by another version.
-    """
-    found = []
-    for file in sorted([*folder.glob("pictures/*/rankings.json"), *folder.glob("split_*/pictures/*/rankings.json")]):
-        ranking = json.loads(file.read_text(encoding="utf-8"))
-        if ranking.get("format") != FORMAT:
-            raise InputError(
-                f"{file.resolve()} has format {ranking.get('format')}, this version reads {FORMAT}: test the run again"
-                f" with python -m reid_lit.evaluate run={folder}, and give run=<the folder that it names>"
-            )
-        split = file.relative_to(folder).parts[0] if file.is_relative_to(folder) else ""
-        found.append(ranking | ({"dataset": f"{ranking['dataset']}, {split}"} if split.startswith("split_") else {}))
-    return found
 
 
 def _place(dataset: str, names: Sequence[str]) -> int:

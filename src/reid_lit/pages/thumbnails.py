@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class ThumbnailSize:
     """How images are made small.
 
     Attributes:
@@ -31,7 +31,9 @@ class Size:
     quality: int
 
 
-def thumbnails(paths: Iterable[str], folder: Path | None, size: Size, *, threads: int = 4) -> dict[str, str | None]:
+def thumbnails(
+    paths: Iterable[str], folder: Path | None, size: ThumbnailSize, *, threads: int = 4
+) -> dict[str, str | None]:
     """A small JPEG of each image, made once however often it is named: its address in a page beside ``folder``.
 
     Args:
@@ -55,7 +57,7 @@ def thumbnails(paths: Iterable[str], folder: Path | None, size: Size, *, threads
     return made
 
 
-def _address(file: Path, folder: Path | None, size: Size) -> str | None:
+def _address(file: Path, folder: Path | None, size: ThumbnailSize) -> str | None:
     """Where the small copy of ``file`` is; None when there is none to make."""
     try:
         if folder is None:
@@ -69,7 +71,7 @@ def _address(file: Path, folder: Path | None, size: Size) -> str | None:
     return f"{folder.name}/{copy.name}"
 
 
-def _small(file: Path, size: Size) -> bytes:
+def _small(file: Path, size: ThumbnailSize) -> bytes:
     with Image.open(file) as image:
         image.draft("RGB", (2 * size.width, 2 * size.height))  # a large JPEG need not be decoded in full
         small = ImageOps.contain(image.convert("RGB"), (size.width, size.height), Image.Resampling.BICUBIC)

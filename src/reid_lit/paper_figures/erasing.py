@@ -10,11 +10,11 @@ from reid_lit.data.transforms.transform import as_float
 from reid_lit.errors import InputError
 from reid_lit.figures.contact_sheet import evenly
 from reid_lit.figures.pairs import pairs_figure
-from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.paper_figures.paper_figure import PaperFigure
 from reid_lit.run.datasets import make_data
 
 
-def erasing(config: DictConfig, *, images: int) -> Drawing:
+def erasing(config: DictConfig, *, images: int) -> PaperFigure:
     """Images spread evenly over the training list, and what ``transform.train.erase`` makes of each when it does erase.
 
     Args:
@@ -47,4 +47,4 @@ def erasing(config: DictConfig, *, images: int) -> Drawing:
     ]
     size = data.transform.size
     title = f"Random erasing: training images of {split.name}, {size[0]} × {size[1]} pixels"
-    return Drawing(figure=pairs_figure(rows, title=title), numbers={"dataset": split.name, "erased_pixels": facts})
+    return PaperFigure(figure=pairs_figure(rows, title=title), numbers={"dataset": split.name, "erased_pixels": facts})

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from reid_lit.figures.embedding import features_figure
 from reid_lit.paper_figures.digits import Digits, mnist, sklearn_digits
-from reid_lit.paper_figures.drawing import Drawing
-from reid_lit.paper_figures.toy import ToyNetwork, Training, train_toy
+from reid_lit.paper_figures.paper_figure import PaperFigure
+from reid_lit.paper_figures.toy import ToyNetwork, ToyTraining, train_toy
 from reid_lit.progress import progress
 from reid_lit.records import Output
 
@@ -33,7 +33,7 @@ def features_2d(
     lr: float,
     warm: float,
     shown: int,
-) -> Drawing:
+) -> PaperFigure:
     """A toy network for each neck, trained with the neck's own losses, and the features of test images.
 
     Args:
@@ -59,7 +59,7 @@ def features_2d(
             done += 1
             bar(done, total)
 
-        training = Training(iterations=sizes["iterations"], images=images, lr=lr, warm=warm, seed=int(config.seed))
+        training = ToyTraining(iterations=sizes["iterations"], images=images, lr=lr, warm=warm, seed=int(config.seed))
         for neck in necks:
             outputs[neck] = outputs_of(neck, loss, data, channels=sizes["channels"], training=training, tell=tell)
     label = data.test_class[:shown]
@@ -79,7 +79,7 @@ def features_2d(
         f"{letter}) {panel['neck']}, {panel['shows']}: {right[letter]:.1%} are nearest to the mean of their own class"
         for letter, panel in panels.items()
     ]
-    return Drawing(figure=features_figure(named, label, title=title), numbers=numbers, lines=lines)
+    return PaperFigure(figure=features_figure(named, label, title=title), numbers=numbers, lines=lines)
 
 
 def outputs_of(
@@ -88,7 +88,7 @@ def outputs_of(
     data: Digits,
     *,
     channels: list[int],
-    training: Training,
+    training: ToyTraining,
     tell: Callable[[], None],
 ) -> Output:
     """What a toy network with this neck, trained, makes of the test images.

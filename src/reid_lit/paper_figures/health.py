@@ -9,13 +9,13 @@ from omegaconf import DictConfig
 
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.figures.series import Panel, Points, series_figure
-from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import settings
+from reid_lit.paper_figures.paper_figure import PaperFigure
 
 _DOMAINS = ("source", "target")
 
 
-def health(_: DictConfig, *, run: str | None, panels: Mapping[str, Mapping[str, Any]], columns: int) -> Drawing:
+def health(_: DictConfig, *, run: str | None, panels: Mapping[str, Mapping[str, Any]], columns: int) -> PaperFigure:
     """Small multiples of a run's ``health.csv``, with the limits beyond which it would have been stopped.
 
     Args:
@@ -45,7 +45,7 @@ def health(_: DictConfig, *, run: str | None, panels: Mapping[str, Mapping[str, 
         raise InputError(f"{folder / 'health.csv'} has none of {', '.join(panels)}, only {', '.join(measured)}")
     title = f"Health without labels, {config['name']}, {_data_sets(config)}"
     numbers = {title: panel.curves for title, panel in drawn.items()}
-    return Drawing(figure=series_figure(list(drawn.values()), title=title, columns=columns), numbers=numbers)
+    return PaperFigure(figure=series_figure(list(drawn.values()), title=title, columns=columns), numbers=numbers)
 
 
 def _curves(measured: Mapping[str, Points], asked: Mapping[str, Any]) -> dict[str, Points]:

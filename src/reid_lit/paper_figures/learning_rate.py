@@ -12,13 +12,13 @@ from torch.optim import Optimizer
 
 from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, Scale, series_figure
-from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.paper_figures.paper_figure import PaperFigure
 
 COLD = {"warm_epochs": 0, "warm_start": None, "warm": 0.0}
 """What the arguments of a schedule are without its warm-up."""
 
 
-def learning_rate(config: DictConfig, *, steps: int, scale: Scale) -> Drawing:
+def learning_rate(config: DictConfig, *, steps: int, scale: Scale) -> PaperFigure:
     """The rate of the configured scheduler, and of the same without its warm-up, over ``trainer.max_epochs``.
 
     Args:
@@ -51,7 +51,7 @@ def learning_rate(config: DictConfig, *, steps: int, scale: Scale) -> Drawing:
         steps=schedule["interval"] == "epoch",
     )
     title = f"Learning rate of {config.name}: scheduler {HydraConfig.get().runtime.choices['scheduler']}"
-    return Drawing(figure=series_figure([panel], title=title), numbers={"epoch": epoch, "learning_rate": curves})
+    return PaperFigure(figure=series_figure([panel], title=title), numbers={"epoch": epoch, "learning_rate": curves})
 
 
 def rates(optimizer: Callable[..., Optimizer], build: Callable[..., Any], *, count: int, **known: int) -> list[float]:

@@ -9,13 +9,15 @@ from omegaconf import DictConfig
 
 from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, series_figure
-from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, choices, column, labelled
+from reid_lit.paper_figures.paper_figure import PaperFigure
 
 _log = logging.getLogger(__name__)
 
 
-def losses(_: DictConfig, *, runs: Runs, by: str, terms: Mapping[str, str], iterations: int, smooth: int) -> Drawing:
+def losses(
+    _: DictConfig, *, runs: Runs, by: str, terms: Mapping[str, str], iterations: int, smooth: int
+) -> PaperFigure:
     """The losses that runs logged, as they were minimised: weighted, and the ID loss with its label smoothing.
 
     Args:
@@ -52,7 +54,7 @@ def losses(_: DictConfig, *, runs: Runs, by: str, terms: Mapping[str, str], iter
         for term, shown in curves.items()
     }
     numbers = {"datasets": names, "every": gap, "losses": drawn}
-    return Drawing(figure=series_figure(panels, title=title), numbers=numbers)
+    return PaperFigure(figure=series_figure(panels, title=title), numbers=numbers)
 
 
 def _curve(folder: Path, term: str, iterations: int) -> tuple[list[int], list[float]]:

@@ -12,7 +12,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
 from reid_lit.figures.norms import norms_figure, spread_of
 from reid_lit.models.base import RetrievalModel
-from reid_lit.paper_figures.drawing import Drawing
+from reid_lit.paper_figures.paper_figure import PaperFigure
 from reid_lit.progress import progress
 from reid_lit.records import JUNK, Split
 from reid_lit.run.datasets import make_data
@@ -22,7 +22,7 @@ from reid_lit.testing.tests import find_tests, trained_model
 _log = logging.getLogger(__name__)
 
 
-def norms(config: DictConfig, *, bins: int) -> Drawing:
+def norms(config: DictConfig, *, bins: int) -> PaperFigure:
     """The norms of a run's features of query and gallery without junk, before (f_t) and behind (f_i) its neck.
 
     Args:
@@ -49,7 +49,7 @@ def norms(config: DictConfig, *, bins: int) -> Drawing:
         for name, each in numbers.items()
     ]
     facts = {"run": str(config.run), "dataset": data.split.name, "images": images}
-    return Drawing(figure=norms_figure(numbers, title=title), numbers=facts | {"norms": numbers}, lines=lines)
+    return PaperFigure(figure=norms_figure(numbers, title=title), numbers=facts | {"norms": numbers}, lines=lines)
 
 
 def feature_norms(model: RetrievalModel, data: ReidData) -> dict[str, Float[Tensor, " images"]]:

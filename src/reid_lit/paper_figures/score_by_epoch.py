@@ -6,11 +6,11 @@ from omegaconf import DictConfig
 
 from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, series_figure
-from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, choices, column, labelled, settings
+from reid_lit.paper_figures.paper_figure import PaperFigure
 
 
-def score_by_epoch(_: DictConfig, *, runs: Runs, by: str, score: str) -> Drawing:
+def score_by_epoch(_: DictConfig, *, runs: Runs, by: str, score: str) -> PaperFigure:
     """The score of the held-out persons after each epoch.
 
     Args:
@@ -33,7 +33,7 @@ def score_by_epoch(_: DictConfig, *, runs: Runs, by: str, score: str) -> Drawing
         name: {"protocol": list(how[name]), "epoch": epochs, score: values} for name, (epochs, values) in curves.items()
     }
     lines = [f"{name}: {score} {values[-1]:.1%} after epoch {epochs[-1]}" for name, (epochs, values) in curves.items()]
-    return Drawing(figure=series_figure([panel], title=title), numbers=numbers, lines=lines)
+    return PaperFigure(figure=series_figure([panel], title=title), numbers=numbers, lines=lines)
 
 
 def _curve(folder: Path, score: str) -> tuple[list[int], list[float]]:

@@ -10,13 +10,13 @@ from omegaconf import DictConfig
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.evaluation import catalogue
 from reid_lit.figures.bars import Score, bars_figure, published_figure
-from reid_lit.paper_figures.drawing import Drawing
 from reid_lit.paper_figures.logs import Runs, labelled
+from reid_lit.paper_figures.paper_figure import PaperFigure
 
 _STAMP = {"ap": "AP by {}", "distance": "{} distance", "feature": "retrieval by {}", "test_time_augmentation": "{}"}
 
 
-def scores(_: DictConfig, *, runs: Runs, by: str, metrics: Sequence[str], dataset: str | None) -> Drawing:
+def scores(_: DictConfig, *, runs: Runs, by: str, metrics: Sequence[str], dataset: str | None) -> PaperFigure:
     """Bars of what runs scored, in their order.
 
     Args:
@@ -43,7 +43,7 @@ def scores(_: DictConfig, *, runs: Runs, by: str, metrics: Sequence[str], datase
     how += ["± standard deviation over splits"] if any("deviations" in result for result in found.values()) else []
     title = f"{' and '.join(rows[next(iter(rows))])} on {', '.join(names)}: {', '.join(how)}"
     numbers = {name: {"dataset": result["dataset"], "scores": result["scores"]} for name, result in found.items()}
-    return Drawing(figure=bars_figure(rows, title=title), numbers=numbers)
+    return PaperFigure(figure=bars_figure(rows, title=title), numbers=numbers)
 
 
 def _result(folder: Path, dataset: str | None) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def shared_protocol(stamps: Sequence[Mapping[str, Any]]) -> list[str]:
     return words
 
 
-def table(_: DictConfig, *, report: str | None) -> Drawing:
+def table(_: DictConfig, *, report: str | None) -> PaperFigure:
     """A table's published scores and ours, a panel for each metric on each data set.
 
     What was measured on other data than the paper's stands alone: the published scores are left out there.
@@ -108,7 +108,7 @@ def table(_: DictConfig, *, report: str | None) -> Drawing:
     title = f"{found['title']} ({found['source']}): {', '.join([*data, *how]) or 'nothing was run yet'}"
     most = max((each["n"] for cell in cells for each in cell["ours"].values()), default=1)
     ours = "ours" if most == 1 else f"ours: mean ± standard deviation of up to {most} seeds"
-    return Drawing(figure=published_figure(shown, ours=ours, title=title), numbers=_numbers(shown))
+    return PaperFigure(figure=published_figure(shown, ours=ours, title=title), numbers=_numbers(shown))
 
 
 def _pair(cell: Mapping[str, Any], metric: str, scale: float, reproduced: bool) -> tuple[Score | None, Score | None]:

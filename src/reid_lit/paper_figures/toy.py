@@ -64,7 +64,7 @@ def _stage(before: int, after: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class ToyTraining:
     """How a toy network is trained.
 
     Attributes:
@@ -88,7 +88,7 @@ def train_toy(
     image: Float[Tensor, "n 1 size size"],
     label: Int64[Tensor, " n"],
     *,
-    training: Training,
+    training: ToyTraining,
     tell: Callable[[], None],
 ) -> list[float]:
     """Train with Adam, the rate rising, then falling along half a cosine; gives the loss of each iteration.

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from reid_lit.evaluation import catalogue
-from reid_lit.run.datasets import chosen
 from reid_lit.run.detail_tables import cell, detail_tables
 from reid_lit.run.folder import Run
 from reid_lit.wording import counted
@@ -85,11 +84,11 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     Args:
         run: The folder.
         config: What was run.
-        facts: What only this command knows.
+        facts: What only this command knows, such as ``trained_on``, the data set of the training.
         rows: One a test and split; several splits of a test are averaged.
     """
     results = averaged(rows)
-    common = {"name": config.name, "seed": config.seed, "trained_on": chosen()}
+    common = {"name": config.name, "seed": config.seed}
     parts = {"splits": list(rows)} if any("deviations" in result for result in results) else {}
     run.write_json("metrics.json", common | facts | {"results": results} | parts)
     console = Console()

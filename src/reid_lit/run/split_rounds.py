@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from reid_lit.run.datasets import make_data, split_ids, with_split
+from reid_lit.run.datasets import chosen, make_data, split_ids, with_split
 from reid_lit.run.folder import Run
 from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.objective import objective_of, over_splits
@@ -51,7 +51,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
         return None
     if ids is not None:
         own = over_splits([folder_of(run.folder, split_id) for split_id in ids])
-    results = record(run, config, own | (facts or {}), rows)
+    results = record(run, config, {"trained_on": chosen()} | own | (facts or {}), rows)
     return objective_of(config.objective, own, results)
 
 
@@ -67,7 +67,7 @@ def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
     facts, rows = do(part, run)
     rows = [row | {"round": split_id} for row in rows]
     if on_rank_zero():
-        record(run, part, facts, rows)
+        record(run, part, {"trained_on": chosen()} | facts, rows)
     return rows
 
 

@@ -17,6 +17,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.records import Split
+from reid_lit.run.datasets import chosen
 from reid_lit.run.folder import Run
 from reid_lit.run.results import Row, record
 from reid_lit.run.split_rounds import trained_run
@@ -44,7 +45,7 @@ def evaluate_stored(config: DictConfig) -> float | None:
     run.record_start(config)
     rows = [_scored(config, file) for file in files]
     facts = {"embeddings": [str(file) for file in files], "distractors": list(config.distractors)}
-    return record(run, config, facts, rows)[0]["scores"].get(config.objective)
+    return record(run, config, {"trained_on": chosen()} | facts, rows)[0]["scores"].get(config.objective)
 
 
 def _scored(config: DictConfig, file: Path) -> Row:

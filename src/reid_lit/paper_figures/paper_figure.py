@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class PaperFigure:
     """A picture and what it shows.
 
     Attributes:
