@@ -81,7 +81,7 @@ def trained(command, drawn, tmp_path_factory):
     place = tmp_path_factory.mktemp("trained")
     done = command(
         "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[64,32]", "loader.batch_size=16",
-        "loader.workers=1", "trainer.log_every_n_steps=2", f"data_root={drawn}", "trainer.max_epochs=2", "hydra.run.dir=run", "logger=wandb",
+        "machine.workers=1", "trainer.log_every_n_steps=2", f"data_root={drawn}", "trainer.max_epochs=2", "hydra.run.dir=run", "logger=wandb",
         "test_on=[synthetic,{dataset: synthetic, world: campus}]", cwd=place,
         environment={"WANDB_MODE": "offline", "NETRC": str(place / "none")},
     )  # fmt: skip

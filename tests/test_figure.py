@@ -46,7 +46,7 @@ def test_figures_of_a_run_and_in_wandb(command, tmp_path, drawn):
     tiny = [
         "+experiment=synthetic_strong", "loss=id_triplet", "dataset.size=tiny", f"data_root={drawn}", "trainer.max_epochs=3",
         "scheduler.build.milestones=[2]", "transform.size=[32,16]", "transform.train.crop.pad=2", "sampler.persons=4",
-        "loader.batch_size=16", "loader.workers=0", "dataset.val_persons=4", "trainer.log_every_n_steps=1",
+        "loader.batch_size=16", "machine.workers=0", "dataset.val_persons=4", "trainer.log_every_n_steps=1",
     ]  # fmt: skip
     command(*tiny, "hydra.run.dir=run", cwd=tmp_path)
     done = figure(command, "figure=norms", "run=run", "logger=wandb", cwd=tmp_path)

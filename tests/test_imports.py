@@ -47,7 +47,7 @@ ALLOWED = {
     "train": GROUND | {"command", "run", "tables", "training"},
     "figure": GROUND | {"command", "paper_figures"},
     "describe": GROUND | {"command", "data", "run", "figures"},
-    "matrix": GROUND | {"overrides", "command", "cross_domain", "jobs"},
+    "matrix": GROUND | {"overrides", "command", "cross_domain", "jobs", "run"},
     "__init__": {"testing"},
 }  # fmt: skip
 FREE_OF = {

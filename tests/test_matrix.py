@@ -153,7 +153,7 @@ def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbe
 def test_a_matrix_of_the_synthetic_worlds_end_to_end(command, drawn, tmp_path):
     words = (
         *TINY, "sources=plaza", "targets=[campus,ward]", "methods=[arn]", f"data_root={drawn}", "transform.size=[32,16]",
-        "trainer.max_epochs=1", "loader.workers=0", "~callbacks.pictures",
+        "trainer.max_epochs=1", "machine.workers=0", "~callbacks.pictures",
     )  # fmt: skip
     done = command(*words, cwd=tmp_path, module="reid_lit.matrix")
     found = json.loads((tmp_path / "matrix/laptop/matrix.json").read_text())

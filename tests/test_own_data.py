@@ -16,7 +16,7 @@ from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import WORLDS
 
 SMALL = [
-    "transform.size=[64,32]", "loader.batch_size=16", "loader.workers=1", "trainer.max_epochs=1",
+    "transform.size=[64,32]", "loader.batch_size=16", "machine.workers=1", "trainer.max_epochs=1",
     "trainer.log_every_n_steps=2", "hydra.run.dir=run",
 ]  # fmt: skip
 

@@ -9,9 +9,9 @@ from reid_lit.run.datasets import make_data
 
 GROUPS = ("backbone", "loss", "neck", "optimizer", "sampler", "scheduler", "transform")
 OPTIONS = sorted(f"{group}={file.stem}" for group in GROUPS for file in (packaged("conf") / group).glob("*.yaml"))
-STRONG = ("+experiment=market_strong", "dataset=synthetic", "trainer.accelerator=cpu")
-SMALL = ("dataset.size=tiny", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "loader.workers=0")
-ONE = ("+trainer.max_steps=1", "+trainer.enable_progress_bar=false", "+trainer.enable_checkpointing=false")
+STRONG = ("+experiment=market_strong", "dataset=synthetic", "machine.accelerator=cpu")
+SMALL = ("dataset.size=tiny", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "machine.workers=0")
+ONE = ("+trainer.max_steps=1", "machine.progress_bar=false", "+trainer.enable_checkpointing=false")
 
 
 def one_step(compose, drawn, *overrides):

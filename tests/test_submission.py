@@ -10,7 +10,7 @@ SMALL = [
     "transform.size=[64,32]",
     "loader.batch_size=8",
     "sampler.persons=2",
-    "loader.workers=0",
+    "machine.workers=0",
     "trainer.log_every_n_steps=2",
 ]
 
@@ -34,7 +34,7 @@ def challenge(drawn, tmp_path):
 @pytest.mark.slow
 def test_the_challenges_file_holds_the_distances_of_the_hidden_test(command, challenge, tmp_path):
     command(
-        "+experiment=synergy_stronger", "backbone=resnet18", "backbone.weights=none", "trainer=cpu", "trainer.precision=32-true",
+        "+experiment=synergy_stronger", "backbone=resnet18", "backbone.weights=none", "machine=cpu", "trainer=cpu", "trainer.precision=32-true",
         "trainer.max_epochs=1", f"dataset.root={challenge}", "hydra.run.dir=run", *SMALL, cwd=tmp_path,
     )  # fmt: skip
     done = command("run=run", "file=submission.csv", cwd=tmp_path, module="reid_lit.submission")

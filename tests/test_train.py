@@ -16,7 +16,7 @@ import torch
 
 SMALL = [
     "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[64,32]", "loader.batch_size=16",
-    "loader.workers=1", "trainer.log_every_n_steps=2",
+    "machine.workers=1", "trainer.log_every_n_steps=2",
 ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_a_finished_run_is_tested_again_with_the_same_result_on_one_and_two_rank
     for ranks in (1, 2):
         out = folder.parent / f"again{ranks}"
         command(
-            f"run={folder}", "trainer=ddp", "trainer.accelerator=cpu", f"trainer.devices={ranks}", f"hydra.run.dir={out}",
+            f"run={folder}", "machine=ddp", "machine.accelerator=cpu", f"machine.devices={ranks}", f"hydra.run.dir={out}",
             "test_on=[synthetic]", cwd=folder.parent, module="reid_lit.evaluate",
         )  # fmt: skip
         results.append(read(out)["results"][0])
@@ -161,7 +161,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(command, drawn, 
 @pytest.mark.slow
 def test_two_ranks_train_on_the_same_persons_and_leave_one_run(command, drawn, tmp_path):
     done = command(
-        *SMALL, f"data_root={drawn}", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1",
+        *SMALL, f"data_root={drawn}", "machine=ddp", "machine.accelerator=cpu", "machine.devices=2", "trainer.max_epochs=1",
         "sampler=person", "sampler.persons=4", "sampler.images=4", "hydra.run.dir=run", cwd=tmp_path,
     )  # fmt: skip
     assert [path.name for path in (tmp_path).iterdir()] == ["run"]
@@ -190,8 +190,8 @@ def test_a_multirun_of_two_ranks_with_a_job_that_fails_leaves_its_folders_two_re
     command, drawn, tmp_path
 ):
     done = command(
-        "-m", *SMALL, f"data_root={drawn}", "optimizer.lr=0.01,0.02,1e30", "transform.size=[32,16]", "loader.workers=0",
-        "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1", "logger=wandb",
+        "-m", *SMALL, f"data_root={drawn}", "optimizer.lr=0.01,0.02,1e30", "transform.size=[32,16]", "machine.workers=0",
+        "machine=ddp", "machine.accelerator=cpu", "machine.devices=2", "trainer.max_epochs=1", "logger=wandb",
         "hydra.sweep.dir=sweep", cwd=tmp_path, check=False, environment={"WANDB_MODE": "offline"},
     )  # fmt: skip
     assert done.returncode == 1
@@ -217,7 +217,7 @@ def test_the_papers_experiments_train_on_a_tree_in_their_layout(command, drawn, 
                 shutil.copy(file, duke / folder / f"{person}_{camera[:2]}_f{number:07d}.jpg")
     done = command(
         f"+experiment={experiment}", "backbone.weights=none", "transform.size=[64,32]", "loader.batch_size=16",
-        "loader.workers=1", "trainer.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run",
+        "machine.workers=1", "trainer.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run",
         cwd=tmp_path, environment={"REID_DATA": str(tmp_path)},
     )  # fmt: skip
     names = [result["dataset"] for result in read(tmp_path / "run")["results"]]
@@ -236,7 +236,7 @@ def as_ward(drawn, folder):
 
 SPLITS = [
     *SMALL[2:], "+experiment=ward_softmax", "dataset=ward_pairs", "dataset.split_id=[0,2]", "loader.batch_size=8",
-    "trainer.max_epochs=1", "loader.workers=0",
+    "trainer.max_epochs=1", "machine.workers=0",
 ]  # fmt: skip
 
 
@@ -298,7 +298,7 @@ def test_own_crops_without_cameras_train_and_say_which_rule_was_used(command, dr
         shutil.copy(file, person)
     command(
         "+experiment=folder_softmax", "dataset.root=crops", "transform.size=[64,32]", "loader.batch_size=16",
-        "loader.workers=1", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path,
+        "machine.workers=1", "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path,
     )  # fmt: skip
     stamp = read(tmp_path / "run")["results"][0]["stamp"]
     assert stamp["camera_rule"] == "any_camera"

@@ -25,12 +25,12 @@ from reid_lit.jobs.job import Job, Outcome, failures
 from reid_lit.jobs.runner import Runner, visible_gpus
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
+from reid_lit.run.identity import is_of
 from reid_lit.wording import counted, unknown
 
 _log = logging.getLogger(__name__)
 
 _LISTS = ("sources", "targets", "methods", "seed")
-_TO_BOTH = ("data_root",)  # the command reads data too
 
 
 def matrix(config: DictConfig) -> None:
@@ -184,7 +184,7 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
             hydras.append(f"{key}=[{value}]" if bare else argument)
         else:
             handed.append(argument)
-            hydras += [argument] if key in _TO_BOTH else []
+            hydras += [argument] if is_of("matrix", argument) else []
     quoted = ",".join(map(_quoted, handed))
     return [*hydras, f"overrides=[{quoted}]"] if handed else hydras
 
@@ -195,5 +195,9 @@ def _quoted(word: str) -> str:
 
 if __name__ == "__main__":
     typed = shlex.join(["python", "-m", "reid_lit.matrix", *sys.argv[1:]])
-    sys.argv[1:] = [*for_hydra(sys.argv[1:]), f"command={_quoted(typed)}"]
-    launch(matrix, config_name="matrix", replay=False)
+    launch(
+        matrix,
+        config_name="matrix",
+        replay=False,
+        reword=lambda words: [*for_hydra(words), f"command={_quoted(typed)}"],
+    )

@@ -37,10 +37,10 @@ def fit(compose, drawn, tmp_path):
     def fitted(*overrides, epochs=2, watched=True, change=lambda _: None, resume=False):
         config = compose(
             "+experiment=duke_to_market_arn", f"dataset.source={PLAZA}", f"dataset.target={CAMPUS}", f"data_root={drawn}",
-            "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "loader.workers=0",
-            "model.widths=[8,8,6]", "model.difference_weight=1.0", "trainer=cpu", f"trainer.max_epochs={epochs}",
+            "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "machine.workers=0",
+            "model.widths=[8,8,6]", "model.difference_weight=1.0", "machine=cpu", "trainer=cpu", f"trainer.max_epochs={epochs}",
             "trainer.limit_train_batches=2", "~callbacks.pictures", "~callbacks.progress", "~callbacks.learning_rate",
-            "+trainer.enable_progress_bar=false", "callbacks.health.images=20", "callbacks.health.cluster_share=0.1",
+            "machine.progress_bar=false", "callbacks.health.images=20", "callbacks.health.cluster_share=0.1",
             *overrides, *([] if watched else ["~callbacks.health"]),
         )  # fmt: skip
         config.model.backbone = None

@@ -152,8 +152,8 @@ def fit(compose, make, drawn, *overrides, blind=False, epochs=3, **trainer):
     config = compose(
         "dataset=transfer", f"dataset.source={PLAZA}", f"dataset.target={CAMPUS}", "transform=arn",
         "transform.size=[32,16]", "sampler=person", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8",
-        "loader.workers=0", f"data_root={drawn}", "trainer.accelerator=cpu", f"trainer.max_epochs={epochs}",
-        "trainer.limit_train_batches=2", "+trainer.enable_progress_bar=false", "+trainer.enable_checkpointing=false",
+        "machine.workers=0", f"data_root={drawn}", "machine.accelerator=cpu", f"trainer.max_epochs={epochs}",
+        "trainer.limit_train_batches=2", "machine.progress_bar=false", "+trainer.enable_checkpointing=false",
     )  # fmt: skip
     config.trainer.callbacks, config.trainer.logger = None, False
     data = make_data(config)
@@ -227,8 +227,8 @@ def test_persons_of_the_target_change_no_weight_and_bf16_takes_steps(compose, ma
 def test_two_ranks_freeze_the_backbone_and_the_run_goes_on_and_is_tested_on_the_target(command, drawn, tmp_path):
     base = (
         "+experiment=plaza_to_campus_arn", "dataset.source.size=tiny", "dataset.target.size=tiny", f"data_root={drawn}",
-        "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "loader.workers=0",
-        "backbone.weights=none", "~callbacks.health", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
+        "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "machine.workers=0",
+        "backbone.weights=none", "~callbacks.health", "machine=ddp", "machine.accelerator=cpu", "machine.devices=2",
         "model.train_backbone_epochs=1", "model.difference_weight=1.0", "trainer.limit_train_batches=2",
     )  # fmt: skip
     command(*base, "trainer.max_epochs=2", "hydra.run.dir=run", cwd=tmp_path)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
     "ignore:.*is smaller than the logging interval",
 )
-TINY = ("dataset.size=tiny", "dataset.world=campus", "loader.batch_size=8", "loader.workers=0")
+TINY = ("dataset.size=tiny", "dataset.world=campus", "loader.batch_size=8", "machine.workers=0")
 
 
 def tiny_backbone(seed=0):
@@ -55,8 +55,8 @@ def fit(compose, drawn, model_0):
         config = compose(
             "dataset=synthetic", "neck=dropout", "transform=pul", "transform.size=[32,16]", "model=pul", "loss=id", *TINY,
             "model.clusters=6", "model.epochs_per_round=2", "model.threshold=0.9", "scheduler=constant",
-            f"model.weights={weights}", "optimizer.lr=0.2", f"data_root={drawn}", "trainer.accelerator=cpu",
-            f"trainer.max_epochs={epochs}", "+trainer.enable_progress_bar=false", *overrides,
+            f"model.weights={weights}", "optimizer.lr=0.2", f"data_root={drawn}", "machine.accelerator=cpu",
+            f"trainer.max_epochs={epochs}", "machine.progress_bar=false", *overrides,
             f"+trainer.enable_checkpointing={bool(callbacks)}",
         )  # fmt: skip
         config.trainer.callbacks, config.trainer.logger = None, False
@@ -217,8 +217,8 @@ def test_two_ranks_share_the_labels_of_two_rounds_and_the_run_is_tested(command,
     torch.save({"state_dict": {f"backbone.{k}": v for k, v in backbone.state_dict().items()}}, tmp_path / "0.ckpt")
     base = (
         "+experiment=plaza_to_campus_pul", *TINY, f"data_root={drawn}", "transform.size=[32,16]",
-        f"model.weights={tmp_path / '0.ckpt'}", "model.clusters=6", "model.epochs_per_round=1", "trainer=ddp",
-        "trainer.accelerator=cpu", "trainer.devices=2",
+        f"model.weights={tmp_path / '0.ckpt'}", "model.clusters=6", "model.epochs_per_round=1", "machine=ddp",
+        "machine.accelerator=cpu", "machine.devices=2",
     )  # fmt: skip
     command(*base, "trainer.max_epochs=2", "hydra.run.dir=run", cwd=tmp_path)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -19,7 +19,7 @@ from reid_lit.training.rehearsal import rehearse
 CAM = "+experiment=duke_to_market_embae_cam"
 ARN = "+experiment=plaza_to_campus_arn"
 QUICK = (
-    "loader.workers=0", "loader.batch_size=16", "transform.size=[32,16]", "+trainer.enable_progress_bar=false", "~callbacks.pictures",
+    "machine.workers=0", "loader.batch_size=16", "transform.size=[32,16]", "machine.progress_bar=false", "~callbacks.pictures",
     "~callbacks.progress", "~callbacks.health",
 )  # fmt: skip
 STAGES = (
@@ -62,13 +62,14 @@ def test_each_stage_gets_the_folder_of_the_one_before_and_the_run_that_of_the_la
 
 
 def test_what_agrees_is_handed_down_and_the_rest_is_not(planned):
-    more = ("seed=3", "trainer=cpu", "trainer.max_epochs=2", "loader.workers=0", "loader.batch_size=8", "model.nuisance_epochs=1",
+    more = ("seed=3", "machine=cpu", "trainer=cpu", "trainer.max_epochs=2", "machine.workers=0", "loader.batch_size=8", "model.nuisance_epochs=1",
             "transform.size=[64,32]", "backbone.weights=none", 'before_overrides=["optimizer.lr=0.1"]')  # fmt: skip
     (embedding, autoencoder), _ = planned(CAM, *more)
     handed = (
         "seed=3",
+        "machine=cpu",
         "trainer=cpu",
-        "loader.workers=0",
+        "machine.workers=0",
         "transform.size=[64,32]",
         'before_overrides=["optimizer.lr=0.1"]',
     )
@@ -81,7 +82,7 @@ def test_stages_that_learn_the_same_share_a_folder_and_others_do_not(planned):
         return [stage.job.folder.name for stage in planned(*overrides)[0]]
 
     cam = folders(CAM)
-    assert folders(CAM, "loader.workers=0", "trainer.devices=2", "logger=wandb", "model.nuisance_epochs=3") == cam
+    assert folders(CAM, "machine.workers=0", "machine.devices=2", "logger=wandb", "model.nuisance_epochs=3") == cam
     assert not set(folders(CAM, "trainer=gpu")) & set(cam)  # its precision is another
     fix = folders("+experiment=duke_to_market_embae_fix")
     assert (fix[0], fix[1] == cam[1]) == (cam[0], False)  # stage 2 of cam has an encoder for each camera
@@ -279,7 +280,7 @@ def test_stages_killed_on_the_way_end_with_the_weights_of_those_that_were_not(co
 
 @pytest.mark.slow
 def test_two_ranks_go_on_from_a_stage(command, staged, trees, tmp_path):
-    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2", f"data_root={trees}")
+    ddp = ("machine=ddp", "machine.accelerator=cpu", "machine.devices=2", "trainer.max_epochs=2", f"data_root={trees}")
     before = stage_folder(staged, "autoencoder")
     command(CAM, *QUICK, *ddp, "model.nuisance_epochs=1", f"model.weights={before}", "hydra.run.dir=two", cwd=tmp_path)
     assert parts_that_differ(weights(before), weights(tmp_path / "two")) == {"neck", "nuisance", "decoder"}

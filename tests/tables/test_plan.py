@@ -80,7 +80,8 @@ def test_a_training_done_for_another_table_is_found_by_what_it_is_made_of(compos
 def small(**changed):
     base = {key: {} for key in ("evaluation", "dataset", "transform", "optimizer", "callbacks")}
     base |= {
-        "loader": {"batch_size": 4, "workers": 2},
+        "loader": {"batch_size": 4},
+        "machine": {"devices": 1, "workers": 2},
         "test_on": [],
         "distractors": [],
         "name": "a",
@@ -93,8 +94,8 @@ def small(**changed):
     ("changed", "same"),
     [
         ({"name": "b"}, True), ({"data_root": "/y"}, True), ({"evaluation": {"ap": "step"}}, True), ({"test_on": ["d"]}, True),
-        ({"loader": {"batch_size": 4, "workers": 0}}, True), ({"labels": {"row": "x"}}, True), ({"callbacks": {"pictures": 1}}, True),
-        ({"loader": {"batch_size": 8, "workers": 2}}, False), ({"optimizer": {"lr": 1}}, False), ({"dataset": {"a": 1}}, False),
+        ({"machine": {"devices": 2, "workers": 0}}, True), ({"labels": {"row": "x"}}, True), ({"callbacks": {"pictures": 1}}, True),
+        ({"loader": {"batch_size": 8}}, False), ({"optimizer": {"lr": 1}}, False), ({"dataset": {"a": 1}}, False),
     ],
 )  # fmt: skip
 def test_what_changes_no_weight_changes_no_training(changed, same):
@@ -163,7 +164,7 @@ def test_an_override_that_is_none_of_ours_is_named_with_its_row(compose, tmp_pat
 @pytest.mark.parametrize("size", ["paper", "laptop"])
 @pytest.mark.parametrize("name", table_names())
 def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
-    monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides, trainer={"devices": 1}))
+    monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides))
     spec = read_table(name)
     if size == "laptop" and "laptop" not in spec:
         pytest.skip("nothing of this table is trained")
@@ -181,7 +182,7 @@ def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
 
 
 def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides, trainer={"devices": 1}))
+    monkeypatch.setattr(planning, "composed", lambda overrides: small(optimizer=overrides))
     places = places_of(SPEC, TableRequest("made/up", rows=("C",), labels={"seed": ("0", "7")}, table_dir=str(tmp_path)))
     wanted = [(place.cell.label, place.seed) for place in places if place.wanted]
     assert sorted(wanted) == sorted(itertools.product("dm", (0, 7)))

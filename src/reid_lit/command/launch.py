@@ -20,6 +20,7 @@ from reid_lit.command.replay import replayed
 from reid_lit.errors import UserError
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
+from reid_lit.run.moved_keys import typed
 
 
 def launch(
@@ -43,7 +44,8 @@ def launch(
     try:
         if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
             first(_words(sys.argv[1:]))
-        sys.argv[1:] = replayed(reword(sys.argv[1:])) if replay else sys.argv[1:]
+        words = reword(typed(sys.argv[1:]))
+        sys.argv[1:] = replayed(words) if replay else words
     except UserError as error:
         sys.exit(str(error))
     plain = functools.wraps(task)(lambda config: _without_traceback(task, config))
@@ -83,6 +85,6 @@ def _quiet() -> None:
         "Total length of `list` across ranks is zero",  # no persons held out for validation
         "The number of training batches .* is smaller than the logging interval",
         "Checkpoint directory .* exists and is not empty",  # a resumed run
-        "The '.*_dataloader' does not have many workers",  # one for each core is what loader.workers=auto takes
+        "The '.*_dataloader' does not have many workers",  # one for each core is what machine.workers=auto takes
     ):
         warnings.filterwarnings("ignore", message)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from reid_lit.overrides import assignment, key_of, value_of, without
 from reid_lit.run.folder import Run
+from reid_lit.run.moved_keys import present
 
 
 def replayed(arguments: list[str]) -> list[str]:
@@ -43,7 +44,7 @@ def _of_file(files: str, arguments: list[str]) -> list[str]:
 
     first = Path(files.strip("[]").split(",")[0].strip("\"' "))
     keys = {key_of(argument) for argument in arguments}
-    return [*without(read_metadata(first)["overrides"], keys | {"resume", "hydra.run.dir"}), *arguments]
+    return [*without(present(read_metadata(first)["overrides"]), keys | {"resume", "hydra.run.dir"}), *arguments]
 
 
 def _with_data_of(arguments: list[str], run: Run, overrides: list[str]) -> list[str]:

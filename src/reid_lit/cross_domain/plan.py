@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import HydraException
 
 from reid_lit.cross_domain.words import Domain, MatrixError, Method
-from reid_lit.jobs.job import Job
+from reid_lit.jobs.job import Job, needs_whole_machine
 from reid_lit.overrides import assignment
 from reid_lit.run.identity import composed, training_hash
 
@@ -149,7 +149,7 @@ class Planner:
             name=f"{method.name}: {source}{f' → {aim}' if aim else ''}, seed {seed}",
             folder=there[0] if there else self.ask.trainings / f"{name}-{identity}",
             overrides=(*overrides, f"seed={seed}"),
-            whole_machine=config["trainer"]["devices"] not in (1, "1"),
+            whole_machine=needs_whole_machine(config["machine"]["devices"]),
         )
         return Training(job=job, protocol=config["evaluation"], overrides=overrides, start=start, targets=[])
 

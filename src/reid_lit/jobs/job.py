@@ -26,7 +26,7 @@ class Job:
         module: The command, as ``python -m`` takes it.
         result: The file in ``folder`` that the command writes last.
         resumable: Whether the command takes ``resume=<folder>``; another one starts again.
-        whole_machine: Whether it uses all GPUs (``trainer=ddp``), so that no other job may run beside it.
+        whole_machine: Whether it uses all GPUs (``machine=ddp``), so that no other job may run beside it.
         facts: What others want to know of it; kept in ``job.json``.
     """
 
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def needs_whole_machine(devices: Any) -> bool:
-    """Whether a training on these ``trainer.devices`` uses more than one GPU."""
+    """Whether a training on these ``machine.devices`` uses more than one GPU."""
     return devices not in (1, "1")
 
 

@@ -13,6 +13,7 @@ from reid_lit.errors import InputError, MissingFileError
 from reid_lit.paths import write_text
 from reid_lit.run.environment import environment
 from reid_lit.run.moved import renamed
+from reid_lit.run.moved_keys import present
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Run:
         return self.folder / "checkpoints" / "last.ckpt"
 
     def overrides(self) -> list[str]:
-        """What the run was started with.
+        """What the run was started with, under the present names of keys.
 
         Raises:
             FileNotFoundError: the folder is no run's folder.
@@ -43,7 +44,7 @@ class Run:
             raise MissingFileError(
                 f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
             )
-        return [str(each) for each in OmegaConf.load(file)]
+        return present([str(override) for override in OmegaConf.load(file)])
 
     def config(self) -> DictConfig:
         """What the run was, resolved, its parts under their present names; a split has the config of the folder above.

@@ -14,16 +14,13 @@ from omegaconf import OmegaConf
 
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
+from reid_lit.run.moved_keys import present
 
-_NO_WEIGHT = {
-    "": (
-        "evaluation", "test_on", "run_dir", "name", "objective", "logger", "data_root", "resume",
-        "run", "embeddings", "distractors", "distractors_dtype", "before_dir", "labels",
-    ),
-    "loader": ("workers", "cache", "test_batch_size"),
-    "callbacks": ("pictures", "progress"),
-}  # fmt: skip
-_OF_EVALUATION = ("evaluation", "test_on", "distractors", "dataset", "transform")
+
+@functools.cache
+def keys(kind: str) -> tuple[str, ...]:
+    """The keys of one list of ``conf/keys.yaml``, such as ``learnt`` or ``stages.takes``."""
+    return tuple(OmegaConf.select(OmegaConf.load(packaged("conf") / "keys.yaml"), kind))
 
 
 @contextmanager
@@ -40,7 +37,7 @@ def composing() -> Iterator[None]:
 def composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     """The config of an evaluation, which has all that one of a training has; interpolations left as they stand."""
     with composing():
-        config = hydra.compose("evaluate", overrides=list(overrides))
+        config = hydra.compose("evaluate", overrides=present(overrides))
     return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
 
 
@@ -50,10 +47,16 @@ def explained(error: HydraException) -> str:
 
 
 def training_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a composed config decides the weights."""
-    kept = {key: value for key, value in config.items() if key not in _NO_WEIGHT[""]}
-    for group in ("loader", "callbacks"):
-        kept[group] = {key: value for key, value in kept[group].items() if key not in _NO_WEIGHT[group]}
+    """What of a composed config decides the weights: all but the keys that ``conf/keys.yaml`` names for something else.
+
+    >>> training_part({"seed": 1, "machine": {"workers": 0}, "callbacks": {"pictures": {}, "health": {}}})
+    {'seed': 1, 'callbacks': {'health': {}}}
+    """
+    others = {*keys("tested"), *keys("around"), *keys("own")}
+    kept = {key: value for key, value in config.items() if key not in others}
+    for group, _, key in (name.partition(".") for name in others if "." in name):
+        if isinstance(kept.get(group), Mapping):
+            kept[group] = {name: value for name, value in kept[group].items() if name != key}
     return kept
 
 
@@ -73,17 +76,22 @@ def _starts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def evaluation_hash(config: Mapping[str, Any]) -> str:
     """The name of an evaluation of some weights."""
-    return _hash({key: config[key] for key in _OF_EVALUATION})
+    return _hash({key: config[key] for key in (*keys("tested"), "dataset", "transform") if key in config})
 
 
-def is_of_evaluation(override: str) -> bool:
-    """Whether an override changes the evaluation alone."""
-    return key_of(override).replace("/", ".").split(".")[0] in ("evaluation", "test_on", "distractors")
+def is_of(kind: str, override: str) -> bool:
+    """Whether an override is for a key of this list of ``conf/keys.yaml``, or for one below.
+
+    >>> is_of("around", "machine.workers=0"), is_of("tested", "evaluation/search=flat"), is_of("around", "seed=1")
+    (True, True, False)
+    """
+    key = key_of(override).replace("/", ".")
+    return any(key == name or key.startswith(f"{name}.") for name in keys(kind))
 
 
 def without_evaluation(overrides: Sequence[str]) -> tuple[str, ...]:
     """The overrides that a training is started with: what it is tested by is left to its experiment."""
-    return tuple(override for override in overrides if not is_of_evaluation(override))
+    return tuple(override for override in overrides if not is_of("tested", override))
 
 
 def _hash(content: Mapping[str, Any]) -> str:

@@ -6,8 +6,9 @@ The key ``before`` of an experiment names them, in order::
       embedding: {experiment: duke_embae, overrides: [], gives: model.weights}
       autoencoder: {experiment: duke_embae_autoencoder, overrides: [model.cameras=8], gives: model.weights}
 
-A stage gets what the command line says of the seed, the image size, the backbone and its neck, of the groups that it
-``takes`` beside these (``takes: [dataset]``: it trains on the same data), and of none that it ``leaves``.
+A stage gets the overrides of the command line for the keys that ``conf/keys.yaml`` lists (``around``, such as those of
+the machine, and ``stages``) and for the keys that the stage ``takes`` in addition (``takes: [dataset]``: it trains on
+the same data), but none for the keys that it ``leaves``.
 The run folder of a stage becomes the value of the key that it ``gives``: of the next stage, and the last one's of the
 run itself. Where that key is given on the command line, that stage and those before it are not needed. A stage whose
 own experiment has ``before`` trains those first.
@@ -30,28 +31,13 @@ from reid_lit.errors import FailedError, InputError, MissingFileError
 from reid_lit.jobs.job import Job
 from reid_lit.jobs.runner import Runner
 from reid_lit.overrides import assignment, key_of
-from reid_lit.run.identity import composed, explained, training_hash
+from reid_lit.run.identity import composed, explained, keys, training_hash
 from reid_lit.run.loggers import on_rank_zero
+from reid_lit.run.moved_keys import present
 
 _log = logging.getLogger(__name__)
 
-MACHINE = (
-    "data_root",
-    "before_dir",
-    *("logger", "logger.*", "callbacks.pictures*", "callbacks.progress*", "labels.*"),
-    *("loader.workers", "loader.cache", "loader.test_batch_size"),
-    *("trainer", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.enable_*"),
-)
-"""Keys that a run hands down to its stages, and that leave what is learnt as it is."""
-
-SHARED = ("seed", "transform.size", "trainer.precision", "backbone", "backbone.*", "neck", "neck.*", "before_overrides")
-"""Keys that a run hands down to its stages (and these to their own), and by which they learn something else."""
-
-OWN = ("backbone.weights", "callbacks.health", "callbacks.health.*")
-"""Keys among these that a run keeps to itself: not all stages are watched over as adaptations are."""
-
 _ENTRY = {"experiment", "overrides", "gives", "takes", "leaves"}
-_PLACES = ("accelerator", "devices", "num_nodes", "strategy")  # of a trainer; they leave what is learnt as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,26 +149,27 @@ def _needed(entries: Mapping[str, Mapping[str, Any]], told: Sequence[str], confi
 
 def _overrides(entry: Mapping[str, Any], config: DictConfig, told: Sequence[str]) -> list[str]:
     """What a stage is started with, but for the folder of the stage before it."""
-    takes, leaves = (
-        [f"{each}{end}" for each in entry.get(key) or [] for end in ("", ".*")] for key in ("takes", "leaves")
-    )
-    handed = [
-        each for each in told if _matches(each, [*MACHINE, *SHARED, *takes]) and not _matches(each, [*OWN, *leaves])
-    ]
-    return [f"+experiment={entry['experiment']}", *handed, *(entry.get("overrides") or []), *config.before_overrides]
+    takes = [*_below(keys("around")), *keys("stages.takes"), *_below(entry.get("takes"))]
+    leaves = [*keys("stages.leaves"), *_below(entry.get("leaves"))]
+    shared = [override for override in told if _matches(override, takes) and not _matches(override, leaves)]
+    own = [*(entry.get("overrides") or []), *config.before_overrides]
+    return present([f"+experiment={entry['experiment']}", *shared, *own])
+
+
+def _below(names: Sequence[str] | None) -> list[str]:
+    """Patterns of keys, and of all keys below them."""
+    return [f"{name}{end}" for name in names or () for end in ("", ".*")]
 
 
 def _digest(name: str, overrides: Sequence[str], before: Sequence[str]) -> str:
     """What tells the folder of a stage from those that learn something else: its config, and what is before it."""
     try:
-        config = dict(composed(tuple(overrides)))
+        config = composed(tuple(overrides))
     except HydraException as error:
         raise InputError(
             f"stage {name!r} cannot be composed: {explained(error)}\nIt was asked for with {' '.join(overrides)};"
             f" before.{name} says by overrides, takes and leaves what it gets"
         ) from error
-    trainer = config["trainer"].items()
-    config["trainer"] = {key: value for key, value in trainer if key not in _PLACES and not key.startswith("enable_")}
     return hashlib.sha256("\n".join([training_hash(config, config["seed"]), *before]).encode()).hexdigest()[:8]
 
 

@@ -12,9 +12,8 @@ from omegaconf import DictConfig, open_dict
 
 from reid_lit.jobs.job import Job, Outcome, failures, needs_whole_machine
 from reid_lit.jobs.runner import log_outcome, runner_of
+from reid_lit.run.identity import keys
 from reid_lit.run.objective import objective_of
-
-_OF_THE_SWEEP = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweep", "hydra.run")
 
 
 def launch_jobs(
@@ -63,7 +62,7 @@ def _job(config: DictConfig, own: DictConfig, overrides: Sequence[str]) -> Job:
     import __main__
 
     spec = getattr(__main__, "__spec__", None)
-    passed = [each for each in config.hydra.overrides.hydra if not each.startswith(_OF_THE_SWEEP)]
+    passed = [each for each in config.hydra.overrides.hydra if not each.startswith(keys("sweep"))]
     name = _short(str(own.hydra.sweep.subdir))
     return Job(
         name=name,
@@ -71,7 +70,7 @@ def _job(config: DictConfig, own: DictConfig, overrides: Sequence[str]) -> Job:
         overrides=(*overrides, *passed),
         module=spec.name if spec else "reid_lit.train",
         resumable=own.hydra.job.config_name == "train",
-        whole_machine="trainer" in own and needs_whole_machine(own.trainer.devices),
+        whole_machine="machine" in own and needs_whole_machine(own.machine.devices),
         facts={"overrides": list(overrides)},
     )
 

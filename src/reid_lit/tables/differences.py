@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reid_lit.run.identity import training_part
+from reid_lit.run.identity import keys, training_part
 
 _FIRST = ("dataset", "test_on", "backbone", "loader", "sampler", "trainer", "transform")
 _SHOWN = 12
-_ELSEWHERE = ("root", "workers", "cache")  # where the data are and how they are fed changes no result
-_REPEATED = ("loader", "sampler", "transform")  # a data set repeats these parts of the config
+_NOTHING = {"None", "none"}
+_PLACE = "root"  # where data are changes no result
 
 
 def differences(recipe: Mapping[str, Any], config: Mapping[str, Any], gpus: Sequence[str] | None) -> list[str]:
@@ -19,13 +19,10 @@ def differences(recipe: Mapping[str, Any], config: Mapping[str, Any], gpus: Sequ
         config: The run's own config, resolved.
         gpus: The GPUs of the machine; None where that is not known.
     """
-    expected, actual = _flat(_compared(recipe)), _flat(_compared(config))
-    keys = sorted(
-        (key for key in expected.keys() | actual.keys() if _differs(expected.get(key), actual.get(key))), key=_weight
-    )
-    lines = [f"{key}: {expected.get(key, 'none')} → {actual.get(key, 'none')}" for key in keys[:_SHOWN]]
-    if len(keys) > _SHOWN:
-        lines.append(f"and {len(keys) - _SHOWN} more settings")
+    apart = _apart(_compared(recipe), _compared(config))
+    lines = [f"{key}: {expected} → {actual}" for key, (expected, actual) in list(apart.items())[:_SHOWN]]
+    if len(apart) > _SHOWN:
+        lines.append(f"and {len(apart) - _SHOWN} more settings")
     return [*(["no GPU"] if gpus is not None and not gpus else []), *lines]
 
 
@@ -36,11 +33,9 @@ def same_data(recipe: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
         recipe: The composed config of the table's row.
         config: The run's own config.
     """
-    keys = ("dataset", "test_on")
-    expected, actual = (_flat({key: source.get(key) for key in keys}) for source in (recipe, config))
-    alike = not any(_differs(expected.get(key), actual.get(key)) for key in expected.keys() | actual.keys())
+    expected, actual = ({key: source.get(key) for key in ("dataset", "test_on")} for source in (recipe, config))
     trainer = config.get("trainer", {})
-    return alike and not any(key.startswith("limit_") and trainer[key] for key in trainer)
+    return not _apart(expected, actual) and not any(key.startswith("limit_") and trainer[key] for key in trainer)
 
 
 def cut(stamps: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -60,15 +55,27 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
     if "callbacks" not in config or "loader" not in config:
         return dict(config)
     kept = {key: value for key, value in training_part(config).items() if key not in ("seed", "callbacks", "before")}
-    if isinstance(kept.get("dataset"), Mapping):
-        kept["dataset"] = {key: value for key, value in kept["dataset"].items() if key not in _REPEATED}
-    return kept | {key: config[key] for key in ("test_on", "evaluation") if key in config}
+    tested = {key: config[key] for key in ("test_on", "evaluation") if key in config}
+    return kept | tested | {"machine": _machine(config)}
 
 
-def _differs(expected: Any, actual: Any) -> bool:
-    if "${" in str(expected):  # resolved in the run
-        return False
-    return expected != actual and not (expected in (None, "none") and actual in (None, "none"))
+def _machine(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of the machine that a report shows; none of a run that was made before there was this group."""
+    names = [name.removeprefix("machine.") for name in keys("reported")]
+    return {name: config["machine"][name] for name in names if name in config.get("machine", {})}
+
+
+def _apart(recipe: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The leaves that differ, with both values, the weightiest first.
+
+    An interpolation of the recipe is resolved in the run. It repeats another key, which is compared there.
+    """
+    expected, actual = _flat(recipe), _flat(config)
+    resolved = tuple(key for key, value in expected.items() if "${" in str(value))
+    below = tuple(f"{key}." for key in resolved)
+    names = [key for key in expected.keys() | actual.keys() if key not in resolved and not key.startswith(below)]
+    pairs = {key: (expected.get(key, "none"), actual.get(key, "none")) for key in sorted(names, key=_weight)}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and not set(map(str, pair)) <= _NOTHING}
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
@@ -77,7 +84,7 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
         return {
             key: value
             for name, child in node.items()
-            if name not in _ELSEWHERE
+            if name != _PLACE
             for key, value in _flat(child, f"{prefix}.{name}" if prefix else str(name)).items()
         }
     return {prefix: node}

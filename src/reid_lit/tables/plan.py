@@ -140,7 +140,7 @@ def _training(cell: Cell, seed: int, request: TableRequest, row: str) -> _Traine
         name=f"{name} seed {seed} ({identity})",
         folder=there[0] if there else request.trainings / f"{name}-{identity}",
         overrides=merged([*shared, *overrides, *given, f"seed={seed}", *_labels(config, request, row)]),
-        whole_machine=needs_whole_machine(config["trainer"]["devices"]),
+        whole_machine=needs_whole_machine(config["machine"]["devices"]),
         facts={"seed": seed, "table": request.table, "test": evaluation_hash(config)},
     )
     return _Trained(job, config, given, before)

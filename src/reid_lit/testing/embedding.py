@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytorch_lightning as pl
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from reid_lit.data.sets.plain import PlainImages
 from reid_lit.errors import InputError
 from reid_lit.run.datasets import make_data, split_ids, with_split
 from reid_lit.run.lineage import read_lineage
+from reid_lit.run.machine import make_trainer
 from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.embeddings_file import Embeddings, write
 from reid_lit.testing.inference import embedded, origin_of
@@ -52,7 +51,7 @@ def _embed(config: DictConfig, test: Test, file: Path) -> dict[str, int]:
     """Write one test's file; the number of images in each of its lists."""
     run = trained_run(config)
     model = trained_model(config, run)
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    trainer = make_trainer(config)
     origin = origin_of(model, test.data.transform, str(trainer.precision))
     split = test.data.split
     shots = {"query": split.query, "gallery": split.gallery} if split.query else {"images": split.gallery}

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Float
@@ -15,6 +14,7 @@ from reid_lit.evaluation.ranker import Ranker
 from reid_lit.records import Shot, Split
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
+from reid_lit.run.machine import make_trainer
 from reid_lit.testing.inference import embedded
 from reid_lit.testing.tests import trained_model
 
@@ -30,7 +30,7 @@ def hidden_distances(config: DictConfig) -> tuple[Float[Tensor, "queries gallery
     model = trained_model(config, Run(Path(config.run)))
     data = make_data(config)
     query, gallery = hidden_test(data.root)
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    trainer = make_trainer(config)
     data.setup("predict")
     shots = tuple(Shot(path=path, person_id=NOBODY, camera_id=0) for path in query + gallery)
     data.split = Split(name="hidden", train=(), query=shots, gallery=())

@@ -19,7 +19,7 @@ def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Floa
         ValueError: the trainer has several devices, each of which would see a part of the images.
     """
     if trainer.world_size > 1:
-        raise InputError(f"{trainer.world_size} processes would each embed a part of the images; set trainer.devices=1")
+        raise InputError(f"{trainer.world_size} processes would each embed a part of the images; set machine.devices=1")
     batches = trainer.predict(model, datamodule=data)
     parts, index = zip(*(batches or []), strict=True)
     return torch.cat(parts)[torch.cat(index).argsort()]

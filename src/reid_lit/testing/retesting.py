@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from reid_lit.evaluation.streaming import check_streamable
@@ -12,6 +11,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import read_lineage
+from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
 from reid_lit.testing.distractors import Source, behind, of_file, of_folder
@@ -38,7 +38,7 @@ def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[R
     tests = find_tests(config, make_data(config))
     check_unseen(read_lineage(trained.folder).trained, tests)
     check_limit(model, tests, streamed=bool(config.distractors))
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    trainer = make_trainer(config)
     facts = {"distractors": list(config.distractors)} if config.distractors else {}
     return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)))
 

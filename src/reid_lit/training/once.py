@@ -16,6 +16,7 @@ from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import absolute, check_apart, inherited
 from reid_lit.run.loggers import log_objective, on_rank_zero
+from reid_lit.run.machine import check_precision, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
@@ -34,6 +35,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         run: Where.
         stages: What it goes on from; trained first, once its own data and settings are found to be sound.
     """
+    check_precision(config)
     checkpoint = _checkpoint_to_resume(run, config)
     if checkpoint is None:  # which has all of it
         check_start(config, stages)
@@ -55,7 +57,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         check_apart(model.unlabelled(data.split), before.labelled, name=data.split.name)
         if on_rank_zero():
             (learnt_from(model, data) | before).write(run.folder)
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    trainer = make_trainer(config)
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
     try:

@@ -175,7 +175,7 @@ def test_a_process_that_dies_is_no_silence(split, monkeypatch):
     monkeypatch.setattr(images, "_ALONE", 2)
     monkeypatch.setenv("PYTHONPLATLIBDIR", "nowhere")
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
-    with pytest.raises(RuntimeError, match=r"process that reads images died .* loader.workers=0 reads them here"):
+    with pytest.raises(RuntimeError, match=r"process that reads images died .* machine.workers=0 reads them here"):
         bad_images([shot.path for shot in split.shots], root=Path(), processes=2)
 
 

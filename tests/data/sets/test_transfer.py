@@ -82,7 +82,7 @@ def data(compose, drawn):
     made = make_data(
         compose(
             "dataset=transfer", f"dataset.source={PLAZA}", f"dataset.target={CAMPUS}", "dataset.target_batch_size=6",
-            "loader.workers=0", f"data_root={drawn}", *SMALL,
+            "machine.workers=0", f"data_root={drawn}", *SMALL,
         )
     )  # fmt: skip
     made.setup("fit")

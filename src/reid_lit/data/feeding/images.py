@@ -213,6 +213,6 @@ def _read_apart(chunks: list[list[str]]) -> Iterator[tuple[list[str], list[str]]
                 last = process.communicate()[1].strip().splitlines()[-1:]
                 raise FailedError(
                     f"the process that reads images died ({process.returncode} {' '.join(last)}) on one of {chunk[0]} …"
-                    f" {chunk[-1]}; loader.workers=0 reads them here"
+                    f" {chunk[-1]}; machine.workers=0 reads them here"
                 ) from error
             yield chunk, reply

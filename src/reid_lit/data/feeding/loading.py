@@ -44,12 +44,12 @@ class Loader:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.test_batch_size < 1:
             raise InputError(
-                f"loader.batch_size={self.batch_size} and loader.test_batch_size={self.test_batch_size} must be ≥ 1"
+                f"loader.batch_size={self.batch_size} and machine.test_batch_size={self.test_batch_size} must be ≥ 1"
             )
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 0):
-            raise InputError(f"loader.workers={self.workers!r} is neither auto nor a number ≥ 0")
+            raise InputError(f"machine.workers={self.workers!r} is neither auto nor a number ≥ 0")
         if self.cache not in CACHES:
-            raise InputError(f"loader.cache={self.cache!r} is unknown; use {' or '.join(CACHES)}")
+            raise InputError(f"machine.cache={self.cache!r} is unknown; use {' or '.join(CACHES)}")
 
     def processes(self, world: int) -> int:
         """Workers of one of ``world`` ranks that share this machine's cores."""
