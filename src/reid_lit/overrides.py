@@ -7,12 +7,12 @@ from typing import Any
 
 
 def key_of(override: str) -> str:
-    """The key of an override, such as ``loader.workers`` of ``+loader.workers=0``."""
+    """The key of an override, such as ``loader.batch_size`` of ``+loader.batch_size=8``."""
     return override.lstrip("+~").partition("=")[0]
 
 
 def value_of(override: str) -> str:
-    """The value of an override as it stands there, such as ``0`` of ``+loader.workers=0``."""
+    """The value of an override as it stands there, such as ``8`` of ``+loader.batch_size=8``."""
     return override.partition("=")[2]
 
 
