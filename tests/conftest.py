@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import hydra
@@ -8,6 +6,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
+from tests.forks import Forks
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.paths import packaged
@@ -56,18 +55,24 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def command():
+def forks():
+    started = Forks()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def command(forks, tmp_path_factory):
     """Run `python -m reid_lit.<name> …` as a user does; fails with what it printed."""
 
     def run(*arguments, cwd, check=True, environment=None, module="reid_lit.train"):
-        done = subprocess.run(
-            [sys.executable, "-m", module, *map(str, arguments)],
+        done = forks.run(
+            module,
+            [str(argument) for argument in arguments],
             cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **(environment or {})},
+            environment={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **(environment or {})},
+            folder=tmp_path_factory.mktemp("output"),
+            seconds=300,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
