@@ -9,23 +9,58 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
+from reid_lit.command.near_names import near_names
 from reid_lit.evaluation.neighbours.index import SETTINGS
-from reid_lit.paths import packaged
+from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, Output, TransferBatch
 
 CONF = packaged("conf")
-OPTIONS = sorted(
-    f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml") if file.parent.name != "experiment"
-)
-EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-LOSSES = sorted(file.stem for file in (CONF / "loss").glob("*.yaml"))
-BACKBONES = sorted(file.stem for file in (CONF / "backbone").glob("*.yaml"))
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "experiment")
+OPTIONS = [f"{group}={name}" for group in GROUPS for name in options(group)]
+EXPERIMENTS, LOSSES, BACKBONES = (options(group) for group in ("experiment", "loss", "backbone"))
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_its_values_resolve(compose, option):
     primary = "figure" if option.startswith("figure=") else "train"
     OmegaConf.to_container(compose(option, config_name=primary), resolve=True, throw_on_missing=True)
+
+
+def leaves(node, key=""):
+    """The leaves of a mapping by their dotted keys."""
+    if not isinstance(node, dict):
+        return {key: node}
+    return {leaf: value for name, child in node.items() for leaf, value in leaves(child, f"{key}.{name}").items()}
+
+
+def extended(file):
+    """What a file says by extending others of its folder, without its own keys."""
+    names = [name for name in OmegaConf.load(file).get("defaults", []) if isinstance(name, str) and name != "_self_"]
+    parents = [file.with_name(f"{name}.yaml") for name in names]
+    found = [OmegaConf.merge(extended(parent), OmegaConf.load(parent)) for parent in parents if parent.is_file()]
+    return OmegaConf.merge(*found) if found else OmegaConf.create()
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("*/*.yaml")), ids=lambda file: f"{file.parent.name}={file.stem}")
+def test_what_is_extended_is_not_said_again(file):
+    known = leaves(OmegaConf.to_container(extended(file)))
+    own = leaves(OmegaConf.to_container(OmegaConf.load(file)))
+    own = {key: value for key, value in own.items() if not key.startswith(".defaults")}
+    assert not [key for key, value in own.items() if key in known and known[key] == value]
+
+
+def test_what_is_only_extended_is_no_option():
+    for group in ("dataset", "neck"):
+        assert "_base" not in options(group)
+        (line,) = near_names([f"{group}=_base"], config_name="train")
+        assert line.startswith(f"{group}=_base: no '_base'")
+
+
+def test_the_keys_that_all_data_sets_share_stand_once():
+    shared = {*OmegaConf.load(CONF / "dataset" / "_base.yaml"), *OmegaConf.load(CONF / "dataset" / "_labelled.yaml")}
+    for name in options("dataset"):
+        own = set(OmegaConf.load(CONF / "dataset" / f"{name}.yaml"))
+        assert own & shared <= {"defaults", "_target_"}, name
 
 
 def test_there_is_a_search_for_each_kind_of_index():

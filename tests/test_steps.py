@@ -4,11 +4,11 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from reid_lit.paths import packaged
+from reid_lit.paths import options
 from reid_lit.run.datasets import make_data
 
 GROUPS = ("backbone", "loss", "neck", "optimizer", "sampler", "scheduler", "transform")
-OPTIONS = sorted(f"{group}={file.stem}" for group in GROUPS for file in (packaged("conf") / group).glob("*.yaml"))
+OPTIONS = [f"{group}={name}" for group in GROUPS for name in options(group)]
 STRONG = ("+experiment=market_strong", "dataset=synthetic", "machine.accelerator=cpu")
 SMALL = ("dataset.size=tiny", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "machine.workers=0")
 ONE = ("+trainer.max_steps=1", "machine.progress_bar=false", "+trainer.enable_checkpointing=false")

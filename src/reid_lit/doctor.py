@@ -12,7 +12,7 @@ from rich.console import Console
 from reid_lit.checkup.diagnosis import Fact
 from reid_lit.checkup.page import facts, show
 from reid_lit.command.launch import launch
-from reid_lit.paths import packaged, write_text
+from reid_lit.paths import options, write_text
 
 if TYPE_CHECKING:
     from reid_lit.data.base import ReidData
@@ -69,7 +69,7 @@ def _others(config: DictConfig, root: Path) -> "Mapping[str, ReidData]":
     from reid_lit.run.datasets import chosen, make_data, with_dataset
 
     readers: dict[str, ReidData] = {}
-    for name in sorted(file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")):
+    for name in options("dataset"):
         if name != chosen():
             try:
                 data = make_data(with_dataset(config, {"dataset": name, "root": str(root)}))

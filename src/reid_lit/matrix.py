@@ -24,7 +24,7 @@ from reid_lit.cross_domain.write import write
 from reid_lit.jobs.job import Job, Outcome, failures
 from reid_lit.jobs.runner import Runner, visible_gpus
 from reid_lit.overrides import key_of
-from reid_lit.paths import packaged
+from reid_lit.paths import options, packaged
 from reid_lit.run.identity import is_of
 from reid_lit.wording import counted, unknown
 
@@ -70,16 +70,16 @@ def asked(config: DictConfig) -> Ask:
     if config.size not in config.sizes:
         raise MatrixError(unknown("size", str(config.size), list(config.sizes)))
     size: Any = OmegaConf.to_container(config.sizes[config.size], resolve=True)
-    options = sorted({file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")} - {"transfer", "images"})
-    sources, targets = (domains(list(config[key]), size["datasets"], options) for key in ("sources", "targets"))
-    known = read_methods(size["methods"])
-    methods = chosen_methods(list(config.methods), known)
+    known = [name for name in options("dataset") if name not in ("transfer", "images")]
+    sources, targets = (domains(list(config[key]), size["datasets"], known) for key in ("sources", "targets"))
+    ways = read_methods(size["methods"])
+    methods = chosen_methods(list(config.methods), ways)
     if not (sources and targets and methods and config.seed):
         raise MatrixError("name one source, target, method and seed, or more of each")
     one = OmegaConf.merge(config, {"seed": config.seed[0]})  # as a training reads data
     lacking, rows = look(cast(DictConfig, one), sources, targets, prepare=not config.plan)
     return Ask(
-        sources=sources, targets=targets, methods=methods, known=known, seeds=[int(seed) for seed in config.seed],
+        sources=sources, targets=targets, methods=methods, known=ways, seeds=[int(seed) for seed in config.seed],
         overrides=tuple(config.overrides), trainings=Path(config.trainings).expanduser().resolve(), lacking=lacking,
         rows=rows,
     )  # fmt: skip

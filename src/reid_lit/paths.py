@@ -18,6 +18,11 @@ def packaged(name: str) -> Path:
     raise FileNotFoundError(f"no folder {name!r} beside {package} or at {package.parents[1]}; reinstall reid-lit")
 
 
+def options(group: str) -> list[str]:
+    """The options of a group of ``conf/``, sorted. A file whose name starts with ``_`` is none: others extend it."""
+    return sorted(file.stem for file in (packaged("conf") / group).glob("[!_]*.yaml"))
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """Let ``write`` fill a file beside ``path``, then rename it: a killed run leaves the old file or the new one.
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 from hydra.errors import InstantiationException
 
-from reid_lit.paths import packaged
+from reid_lit.paths import options
 from reid_lit.records import Shot, Split, absolute
 from reid_lit.run.datasets import make_data, split_ids, with_dataset, with_split
 from reid_lit.run.split_rounds import run_rounds
@@ -75,7 +75,7 @@ def test_keys_that_an_experiment_meant_for_another_data_set_are_refused(compose,
     make_data(compose(*overrides, *message.partition("; add ")[2].split(), "data_root=/data"))
 
 
-@pytest.mark.parametrize("option", sorted(file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")))
+@pytest.mark.parametrize("option", options("dataset"))
 def test_every_data_set_has_its_own_keys(compose, option):
     split_ids(compose(f"dataset={option}", "data_root=/data"))  # refuses foreign ones
 

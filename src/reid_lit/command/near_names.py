@@ -6,7 +6,7 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.paths import packaged
+from reid_lit.paths import options, packaged
 from reid_lit.wording import near
 
 
@@ -20,20 +20,19 @@ def near_names(arguments: list[str], *, config_name: str) -> list[str]:
     given = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
     pairs = [a.lstrip("+~").partition("=")[::2] for a in given]
     added = {a.lstrip("+").partition("=")[0] for a in given if a.startswith("+")}  # a key of the user's own
-    groups = {
-        p.relative_to(packaged("conf")).as_posix(): p for p in packaged("conf").glob("**/") if p != packaged("conf")
-    }
+    conf = packaged("conf")
+    groups = [folder.relative_to(conf).as_posix() for folder in conf.glob("**/") if folder != conf]
     lines, choices = [], []
     for key, value in pairs:
         if key in groups:
-            options = sorted(file.stem for file in groups[key].glob("*.yaml"))
-            wrong = [v for v in value.strip("[]").split(",") if v not in (*options, "null")]
-            lines += [_line(f"{key}={v}", v, options) for v in wrong]
+            known = options(key)
+            wrong = [v for v in value.strip("[]").split(",") if v not in (*known, "null")]
+            lines += [_line(f"{key}={v}", v, known) for v in wrong]
             choices += [] if wrong or "," in value else [f"+{key}={value}" if key == "experiment" else f"{key}={value}"]
     config = _compose(config_name, choices)
     if config is not None:
         keys = [key for key, _ in pairs if key not in groups and key not in added]
-        lines += [line for key in keys if (line := _misspelt(config, key, list(groups)))]
+        lines += [line for key in keys if (line := _misspelt(config, key, groups))]
     return lines
 
 
