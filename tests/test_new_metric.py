@@ -18,6 +18,7 @@ from reid_lit.evaluation import catalogue, scores
 from reid_lit.evaluation.catalogue import Metric
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 from reid_lit.models.base import RetrievalModel
 from reid_lit.pages.run import run_page
 from reid_lit.pages.table import table_page
@@ -44,7 +45,8 @@ def result(monkeypatch):
     monkeypatch.setattr(scores, "_means", lambda *arguments: means(*arguments) | {"made_up": VALUE})
     person = torch.arange(4).repeat(3)
     lists = Lists(person, torch.zeros(12, dtype=torch.int64), person.clone(), torch.ones(12, dtype=torch.int64))
-    return scores.evaluate(person[:, None].float(), person[:, None].float(), lists, Protocol(distance="euclidean"))
+    embedding = person[:, None].float()
+    return scores.evaluate(Ranker(embedding, embedding, lists, Protocol(distance="euclidean")))
 
 
 @pytest.fixture
