@@ -43,6 +43,19 @@ def compose(tmp_path):
     GlobalHydra.instance().clear()
 
 
+@pytest.fixture
+def reid_data():
+    """Gives a folder of ``$REID_DATA``; the test is skipped where it is missing."""
+
+    def folder(name):
+        root = os.environ.get("REID_DATA")
+        if root is None or not (Path(root) / name).is_dir():
+            pytest.skip(f"needs {name}/ in $REID_DATA ({root or 'not set'})")
+        return Path(root) / name
+
+    return folder
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     """A folder with the tiny synthetic set of both worlds, as `data_root`."""

@@ -164,17 +164,9 @@ def test_a_single_camera_is_named_as_the_reason_that_no_query_has_a_match(tmp_pa
     assert examine(data, protocol=Protocol(camera_rule="auto")).findings == ()
 
 
-def test_the_copy_of_ward_is_clean(shared_ward, reader):
+def test_the_copy_of_ward_is_clean(reid_data, reader):
     for camera_pairs in (False, True):
-        assert examine(reader(shared_ward, Ward, camera_pairs=camera_pairs)).findings == ()
-
-
-@pytest.fixture
-def shared_ward(request):
-    root = request.config.rootpath.parent / "shared" / "data" / "WARD"
-    if not root.is_dir():
-        pytest.skip(f"needs {root}, which does not come with the repository")
-    return root
+        assert examine(reader(reid_data("WARD"), Ward, camera_pairs=camera_pairs)).findings == ()
 
 
 def viper(root):

@@ -12,8 +12,6 @@ from reid_lit.data.feeding.samplers import ShuffleSampler
 from reid_lit.data.sets.market1501 import Market1501
 from reid_lit.data.transforms.transform import Flip, PadCrop, Transform
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-
 MARKET = {
     "bounding_box_train": [
         "0002_c1s1_000451_03.jpg",
@@ -74,26 +72,17 @@ def market_layumi(tmp_path: Path, plant) -> Path:
 
 
 @pytest.fixture
-def shared() -> Callable[[str], Path]:
-    """A folder beside the checkout that holds real material; the test is skipped where it is missing."""
+def official(reid_data) -> Iterator[Callable[[str, bool], Path]]:
+    """Empty files under all names of a list in ``$REID_DATA/lists``, in the original or in layumi's layout.
 
-    def found(name: str) -> Path:
-        if not (SHARED / name).is_dir():
-            pytest.skip(f"needs {SHARED / name}, which does not come with the repository")
-        return SHARED / name
-
-    return found
-
-
-@pytest.fixture
-def official(shared) -> Iterator[Callable[[str, bool], Path]]:
-    """Empty files under all names of an official list, in the original or in layumi's layout; gone after the test."""
+    A list is a CSV file of persons and paths, such as ``market1501_train.csv``; the files are gone after the test.
+    """
     memory = Path("/dev/shm")  # 36,000 files on a disk take a while
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
 
         def named(prefix: str, layumi: bool) -> Path:
             for part in ("train", "query", "test"):
-                with (shared("lists") / f"{prefix}_{part}.csv").open() as file:
+                with (reid_data("lists") / f"{prefix}_{part}.csv").open() as file:
                     names = [path.split("/") for _, path in csv.reader(file)]
                 if layumi:
                     names = [(f"pytorch/{LAYUMI_FOLDERS[place]}/{name.split('_')[0]}", name) for place, name in names]

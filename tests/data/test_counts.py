@@ -77,8 +77,8 @@ def test_market_and_duke(official, kind, prefix):
 
 
 @pytest.mark.parametrize("kind", ["detected", "labeled"])
-def test_cuhk03(shared, memory, kind):
-    config = shared("lists") / f"cuhk03_new_protocol_config_{kind}.mat"
+def test_cuhk03(reid_data, memory, kind):
+    config = reid_data("lists") / f"cuhk03_new_protocol_config_{kind}.mat"
     touch(memory / f"images_{kind}", loadmat(config, squeeze_me=True)["filelist"])
     shutil.copy(config, memory)
     expected = {"detected": [7365, 1400, 5332], "labeled": [7368, 1400, 5328]}

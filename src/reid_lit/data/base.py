@@ -21,6 +21,7 @@ from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make
 from reid_lit.data.feeding.samplers import BlockSampler, EpochSampler
 from reid_lit.data.feeding.selection import SelectionSampler
 from reid_lit.data.problems import Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Transform
@@ -95,6 +96,14 @@ class ReidData(pl.LightningDataModule, ABC):
     def whole(self) -> bool | None:
         """Whether the test of ``split`` is of an undamaged copy, uncut; None where nobody counted (after ``setup``)."""
         return is_whole(self.split, self.official())
+
+    def sample(self) -> Sample:
+        """A small copy, by which the contract tests check ``read``.
+
+        Raises:
+            NotImplementedError: the data set has none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no sample; give it a method that returns a small copy")
 
     def tests(self) -> list["ReidData"]:
         """This data set once for each of its tests, to be handed to a Trainer one after the other (after ``setup``)."""

@@ -87,11 +87,11 @@ def memory():
 
 
 @pytest.fixture
-def real(shared, memory):
-    """Empty files under all names of a real split file, which lies beside them."""
+def real(reid_data, memory):
+    """Empty files under all names of a real split file, and the split file."""
 
     def made(kind, *, names_of=None):
-        lists = shared("lists")
+        lists = reid_data("lists")
         config = f"cuhk03_new_protocol_config_{kind}.mat"
         content = loadmat(lists / f"cuhk03_new_protocol_config_{names_of or kind}.mat", squeeze_me=True)
         (memory / f"images_{kind}").mkdir()
@@ -225,9 +225,9 @@ def test_folders_of_cuhk03_np(plant, tmp_path, inner):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": "detcted"}, r"dataset\.images='detcted' is unknown; choose one of detected, labeled"),
-        ({"protocol": "old"}, r"dataset\.protocol='old'"),
-        ({"camera": "pair"}, r"dataset\.camera='pair'.*view, pair_view"),
+        ({"images": "detcted"}, r"^images='detcted': unknown; choose one of detected, labeled"),
+        ({"protocol": "old"}, r"^protocol='old'"),
+        ({"camera": "pair"}, r"^camera='pair'.*view, pair_view"),
         (
             {"split_id": 3},
             r"split_id=3 is no split of dataset\.protocol=new; set it to 0, or dataset\.protocol=classic",
@@ -424,7 +424,7 @@ def test_training_on_all_persons(archive):
     split = data(archive.parent, protocol="classic", camera="pair_view", train_on="all").read()
     assert (count(split.train).persons, count(split.train).images, count(split.train).cameras) == (12, 60, 10)
     assert (split.query, split.gallery, split.tests) == ((), (), ())
-    with pytest.raises(ValueError, match=r"dataset\.train_on='half' is unknown; choose one of split, all"):
+    with pytest.raises(ValueError, match=r"^train_on='half': unknown; choose one of split, all"):
         read(archive.parent, train_on="half")
 
 

@@ -47,7 +47,7 @@ def test_no_number_stands_for_a_training_and_a_test_person(msmt):
 def test_validation_images_may_be_trained_on(msmt):
     split = read(msmt(), train_on="trainval")
     assert [(s.person_id, s.camera_id) for s in split.train] == [(0, 0), (0, 3), (1, 14)]
-    with pytest.raises(ValueError, match=r"dataset\.train_on='val' is unknown; choose one of train, trainval"):
+    with pytest.raises(ValueError, match=r"^train_on='val': unknown; choose one of train, trainval"):
         read(split.train[0].path.parents[2], train_on="val")
 
 

@@ -74,7 +74,7 @@ def test_errors(synergy, plant, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no reid_training/ in .*looked inside it for data_reid.*REID_DATA"):
         read(tmp_path / "empty")
-    with pytest.raises(ValueError, match=r"dataset\.test_on='valid' is unknown; choose one of val, test, null"):
+    with pytest.raises(ValueError, match=r"^test_on='valid': unknown; choose one of val, test, null"):
         read(synergy, test_on="valid")
     plant(synergy / "reid_training", ["12.jpeg"])
     with pytest.raises(ValueError, match=r"1 of 6 .* SynergySports \(0012_0034_0001\.jpeg\): 12\.jpeg"):

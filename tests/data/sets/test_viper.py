@@ -88,9 +88,9 @@ def test_a_second_image_and_a_wrong_name_are_named(viper):
 def test_missing_parts_and_unknown_options(viper, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such folder: .*cam_a/001_45\.bmp.*REID_DATA.*dataset=synthetic"):
         read(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"dataset\.split_id=10 is unknown; choose one of 0, 1, .*9"):
+    with pytest.raises(ValueError, match=r"split_id=10: unknown; choose one of 0, 1, .*9"):
         read(viper, split_id=10)
-    with pytest.raises(ValueError, match=r"dataset\.train_on='half'"):
+    with pytest.raises(ValueError, match=r"train_on='half'"):
         read(viper, train_on="half")
     (viper / "cam_b").rename(viper / "cam_c")
     with pytest.raises(FileNotFoundError, match=r"VIPeR: no cam_b/ in"):

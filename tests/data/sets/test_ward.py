@@ -44,8 +44,8 @@ def test_errors(plant, tmp_path):
         read(tmp_path)
 
 
-def test_real_images(shared):
-    split = read(shared("WARD").parent)
+def test_real_images(reid_data):
+    split = read(reid_data("WARD").parent)
     everything = (*split.train, *split.query, *split.gallery)
     assert len(everything) == 3492
     assert len({shot.person_id for shot in everything}) == 50

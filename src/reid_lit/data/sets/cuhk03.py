@@ -16,8 +16,10 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.sets.cuhk03_archive import images_folder, unpack
 from reid_lit.data.sets.cuhk03_parts import SPLITS, Options, Places
+from reid_lit.data.sets.cuhk03_sample import sample
 from reid_lit.data.sets.cuhk03_splits import read_classic, read_np, read_split_file
 from reid_lit.data.sets.naming import check_choice
 from reid_lit.data.splits import check_disjoint, train_on_all
@@ -158,6 +160,10 @@ class CUHK03(ReidData):
         if self.protocol == "classic":
             return {}  # who is tested is only in the archive
         return {"train": counted(TRAIN, 767), "query": counted(QUERY, 700), "gallery": counted(GALLERY, 700)}
+
+    @override
+    def sample(self) -> Sample:
+        return sample(self.options)
 
 
 def _log_tenths(done: int, total: int) -> None:

@@ -26,6 +26,7 @@ NAMING = Naming(
     example="1_001_1_01.png",
     extensions=(".png", ".jpg"),
     layout=LAYOUT,
+    folders=(*FOLDERS, *NP_FOLDERS),
 )
 NP_NAMING = Naming(
     title="CUHK03-NP",
@@ -33,6 +34,7 @@ NP_NAMING = Naming(
     example="0001_c1_1.png",
     extensions=(".png", ".jpg"),
     layout=LAYOUT,
+    folders=NP_FOLDERS,
 )
 
 
@@ -112,7 +114,7 @@ class Places:
         """The problem that not all that the options need is there."""
         needed = (*options.unpacked, *([options.split_file] if options.protocol == "new" else []))
         names = [name for name in needed if not self.find(name)]
-        problem, cures = NAMING.nowhere(self.root, " and no ".join(names), (*FOLDERS, *NP_FOLDERS)), []
+        problem, cures = NAMING.nowhere(self.root, " and no ".join(names)), []
         archive = self.find(ARCHIVE)
         if set(options.unpacked) & set(names):
             unpacks = "a training run unpacks them from {}, by pip install h5py"

@@ -1,7 +1,7 @@
 """Who trains and who is tested in CUHK03: the new protocol's split files and folders, the classic test sets."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from re import Match
 
@@ -11,7 +11,7 @@ from reid_lit.data.problems import LISTS, Problem, Report, stop
 from reid_lit.data.sets.cuhk03_archive import TESTSETS, is_web_page, web_page
 from reid_lit.data.sets.cuhk03_parts import ARCHIVE, NAMING, NP_NAMING, SPLITS, Options
 from reid_lit.data.sets.layout import ORIGINAL
-from reid_lit.data.sets.naming import named_images
+from reid_lit.data.sets.naming import named_images, shots_in
 from reid_lit.data.splits import part
 from reid_lit.errors import InputError
 from reid_lit.records import Shot
@@ -36,7 +36,7 @@ def read_split_file(
         ValueError: the file cannot be read, or lists images that are not there, as that of the other kind does.
     """
     names, labels, positions = _content(file)
-    present = {Path(match.string).stem: match for match in named_images(images, NAMING, report)}
+    present = {path.stem: (path, camera(match)) for path, match in named_images(images, NAMING, report)}
     stems = [Path(name).stem for name in names]  # a copy may hold JPEG files
     missing = sorted(stem for stem in stems if stem not in present)
     if missing:
@@ -46,14 +46,16 @@ def read_split_file(
             f" and a training run unpacks {ARCHIVE} anew"
         )
         report(Problem(kind=LISTS, place=file, fact=fact, cure=cure, examples=tuple(missing[:3])))
-    lists = [
-        sorted((labels[i], present[stems[i]].string) for i in chosen if stems[i] in present) for chosen in positions
-    ]
-    cameras = {match.string: camera(match) for match in present.values()}
-    return [
-        tuple(Shot(path=images / name, person_id=person, camera_id=cameras[name]) for person, name in shots)
-        for shots in lists
-    ]
+    shots = {
+        position: Shot(path=present[stem][0], person_id=labels[position], camera_id=present[stem][1])
+        for position, stem in enumerate(stems)
+        if stem in present
+    }
+    return [_sorted(shots[position] for position in chosen if position in shots) for chosen in positions]
+
+
+def _sorted(shots: Iterable[Shot]) -> Shots:
+    return tuple(sorted(shots, key=lambda shot: (shot.person_id, shot.path.name)))
 
 
 def _content(file: Path) -> tuple[list[str], list[int], list[list[int]]]:
@@ -82,13 +84,7 @@ def read_np(folder: Path, report: Report = stop) -> list[Shots]:
         FileNotFoundError: a folder is missing or holds no image.
         ValueError: an image is not named like CUHK03-NP.
     """
-    return [
-        tuple(
-            Shot(path=place / match.string, person_id=int(match["person"]), camera_id=int(match["camera"]) - 1)
-            for match in named_images(place, NP_NAMING, report)
-        )
-        for place in (folder / ORIGINAL.train, folder / ORIGINAL.query, folder / ORIGINAL.gallery)
-    ]
+    return [shots_in(folder / part, NP_NAMING, report) for part in (ORIGINAL.train, ORIGINAL.query, ORIGINAL.gallery)]
 
 
 def read_classic(images: Path, testsets: Path, options: Options, report: Report = stop) -> tuple[Shots, Shots]:
@@ -107,20 +103,20 @@ def read_classic(images: Path, testsets: Path, options: Options, report: Report 
         ValueError: the test sets cannot be read, images of the archive are missing, or a test person is.
     """
     tested, count = _testset(testsets, options)
-    matches = named_images(images, NAMING, report)
-    keys = [(int(match["pair"]), int(match["person"])) for match in matches]
+    named = named_images(images, NAMING, report)
+    keys = [(int(match["pair"]), int(match["person"])) for _, match in named]
     numbers = {key: number for number, key in enumerate(sorted(set(keys)), start=1)}
     absent = [f"{pair}_{person:03d}" for pair, person in tested if (pair, person) not in numbers]
-    if absent or len(matches) != count:
+    if absent or len(named) != count:
         fact = (
-            f"{images.resolve()} holds {len(matches)} images, the archive {count}; {len(absent)} of the {len(tested)}"
+            f"{images.resolve()} holds {len(named)} images, the archive {count}; {len(absent)} of the {len(tested)}"
             f" test persons of split {options.split_id} have none"
         )
         cure = f"remove the folder and a training run unpacks {ARCHIVE} anew"
         report(Problem(kind=LISTS, place=images, fact=fact, cure=cure, examples=tuple(absent[:3])))
     shots = [
-        Shot(path=images / match.string, person_id=numbers[key], camera_id=options.camera_of(match))
-        for key, match in zip(keys, matches, strict=True)
+        Shot(path=path, person_id=numbers[key], camera_id=options.camera_of(match))
+        for key, (path, match) in zip(keys, named, strict=True)
     ]
     test, train = part(shots, frozenset(numbers[key] for key in tested if key in numbers))
     return train, test

@@ -20,16 +20,21 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import Report, stop
-from reid_lit.data.sets.layout import Grammar, read_layout
+from reid_lit.data.sample import Sample
+from reid_lit.data.sets.layout import layouts, read_layout
+from reid_lit.data.sets.naming import Naming
 from reid_lit.records import Split
 
 logger = logging.getLogger(__name__)
 
-GRAMMAR = Grammar(
+EXAMPLE = "0001_c2_f0046182.jpg"
+NAMING = Naming(
     title="DukeMTMC-reID",
-    folders=("DukeMTMC-reID", "dukemtmc-reid/DukeMTMC-reID"),
     pattern=re.compile(r"^(?P<person>\d{4})_c(?P<camera>[1-9])_f\d{7}\.jpg$", re.ASCII),  # person, camera, frame
-    example="0001_c2_f0046182.jpg",
+    example=EXAMPLE,
+    extensions=(".jpg",),
+    layout=layouts(EXAMPLE),
+    folders=("DukeMTMC-reID", "dukemtmc-reid/DukeMTMC-reID"),
 )
 
 OFFICIAL = {
@@ -38,16 +43,27 @@ OFFICIAL = {
     "gallery": Count(images=17661, persons=1110, cameras=8, junk=0),
 }
 
+SAMPLE = Sample(
+    images={
+        "bounding_box_train/0001_c1_f0046182.jpg": (1, 0),
+        "bounding_box_train/0001_c8_f0046302.jpg": (1, 7),
+        "bounding_box_train/0014_c2_f0053427.jpg": (14, 1),
+        "query/0005_c1_f0046985.jpg": (5, 0),
+        "bounding_box_test/0005_c2_f0044158.jpg": (5, 1),
+        "bounding_box_test/7140_c1_f0044278.jpg": (7140, 0),
+    }
+)
+
 
 def read(root: Path, *, report: Report = stop) -> Split:
-    """The split below ``root``: the data set's folder, the folder it lies in, or its ``pytorch`` folder.
+    """The split below ``root``: the data set's folder, the folder that holds it, or its ``pytorch`` folder.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
         ValueError: a ``*.jpg`` is not named like DukeMTMC-reID, or a person is in training and in testing.
     """
     _warn_withdrawn()
-    return read_layout(root, GRAMMAR, name="dukemtmc", report=report)
+    return read_layout(root, NAMING, name="dukemtmc", report=report)
 
 
 @functools.cache  # once a process
@@ -69,3 +85,7 @@ class DukeMTMC(ReidData):
     @override
     def official(self) -> dict[str, Count]:
         return OFFICIAL
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

@@ -6,8 +6,18 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.problems import Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.sets.person_folders import read
 from reid_lit.records import Split
+
+SAMPLE = Sample(
+    images={
+        f"{name}/{camera}/{frame}.jpg": (person, number)
+        for person, name in enumerate(("ann", "bob", "cho", "dan"), start=1)
+        for number, camera in enumerate(("gate", "hall"))
+        for frame in (1, 2)
+    }
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -24,3 +34,7 @@ class Folder(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return read(self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, report=report)
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

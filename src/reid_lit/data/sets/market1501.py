@@ -14,15 +14,20 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import Report, stop
-from reid_lit.data.sets.layout import Grammar, read_layout
-from reid_lit.records import Split
+from reid_lit.data.sample import Sample
+from reid_lit.data.sets.layout import layouts, read_layout
+from reid_lit.data.sets.naming import Naming
+from reid_lit.records import JUNK, Split
 
-GRAMMAR = Grammar(
+EXAMPLE = "0002_c1s1_000451_03.jpg"
+NAMING = Naming(
     title="Market-1501",
-    folders=("Market-1501-v15.09.15", "Market-1501", "market1501"),
     # person, camera, sequence, frame, box; 24 names end in .jpg.jpg
     pattern=re.compile(r"^(?P<person>-1|\d{4})_c(?P<camera>[1-9])s\d_\d{6}_\d{2}(?:\.jpg)+$", re.ASCII),
-    example="0002_c1s1_000451_03.jpg",
+    example=EXAMPLE,
+    extensions=(".jpg",),
+    layout=layouts(EXAMPLE),
+    folders=("Market-1501-v15.09.15", "Market-1501", "market1501"),
 )
 
 OFFICIAL = {
@@ -31,15 +36,29 @@ OFFICIAL = {
     "gallery": Count(images=19732, persons=751, cameras=6, junk=3819),  # of the persons, 0000 is the distractors
 }
 
+SAMPLE = Sample(
+    images={
+        "bounding_box_train/0002_c1s1_000451_03.jpg": (2, 0),
+        "bounding_box_train/0002_c6s1_000451_01.jpg": (2, 5),
+        "bounding_box_train/0010_c2s1_000551_01.jpg": (10, 1),
+        "query/0001_c1s1_001051_00.jpg": (1, 0),
+        "query/0003_c5s1_000301_00.jpg.jpg": (3, 4),
+        "bounding_box_test/-1_c1s1_000401_03.jpg": (JUNK, 0),
+        "bounding_box_test/0000_c1s1_000151_01.jpg": (0, 0),
+        "bounding_box_test/0001_c3s1_000301_01.jpg": (1, 2),
+        "bounding_box_test/0003_c1s1_000301_01.jpg.jpg": (3, 0),
+    }
+)
+
 
 def read(root: Path, *, name: str = "market1501", report: Report = stop) -> Split:
-    """The split below ``root``: the data set's folder, the folder it lies in, or its ``pytorch`` folder.
+    """The split below ``root``: the data set's folder, the folder that holds it, or its ``pytorch`` folder.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
         ValueError: a ``*.jpg`` is not named like Market-1501, or a person is in training and in testing.
     """
-    return read_layout(root, GRAMMAR, name=name, report=report)
+    return read_layout(root, NAMING, name=name, report=report)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -53,3 +72,7 @@ class Market1501(ReidData):
     @override
     def official(self) -> dict[str, Count]:
         return OFFICIAL
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

@@ -14,6 +14,7 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice
 from reid_lit.records import Rules, Shot, Split
 
@@ -29,13 +30,27 @@ NAMING = Naming(
         "train/, test/ (version 1) or mask_train_v2/, mask_test_v2/ (version 2) beside list_train.txt, list_val.txt,"
         " list_query.txt, list_gallery.txt"
     ),
+    folders=("MSMT17_V1", "MSMT17_V2", "MSMT17", "msmt17", "msmt17/MSMT17_V1", "msmt17/MSMT17_V2"),
 )
-FOLDERS = ("MSMT17_V1", "MSMT17_V2", "MSMT17", "msmt17", "msmt17/MSMT17_V1", "msmt17/MSMT17_V2")
 VERSIONS = {"V2": ("mask_train_v2", "mask_test_v2"), "V1": ("train", "test")}
+SAMPLE = Sample(
+    images={
+        "train/0000/0000_000_01_0303morning_0008_0.jpg": (0, 0),
+        "train/0001/0001_000_15_0303noon_0017_2.jpg": (1, 14),
+        "test/0000/0000_000_01_0303morning_0015_0.jpg": (2, 0),  # the authors' test person 0
+        "test/0000/0000_002_12_0303morning_0016_0.jpg": (2, 11),
+    },
+    files={
+        "list_train.txt": (b"0000/0000_000_01_0303morning_0008_0.jpg 0\n0001/0001_000_15_0303noon_0017_2.jpg 1\n"),
+        "list_val.txt": b"0000/0000_001_04_0303morning_0015_0.jpg 0\n",  # only train_on=trainval reads this image
+        "list_query.txt": b"0000/0000_000_01_0303morning_0015_0.jpg 0\n",
+        "list_gallery.txt": b"0000/0000_002_12_0303morning_0016_0.jpg 0\n",
+    },
+)
 
 
 def read(root: Path, *, train_on: str = "train", report: Report = stop) -> Split:
-    """The lists below ``root``: the folder of a version, or the folder that it lies in.
+    """The lists below ``root``: the folder of a version, or the folder that holds it.
 
     The authors number training and test persons from 0 each; here the test persons go on where the training persons
     end, so that no number stands for two. That a listed image is there is not looked for.
@@ -77,13 +92,13 @@ def _locate(root: Path) -> tuple[Path, str]:
     """The folder of a version and which it is."""
     found = [
         (folder, version)
-        for folder in (root, *(root / name for name in FOLDERS))
+        for folder in (root, *(root / name for name in NAMING.folders))
         for version, parts in VERSIONS.items()
         if any((folder / part).is_dir() for part in parts) and any(folder.glob("list_*.txt"))
     ]
     different = {folder.resolve(): version for folder, version in found}  # names may differ in case only
     if not found:
-        raise NAMING.nowhere(root, "train/ or mask_train_v2/ beside list_train.txt", FOLDERS).error()
+        raise NAMING.nowhere(root, "train/ or mask_train_v2/ beside list_train.txt").error()
     if found[0][0] != root and len(different) > 1:
         fact = f"MSMT17: {len(different)} versions are in {root.resolve()}"
         cure = "point dataset.root at one of them; their scores differ"
@@ -137,3 +152,7 @@ class MSMT17(ReidData):
         if self.train_on == "trainval":  # nobody counted list_train.txt alone
             counts["train"] = Count(images=32621, persons=1041)
         return counts
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

@@ -1,12 +1,14 @@
-"""Folders of images whose names say who is on them: what is listed, and what is wrong with it."""
+"""Images whose file names say who is on them: where a data set puts them, and what is wrong with a copy."""
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
 from reid_lit.errors import InputError
+from reid_lit.records import Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +17,11 @@ class Naming:
 
     Attributes:
         title: The data set's name in messages.
-        pattern: A file name.
+        pattern: A whole file name; :func:`shots_in` reads its groups ``person`` and ``camera`` (counted from 1).
         example: A file name that the pattern accepts.
         extensions: How image files end, in lower case; other files are passed over.
         layout: What the folder must look like, for messages.
+        folders: The names of the data set's folder inside a folder of data sets.
     """
 
     title: str
@@ -26,6 +29,7 @@ class Naming:
     example: str
     extensions: tuple[str, ...]
     layout: str
+    folders: tuple[str, ...]
 
     @property
     def cure(self) -> str:
@@ -35,55 +39,93 @@ class Naming:
             f" dataset=synthetic, which needs no download"
         )
 
-    def nowhere(self, root: Path, what: str, inside: tuple[str, ...]) -> Problem:
-        """The problem that ``what`` is neither in ``root`` nor in the folders ``inside`` it."""
+    def locate(self, root: Path, *parts: str) -> Path:
+        """The first folder, ``root`` or one inside it, that holds one of the folders ``parts``.
+
+        Raises:
+            FileNotFoundError: none does.
+        """
+        for folder in (root, *(root / name for name in self.folders)):
+            if any((folder / part).is_dir() for part in parts):
+                return folder
+        raise self.nowhere(root, " or ".join(f"{part}/" for part in parts)).error()
+
+    def nowhere(self, root: Path, what: str) -> Problem:
+        """The problem that ``what`` is neither in ``root`` nor in the data set's folder inside it."""
         fact = f"no {what} in" if root.is_dir() else "no such folder:"
-        looked = f"(also looked inside it for {', '.join(inside)})"
-        fact = f"{self.title}: {fact} {root.resolve()} {looked}"
+        searched = f"(also looked inside it for {', '.join(self.folders)})"
+        fact = f"{self.title}: {fact} {root.resolve()} {searched}"
         return Problem(kind=MISSING, place=root, fact=fact, cure=self.cure)
 
 
-def named_images(folder: Path, naming: Naming, report: Report = stop) -> list[re.Match[str]]:
-    """The names of a folder's images as matches of the data set's pattern (``match.string`` is the name), sorted.
+def shots_in(folder: Path, naming: Naming, report: Report = stop, *, nested: bool = False) -> tuple[Shot, ...]:
+    """The images of a folder as shots, sorted by name; persons and cameras are those of the names.
+
+    Args:
+        folder: The folder.
+        naming: How the images are named.
+        report: Receives what is wrong; by default it raises.
+        nested: Whether each person has a folder, named as the person in the file names.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no image in it.
+        ValueError: an image is not named like the data set, or is in another person's folder.
+    """
+    return tuple(
+        Shot(path=path, person_id=int(match["person"]), camera_id=int(match["camera"]) - 1)
+        for path, match in named_images(folder, naming, report, nested=nested)
+    )
+
+
+def named_images(
+    folder: Path, naming: Naming, report: Report = stop, *, nested: bool = False
+) -> list[tuple[Path, re.Match[str]]]:
+    """The images of a folder, sorted by name, each with the match of its name; arguments as in :func:`shots_in`.
 
     Hidden files are not images.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image in it.
-        ValueError: an image is not named like the data set.
+        ValueError: an image is not named like the data set, or is in another person's folder.
     """
     kinds = " ".join(f"*{extension}" for extension in naming.extensions)
     if not folder.is_dir():
         fact = f"{naming.title}: no {folder.name}/ in {folder.parent.resolve()}"
         report(Problem(kind=MISSING, place=folder, fact=fact, cure=naming.cure))
         return []
-    names = sorted(name for name in listed(folder) if name.lower().endswith(naming.extensions))
-    matches = [match for name in names if (match := naming.pattern.match(name))]
-    good = {match.string for match in matches}
-    bad = tuple(name for name in names if name not in good)
+    names = sorted(name for name in _names(folder, nested=nested) if name.lower().endswith(naming.extensions))
+    images, bad = [], []
+    for name in names:
+        person, _, file = name.rpartition("/")
+        match = naming.pattern.match(file)
+        if match is None or (nested and person != match["person"]):
+            bad.append(name)
+        else:
+            images.append((folder / name, match))
     if bad:
-        fact = f"{len(bad)} of {len(names)} {kinds} in {folder.resolve()} are not named like {naming.title}"
-        fact = f"{fact} ({naming.example})"
-        report(Problem(kind=NAMES, place=folder, fact=fact, cure="rename or remove them", examples=bad[:3]))
-    if not matches:
+        named = "named and placed" if nested else "named"
+        fact = f"{len(bad)} of {len(names)} {kinds} in {folder.resolve()} are not {named} like {naming.title}"
+        fact, examples = f"{fact} ({naming.example})", tuple(bad[:3])
+        report(Problem(kind=NAMES, place=folder, fact=fact, cure="rename or remove them", examples=examples))
+    if not names:
         fact = f"{naming.title}: no {kinds} in {folder.resolve()}"
         report(Problem(kind=EMPTY, place=folder, fact=fact, cure=naming.cure))
-    return matches
+    return images
 
 
-def listed(folder: Path) -> list[str]:
-    """Names in a folder, hidden ones left out, in no order; none where there is no folder."""
-    if not folder.is_dir():
-        return []
-    return [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208 - names, not paths
+def _names(folder: Path, *, nested: bool) -> Iterator[str]:
+    """The files of a folder and, where ``nested``, of the folders in it, as paths below it; without hidden ones."""
+    with os.scandir(folder) as entries:
+        content = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+    for name, is_folder in content:
+        if not is_folder:
+            yield name
+        elif nested:
+            yield from (f"{name}/{file}" for file in _names(folder / name, nested=False))
 
 
 def check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
-    """Whether an option of a data set is one that it has.
-
-    Raises:
-        ValueError: it is not; the message lists the choices.
-    """
+    """Raise InputError unless an option of a data set is one that it has; the message lists the choices."""
     if value not in choices:
         known = ", ".join("null" if choice is None else str(choice) for choice in choices)
-        raise InputError(f"dataset.{key}={value!r} is unknown; choose one of {known}")
+        raise InputError(f"{key}={value!r}: unknown; choose one of {known}")

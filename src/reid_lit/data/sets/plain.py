@@ -1,6 +1,5 @@
-"""Images of whoever: a folder of them, at any depth, to be embedded, not trained on or tested."""
+"""A folder of images, at any depth, whose persons are not known: to be embedded, not trained on or tested."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,14 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISSING, Problem, Report, stop
+from reid_lit.data.sample import Sample
+from reid_lit.data.sets.filenames import files
 from reid_lit.records import JUNK, Shot, Split
 
 NOWHERE = -1
-"""Stands for the camera, which nobody told."""
+"""Stands for a camera that is not known."""
+
+SAMPLE = Sample(images=dict.fromkeys(("1.jpg", "a/2.png", "a/b/3.webp"), (JUNK, NOWHERE)))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -23,9 +26,13 @@ class PlainImages(ReidData):
     def read(self, report: Report = stop) -> Split:
         return Split(name=self.root.resolve().name, train=(), query=(), gallery=read(self.root))
 
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE
+
 
 def read(root: Path) -> tuple[Shot, ...]:
-    """The images below ``root``, sorted by path; nothing tells person or camera.
+    """The images below ``root``, sorted by path; persons and cameras are not known.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image in it.
@@ -33,13 +40,8 @@ def read(root: Path) -> tuple[Shot, ...]:
     if not root.is_dir():
         fact = f"no such folder: {root.resolve()}"
         raise Problem(kind=MISSING, place=root, fact=fact, cure="name a folder of images").error()
-    found = sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-        if name.lower().endswith(EXTENSIONS)
-    )
-    if not found:
+    images = sorted(path for path in files(root) if path.name.lower().endswith(EXTENSIONS))
+    if not images:
         fact = f"no {', '.join(f'*{end}' for end in EXTENSIONS)} below {root.resolve()}"
         raise Problem(kind=EMPTY, place=root, fact=fact, cure="name a folder of images").error()
-    return tuple(Shot(path=path, person_id=JUNK, camera_id=NOWHERE) for path in found)
+    return tuple(Shot(path=path, person_id=JUNK, camera_id=NOWHERE) for path in images)

@@ -4,19 +4,21 @@ import re
 from pathlib import Path
 
 from reid_lit.data.problems import MISSING, Problem
-from reid_lit.data.sets.naming import Naming, listed, named_images
+from reid_lit.data.sets.naming import Naming, named_images
 from reid_lit.errors import InputError
 
 _LAYOUT = (
     "reid_training/…, reid_val/query/…, reid_val/gallery/…, reid_test/query/…, reid_test/gallery/… (VIPriors), or"
     " reid_training, reid_test and reid_challenge in the same manner (DeepSportRadar)"
 )
+FOLDERS = ("data_reid", "synergy_sports", "synergy_sports/data_reid", "synergyreid/raw/data_reid")
 NAMING = Naming(
     title="SynergySports",
     pattern=re.compile(r"^(?P<person>\d+)_(?P<sequence>\d+)_(?P<frame>\d+)\.jpe?g$", re.ASCII),
     example="0012_0034_0001.jpeg",
     extensions=(".jpg", ".jpeg"),
     layout=_LAYOUT,
+    folders=FOLDERS,
 )
 HIDDEN = Naming(
     title="SynergySports' hidden test",
@@ -24,8 +26,8 @@ HIDDEN = Naming(
     example="0012.jpeg",
     extensions=NAMING.extensions,
     layout=_LAYOUT,
+    folders=FOLDERS,
 )
-FOLDERS = ("data_reid", "synergy_sports", "synergy_sports/data_reid", "synergyreid/raw/data_reid")
 
 
 def sequence(path: Path) -> int:
@@ -57,8 +59,8 @@ def hidden_test(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
 
 
 def _numbered(folder: Path) -> tuple[Path, ...]:
-    names = (match.string for match in named_images(folder, HIDDEN))
-    return tuple(sorted((folder / name for name in names), key=lambda path: (int(path.stem), path.name)))
+    paths = (path for path, _ in named_images(folder, HIDDEN))
+    return tuple(sorted(paths, key=lambda path: (int(path.stem), path.name)))
 
 
 def locate(root: Path) -> Path:
@@ -67,10 +69,7 @@ def locate(root: Path) -> Path:
     Raises:
         FileNotFoundError: there is none at ``root``.
     """
-    for folder in (root, *(root / name for name in FOLDERS)):
-        if (folder / "reid_training").is_dir():
-            return folder
-    raise NAMING.nowhere(root, "reid_training/", FOLDERS).error()
+    return NAMING.locate(root, "reid_training")
 
 
 def labeled(folder: Path) -> Path:
@@ -88,4 +87,5 @@ def labeled(folder: Path) -> Path:
 
 
 def _has_labels(folder: Path) -> bool:
-    return any(NAMING.pattern.match(name) for name in listed(folder / "query"))
+    query = folder / "query"
+    return query.is_dir() and any(NAMING.pattern.match(path.name) for path in query.iterdir())

@@ -14,11 +14,22 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import LISTS, Problem, Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import check_choice, named_images
 from reid_lit.data.sets.synergy_parts import NAMING, hidden_test, labeled, locate
 from reid_lit.data.splits import check_disjoint
 from reid_lit.errors import InputError
 from reid_lit.records import Rules, Shot, Split
+
+SAMPLE = Sample(
+    images={
+        "reid_training/0001_0001_0001.jpeg": (1, 0),
+        "reid_training/0001_0001_0002.jpeg": (1, 1),
+        "reid_training/0002_0002_0001.jpg": (2, 0),
+        "reid_val/query/0300_0050_0001.jpeg": (300, 0),
+        "reid_val/gallery/0300_0050_0002.jpeg": (300, 1),
+    }
+)
 
 
 def read(
@@ -29,7 +40,7 @@ def read(
     ap: str | None = "sklearn",
     report: Report = stop,
 ) -> Split:
-    """The images below ``root``: ``data_reid`` or the folder it lies in, in either spelling of its folders.
+    """The images below ``root``: ``data_reid`` or the folder that holds it, in either spelling of its folders.
 
     Queries get camera 0 and the gallery camera 1, so that the camera rule excludes nothing: a query is the first frame
     of a sequence, the gallery holds the others. Training images follow: the first frame of a sequence camera 0, the
@@ -82,8 +93,8 @@ def _hidden_labels(root: Path) -> Exception:
 
 def _shots(folder: Path, camera: int, report: Report) -> tuple[Shot, ...]:
     shots = (
-        Shot(path=folder / match.string, person_id=int(match["person"]), camera_id=camera)
-        for match in named_images(folder, NAMING, report)
+        Shot(path=path, person_id=int(match["person"]), camera_id=camera)
+        for path, match in named_images(folder, NAMING, report)
     )
     return tuple(sorted(shots, key=_order))
 
@@ -131,3 +142,7 @@ class SynergySports(ReidData):
             counts["query"] = Count(images=50, persons=50, cameras=1, junk=0)
             counts["gallery"] = Count(images=910, persons=50, cameras=1, junk=0)
         return counts
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

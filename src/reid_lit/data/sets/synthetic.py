@@ -8,8 +8,10 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.problems import MISSING, Problem, Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.sets import market1501
 from reid_lit.records import Split
+from reid_lit.synthetic.plan import plan
 from reid_lit.synthetic.write import write
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,11 @@ class Synthetic(ReidData):
             cure = f"a training run with dataset=synthetic dataset.world={self.world} dataset.size={self.size} draws it"
             raise Problem(kind=MISSING, place=self.root, fact=fact, cure=cure).error()
         return market1501.read(self.root, name=f"synthetic_{self.world}", report=report)
+
+    @override
+    def sample(self) -> Sample:
+        drawings = plan(self.world, "tiny", self.draw_seed)
+        return Sample(images={f"{image.folder}/{image.name}": (image.person_id, image.camera) for image in drawings})
 
 
 def _log_tenths() -> Callable[[int, int], None]:

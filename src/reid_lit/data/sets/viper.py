@@ -16,6 +16,7 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import LISTS, NAMES, Problem, Report, stop
+from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice, named_images
 from reid_lit.data.splits import draw_persons, part, train_on_all
 from reid_lit.records import Rules, Shot, Split
@@ -27,12 +28,19 @@ NAMING = Naming(
     example="001_45.bmp",
     extensions=(".bmp",),
     layout="cam_a/001_45.bmp, cam_b/001_90.bmp (person, angle in degrees)",
+    folders=("VIPeR", "viper", "VIPeR.v1.0/VIPeR"),
 )
-FOLDERS = ("VIPeR", "viper", "VIPeR.v1.0/VIPeR")
 CAMERAS = ("cam_a", "cam_b")
 PERSONS = 632
 SPLITS_FILE = Path(__file__).with_name("viper_splits.json")
 RULES = Rules(name="viper_10_splits")
+SAMPLE = Sample(
+    images={
+        f"{name}/{person:03}_{90 * camera}.bmp": (person, camera)
+        for person in range(PERSONS)
+        for camera, name in enumerate(CAMERAS)
+    }
+)
 
 
 def draw_splits() -> list[list[int]]:
@@ -44,7 +52,7 @@ def draw_splits() -> list[list[int]]:
 
 
 def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Report = stop) -> Split:
-    """The images below ``root``: VIPeR's folder or the folder it lies in.
+    """The images below ``root``: VIPeR's folder or the folder that holds it.
 
     Args:
         root: The folder.
@@ -60,7 +68,7 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
     """
     check_choice("split_id", split_id, tuple(range(Viper.SPLITS)))
     check_choice("train_on", train_on, ("split", "all"))
-    folder = _locate(root)
+    folder = NAMING.locate(root, *CAMERAS)
     cameras = [_shots(folder / name, camera, report) for camera, name in enumerate(CAMERAS)]
     shots = _paired(folder, cameras, report)
     if (seen := len(cameras[0].keys() | cameras[1].keys())) != PERSONS:
@@ -88,22 +96,15 @@ def _direction(test: tuple[Shot, ...], query: int, gallery: int) -> Split:
     return Split(name=name, train=(), query=query_shots, gallery=gallery_shots, rules=RULES)
 
 
-def _locate(root: Path) -> Path:
-    for folder in (root, *(root / name for name in FOLDERS)):
-        if any((folder / camera).is_dir() for camera in CAMERAS):
-            return folder
-    raise NAMING.nowhere(root, "cam_a/ or cam_b/", FOLDERS).error()
-
-
 def _shots(folder: Path, camera: int, report: Report) -> dict[int, Shot]:
     shots: dict[int, Shot] = {}
     again = []
-    for match in named_images(folder, NAMING, report):
+    for path, match in named_images(folder, NAMING, report):
         person = int(match["person"])
         if person in shots:
-            again.append(match.string)
+            again.append(path.name)
         else:
-            shots[person] = Shot(path=folder / match.string, person_id=person, camera_id=camera)
+            shots[person] = Shot(path=path, person_id=person, camera_id=camera)
     if again:
         fact = f"VIPeR: {counted(len(again), 'person has', 'persons have')} a second image in {folder.resolve()}"
         cure = "remove it: each has one image by each camera"
@@ -113,15 +114,15 @@ def _shots(folder: Path, camera: int, report: Report) -> dict[int, Shot]:
 
 def _paired(folder: Path, cameras: list[dict[int, Shot]], report: Report) -> tuple[Shot, ...]:
     """The shots of the persons that both cameras saw, by person, then camera."""
-    for (own, other), camera in zip((cameras, cameras[::-1]), CAMERAS, strict=True):
-        alone = sorted(own.keys() - other.keys())
-        if alone and other:  # a folder without images was told of already
+    for (shots, others), camera in zip((cameras, cameras[::-1]), CAMERAS, strict=True):
+        alone = sorted(shots.keys() - others.keys())
+        if alone and others:  # a folder without images was reported already
             fact = f"VIPeR: {counted(len(alone), 'person')} of {folder.resolve()} in {camera}/ only"
             cure = "copy the data set anew: each has one image by each camera"
-            examples = tuple(own[person].path.name for person in alone[:3])
+            examples = tuple(shots[person].path.name for person in alone[:3])
             report(Problem(kind=LISTS, place=folder / camera, fact=fact, cure=cure, examples=examples))
     both = sorted(cameras[0].keys() & cameras[1].keys())
-    return tuple(shots[person] for person in both for shots in cameras)
+    return tuple(camera_shots[person] for person in both for camera_shots in cameras)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -150,3 +151,7 @@ class Viper(ReidData):
         tests = [f"{test} {part}" for test in ("viper_a_to_b", "viper_b_to_a") for part in ("query", "gallery")]
         counts = {"train": Count(images=2 * half, persons=half, cameras=2, junk=0)}
         return counts | {test: Count(images=half, persons=half, cameras=1, junk=0) for test in tests}
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

@@ -13,15 +13,29 @@ from typing import ClassVar
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.problems import EMPTY, LISTS, NAMES, Problem, Report, stop
-from reid_lit.data.sets.naming import check_choice, listed
+from reid_lit.data.problems import LISTS, Problem, Report, stop
+from reid_lit.data.sample import Sample
+from reid_lit.data.sets.naming import Naming, check_choice, shots_in
 from reid_lit.data.splits import draw_persons, part, query_and_gallery, train_on_all
 from reid_lit.records import Rules, Shot, Split
-from reid_lit.wording import counted
 
-PATTERN = re.compile(r"^(?P<person>\d{4})(?P<camera>\d{4})(?P<frame>\d{4})\.png$", re.ASCII)
-EXAMPLE = "000100010001.png"
+NAMING = Naming(
+    title="WARD",
+    pattern=re.compile(r"^(?P<person>\d{4})(?P<camera>(?!0000)\d{4})\d{4}\.png$", re.ASCII),
+    example="000100010001.png",
+    extensions=(".png",),
+    layout="the images themselves, 000100010001.png (person, camera, frame)",
+    folders=("WARD",),
+)
 CAMERA_PAIRS = ((1, 2), (1, 3))
+SAMPLE = Sample(
+    images={
+        f"{person:04}{camera:04}{frame:04}.png": (person, camera - 1)
+        for person in (1, 2, 3)
+        for camera in (1, 2, 3)
+        for frame in (1, 2)
+    }
+)
 
 
 def read(
@@ -41,14 +55,14 @@ def read(
         report: Is told what is wrong; by default it raises.
 
     Raises:
-        FileNotFoundError: no ``*.png`` is there.
-        ValueError: a ``*.png`` is not named like WARD, there are fewer than two persons, or ``train_on`` is unknown.
+        FileNotFoundError: there is no such folder, or no ``*.png`` in it.
+        ValueError: a ``*.png`` is not named like WARD, all show one person, or ``train_on`` is unknown.
     """
     check_choice("train_on", train_on, ("split", "all"))
-    shots = _shots(root / "WARD" if (root / "WARD").is_dir() else root, report)
+    shots = shots_in(root / "WARD" if (root / "WARD").is_dir() else root, NAMING, report)
     persons = {shot.person_id for shot in shots}
-    if len(persons) < 2:
-        fact = f"WARD: {counted(len(persons), 'person')} in {root.resolve()}"
+    if len(persons) == 1:
+        fact = f"WARD: 1 person in {root.resolve()}"
         raise Problem(kind=LISTS, place=root, fact=fact, cure="a split needs two or more").error()
     if train_on == "all":
         return train_on_all(Split(name="ward", train=shots, query=(), gallery=()))
@@ -70,27 +84,6 @@ def _pair(test: Sequence[Shot], firsts: Sequence[Shot], one: int, other: int) ->
         gallery=tuple(shot for shot in test if shot.camera_id == other - 1),
         notes=(f"queries: the first image of each person in camera {one}; gallery: all images of camera {other}",),
         rules=Rules(name="ward_camera_pairs"),
-    )
-
-
-def _shots(folder: Path, report: Report) -> tuple[Shot, ...]:
-    names = sorted(name for name in listed(folder) if name.lower().endswith(".png"))
-    if not names:
-        cure = (
-            f"the folder must hold the images themselves ({EXAMPLE}: person, camera, frame); point dataset.root or"
-            f" $REID_DATA at it, or run dataset=synthetic, which needs no download"
-        )
-        raise Problem(kind=EMPTY, place=folder, fact=f"WARD: no *.png in {folder.resolve()}", cure=cure).error()
-    matches = [(name, PATTERN.match(name)) for name in names]
-    bad = [name for name, match in matches if match is None or match["camera"] == "0000"]
-    if bad:
-        fact = f"{len(bad)} of {len(names)} *.png in {folder.resolve()} are not named like WARD ({EXAMPLE})"
-        cure = "rename or remove them"
-        report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(bad[:3])))
-    return tuple(
-        Shot(path=folder / name, person_id=int(match["person"]), camera_id=int(match["camera"]) - 1)
-        for name, match in matches
-        if match is not None and match["camera"] != "0000"
     )
 
 
@@ -119,3 +112,7 @@ class Ward(ReidData):
             train_on=self.train_on,
             report=report,
         )
+
+    @override
+    def sample(self) -> Sample:
+        return SAMPLE

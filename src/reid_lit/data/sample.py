@@ -1,0 +1,36 @@
+"""A small copy of a data set: its layout by example, which the contract tests write and read."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+SIZE = (8, 16)
+"""Width and height of the images, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The files of a small copy, and who is on each image.
+
+    Attributes:
+        images: Person and camera (counted from 0) of each image, as the reader has to tell them, by the image's path
+            below the data set's folder.
+        files: The content of each other file, by its path.
+    """
+
+    images: Mapping[str, tuple[int, int]]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def write(self, root: Path) -> Path:
+        """Write all files below ``root``; the images are noise, each another."""
+        for name in (*self.images, *self.files):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+        for name in self.images:
+            pixels = hashlib.shake_128(name.encode()).digest(3 * SIZE[0] * SIZE[1])
+            Image.frombytes("RGB", SIZE, pixels).save(root / name)
+        for name, content in self.files.items():
+            (root / name).write_bytes(content)
+        return root
