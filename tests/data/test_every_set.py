@@ -46,7 +46,7 @@ def data(option, tmp_path_factory):
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
         config = hydra.compose(
-            "train", [f"dataset={option}", f"data_root={root}", "loader.workers=0"], return_hydra_config=True
+            "train", [f"dataset={option}", f"data_root={root}", "machine.workers=0"], return_hydra_config=True
         )
         HydraConfig.instance().set_config(config)
         with open_dict(config):
