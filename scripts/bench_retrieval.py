@@ -26,7 +26,7 @@ from reid_lit.evaluation.neighbours.nearest import recall
 from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.neighbours.search import ExactSearch, FaissSearch
-from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
+from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
@@ -185,7 +185,7 @@ def stream(size: Size, noise: float, distractors: int, device: str) -> dict[str,
             for start in range(0, distractors, COLUMNS):
                 shape = (min(COLUMNS, distractors - start), size.dim)
                 ((1 + noise**2) ** 0.5 * torch.randn(shape, generator=generator)).numpy().tofile(raw)
-        rows = Rows(file, 0, (distractors, size.dim))
+        rows = StoredEmbeddings(file, 0, (distractors, size.dim))
         piece = rows.read(0, COLUMNS).to(device)
         pieces = [piece] * (distractors // len(piece)) + [piece[: distractors % len(piece)], gallery]
         product, _ = timed(lambda: [torch.mm(query, each.T).shape for each in pieces], device)

@@ -145,7 +145,7 @@ def test_no_match_at_all_says_why_and_what_to_set():
         in message
     )
     assert "query 0 (person 7, c1)" in message
-    assert "evaluation.camera_rule=any_camera" in message
+    assert "set camera_rule=any_camera" in message
 
 
 @given(seed=seeds, protocol=protocols)
@@ -165,7 +165,7 @@ def test_labels_alone_tell_whether_a_query_has_a_match(oracle, seed, protocol):
 
 
 def test_strangers_are_no_matter_of_cameras():
-    with pytest.raises(ValueError, match=r"share no person: check dataset\.root") as error:
+    with pytest.raises(ValueError, match=r"share no person: check .*dataset\.root") as error:
         evaluate(Ranker(*line(gallery_person=torch.tensor([1, 2, 3, 4])), Protocol()))
     assert "any_camera" not in str(error.value)
 
@@ -173,7 +173,7 @@ def test_strangers_are_no_matter_of_cameras():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"ap": "trapezoidal"}, "evaluation.ap='trapezoidal' is unknown; choose one of .*did you mean trapezoid"),
+        ({"ap": "trapezoidal"}, "^ap='trapezoidal' is unknown; choose one of .*did you mean trapezoid"),
         ({"camera_rule": "cross"}, "did you mean cross_camera"),
         ({"distance": "xyz"}, "choose one of euclidean, cosine$"),
         ({"ranks": (0, 1)}, "counted from 1"),

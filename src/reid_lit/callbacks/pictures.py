@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.evaluation.catalogue import label, main_scores
-from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import Result
 from reid_lit.figures.curves import cmc_curve, learning_curves

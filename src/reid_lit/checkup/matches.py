@@ -8,7 +8,7 @@ from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.problems import Problem
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA
 from reid_lit.evaluation.scores import causes
 from reid_lit.records import JUNK, Shot, Split
@@ -81,4 +81,4 @@ def _cameras(shots: Iterable[Shot]) -> dict[int, set[int]]:
 
 def camera_rule(split: Split, protocol: Protocol) -> str:
     """The rule of a test, settled where the protocol leaves it to the lists."""
-    return resolve(protocol, Lists.of(split.query, split.gallery)).camera_rule
+    return Lists.of(split.query, split.gallery).rule(protocol)

@@ -1,4 +1,4 @@
-"""How many values of a row lie before given ones, without ranking the row."""
+"""The number of values of a row that rank before some of them, without ranking the row."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 SPARSE = 32
-"""Packing the values that are near enough pays when they are less than one in so many."""
+"""The near values are packed where they are less than one in so many; else packing costs more than it saves."""
 
 PAIRS = 512
-"""Tied pairs looked at together on a GPU; each costs one row of the distance matrix."""
+"""Tied pairs compared together on a GPU; each costs one row of the distance matrix."""
 
 
 class Counts(NamedTuple):
@@ -28,12 +28,12 @@ class Counts(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """What is counted for.
+    """The distances before which values are counted.
 
     Attributes:
         value: Distances, ascending in each row.
         column: The column of each.
-        wanted: Which of them matter; the counts of others mean nothing.
+        wanted: Which of them are no padding; the counts of the others mean nothing.
     """
 
     value: Float[Tensor, "rows matches"]
@@ -50,20 +50,20 @@ def count_before(
     """The counts over all columns, and over those of the row's own camera.
 
     Args:
-        values: Distances; what does not count is infinite.
-        thresholds: What is counted for.
+        values: Distances; those that do not count are infinite.
+        thresholds: The distances before which they are counted.
         camera: The camera of each row.
         column_camera: The camera of each column.
     """
-    values = values.contiguous()  # a transposed block would be sorted into a transposed one, slow to look up in
+    values = values.contiguous()  # sorting keeps the layout, and a transposed one is slow to search
     if values.device.type == "cpu":
         return _count_in_numpy(values, thresholds, camera, column_camera)
-    own = values.masked_fill(camera[:, None] != column_camera, torch.inf)
-    return _count_in_torch(values, thresholds), _count_in_torch(own, thresholds)
+    same_camera = values.masked_fill(camera[:, None] != column_camera, torch.inf)
+    return _count_in_torch(values, thresholds), _count_in_torch(same_camera, thresholds)
 
 
 def _count_in_torch(values: Float[Tensor, "rows columns"], thresholds: Thresholds) -> Counts:
-    """The counts on any device: sorts all, looks up."""
+    """The counts on any device: sort all values, then search."""
     ordered = values.sort(dim=1).values
     before = torch.searchsorted(ordered, thresholds.value)
     upto = torch.searchsorted(ordered, thresholds.value, right=True)
@@ -83,17 +83,17 @@ def _count_in_numpy(
 ) -> tuple[Counts, Counts]:
     """The counts on the CPU, where numpy sorts many times as fast as torch, in torch's number of threads."""
     workers = torch.get_num_threads()
-    rows = [
-        slice(int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(len(values)), workers) if len(part)
-    ]
+    parts = [part for part in np.array_split(np.arange(len(values)), workers) if len(part)]
 
-    def count(part: slice) -> list[Tensor]:
-        own = Thresholds(*(one[part] for one in thresholds))
-        return _count_rows(values[part].numpy(), own, camera[part].numpy(), column_camera.numpy())
+    def count(part: np.ndarray) -> list[Tensor]:
+        rows = slice(int(part[0]), int(part[-1]) + 1)
+        chosen = Thresholds(thresholds.value[rows], thresholds.column[rows], thresholds.wanted[rows])
+        return _count_rows(values[rows].numpy(), chosen, camera[rows].numpy(), column_camera.numpy())
 
     with ThreadPoolExecutor(workers) as pool:
-        before, upto, own_before, own_upto = (torch.cat(one) for one in zip(*pool.map(count, rows), strict=True))
-    return Counts(before, upto), Counts(own_before, own_upto)
+        counts = list(zip(*pool.map(count, parts), strict=True))
+    before, upto, camera_before, camera_upto = (torch.cat(numbers) for numbers in counts)
+    return Counts(before, upto), Counts(camera_before, camera_upto)
 
 
 def _count_rows(
@@ -104,10 +104,10 @@ def _count_rows(
     near = values <= reach
     if np.count_nonzero(near) * SPARSE < near.size:
         row, column = _where(near)
-        value, own = values[row, column], camera[row] == column_camera[column]
-        parts = [_packed(row, value, len(values)), _packed(row[own], value[own], len(values))]
+        value, same_camera = values[row, column], camera[row] == column_camera[column]
+        parts = [_packed(row, value, len(values)), _packed(row[same_camera], value[same_camera], len(values))]
     else:
-        parts = [values, _of_own_camera(values, camera, column_camera)]
+        parts = [values, _of_same_camera(values, camera, column_camera)]
     ordered = [torch.from_numpy(np.sort(part, axis=1)) for part in parts]
     counts = [torch.searchsorted(part, thresholds.value, right=right) for part in ordered for right in (False, True)]
     for row, slot in ((counts[1] > counts[0]) & thresholds.wanted).nonzero().tolist():
@@ -118,7 +118,7 @@ def _count_rows(
 
 
 def _where(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of what is true, in order; eight entries are looked at together, since few are."""
+    """Rows and columns of the true entries, in order; eight entries are tested together, since few are true."""
     flat = near.ravel()
     if flat.size % 8:
         place = np.flatnonzero(flat)
@@ -137,11 +137,11 @@ def _packed(row: np.ndarray, value: np.ndarray, rows: int) -> np.ndarray:
     return packed
 
 
-def _of_own_camera(values: np.ndarray, camera: np.ndarray, column_camera: np.ndarray) -> np.ndarray:
+def _of_same_camera(values: np.ndarray, camera: np.ndarray, column_camera: np.ndarray) -> np.ndarray:
     """The values of each row's own camera, the shorter rows filled with infinity."""
-    columns = {one: np.flatnonzero(column_camera == one) for one in np.unique(camera)}
+    columns = {number: np.flatnonzero(column_camera == number) for number in np.unique(camera)}
     packed = np.full((len(values), max(1, *map(len, columns.values()))), np.inf, dtype=values.dtype)
-    for one, places in columns.items():
-        rows = np.flatnonzero(camera == one)
+    for number, places in columns.items():
+        rows = np.flatnonzero(camera == number)
         packed[rows, : len(places)] = values[np.ix_(rows, places)]
     return packed

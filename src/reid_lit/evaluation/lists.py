@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import JUNK, Shot
 from reid_lit.wording import counted
 
@@ -42,13 +43,19 @@ class Lists:
 
     @classmethod
     def of(cls, query: Sequence[Shot], gallery: Sequence[Shot]) -> "Lists":
-        """Those of shots."""
+        """The lists of some shots."""
 
         def numbers(shots: Sequence[Shot], name: str) -> Int[Tensor, " shots"]:
             return torch.tensor([getattr(shot, name) for shot in shots], dtype=torch.int64)
 
-        sides = (query, gallery)
-        return cls(*(numbers(side, name) for side in sides for name in ("person_id", "camera_id")))
+        queries = numbers(query, "person_id"), numbers(query, "camera_id")
+        return cls(*queries, numbers(gallery, "person_id"), numbers(gallery, "camera_id"))
+
+    def rule(self, protocol: Protocol) -> str:
+        """The protocol's camera rule; for ``auto`` the one that fits the lists."""
+        if protocol.camera_rule != "auto":
+            return protocol.camera_rule
+        return "any_camera" if self.single_camera else "cross_camera"
 
     def to(self, device: torch.device) -> "Lists":
         """The same lists on ``device``."""
@@ -66,7 +73,7 @@ class Lists:
 
     @property
     def junk(self) -> int:
-        """Number of gallery images of nobody in particular."""
+        """Number of gallery images that are junk."""
         return int((self.gallery_person == JUNK).sum())
 
     @property
@@ -113,11 +120,7 @@ class Columns:
 
 
 def check_lengths(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists) -> None:
-    """Whether there is a person for each embedding, and something to rank.
-
-    Raises:
-        ValueError: more of the one than of the other, no query, or no gallery but junk.
-    """
+    """Raise InputError unless each embedding has a person, and there are a query and a gallery image to rank."""
     for role, embedding, person in (("query", query, lists.query_person), ("gallery", gallery, lists.gallery_person)):
         if len(embedding) != len(person):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Embeddings that stay on disk, of which a piece at a time is in memory."""
+"""Embeddings that stay on disk; one piece at a time is read into memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from reid_lit.errors import InputError
 from reid_lit.wording import counted
 
 NOWHERE = -1
-"""The camera of a distractor of which nobody knows what took it."""
+"""The camera of a distractor whose camera is unknown."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A matrix of embeddings in a file, of which only what is asked for is read.
+class StoredEmbeddings:
+    """A matrix of embeddings in a file; :meth:`read` reads a part of it.
 
     Attributes:
         path: The file.
@@ -33,8 +33,8 @@ class Rows:
     dtype: str = "float32"
 
     @classmethod
-    def of_npy(cls, path: Path) -> "Rows":
-        """Those of a file that ``numpy.save`` wrote."""
+    def of_npy(cls, path: Path) -> "StoredEmbeddings":
+        """The embeddings in a file that ``numpy.save`` wrote."""
         matrix = np.load(path, mmap_mode="r")
         return cls(path, matrix.offset, matrix.shape, matrix.dtype.name)
 
@@ -63,18 +63,18 @@ class Rows:
 
 @dataclass(frozen=True)
 class Distractors:
-    """Gallery images of persons whom no query shows, behind the gallery in its order.
+    """Gallery images of persons whom no query shows; in the order of the gallery they come last.
 
     Attributes:
-        parts: Where their embeddings lie.
-        camera: ``(distractors)`` int64, counted from 0 in the numbering of the other lists; :data:`NOWHERE` is unknown,
-            and such an image counts for every query.
+        parts: Their embeddings.
+        camera: ``(distractors)`` int64, counted from 0 in the numbering of the other lists. :data:`NOWHERE` is an
+            unknown camera; such an image counts for every query.
 
     Raises:
-        ValueError: another number of cameras than of embeddings.
+        ValueError: the numbers of cameras and of embeddings differ.
     """
 
-    parts: tuple[Rows, ...]
+    parts: tuple[StoredEmbeddings, ...]
     camera: Int[Tensor, " distractors"]
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Distractors:
 
     def pieces(self, size: int) -> Iterator[tuple[Float[Tensor, "rows dim"], Int[Tensor, " rows"]]]:
         """The embeddings and cameras of at most ``size`` distractors at a time."""
-        cameras_of = self.camera.split([len(part) for part in self.parts])
-        for part, cameras in zip(self.parts, cameras_of, strict=True):
+        cameras_by_part = self.camera.split([len(part) for part in self.parts])
+        for part, cameras in zip(self.parts, cameras_by_part, strict=True):
             for start in range(0, len(part), size):
                 yield part.read(start, start + size), cameras[start : start + size]

@@ -54,7 +54,7 @@ def average_precision(hits: Hits, convention: str) -> Float[Tensor, " queries"]:
     elif convention == "sklearn":
         precision = hits.hits_upto.double() / hits.upto.double()
     else:
-        raise InputError(f"evaluation.ap={convention!r} is unknown; choose step, trapezoid or sklearn")
+        raise InputError(f"convention={convention!r} is unknown; choose step, trapezoid or sklearn")
     total = torch.where(hits.counts, precision, 0.0).cumsum(1)[
         :, -1
     ]  # sum would add up padding of another width otherwise

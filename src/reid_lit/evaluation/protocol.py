@@ -7,7 +7,6 @@ from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.lists import Lists
 from reid_lit.records import Rules
 
 CHOICES = {
@@ -21,14 +20,14 @@ CHOICES = {
 
 @runtime_checkable
 class Expanding(Interface):
-    """What makes other embeddings of those of query and gallery; its ``stamp`` says how."""
+    """A query expansion: it replaces the embeddings of query and gallery by others; its ``stamp`` says how."""
 
     @property
     def stamp(self) -> str:
-        """What is done, in words."""
+        """The expansion in words."""
 
     def needed(self, queries: int, gallery: int, dim: int) -> int:
-        """Bytes above the embeddings that it takes at the least."""
+        """The least number of bytes above the embeddings that it takes."""
 
     def __call__(self, query: Any, gallery: Any, *, memory_limit_gb: float | None, search: Any) -> tuple[Any, Any]:
         """The expanded query and gallery."""
@@ -36,14 +35,14 @@ class Expanding(Interface):
 
 @runtime_checkable
 class Reranking(Interface):
-    """What compares query and gallery by their neighbours; its ``stamp`` says how."""
+    """A re-ranking: it compares query and gallery by their neighbours; its ``stamp`` says how."""
 
     @property
     def stamp(self) -> str:
-        """What is done, in words."""
+        """The re-ranking in words."""
 
     def needed(self, images: int, dim: int, columns: int) -> int:
-        """Bytes above the embeddings of ``images``, ``columns`` of them in the gallery, that it takes at the most."""
+        """The most bytes above the embeddings that it takes for ``images``, ``columns`` of them in the gallery."""
 
     def blocks(
         self,
@@ -68,31 +67,32 @@ class Protocol:
             nothing but junk; ``auto`` is ``any_camera`` when there is a single camera, ``cross_camera`` otherwise.
         distance: ``euclidean`` or ``cosine``.
         feature: Which output of a model is compared: ``embedding`` (behind the neck) or ``feature`` (the pooled map).
-        flip: Test-time augmentation: compare the mean of what the image and its mirror image give.
-        crops: Test-time augmentation: height and width in pixels of five crops, the corners and the centre, the mean of
-            which is compared, with ``flip`` of ten; they are smaller than the images (``transform.test_scale``). None
-            compares whole images.
+        flip: Test-time augmentation: compare the mean of the embeddings of the image and of its mirror image.
+        crops: Test-time augmentation: height and width in pixels of five crops, the corners and the centre, whose
+            mean is compared; with ``flip`` the mean of ten. They are smaller than the images
+            (``transform.test_scale``). None compares whole images.
         ranks: The ranks k, from 1, at which the CMC curve is reported.
         single_gallery_shot: How often one image of each gallery person is drawn and ranked, for a CMC that is the mean
             over the draws (CUHK03's classic protocol, 10 draws); there is no mAP then. 0 ranks the whole gallery once.
         separation: Give R too, the ratio of distances within persons to those between them.
-        expansion: Query expansion, before anything else, such as :class:`.expansion.Expansion`; None for none.
+        expansion: Query expansion, the first step, such as :class:`.expansion.Expansion`; None for none.
         rerank: Re-ranking, such as :class:`.reciprocal.KReciprocal`; None ranks by the distance alone.
         search: How expansion and re-ranking find neighbours, such as :class:`.search.FaissSearch`; None is exact.
-        junk: Whether junk is among the images whose neighbours expansion and re-ranking look at, ``without`` or
-            ``with``; it is ranked in neither.
+        junk: ``with`` counts junk among the neighbours in expansion and re-ranking, ``without`` leaves it out; neither
+            ranks it.
         memory_limit_gb: What ranking, re-ranking, expansion and search may use above the embeddings, in 10⁹ bytes; None
             for no limit.
         roc: False positive rates, in (0, 1), at which to give the true positive rate over all pairs, and its threshold.
         camera_pairs: Give the scores of each pair of query camera and gallery camera too.
         bootstrap: How often queries are drawn again for 95 % intervals of rank-1 and mAP; 0 gives none.
-        open_set: False alarm rates, in (0, 1), at which to give the detection and identification rate, likewise.
+        open_set: False alarm rates, in (0, 1), at which to give the detection and identification rate, and its
+            threshold.
         open_set_share: Share of the queries' persons, in [0, 1), taken out of the gallery for ``open_set``; 0 where
-            enough queries show a person who is not in it.
+            the persons of enough queries are not in it.
 
     Raises:
-        ValueError: an unknown word, ranks or a limit that are not positive, a negative number of draws, or a rate that
-            is none.
+        ValueError: an unknown word, ranks or a limit that are not positive, a negative number of draws, or a rate
+            outside (0, 1).
     """
 
     ap: str = "step"
@@ -118,45 +118,38 @@ class Protocol:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             _check(name, getattr(self, name), choices)
-        object.__setattr__(self, "ranks", tuple(self.ranks))  # Hydra hands over a list
+        object.__setattr__(self, "ranks", tuple(self.ranks))  # a config gives a list
         object.__setattr__(self, "crops", self.crops and tuple(self.crops))
         if self.crops is not None and (len(self.crops) != 2 or min(self.crops) < 1):
-            raise InputError(f"evaluation.crops={list(self.crops)}: give [height, width] in pixels, null for none")
+            raise InputError(f"crops={list(self.crops)}: give [height, width] in pixels, null for none")
         if not self.ranks or any(rank < 1 for rank in self.ranks):
-            raise InputError(f"evaluation.ranks={list(self.ranks)}: give one rank or more, counted from 1")
+            raise InputError(f"ranks={list(self.ranks)}: give one rank or more, counted from 1")
         if self.single_gallery_shot < 0:
-            raise InputError(f"evaluation.single_gallery_shot={self.single_gallery_shot}: give the draws, 0 for none")
+            raise InputError(f"single_gallery_shot={self.single_gallery_shot}: give the number of draws, 0 for none")
         if self.memory_limit_gb is not None and self.memory_limit_gb <= 0:
-            raise InputError(f"evaluation.memory_limit_gb={self.memory_limit_gb}: give GB above 0, null for no limit")
+            raise InputError(f"memory_limit_gb={self.memory_limit_gb}: give GB above 0, null for no limit")
         if self.bootstrap < 0:
-            raise InputError(f"evaluation.bootstrap={self.bootstrap}: give the resamples, such as 1000, 0 for none")
+            raise InputError(f"bootstrap={self.bootstrap}: give the number of resamples, such as 1000, 0 for none")
         if not 0 <= self.open_set_share < 1:
-            raise InputError(f"evaluation.open_set_share={self.open_set_share}: give a share from 0 to below 1")
+            raise InputError(f"open_set_share={self.open_set_share}: give a share from 0 to below 1")
         for name in ("roc", "open_set"):
             object.__setattr__(self, name, _rates(name, getattr(self, name)))
 
     @property
     def augmentation(self) -> str:
         """The test-time augmentation, in words."""
-        used = [*(["five crops"] if self.crops else []), *(["flip"] if self.flip else [])]
-        return " × ".join(used) or "none"
+        views = {"five crops": self.crops is not None, "flip": self.flip}
+        return " × ".join(name for name, used in views.items() if used) or "none"
 
     def under(self, rules: Rules) -> "Protocol":
-        """The protocol with what a data set's own rules prescribe."""
+        """The protocol, with the choices that a data set's own rules prescribe in place of its own."""
         draws = rules.single_gallery_shot or self.single_gallery_shot
         return replace(self, ap=rules.ap or self.ap, single_gallery_shot=draws)
 
 
-def resolve(protocol: Protocol, lists: Lists) -> Protocol:
-    """The protocol with ``camera_rule=auto`` replaced by the rule that the lists call for."""
-    if protocol.camera_rule != "auto":
-        return protocol
-    return replace(protocol, camera_rule="any_camera" if lists.single_camera else "cross_camera")
-
-
 def _rates(name: str, rates: Any) -> tuple[float, ...]:
     if isinstance(rates, str) or not isinstance(rates, Sequence) or not all(_is_rate(rate) for rate in rates):
-        raise InputError(f"evaluation.{name}={rates}: give rates between 0 and 1, [] for none")
+        raise InputError(f"{name}={rates}: give rates between 0 and 1, [] for none")
     return tuple(sorted({float(rate) for rate in rates}, reverse=True))
 
 
@@ -169,4 +162,4 @@ def _check(name: str, value: str, choices: tuple[str, ...]) -> None:
         return
     near = get_close_matches(str(value), choices, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise InputError(f"evaluation.{name}={value!r} is unknown; choose one of {', '.join(choices)}{hint}")
+    raise InputError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}{hint}")

@@ -1,5 +1,6 @@
 """The distances by which a protocol ranks: plain, or of expanded embeddings, or re-ranked."""
 
+import dataclasses
 import typing
 from collections.abc import Iterator
 from functools import cached_property
@@ -10,15 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.budget import check_limit
+from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined
 from reid_lit.evaluation.lists import Columns, Lists, check_lengths
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.progress import progress
 from reid_lit.wording import counted
 
 ROW = 12
-"""Bytes of a block for each of its distances: the distance, and what ranking it takes meanwhile."""
+"""Bytes of a block for each of its distances: the distance, and the memory that ranking it takes."""
 
 
 @typing.runtime_checkable
@@ -30,53 +31,47 @@ class Blocks(typing.Protocol):
 
 
 def check_memory(queries: int, gallery: int, dim: int, protocol: Protocol) -> None:
-    """Whether the protocol's limit of memory can be met, which needs no embedding: to be asked before hours of them.
+    """Raise InputError unless the protocol's limit of memory can be met; needs no embedding, so that it can come first.
 
     Args:
         queries: Number of queries.
         gallery: Number of gallery images that are compared.
         dim: Length of an embedding.
         protocol: How to compare.
-
-    Raises:
-        ValueError: the limit cannot be met.
     """
     images, rerank = queries + gallery, protocol.rerank
     index = protocol.search.needed(images, dim) if protocol.search is not None else 0
     if protocol.expansion is not None:
         needed = protocol.expansion.needed(queries, gallery, dim) + index
-        check_limit(protocol.memory_limit_gb, needed, work=protocol.expansion.stamp)
+        check_bytes(protocol.memory_limit_gb, needed, work=protocol.expansion.stamp)
     needed = rerank.needed(images, dim, gallery) + index if rerank else ROW * BLOCK * gallery
     work = rerank.stamp if rerank else "ranking"
     if (galleries := _galleries(protocol)) > 1:
         work = f"{work}, with open_set {galleries} times over,"
-    check_limit(protocol.memory_limit_gb, galleries * (_copies(images, dim, protocol) + needed), work=work)
+    check_bytes(protocol.memory_limit_gb, galleries * (_copies(images, dim, protocol) + needed), work=work)
 
 
 def _galleries(protocol: Protocol) -> int:
-    """How many galleries are held expanded or re-ranked at once: ``open_set`` has one of its own."""
+    """The number of galleries that are held expanded or re-ranked at once: ``open_set`` has a second one."""
     return 2 if protocol.open_set and (protocol.expansion is not None or protocol.rerank is not None) else 1
 
 
 def check_images(lists: Lists, protocol: Protocol) -> None:
-    """Whether there are images enough for the neighbour lists of expansion and re-ranking, asked likewise.
-
-    Raises:
-        ValueError: there are not.
-    """
+    """Raise InputError where expansion or re-ranking needs longer lists of neighbours than there are images."""
     junk = 0 if protocol.junk == "with" else lists.junk
     images = len(lists.query_person) + len(lists.gallery_person) - junk
-    for name in ("expansion", "rerank"):
-        least = getattr(getattr(protocol, name), "listed", 0)
+    for name, length in (("expansion", "k"), ("rerank", "k1")):
+        part = getattr(protocol, name)
+        least = getattr(part, "listed", 0)
         if images < least:
             raise InputError(
-                f"evaluation.{name}: lists of {counted(least, 'image')} cannot be made of {images}, queries and gallery"
-                f" together; lower evaluation.{name}.{'k' if name == 'expansion' else 'k1'}, or evaluation.{name}=null"
+                f"{length}={getattr(part, length)}: lists of {counted(least, 'image')} cannot be made of {images},"
+                f" queries and gallery together; give a lower {length}, or set {name}=null"
             )
 
 
 def _copies(images: int, dim: int, protocol: Protocol) -> int:
-    """Bytes of the embeddings that are held beside those that came: expanded, and of unit length."""
+    """Bytes of the copies of the embeddings that are held: expanded ones, and those of unit length."""
     return 4 * dim * images * ((protocol.expansion is not None) + (protocol.distance == "cosine"))
 
 
@@ -113,7 +108,8 @@ class Ranker:
     ) -> None:
         check_lengths(query, gallery, lists)
         self.query, self.gallery = query, gallery
-        self.lists, self.protocol = lists.to(query.device), resolve(protocol, lists)
+        self.lists = lists.to(query.device)
+        self.protocol = dataclasses.replace(protocol, camera_rule=lists.rule(protocol))
         self.rule_by_lists = protocol.camera_rule == "auto"
         self.columns = Columns(self.lists)
 
@@ -167,7 +163,7 @@ class Ranker:
                 tell(min(start + BLOCK, queries), queries)
 
     def with_junk(self) -> tuple[Columns, Blocks]:
-        """Every gallery image as a column, and the distances; infinite to junk that is no neighbour of anything."""
+        """Every gallery image as a column, and the distances; they are infinite to junk that was not compared."""
         columns = Columns(self.lists, keep_junk=True)
         if not self.by_neighbours:
             return columns, DistanceBlocks(self.query, self.gallery, self.protocol.distance)

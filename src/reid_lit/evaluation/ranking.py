@@ -1,4 +1,4 @@
-"""Where the true matches of each query rank, by chunks of queries and without sorting the gallery."""
+"""The ranks of each query's true matches, by chunks of queries and without sorting the gallery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +18,7 @@ from reid_lit.evaluation.top import Top, top
 __all__ = ["ABSENT", "FOUND", "SAME_CAMERA", "Lists", "QueryScores", "Top", "score_both", "score_queries", "top"]
 
 FOUND, ABSENT, SAME_CAMERA = 0, 1, 2
-"""Causes: the query has a match; its person is not in the gallery; only in images that the camera rule removes."""
+"""Causes: the query has a match; its person is not in the gallery; is there only in images that the rule removes."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,18 @@ def score_both(ranker: Ranker, *, chunk: int = 256) -> tuple[QueryScores, QueryS
 
 
 class Ranked(NamedTuple):
-    """A few queries' true matches, and how many others rank before each.
+    """The true matches of a few queries, and the number of other images that rank before each.
 
     Attributes:
         shown: The distances of the images that show the query's person.
         others: Numbers of images of other persons.
-        own: Of those, the ones that the query's camera took.
+        same_camera: Numbers of those of the others that the query's camera took.
         camera: ``(rows)``, the query's camera.
     """
 
     shown: Thresholds
     others: Counts
-    own: Counts
+    same_camera: Counts
     camera: Int[Tensor, " rows"]
 
 
@@ -97,30 +97,30 @@ def rank_rows(
     camera: Int[Tensor, " rows"],
     columns: Columns,
 ) -> Ranked:
-    """Where the true matches of a few queries rank; overwrites ``distance``."""
+    """Rank the true matches of a few queries; overwrites ``distance``."""
     place, filled = columns.of_person(person)
     near, order = distance.gather(1, place).masked_fill_(~filled, torch.inf).sort(dim=1, stable=True)
     shown = Thresholds(near, place.gather(1, order), filled.gather(1, order))
-    distance[shown.wanted.nonzero()[:, 0], shown.column[shown.wanted]] = torch.inf  # leaves other persons to count
+    distance[shown.wanted.nonzero()[:, 0], shown.column[shown.wanted]] = torch.inf  # so that only other persons count
     return Ranked(shown, *count_before(distance, shown, camera, columns.camera), camera)
 
 
 def score_rows(ranked: Ranked, columns: Columns, protocol: Protocol) -> tuple[QueryScores, QueryScores]:
-    """Scores of a few queries by the camera rule and without their own camera."""
-    shown, others, own, camera = ranked
-    elsewhere = Counts(others.before - own.before, others.upto - own.upto)
-    under_others = shown.wanted & (columns.camera[shown.column] != camera[:, None])
-    by_rule = under_others if protocol.camera_rule == "cross_camera" else shown.wanted
+    """The scores of a few queries by the camera rule, and those without the images of their camera."""
+    shown, others, same_camera, camera = ranked
+    elsewhere = Counts(others.before - same_camera.before, others.upto - same_camera.upto)
+    across = shown.wanted & (columns.camera[shown.column] != camera[:, None])
+    by_rule = across if protocol.camera_rule == "cross_camera" else shown.wanted
     return (
         _scores(shown, by_rule, others, columns, protocol.ap),
-        _scores(shown, under_others, elsewhere, columns, protocol.ap),
+        _scores(shown, across, elsewhere, columns, protocol.ap),
     )
 
 
 def _scores(
     shown: Thresholds, counts: Bool[Tensor, "rows members"], others: Counts, columns: Columns, ap: str
 ) -> QueryScores:
-    """Scores from the images that show the query's person and ``counts``, and from how many others precede each."""
+    """Scores from those images of the query's person that count, and from the number of others before each."""
     position = counts.cumsum(1)
     rank = position + others.before
     hits_upto = position.gather(1, torch.searchsorted(shown.value, shown.value, right=True) - 1)
@@ -139,8 +139,11 @@ def _scores(
 
 
 def join(parts: Sequence[tuple[QueryScores, QueryScores]]) -> tuple[QueryScores, QueryScores]:
-    """Both scores of all queries from those of some."""
-    return tuple(  # type: ignore[return-value]
-        QueryScores(*(torch.cat([getattr(part, item.name) for part in side]) for item in fields(QueryScores)))
-        for side in zip(*parts, strict=True)
-    )
+    """Both scores of all queries, from parts with the scores of some."""
+    by_rule, nd = zip(*parts, strict=True)
+    return _joined(by_rule), _joined(nd)
+
+
+def _joined(parts: Sequence[QueryScores]) -> QueryScores:
+    columns = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(QueryScores)}
+    return QueryScores(**columns)

@@ -13,7 +13,7 @@ from reid_lit.evaluation.measures.details import details
 from reid_lit.evaluation.measures.separation import intra_inter_ratio
 from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.on_disk import Distractors
-from reid_lit.evaluation.protocol import Protocol, resolve
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores, score_both
 from reid_lit.evaluation.streaming import score_streamed
@@ -30,13 +30,13 @@ class Result:
     Attributes:
         scores: Fractions in [0, 1]: ``rank1`` … for the protocol's ranks, ``mAP``, ``mINP``, and, with everything of
             the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then). With a
-            single gallery shot ``rank1`` … alone. ``R`` where the protocol asks for it, no share but a ratio; likewise
+            single gallery shot ``rank1`` … alone. Where the protocol asks for them ``R``, a ratio and no share, and
             ``tpr@fpr=…``, ``eer`` and ``dir@far=…``.
         stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
         queries: The scores of each query in the whole gallery.
         first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
             gallery shot.
-        details: What the protocol asks for beside, in JSON's types: ``roc``, ``camera_pairs``, ``open_set`` and
+        details: What the protocol asks for in addition, in JSON's types: ``roc``, ``camera_pairs``, ``open_set`` and
             ``bootstrap``, with thresholds and intervals.
     """
 
@@ -163,19 +163,15 @@ def _cmc(first: Int[Tensor, " counted"], ranks: Sequence[int]) -> dict[str, floa
 
 
 def check_matches(lists: Lists, protocol: Protocol) -> None:
-    """Whether any query can have a match at all, which needs no embedding: to be asked before hours of training.
-
-    Raises:
-        ValueError: none can, by the camera rule or because nobody of them is in the gallery.
-    """
-    rule = resolve(protocol, lists).camera_rule
-    found = causes(lists, rule)
-    if len(found) and not (found == FOUND).any():
-        raise InputError(_no_match(lists, rule, found))
+    """Raise InputError where no query can have a match; needs no embedding, so that it can come before a training."""
+    rule = lists.rule(protocol)
+    cause = causes(lists, rule)
+    if len(cause) and not (cause == FOUND).any():
+        raise InputError(_no_match(lists, rule, cause))
 
 
 def causes(lists: Lists, rule: str) -> Int[Tensor, " queries"]:
-    """Whether each query has a match, and why not, by labels alone: FOUND, ABSENT or SAME_CAMERA of :mod:`.ranking`.
+    """FOUND for each query that has a match, else why it has none: ABSENT or SAME_CAMERA; by labels alone.
 
     Args:
         lists: Person and camera of all images.
@@ -184,12 +180,12 @@ def causes(lists: Lists, rule: str) -> Int[Tensor, " queries"]:
     shown: dict[int, set[int]] = {}
     for person, camera in zip(lists.gallery_person.tolist(), lists.gallery_camera.tolist(), strict=True):
         shown.setdefault(person, set()).add(camera)
-    found = []
+    cause = []
     for person, camera in zip(lists.query_person.tolist(), lists.query_camera.tolist(), strict=True):
         cameras = shown.get(person, set()) if person != JUNK else set()
         left = cameras - {camera} if rule == "cross_camera" else cameras
-        found.append(FOUND if left else SAME_CAMERA if cameras else ABSENT)
-    return torch.tensor(found, dtype=torch.int64)
+        cause.append(FOUND if left else SAME_CAMERA if cameras else ABSENT)
+    return torch.tensor(cause, dtype=torch.int64)
 
 
 def _no_match(lists: Lists, rule: str, cause: Int[Tensor, " queries"]) -> str:
@@ -202,12 +198,12 @@ def _no_match(lists: Lists, rule: str, cause: Int[Tensor, " queries"]) -> str:
         for row, kind in zip(first.tolist(), cause[first].tolist(), strict=True)
     )
     cure = (
-        "set evaluation.camera_rule=any_camera to count matches under the query's own camera"
+        "set camera_rule=any_camera to count matches under the query's own camera"
         if lost[SAME_CAMERA]
-        else "query and gallery share no person: check dataset.root and its lists"
+        else "query and gallery share no person: check the lists of the data set (dataset.root)"
     )
     return (
-        f"no query has a match under camera_rule={rule}: of {counted(len(cause), 'query', 'queries')}, "
+        f"camera_rule={rule}: no query has a match; of {counted(len(cause), 'query', 'queries')}, "
         f"{counted(lost[ABSENT], 'shows', 'show')} a person who is not in the gallery and {lost[SAME_CAMERA]} "
         f"one who is there only under the same camera, which the rule removes ({examples}); {cure}"
     )

@@ -1,4 +1,4 @@
-"""Galleries with more distractors than memory holds: their embeddings stay on disk and are read piece by piece."""
+"""Galleries with more distractors than memory holds: their embeddings stay on disk and are read in pieces."""
 
 import torch
 from jaxtyping import Float, Int
@@ -17,10 +17,10 @@ from reid_lit.progress import progress
 from reid_lit.wording import counted
 
 COLUMNS = 16384
-"""Images in one matrix product. Always as many, the last piece padded: a product of another shape rounds otherwise."""
+"""Images in one matrix product. The last piece is padded to as many: a product of another shape rounds differently."""
 
 LEAST = 512
-"""The fewest that a memory limit leads to."""
+"""The least number of them under a memory limit."""
 
 NEEDS_ALL = {
     "rerank": "re-ranking compares the neighbour lists of all images",
@@ -30,19 +30,15 @@ NEEDS_ALL = {
     "open_set": "the false alarm rate is that of the whole gallery at once",
     "camera_pairs": "a pair of cameras has a gallery of its own",
 }
-"""What a protocol may ask for that distractors on disk rule out, and why."""
+"""The choices of a protocol that distractors on disk rule out, and why."""
 
 
 def check_streamable(protocol: Protocol) -> None:
-    """Whether a gallery that is read piece by piece can be scored so.
-
-    Raises:
-        ValueError: the protocol asks for what needs all images at once.
-    """
+    """Raise InputError where the protocol asks for a score that needs all images at once."""
     for name, reason in NEEDS_ALL.items():
         if getattr(protocol, name):
             raise InputError(
-                f"evaluation.{name} and distractors on disk: {reason}; leave out one of them, or make the distractors"
+                f"{name} and distractors on disk: {reason}; leave out one of them, or make the distractors"
                 " part of the data set's gallery, which is held in memory"
             )
 
@@ -52,14 +48,15 @@ def score_streamed(ranker: Ranker, distractors: Distractors) -> tuple[QueryScore
     """The scores of :func:`.score_both` for the gallery with the distractors behind it, which are read once.
 
     A true match stays where it ranks in the gallery, behind as many distractors as are strictly nearer; a distractor at
-    the same distance comes later. Which camera rule ``auto`` takes is the gallery's matter alone.
+    the same distance comes later. The camera rule for ``auto`` depends on the gallery alone.
 
     Args:
         ranker: Queries and the gallery proper, and how they are scored; no distance is asked of it.
         distractors: More of the gallery, on disk.
 
     Raises:
-        ValueError: the protocol asks for what needs all images at once, embeddings are not finite or do not fit.
+        ValueError: the protocol asks for a score that needs all images at once, or embeddings are not finite or of
+            another length.
     """
     query, protocol, columns = ranker.query, ranker.protocol, ranker.columns
     check_streamable(protocol)
@@ -77,9 +74,11 @@ def score_streamed(ranker: Ranker, distractors: Distractors) -> tuple[QueryScore
     with progress("distractors") as tell:
         for piece, camera in distractors.pieces(size):
             blocks = DistanceBlocks(query, _padded(piece.to(query.device), size), protocol.distance)
-            for place, known in enumerate(ranked):
-                ranked[place] = _behind(known, blocks.block(place * BLOCK)[:, : len(piece)], camera.to(query.device))
-            tell(done := done + len(piece), len(distractors))
+            for place, matches in enumerate(ranked):
+                distance = blocks.block(place * BLOCK)[:, : len(piece)]
+                ranked[place] = _behind(matches, distance, camera.to(query.device))
+            done += len(piece)
+            tell(done, len(distractors))
     return join([score_rows(rows, columns, protocol) for rows in ranked])
 
 
@@ -123,8 +122,8 @@ def _behind(ranked: Ranked, distance: Float[Tensor, "rows columns"], camera: Int
     """The true matches with distractors put behind the gallery."""
     place = torch.zeros_like(ranked.shown.column)  # no distractor comes earlier, so ties rank behind
     first = Thresholds(ranked.shown.value, place, ranked.shown.wanted)
-    others, own = count_before(distance, first, ranked.camera, camera)
-    return ranked._replace(others=_sum(ranked.others, others), own=_sum(ranked.own, own))
+    others, same_camera = count_before(distance, first, ranked.camera, camera)
+    return ranked._replace(others=_sum(ranked.others, others), same_camera=_sum(ranked.same_camera, same_camera))
 
 
 def _sum(one: Counts, other: Counts) -> Counts:

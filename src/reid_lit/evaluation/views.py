@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.functional import five_crop
 
 from reid_lit.errors import InputError
 
@@ -25,23 +24,23 @@ def views(image: Images, *, crops: Sequence[int] | None, flip: bool) -> Iterator
     Raises:
         ValueError: the crops do not fit into the images, or are the images.
     """
+    parts: Sequence[Images] = (image,)
     if crops is not None:
+        from torchvision.transforms.functional import five_crop  # slow to import, and few evaluations use crops
+
         check_crops(crops, image.shape[2:])
-    for view in (image,) if crops is None else five_crop(image, list(crops)):
+        parts = five_crop(image, list(crops))
+    for view in parts:
         yield view
         if flip:
             yield view.flip(-1)
 
 
 def check_crops(crops: Sequence[int], size: Sequence[int]) -> None:
-    """Refuse crops that are not smaller than images of ``size``, height and width in pixels.
-
-    Raises:
-        ValueError: they do not fit into the images, or are the images.
-    """
-    told = f"evaluation.crops={list(crops)} of images of {size[0]} × {size[1]} pixels"
-    cure = "set transform.test_scale=1.125 and evaluation.crops='${transform.size}', or evaluation.crops=null"
+    """Raise InputError unless crops are smaller than images of ``size``, height and width in pixels."""
+    image = f"{size[0]} × {size[1]} pixels"
+    cure = "set transform.test_scale=1.125 and crops to the value of transform.size, or crops=null"
     if crops[0] > size[0] or crops[1] > size[1]:
-        raise InputError(f"{told}: they are larger than the images; {cure}")
+        raise InputError(f"crops={list(crops)}: larger than the images of {image}; {cure}")
     if tuple(crops) == tuple(size):
-        raise InputError(f"{told}: all five would be the whole image; {cure}")
+        raise InputError(f"crops={list(crops)}: all five would be the whole image of {image}; {cure}")

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from reid_lit.data.base import ReidData
 from reid_lit.evaluation.catalogue import main_scores
-from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.scores import Result
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import Batch

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
-from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result

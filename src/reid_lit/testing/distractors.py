@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
-from reid_lit.evaluation.on_disk import NOWHERE, Distractors, Rows
+from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paths import write_text, write_whole
 from reid_lit.records import Shot, Split, absolute
@@ -45,7 +45,7 @@ class Source:
 
     name: str
     dataset: str
-    rows: tuple[Rows, ...]
+    rows: tuple[StoredEmbeddings, ...]
     shots: Sequence[Shot]
 
     def camera(self, dataset: str) -> Int[Tensor, " images"]:
@@ -125,7 +125,7 @@ def of_folder(
     return Source(name=str(folder), dataset="", rows=(rows,), shots=shots)
 
 
-def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[], Tensor]) -> Rows:
+def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[], Tensor]) -> StoredEmbeddings:
     """Embed the gallery of ``data`` into ``place/embedding.npy``, from where an earlier call was killed.
 
     Args:
@@ -155,7 +155,7 @@ def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[],
         matrix.flush()
         write_text(mark, str(start + len(part)))
     data.split = whole
-    return Rows.of_npy(file)
+    return StoredEmbeddings.of_npy(file)
 
 
 def _reserve(file: Path, shape: tuple[int, int], dtype: str) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reid_lit.errors import InputError, MissingFileError
-from reid_lit.evaluation.on_disk import Rows
+from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.paths import write_whole
 from reid_lit.records import Rules, Shot, Split
 from reid_lit.testing.provenance import Origin
@@ -173,7 +173,7 @@ def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> N
         )
 
 
-def rows_of(path: Path, name: str) -> Rows:
+def rows_of(path: Path, name: str) -> StoredEmbeddings:
     """Where in a file the embeddings of a list lie, to be read piece by piece.
 
     Args:
@@ -184,4 +184,4 @@ def rows_of(path: Path, name: str) -> Rows:
         length = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(length))[f"{name}.embedding"]
     images, dim = entry["shape"]
-    return Rows(path, 8 + length + entry["data_offsets"][0], (images, dim))
+    return StoredEmbeddings(path, 8 + length + entry["data_offsets"][0], (images, dim))

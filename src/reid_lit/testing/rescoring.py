@@ -11,8 +11,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reid_lit.callbacks.pictures import Pictures
 from reid_lit.errors import InputError
+from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.metric import RetrievalScores
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result, check_matches

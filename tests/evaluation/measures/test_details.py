@@ -8,7 +8,7 @@ from reid_lit.evaluation.distance import BLOCK, pairwise_distance
 from reid_lit.evaluation.measures import details
 from reid_lit.evaluation.measures.camera_pairs import CameraPairs
 from reid_lit.evaluation.measures.details import measured, watch
-from reid_lit.evaluation.measures.open_set import OpenSet, drawn
+from reid_lit.evaluation.measures.open_set import OpenSet, draw_persons
 from reid_lit.evaluation.measures.verification import Verification
 from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
@@ -57,7 +57,7 @@ def test_re_ranked_distances_are_measured_and_the_open_set_is_re_ranked_on_its_o
     _, alone = measured(ranker, Protocol(roc=ALL.roc, camera_pairs=True), torch.tensor([0]))
     assert {name: found[name] for name in alone} == alone
     assert found["roc"] != evaluate(Ranker(query, gallery, lists, ALL)).details["roc"]
-    left = ~torch.isin(lists.gallery_person, drawn(lists, 0.5))
+    left = ~torch.isin(lists.gallery_person, draw_persons(lists, 0.5))
     part = replace(lists, gallery_person=lists.gallery_person[left], gallery_camera=lists.gallery_camera[left])
     open_set = Protocol(open_set=ALL.open_set, open_set_share=0.0, **words)
     assert (
@@ -101,10 +101,10 @@ def test_distances_come_as_often_as_somebody_asks_and_nobody_writes_to_them(orac
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"roc": [0.1, 0.0]}, r"evaluation\.roc=\[0\.1, 0\.0\]: give rates between 0 and 1, \[\] for none"),
-        ({"open_set": [1.0]}, r"evaluation\.open_set=\[1\.0\]: give rates"),
-        ({"bootstrap": -1}, r"evaluation\.bootstrap=-1: give the resamples"),
-        ({"open_set_share": 1.0}, r"evaluation\.open_set_share=1\.0: give a share from 0 to below 1"),
+        ({"roc": [0.1, 0.0]}, r"^roc=\[0\.1, 0\.0\]: give rates between 0 and 1, \[\] for none"),
+        ({"open_set": [1.0]}, r"^open_set=\[1\.0\]: give rates"),
+        ({"bootstrap": -1}, r"^bootstrap=-1: give the number of resamples"),
+        ({"open_set_share": 1.0}, r"^open_set_share=1\.0: give a share from 0 to below 1"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(words, message):

@@ -4,7 +4,7 @@ import torch
 from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures import details
-from reid_lit.evaluation.measures.open_set import drawn
+from reid_lit.evaluation.measures.open_set import draw_persons
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
@@ -45,7 +45,7 @@ def test_equals_the_loop(rule, share, ties, own_gallery, oracle, monkeypatch):
     query, gallery, lists = oracle.random_case(queries=40, gallery=60, persons=12, ties=ties)
     lists.query_person[:5] = 99  # shown in no gallery image
     distance = pairwise_distance(query, gallery)
-    removed = set(drawn(lists, share).tolist())
+    removed = set(draw_persons(lists, share).tolist())
     present = set(lists.query_person.tolist()) & set(lists.gallery_person.tolist())
     assert removed <= present
     assert len(removed) == round(share * len(present))
@@ -101,8 +101,8 @@ def test_persons_under_the_querys_own_camera_alone_are_neither():
 def test_one_person_stays_in_the_gallery():
     person, camera = torch.tensor([3, 4, 5]), torch.zeros(3).long()
     lists = Lists(person, camera, torch.tensor([3, 4, 5, 6, -1]), torch.ones(5).long())
-    assert len(drawn(lists, 0.99)) == 2
-    assert len(drawn(Lists(person[:1], camera[:1], person, camera + 1), 0.99)) == 0
+    assert len(draw_persons(lists, 0.99)) == 2
+    assert len(draw_persons(Lists(person[:1], camera[:1], person, camera + 1), 0.99)) == 0
 
 
 def test_re_ranking_sees_no_image_of_those_taken_out(oracle, monkeypatch):

@@ -43,6 +43,6 @@ def test_is_given_when_asked_for(oracle):
 def test_one_person_has_no_ratio():
     lists = Lists(torch.tensor([1]), torch.tensor([0]), torch.tensor([1, 2]), torch.tensor([1, 1]))
     with pytest.raises(
-        ValueError, match=r"two persons: the test has 2 images of 1 person; leave evaluation\.separation=false"
+        ValueError, match=r"^separation=true: .* two persons, the test has 2 images of 1 person; set separation=false"
     ):
         intra_inter_ratio(Ranker(torch.rand(1, 3), torch.rand(2, 3), lists, Protocol()))

@@ -121,9 +121,9 @@ def test_the_stamp_says_who_was_expanded():
     ("settings", "message"),
     [
         ({"of": "gallery"}, "choose one of queries, both"),
-        ({"k": 1}, "k=1.*counts the image itself and is 2 or more"),
-        ({"alpha": -1.0}, "alpha 0 or more"),
-        ({"times": 0}, "times 1 or more"),
+        ({"k": 1}, "^k=1: give 2 or more images, the image itself included"),
+        ({"alpha": -1.0}, "^alpha=-1.0: give an exponent of 0 or more"),
+        ({"times": 0}, "^times=0: give 1 or more"),
     ],
 )
 def test_bad_settings_are_named(settings, message):

@@ -108,9 +108,16 @@ def test_the_stamp_names_the_settings():
     assert GraphRerank(lambda_value=0.25).stamp == "graph (k1=26, k2=7, λ=0.25)"
 
 
-@pytest.mark.parametrize("settings", [{"k2": 0}, {"k1": 5}, {"lambda_value": 1.5}])
-def test_bad_settings_are_named(settings):
-    with pytest.raises(ValueError, match="k1 is 1 or more, k2 from 1 to k1, lambda_value from 0 to 1"):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k2": 0}, "^k2=0: give 1 to k1=26 neighbours"),
+        ({"k1": 5}, "^k2=7: give 1 to k1=5 neighbours"),
+        ({"lambda_value": 1.5}, "^lambda_value=1.5: give a weight from 0 to 1"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
         GraphRerank(**settings)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from reid_lit.evaluation.neighbours import nearest as module
-from reid_lit.evaluation.neighbours.nearest import Found, in_order, nearest, pair_distance, recall, with_itself
+from reid_lit.evaluation.neighbours.nearest import NearestEntries, in_order, nearest, pair_distance, recall, with_itself
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -73,13 +73,13 @@ def test_pairs_in_chunks(monkeypatch):
 
 
 def test_order_is_by_distance_then_index():
-    found = in_order(Found(torch.tensor([[5, 2, 9, 1]]), torch.tensor([[1.0, 1.0, 0.0, 3.0]])), 3)
+    found = in_order(NearestEntries(torch.tensor([[5, 2, 9, 1]]), torch.tensor([[1.0, 1.0, 0.0, 3.0]])), 3)
     assert found.index.tolist() == [[9, 2, 5]]
     assert found.distance.tolist() == [[0, 1, 1]]
 
 
 def test_an_image_that_was_left_out_of_its_own_list_is_put_in():
-    found = Found(torch.tensor([[2, 1], [1, 0], [0, 1]]), torch.tensor([[0.1, 0.4], [0.0, 0.2], [0.0, 0.3]]))
+    found = NearestEntries(torch.tensor([[2, 1], [1, 0], [0, 1]]), torch.tensor([[0.1, 0.4], [0.0, 0.2], [0.0, 0.3]]))
     mended = with_itself(found)
     assert mended.index.tolist() == [[0, 2], [1, 0], [0, 2]]
     torch.testing.assert_close(mended.distance, torch.tensor([[0.0, 0.1], [0.0, 0.2], [0.0, 0.0]]))
@@ -93,7 +93,7 @@ def test_recall_is_the_share_of_what_is_nearest():
 
 def test_bad_input_is_named():
     query, gallery = torch.randn(3, 5), torch.randn(4, 5)
-    with pytest.raises(ValueError, match="5 nearest of 4 images cannot be given; ask for 1 to 4"):
+    with pytest.raises(ValueError, match=r"^k=5 nearest of 4 images: give a k from 1 to 4"):
         nearest(query, gallery, k=5)
     gallery[2, 1] = torch.nan
     with pytest.raises(ValueError, match=r"1 of the embeddings 0 to 3 are not finite, the first at \[2\]"):

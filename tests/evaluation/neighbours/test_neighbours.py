@@ -71,7 +71,7 @@ def test_a_limit_makes_the_tiles_smaller_and_changes_nothing(monkeypatch):
 
 def test_a_limit_that_cannot_be_met_is_refused_before_work_starts(monkeypatch):
     monkeypatch.setattr(module, "_Search", None)
-    with pytest.raises(ValueError, match=r"evaluation\.memory_limit_gb=0\.001: .* needs 0\.1 GB .* at least"):
+    with pytest.raises(ValueError, match=r"^memory_limit_gb=0\.001: .* needs 0\.1 GB .* at least"):
         neighbours(torch.ones(100, 8), k=5, memory_limit_gb=0.001)
 
 

@@ -152,7 +152,7 @@ def test_too_few_images(variant, enough):
     rerank = KReciprocal(variant=variant)
     rerank.blocks(embedding[:3], embedding[3:])
     with pytest.raises(
-        ValueError, match=rf"k1=20: lists of {enough} images cannot be made of {enough - 1}.*k1=19 or less"
+        ValueError, match=rf"k1=20: lists of {enough} images cannot be made of {enough - 1}.*give 19 or less"
     ):
         rerank.blocks(embedding[:3], embedding[4:])
 
@@ -183,9 +183,17 @@ def test_no_more_is_kept_than_was_announced():
         assert 0 < int(encoding.count.max()) <= 21 + 20 * 3
 
 
-@pytest.mark.parametrize("settings", [{"k1": 0}, {"k2": 0}, {"k1": 5, "k2": 6}, {"lambda_value": 1.1}])
-def test_numbers_out_of_range(settings):
-    with pytest.raises(ValueError, match="k1 is 1 or more, k2 from 1 to k1, lambda_value from 0 to 1"):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k1": 0}, "^k1=0: give 1 or more"),
+        ({"k2": 0}, "^k2=0: give 1 to k1=20 neighbours"),
+        ({"k1": 5, "k2": 6}, "^k2=6: give 1 to k1=5 neighbours"),
+        ({"lambda_value": 1.1}, "^lambda_value=1.1: give a weight from 0 to 1"),
+    ],
+)
+def test_numbers_out_of_range(settings, message):
+    with pytest.raises(ValueError, match=message):
         KReciprocal(**settings)
 
 

@@ -1,1 +1,1 @@
-"""What is measured beside CMC and mAP."""
+"""Measures in addition to CMC and mAP."""

@@ -1,4 +1,4 @@
-"""How much a score would differ with other queries."""
+"""Confidence intervals: how much a score would differ with other queries."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from reid_lit.errors import InputError
 
 SEED = 0
-"""Of the resamples: all scores, and two models, are compared on the same ones."""
+"""Seed of the resamples, so that all scores and two models are compared on the same ones."""
 
 LEVEL = 0.95
 
@@ -17,13 +17,13 @@ LEVEL = 0.95
 def intervals(values: Mapping[str, Float[Tensor, " queries"]], *, resamples: int) -> dict[str, tuple[float, float]]:
     """Percentile confidence intervals of the means over queries, at :data:`LEVEL`.
 
-    As many queries as there are, are drawn with replacement, again and again; the interval holds the middle 95 % of the
-    means. The gallery stays as it is, and queries count as independent, several images of one person too.
+    In each resample as many queries as there are are drawn with replacement; the interval holds the middle 95 % of the
+    means. The gallery stays as it is, and queries count as independent, even several images of one person.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
 
     Args:
-        values: By the name of each score, what it is the mean of; each of the same queries.
+        values: By the name of each score, the values that it is the mean of; all of the same queries.
         resamples: How often queries are drawn.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Scores by pair of cameras: which views are hard to bring together."""
+"""Scores by pair of cameras: between which views persons are hard to find."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -32,23 +32,23 @@ class CameraPairs:
             self.seen[gallery_camera].append(score_rows(ranked, columns, self.protocol))
 
     def again(self) -> bool:
-        """Whether the distances must be seen once more: never."""
+        """False: one pass over the distances is enough."""
         return False
 
     def result(self) -> tuple[dict[str, float], list[dict[str, object]]]:
-        """No score under a name of its own; each pair's, in JSON's types, with cameras named ``c1`` … as in errors."""
+        """No score by name; a record for each pair, in JSON's types, with cameras named ``c1`` … as in errors."""
         camera = self.lists.query_camera.cpu()
-        pairs = []
+        records: dict[tuple[int, int], dict[str, object]] = {}
         for gallery_camera, parts in self.seen.items():
             scores, _ = join(parts)
             for query_camera in camera[scores.valid].unique().tolist():
                 names = {"query": f"c{query_camera + 1}", "gallery": f"c{gallery_camera + 1}"}
-                pairs.append((query_camera, gallery_camera, names | _means(scores, camera == query_camera)))
-        return {}, [pair for *_, pair in sorted(pairs, key=lambda pair: pair[:2])]
+                records[query_camera, gallery_camera] = names | _means(scores, camera == query_camera)
+        return {}, [records[pair] for pair in sorted(records)]
 
 
 def _of_camera(camera: int, ranker: Ranker) -> tuple[Tensor, Columns]:
-    """The columns that a camera took: where they are, and who is on them."""
+    """The places of the columns that a camera took, and their persons."""
     part = ranker.lists.with_gallery(ranker.lists.gallery_camera == camera)
     return (ranker.columns.camera == camera).nonzero()[:, 0], Columns(part)
 

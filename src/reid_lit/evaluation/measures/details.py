@@ -1,4 +1,4 @@
-"""What is measured beside CMC and mAP when asked for, all of it from the same look at the distances."""
+"""Measures that a protocol may ask for in addition to CMC and mAP, all from one pass over the distances."""
 
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,31 +13,31 @@ from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.bootstrap import LEVEL, intervals
 from reid_lit.evaluation.measures.camera_pairs import CameraPairs
-from reid_lit.evaluation.measures.open_set import OpenSet, drawn
+from reid_lit.evaluation.measures.open_set import OpenSet, draw_persons
 from reid_lit.evaluation.measures.verification import Verification
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.progress import progress
 
 VALUES = 1 << 22
-"""Distances looked at together: temporary copies stay near 100 MB, whatever the gallery."""
+"""Distances measured together: temporary copies stay near 100 MB for every gallery."""
 
 BY_NEIGHBOURS = ("rerank", "expansion")
-"""What of a protocol lets a distance depend on the rest of the gallery."""
+"""The choices of a protocol by which a distance depends on the rest of the gallery."""
 
 
 @typing.runtime_checkable
 class Watcher(typing.Protocol):
-    """What is measured from rows of distances."""
+    """A measure that is computed from the rows of the distance matrix."""
 
     def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:
         """Take the distances of some queries into account; they are not written to."""
 
     def again(self) -> bool:
-        """Whether all distances must be seen once more, asked after each time."""
+        """Whether another pass over all distances is needed; called after each pass."""
 
     def result(self) -> tuple[dict[str, float], object]:
-        """Scores by a flat name, which averages over splits can average; details in JSON's types."""
+        """Scores by a flat name, so that they can be averaged over splits; details in JSON's types."""
 
 
 def details(
@@ -52,7 +52,7 @@ def details(
     scores: dict[str, float] = {}
     records: dict[str, object] = {}
     lists, protocol = ranker.lists, ranker.protocol
-    removed = drawn(lists, protocol.open_set_share)
+    removed = draw_persons(lists, protocol.open_set_share)
     for measures, kept in _galleries(lists, protocol, removed):
         whole = bool(kept.all())
         part = ranker if whole else Ranker(ranker.query, ranker.gallery[kept], lists.with_gallery(kept), protocol)

@@ -10,7 +10,7 @@ from reid_lit.evaluation.ranker import Ranker
 from reid_lit.records import JUNK
 
 SEED = 0
-"""Of the draw of persons: two models are compared on the same gallery."""
+"""Seed of the draw of persons, so that two models are compared on the same gallery."""
 
 
 class OpenSet:
@@ -21,9 +21,9 @@ class OpenSet:
     those with a true match, that raise one whose nearest entry shows the right person. At a rate f the threshold is the
     greatest nearest distance that occurs with a FAR of f or less.
 
-    Closed-set data sets have no impostors, or few: a share of the queries' persons is drawn, and their images are taken
-    out of the gallery, before expansion and re-ranking. Queries whose person is there only in images that the camera
-    rule removes are neither.
+    Closed-set data sets have few impostors or none. So a share of the queries' persons is drawn, and their images are
+    taken out of the gallery, before expansion and re-ranking. A query whose person is in the gallery only in images
+    that the camera rule removes is neither genuine nor an impostor.
 
     Source: Phillips, Grother and Micheals, "Evaluation Methods in Face Recognition", in Li and Jain (eds.), Handbook of
         Face Recognition; in re-identification: Liao et al., "Open-set Person Re-identification", arXiv 1408.0872, 2014.
@@ -32,7 +32,7 @@ class OpenSet:
     Args:
         ranker: Whose distances are seen; its protocol has the camera rule, ``open_set``, the false alarm rates, and
             ``open_set_share``.
-        removed: The persons taken out, as :func:`drawn` gives them; their images may or may not be among the columns.
+        removed: The persons taken out, by :func:`draw_persons`; their images may or may not be among the columns.
     """
 
     def __init__(self, ranker: Ranker, *, removed: Int[Tensor, " removed"]) -> None:
@@ -48,16 +48,16 @@ class OpenSet:
         place, match = self.columns.of_person(person[:, 0])
         left = distance.masked_fill(self.gone, torch.inf)
         if self.protocol.camera_rule == "cross_camera":
-            own_camera = match & (self.columns.camera[place] == camera)
-            left[own_camera.nonzero()[:, 0], place[own_camera]] = torch.inf
-            match = match & ~own_camera
-        nearest = left.argmin(1, keepdim=True)  # the first of several
+            same_camera = match & (self.columns.camera[place] == camera)
+            left[same_camera.nonzero()[:, 0], place[same_camera]] = torch.inf
+            match = match & ~same_camera
+        nearest = left.argmin(1, keepdim=True)  # the first of equal ones
         self.nearest[rows] = left.gather(1, nearest)[:, 0].double()
         self.right[rows] = (self.columns.person[nearest] == person)[:, 0]
         self.genuine[rows] = match.any(1) & ~self.stranger[rows]
 
     def again(self) -> bool:
-        """Whether the distances must be seen once more: never."""
+        """False: one pass over the distances is enough."""
         return False
 
     def result(self) -> tuple[dict[str, float], dict[str, object]]:
@@ -79,8 +79,8 @@ class OpenSet:
         return named_scores(points, false="far", true="dir"), details
 
 
-def drawn(lists: Lists, share: float) -> Int[Tensor, " drawn"]:
-    """A share of the persons that both a query and the gallery show; one of them stays."""
+def draw_persons(lists: Lists, share: float) -> Int[Tensor, " persons"]:
+    """Draw a share of the persons that both a query and the gallery show; at least one of them is not drawn."""
     persons = lists.query_person.unique()
     persons = persons[torch.isin(persons, lists.gallery_person) & (persons != JUNK)]
     order = torch.randperm(len(persons), generator=torch.Generator().manual_seed(SEED))

@@ -1,4 +1,4 @@
-"""Operating points: which distance to accept up to, and what that lets through."""
+"""Operating points: a distance up to which pairs are accepted, and the shares that it accepts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,10 +11,10 @@ Record = dict[str, float | str | None]
 
 
 class Point(NamedTuple):
-    """What accepting every distance up to ``threshold`` gives.
+    """The shares that are accepted with every distance up to ``threshold``.
 
     Attributes:
-        threshold: A distance, itself accepted; None where nothing is.
+        threshold: A distance, itself accepted; None where nothing is accepted.
         true: Share of the genuine that is accepted, in [0, 1].
         false: Share of the impostors that is accepted, in [0, 1].
     """
@@ -52,7 +52,7 @@ class Curve(NamedTuple):
         return cls(distance, true / total, false / len(impostor))
 
     def allowed(self, rate: float) -> int:
-        """How many points have a false share of ``rate`` or less; they come first."""
+        """The number of points with a false share of ``rate`` or less; they come first."""
         return int((self.false <= rate).sum())
 
     def at(self, rate: float) -> Point:
@@ -92,9 +92,8 @@ def points_at(curve: Curve | None, rates: Sequence[float], *, impostors: int, fa
     records: list[Record] = []
     for rate in rates:
         if curve is None or rate < 1 / impostors:
-            reason = (
-                f"{impostors} impostors cannot show a rate of {rate:g}" if curve or not impostors else "none genuine"
-            )
+            none_genuine = curve is None and impostors > 0
+            reason = "none genuine" if none_genuine else f"{impostors} impostors cannot show a rate of {rate:g}"
             records.append({false: rate, true: None, "threshold": None, "reason": reason})
         else:
             point = curve.at(rate)
@@ -104,4 +103,9 @@ def points_at(curve: Curve | None, rates: Sequence[float], *, impostors: int, fa
 
 def named_scores(records: Sequence[Record], *, false: str, true: str) -> dict[str, float]:
     """The true shares under flat names, such as ``tpr@fpr=0.001``; what could not be measured is left out."""
-    return {f"{true}@{false}={one[false]:g}": value for one in records if isinstance(value := one[true], float)}
+    scores = {}
+    for record in records:
+        share = record[true]
+        if isinstance(share, float):
+            scores[f"{true}@{false}={record[false]:g}"] = share
+    return scores

@@ -1,4 +1,4 @@
-"""How far a person's images lie apart, measured by how far persons lie apart."""
+"""How far apart the images of one person are, compared with those of two persons."""
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from reid_lit.wording import counted
 def intra_inter_ratio(ranker: Ranker) -> float:
     """R: the mean distance of two images of a person over the mean distance of images of two persons.
 
-    Over all pairs of test images, query and gallery together, without junk and distractors, whatever the cameras.
+    Over all pairs of test images, query and gallery together, without junk and distractors, under any cameras.
     Distances are Euclidean; of unit vectors where the protocol compares cosines.
 
     Source: Luo et al., TMM 2019, section IV-E, Table V; which images and which distance the paper leaves open.
@@ -35,8 +35,9 @@ def intra_inter_ratio(ranker: Ranker) -> float:
     within, between = _sums(embedding, person)
     if not within[1] or not between[1]:
         raise InputError(
-            f"R needs two images of a person and images of two persons: the test has {counted(len(person), 'image')} of"
-            f" {counted(len(person.unique()), 'person')}; leave evaluation.separation=false, or look at dataset.root"
+            f"separation=true: R needs two images of a person and images of two persons, the test has"
+            f" {counted(len(person), 'image')} of {counted(len(person.unique()), 'person')}; set separation=false, or"
+            " check the lists of the data set (dataset.root)"
         )
     return (within[0] / within[1]) / (between[0] / between[1])
 

@@ -9,17 +9,17 @@ from reid_lit.evaluation.lists import Columns
 from reid_lit.evaluation.ranker import Ranker
 
 SEED = 0
-"""Of the draws: two models are compared on the same gallery images."""
+"""Seed of the draws, so that two models are compared on the same gallery images."""
 
 
 @torch.no_grad()
 def single_shot_ranks(ranker: Ranker) -> Int[Tensor, "draws queries"]:
     """The rank of each query's true match among one image of each gallery person, from 1; 0 without a match.
 
-    For each query and draw, what the camera rule removes is left out first and one of the remaining images of each
-    person is drawn with equal chances. Ties are ranked in the gallery's order.
+    For each query and draw, the images that the camera rule removes are left out first. Then one of the remaining
+    images of each person is drawn with equal chances. Ties are ranked in the gallery's order.
 
-    Source: Li et al., "DeepReID", CVPR 2014, section 6 (single-shot CMC); the draws for each query on its own and after
+    Source: Li et al., "DeepReID", CVPR 2014, section 6 (single-shot CMC); separate draws for each query, after
         removal: Zhong et al., CVPR 2017, in the public code that later work measured with.
 
     Args:
@@ -37,12 +37,12 @@ def single_shot_ranks(ranker: Ranker) -> Int[Tensor, "draws queries"]:
         same = columns.person == person[:, None]
         left_out = same & (columns.camera == camera[:, None]) & (protocol.camera_rule == "cross_camera")
         draws = range(protocol.single_gallery_shot)
-        parts.append(torch.stack([_rank(distance, same, _drawn(left_out, columns, generator)) for _ in draws]))
+        parts.append(torch.stack([_rank(distance, same, _draw(left_out, columns, generator)) for _ in draws]))
     return torch.cat(parts, dim=1).cpu()
 
 
-def _drawn(left_out: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
-    """One column of each person, ``(rows columns)`` true, among those not left out."""
+def _draw(left_out: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    """Draw one column of each person among those not left out: ``(rows columns)``, true where drawn."""
     chance = torch.rand(left_out.shape, generator=generator, dtype=torch.float64).to(left_out.device)
     chance.masked_fill_(left_out, torch.inf)
     persons, place = columns.person.unique(return_inverse=True)

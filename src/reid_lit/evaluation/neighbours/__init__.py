@@ -1,1 +1,1 @@
-"""Who is near whom: exact and approximate search, re-ranking, expansion."""
+"""The nearest images of an image: exact and approximate search, re-ranking, query expansion."""

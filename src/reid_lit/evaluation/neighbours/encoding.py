@@ -1,4 +1,4 @@
-"""The neighbours that an image shares with others, as weights: what k-reciprocal re-ranking compares."""
+"""The reciprocal neighbours of each image, as weights, which k-reciprocal re-ranking compares."""
 
 import warnings
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reid_lit.evaluation.neighbours.sparse import SparseRows
 from reid_lit.progress import progress
 
 ROWS = 1024
-"""Images whose neighbours are looked at together."""
+"""Images whose neighbours are compared together."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def encode(image: Float[Tensor, "images dim"], near: Neighbours, listed: int, ha
         image: Embeddings.
         near: The nearest images of each, ``listed`` or more.
         listed: Length of the lists that R(i, k1) is found in, the image itself included.
-        halved: Length of those that R(j, k1/2) is found in, likewise.
+        halved: Length of the lists that R(j, k1/2) is found in, the image itself included.
         variant: As in :class:`.reciprocal.KReciprocal`.
     """
     index = near.index.int()
@@ -45,8 +45,8 @@ def encode(image: Float[Tensor, "images dim"], near: Neighbours, listed: int, ha
         for start in range(0, len(image), ROWS):
             rows = slice(start, min(start + ROWS, len(image)))
             key = _members(lists, rows)
-            found = SparseRows.of(key, key.new_empty(len(key), dtype=torch.float32), rows.stop - start, len(image))
-            parts.append(_weigh(found, start, image, squares, near.farthest, variant))
+            members = SparseRows.of(key, key.new_empty(len(key), dtype=torch.float32), rows.stop - start, len(image))
+            parts.append(_weigh(members, start, image, squares, near.farthest, variant))
             tell(rows.stop, len(image))
     return SparseRows.join(parts)
 
@@ -55,23 +55,23 @@ def _mutual(index: Int[Tensor, "images k"]) -> Bool[Tensor, "images k"]:
     """Which entries of each image's list have the image in theirs."""
     image = torch.arange(len(index), dtype=index.dtype, device=index.device)
     parts = zip(index.split(ROWS), image.split(ROWS), strict=True)
-    return torch.cat([(index[part.long()] == own[:, None, None]).any(2) for part, own in parts])
+    return torch.cat([(index[part.long()] == itself[:, None, None]).any(2) for part, itself in parts])
 
 
 def _members(lists: MutualLists, rows: slice) -> Int[Tensor, " members"]:
     """R* of some images: row · images + member, ascending."""
-    own, mutual = lists.index[rows], lists.mutual[rows]
-    added, present = lists.short[own.long()], lists.short_mutual[own.long()]
-    wanted = own.masked_fill(~mutual, -1)
-    known = (added[..., None] == wanted[:, None, None, :]).any(3) & present
+    near, mutual = lists.index[rows], lists.mutual[rows]
+    added, present = lists.short[near.long()], lists.short_mutual[near.long()]
+    members = near.masked_fill(~mutual, -1)
+    known = (added[..., None] == members[:, None, None, :]).any(3) & present
     alike = mutual & (3 * known.sum(2) > 2 * present.sum(2))
-    row = torch.arange(len(own), device=own.device)[:, None] * len(lists.index)
+    row = torch.arange(len(near), device=near.device)[:, None] * len(lists.index)
     new = (row[..., None] + added)[present & ~known & alike[..., None]]
-    return torch.cat([(row + own)[mutual], new]).sort().values.unique_consecutive()
+    return torch.cat([(row + near)[mutual], new]).sort().values.unique_consecutive()
 
 
 def _weigh(
-    found: SparseRows,
+    members: SparseRows,
     start: int,
     image: Float[Tensor, "images dim"],
     squares: Float[Tensor, " images"],
@@ -79,8 +79,8 @@ def _weigh(
     variant: str,
 ) -> SparseRows:
     """exp(−D) of the members of some images, from ``start`` on, over their sum."""
-    row, column = found.row, found.column.long()
-    product = _products(image[start : start + len(found)], image, found)
+    row, column = members.row, members.column.long()
+    product = _products(image[start : start + len(members)], image, members)
     distance = (squares[start + row] + squares[column] - 2 * product).clamp_min_(0)
     distance.masked_fill_(column == start + row, 0)
     if variant != "fastreid":
@@ -88,16 +88,16 @@ def _weigh(
     if variant == "layumi":
         distance.square_()
     weight = distance.neg_().exp_()
-    sums = weight.new_zeros(len(found)).index_add_(0, row, weight)
-    return SparseRows(found.start, found.column, weight / sums[row], found.width)
+    sums = weight.new_zeros(len(members)).index_add_(0, row, weight)
+    return SparseRows(members.start, members.column, weight / sums[row], members.width)
 
 
 def _products(
-    rows: Float[Tensor, "rows dim"], image: Float[Tensor, "images dim"], found: SparseRows
+    rows: Float[Tensor, "rows dim"], image: Float[Tensor, "images dim"], members: SparseRows
 ) -> Float[Tensor, " members"]:
     """The product of each row with its members alone; gathering their embeddings first takes six times as long."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that sparse tensors are young
-        size = (len(found), found.width)
-        pattern = torch.sparse_csr_tensor(found.start.int(), found.column, torch.zeros_like(found.value), size)
+        size = (len(members), members.width)
+        pattern = torch.sparse_csr_tensor(members.start.int(), members.column, torch.zeros_like(members.value), size)
         return torch.sparse.sampled_addmm(pattern, rows, image.T, beta=0.0).values()

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.budget import check_limit
+from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.neighbours.search import ExactSearch
 
 OF = ("queries", "both")
 
 SHORTEST = 1e-12
-"""What the length of an embedding is taken for where it is less, so that it can be divided by."""
+"""The least length of an embedding that is divided by."""
 
 
 class Expansion:
@@ -29,10 +29,10 @@ class Expansion:
     Args:
         k: Images averaged, the image itself included, from 2.
         alpha: The exponent α ≥ 0; 0 is the plain mean.
-        times: How often, from 1; each time the expanded embeddings are what is searched and averaged.
-        of: ``both`` replaces query and gallery by means over query and gallery. It uses the queries jointly, so that no
-            query's result is its own (transductive). ``queries`` replaces each query by a mean over itself and gallery
-            images, as a system does that is asked one query at a time.
+        times: How often, from 1; each time the expanded embeddings are searched and averaged.
+        of: ``both`` replaces query and gallery by means over query and gallery, so that the result of a query depends
+            on the other queries (transductive). ``queries`` replaces each query by a mean over itself and gallery
+            images, as in a system that gets one query at a time.
 
     Attributes:
         stamp: What is done, in words.
@@ -43,12 +43,13 @@ class Expansion:
 
     def __init__(self, *, k: int = 5, alpha: float = 3.0, times: int = 1, of: str = "both") -> None:
         if of not in OF:
-            raise InputError(f"evaluation.expansion.of={of!r} is unknown; choose one of {', '.join(OF)}")
-        if k < 2 or alpha < 0 or times < 1:
-            raise InputError(
-                f"evaluation.expansion: k={k}, alpha={alpha}, times={times}; k counts the image itself and is 2 or "
-                "more, alpha 0 or more, times 1 or more"
-            )
+            raise InputError(f"of={of!r} is unknown; choose one of {', '.join(OF)}")
+        if k < 2:
+            raise InputError(f"k={k}: give 2 or more images, the image itself included")
+        if alpha < 0:
+            raise InputError(f"alpha={alpha}: give an exponent of 0 or more")
+        if times < 1:
+            raise InputError(f"times={times}: give 1 or more")
         self.k, self.alpha, self.times, self.of = k, alpha, times, of
 
     @property
@@ -89,7 +90,7 @@ class Expansion:
         Raises:
             ValueError: fewer images than k, embeddings that are not finite, or a limit that cannot be met.
         """
-        check_limit(memory_limit_gb, self.needed(len(query), len(gallery), query.shape[1]), work=self.stamp)
+        check_bytes(memory_limit_gb, self.needed(len(query), len(gallery), query.shape[1]), work=self.stamp)
         search = search or ExactSearch()
         if self.of == "both":
             image = self._both(torch.cat([query, gallery]).float(), memory_limit_gb, search)

@@ -1,32 +1,33 @@
-"""Re-ranking by a graph of neighbours, in which each image takes on the neighbours of its nearest ones."""
+"""Re-ranking by a graph of neighbours, in which each image gets the neighbours of its nearest images too."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid_lit.errors import InputError
-from reid_lit.evaluation.budget import check_limit
+from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks
-from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
+from reid_lit.evaluation.neighbours.neighbours import Neighbours, check_numbers, neighbours
 from reid_lit.progress import progress
 from reid_lit.wording import counted
 
+if TYPE_CHECKING:
+    import scipy.sparse
+
 ROUNDS = 2
-"""How often neighbours are handed on, as in the source."""
+"""How often neighbours are passed on, as in the source."""
 
 ROWS = 2048
-"""Rows of the last round that are held together while their lengths are taken."""
+"""Rows of the last round whose lengths are computed together."""
 
 
 class GraphRerank:
-    """Re-ranking by the neighbours that two images have in common, after each took on those of its nearest images.
+    """Re-ranking by the neighbours that two images have in common, after each got those of its nearest images too.
 
     With A = 1 where j is among the k1 nearest of i (cosine, queries and gallery together, i itself included) and
     S = cos²: twice, A ← A + Aᵀ, A_i ← Σ S_ij A_j over the k2 nearest j, rows to unit length. The distance is
@@ -38,7 +39,7 @@ class GraphRerank:
 
     Args:
         k1: Neighbours of an image, itself included, from 1.
-        k2: Neighbours that hand on theirs, from 1 to k1.
+        k2: Neighbours that pass on theirs, from 1 to k1.
         lambda_value: λ in [0, 1], the weight of the cosine; 1 gives the input ranking.
 
     Raises:
@@ -46,11 +47,7 @@ class GraphRerank:
     """
 
     def __init__(self, *, k1: int = 26, k2: int = 7, lambda_value: float = 0.3) -> None:
-        if not 1 <= k2 <= k1 or not 0 <= lambda_value <= 1:
-            raise InputError(
-                f"evaluation.rerank: k1={k1}, k2={k2}, lambda_value={lambda_value}; "
-                "k1 is 1 or more, k2 from 1 to k1, lambda_value from 0 to 1"
-            )
+        check_numbers(k1=k1, k2=k2, lambda_value=lambda_value)
         self.k1, self.k2, self.lambda_value = k1, k2, lambda_value
 
     @property
@@ -80,14 +77,14 @@ class GraphRerank:
             gallery: Embeddings, on the same device.
             neighbours: How the nearest images are found; None for the exact search.
             memory_limit_gb: What may be used above the embeddings, in GB; None for no limit.
-            held: Bytes of that which the caller holds meanwhile.
+            held: Bytes of the limit that the caller holds meanwhile.
 
         Raises:
             ValueError: fewer images than k1, embeddings that are not finite, or a limit that cannot be met.
         """
         images = len(query) + len(gallery)
         needed = held + self.needed(images, query.shape[1], len(gallery))
-        check_limit(memory_limit_gb, needed, work=f"re-ranking of {counted(images, 'image')} by a graph")
+        check_bytes(memory_limit_gb, needed, work=f"re-ranking of {counted(images, 'image')} by a graph")
         image = torch.cat([query, gallery]).float()
         F.normalize(image, out=image)
         find = neighbours or _exact
@@ -95,10 +92,10 @@ class GraphRerank:
         return GraphBlocks(query, gallery, near, self)
 
     def needed(self, images: int, dim: int, columns: int) -> int:
-        """About the bytes above the embeddings of so many images, of which ``columns`` are in the gallery.
+        """About the bytes above the embeddings that it takes for ``images``, ``columns`` of them in the gallery.
 
-        The copy of the embeddings, the lists, the matrices and the rows in work. Rows of A grow from k1 to 2 k1 k2
-        entries of 8 bytes, those of B to twice that, and as many again while they are added.
+        They are the copy of the embeddings, the lists, the matrices and the rows of a block. Rows of A grow from k1 to
+        2 k1 k2 entries of 8 bytes, those of B to twice that, and as many again while they are added.
         """
         grown = 0 if self.k2 == 1 else 4 * 2 * self.k1 * self.k2
         rows = 8 * BLOCK * columns + 12 * SLICE * torch.get_num_threads() * (images + columns)
@@ -129,7 +126,7 @@ class GraphBlocks:
         self.lambda_value = settings.lambda_value
         index, similarity = near.index.cpu().numpy(), (1 - near.distance / 2).square().cpu().numpy()
         adjacency, k2, queries = _rows(index, np.ones_like(similarity)), settings.k2, len(query)
-        self.both: csr_matrix | None = None
+        self.both: scipy.sparse.csr_matrix | None = None
         self.most, self.length = 1, np.ones(len(index), dtype=np.float32)
         weights = adjacency
         if k2 == 1:
@@ -167,13 +164,15 @@ def _exact(embedding: Float[Tensor, "images dim"], **settings: Any) -> Neighbour
     return neighbours(embedding, **settings)
 
 
-def _rows(index: np.ndarray, value: np.ndarray) -> csr_matrix:
+def _rows(index: np.ndarray, value: np.ndarray) -> "scipy.sparse.csr_matrix":
     """The sparse matrix with ``value`` at the columns ``index`` of each row."""
+    from scipy.sparse import csr_matrix  # takes long to import
+
     images, k = index.shape
     return csr_matrix((value.ravel(), index.ravel(), np.arange(0, images * k + 1, k)), shape=(images, images))
 
 
-def _spread(adjacency: csr_matrix, weights: csr_matrix) -> csr_matrix:
+def _spread(adjacency: "scipy.sparse.csr_matrix", weights: "scipy.sparse.csr_matrix") -> "scipy.sparse.csr_matrix":
     """B = A + Aᵀ at the start of the last round."""
     for _ in range(ROUNDS - 1):
         adjacency = weights @ (adjacency + adjacency.T)
@@ -181,7 +180,7 @@ def _spread(adjacency: csr_matrix, weights: csr_matrix) -> csr_matrix:
     return (adjacency + adjacency.T).tocsr()
 
 
-def _lengths(weights: csr_matrix, both: csr_matrix) -> np.ndarray:
+def _lengths(weights: "scipy.sparse.csr_matrix", both: "scipy.sparse.csr_matrix") -> np.ndarray:
     """The Euclidean length of each row of ``weights @ both``, which is not held whole."""
     lengths, images = [], weights.shape[0]
     with progress("graph of neighbours") as tell:
@@ -191,7 +190,7 @@ def _lengths(weights: csr_matrix, both: csr_matrix) -> np.ndarray:
     return np.concatenate(lengths)
 
 
-def _row_lengths(matrix: csr_matrix) -> np.ndarray:
+def _row_lengths(matrix: "scipy.sparse.csr_matrix") -> np.ndarray:
     """The Euclidean length of each row; 1e-12 where it is less, so that it can be divided by."""
     total = np.zeros(matrix.shape[0], dtype=np.float32)
     filled = np.diff(matrix.indptr) > 0

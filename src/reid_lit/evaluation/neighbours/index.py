@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.neighbours.nearest import GATHERED, Found, Gallery, rows_of
+from reid_lit.evaluation.neighbours.nearest import GATHERED, Gallery, NearestEntries, rows_of
 from reid_lit.progress import progress
 from reid_lit.wording import counted
 
@@ -18,7 +18,7 @@ SETTINGS = {
     "ivf_pq": ("nlist", "nprobe", "m", "bits", "refine", "train"),
     "hnsw": ("m", "ef_construction", "ef_search"),
 }
-"""The kinds of index, and what each is set by."""
+"""The kinds of index, and the settings of each."""
 
 ROWS = 4096
 """Images that are added or asked for at once."""
@@ -29,7 +29,7 @@ SEED = 0
 
 @runtime_checkable
 class IndexSettings(Protocol):
-    """What an index is made by; see :class:`~reid_lit.evaluation.neighbours.search.FaissSearch`."""
+    """The settings of an index; see :class:`~reid_lit.evaluation.neighbours.search.FaissSearch`."""
 
     kind: str
     nlist: int
@@ -43,27 +43,23 @@ class IndexSettings(Protocol):
 
 
 def check(settings: IndexSettings) -> None:
-    """Whether the settings are such as an index can have.
-
-    Raises:
-        ValueError: an unknown kind, or a number out of range.
-    """
+    """Raise InputError for an unknown kind, or a number out of range."""
     if settings.kind not in SETTINGS:
-        raise InputError(f"evaluation.search.kind={settings.kind!r} is unknown; choose one of {', '.join(SETTINGS)}")
+        raise InputError(f"kind={settings.kind!r} is unknown; choose one of {', '.join(SETTINGS)}")
     for name in SETTINGS[settings.kind]:
         value, least = getattr(settings, name), 0 if name == "nlist" else 1
         if value < least:
-            raise InputError(f"evaluation.search.{name}={value}: give {least} or more")
+            raise InputError(f"{name}={value}: give {least} or more")
 
 
 def words(settings: IndexSettings) -> str:
-    """The kind, and what it is set by."""
-    given = ", ".join(f"{name}={getattr(settings, name) or '4√images'}" for name in SETTINGS[settings.kind])
-    return f"faiss {settings.kind} ({given or 'exact'})"
+    """The kind and its settings, in words."""
+    numbers = ", ".join(f"{name}={getattr(settings, name) or '4√images'}" for name in SETTINGS[settings.kind])
+    return f"faiss {settings.kind} ({numbers or 'exact'})"
 
 
 def build(gallery: Gallery, settings: IndexSettings, *, unit: bool = False) -> Any:
-    """An index of the gallery, read by blocks: of an array mapped from a file, no more than a block is in memory.
+    """An index of the gallery, read by blocks: of an array mapped from a file, one block is in memory at a time.
 
     ``faiss.write_index`` keeps it.
 
@@ -84,21 +80,21 @@ def build(gallery: Gallery, settings: IndexSettings, *, unit: bool = False) -> A
     return index
 
 
-def ask(index: Any, query: Float[Tensor, "queries dim"], k: int, *, unit: bool = False) -> Found:
-    """What the index takes for the nearest k of each query; index -1 and an infinite distance where it finds fewer."""
+def ask(index: Any, query: Float[Tensor, "queries dim"], k: int, *, unit: bool = False) -> NearestEntries:
+    """The k nearest of each query, as the index finds them; index -1 and an infinite distance where it finds fewer."""
     load().omp_set_num_threads(torch.get_num_threads())
-    found = []
+    parts = []
     with progress(f"search for {counted(len(query), 'image', grouped=True)}") as tell:
         for start in range(0, len(query), ROWS):
             distance, place = index.search(_numpy(query, start, start + ROWS, unit), k)
-            found.append((torch.from_numpy(place), torch.from_numpy(distance)))
+            parts.append((torch.from_numpy(place), torch.from_numpy(distance)))
             tell(min(start + ROWS, len(query)), len(query))
-    place, distance = (torch.cat(parts).to(query.device) for parts in zip(*found, strict=True))
-    return Found(place, distance.clamp_min_(0).masked_fill_(place < 0, torch.inf))
+    place, distance = (torch.cat(part).to(query.device) for part in zip(*parts, strict=True))
+    return NearestEntries(place, distance.clamp_min_(0).masked_fill_(place < 0, torch.inf))
 
 
 def over_gpus(index: Any, kind: str) -> Any:
-    """The index, where faiss sees GPUs split over all of them; HNSW has no GPU form."""
+    """The index, split over all GPUs that faiss sees; HNSW stays on the CPU, where alone it runs."""
     faiss = load()
     if kind == "hnsw" or not faiss.get_num_gpus():
         return index
@@ -108,7 +104,7 @@ def over_gpus(index: Any, kind: str) -> Any:
 
 
 def needed_bytes(images: int, dim: int, settings: IndexSettings) -> int:
-    """About what the index and its training take in memory, in bytes."""
+    """About the bytes that the index and its training take."""
     room = 16 * GATHERED  # true distances of candidates; exact searches for some queries
     if settings.kind == "ivf_pq":
         trained = min(images, settings.train) * dim * 4
@@ -134,7 +130,7 @@ def load() -> Any:
     except ImportError as error:
         raise ImportError(
             f"FaissSearch needs faiss ({error}): pip install faiss-gpu, or faiss-cpu without a GPU; "
-            "evaluation.search=null searches exactly without it"
+            "search=null searches exactly without it"
         ) from error
 
 
@@ -149,15 +145,11 @@ def _empty(faiss: Any, images: int, dim: int, settings: IndexSettings) -> Any:
     nlist, drawn = cells(images, settings), min(images, settings.train)
     if dim % settings.m:
         divisor = max(m for m in range(1, settings.m + 1) if dim % m == 0)
-        raise InputError(
-            f"evaluation.search.m={settings.m} does not divide embeddings of {counted(dim, 'number')};"
-            f" set evaluation.search.m to a divisor, such as {divisor}"
-        )
+        raise InputError(f"m={settings.m}: give a divisor of the length of the embeddings, {dim}, such as {divisor}")
     if drawn < max(nlist, 2**settings.bits):
         raise InputError(
-            f"{counted(drawn, 'training image is', 'training images are')} too few for nlist={nlist} cells and"
-            f" bits={settings.bits}; "
-            f"lower evaluation.search.nlist or evaluation.search.bits, or search exactly (evaluation.search=null)"
+            f"bits={settings.bits}: {counted(drawn, 'training image is', 'training images are')} too few for"
+            f" 2^{settings.bits} codes and nlist={nlist} cells; lower bits or nlist, or search exactly (search=null)"
         )
     index = faiss.IndexIVFPQ(faiss.IndexFlatL2(dim), dim, nlist, settings.m, settings.bits)
     index.nprobe = min(settings.nprobe, nlist)

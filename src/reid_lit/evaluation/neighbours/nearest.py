@@ -1,4 +1,4 @@
-"""The nearest gallery entries of each query, by blocks of the matrix product; the gallery may lie on disk."""
+"""The nearest gallery entries of each query, by blocks of the matrix product; the gallery may be on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from reid_lit.progress import progress
 from reid_lit.wording import counted
 
 FIRST = 256
-"""Gallery entries that are sorted whole; from there on blocks double, and hardly more of each beat what is kept."""
+"""Gallery entries in the first block. Blocks double from there on, and few entries of each are near enough to keep."""
 
 COLUMNS = 16384
 """Gallery entries in one matrix product."""
 
 FEWEST_COLUMNS = 256
-"""The least that a limit of memory shrinks them to."""
+"""The least number of them under a limit of memory."""
 
 GATHERED = 2**22
 """Numbers of gathered embeddings at a time, where the distances of single pairs are computed (16 MB)."""
@@ -32,7 +32,7 @@ Gallery = Float[Tensor, "gallery dim"] | Float[np.ndarray, "gallery dim"]
 
 
 @dataclass(frozen=True)
-class Found:
+class NearestEntries:
     """The nearest gallery entries of each query, nearest first, ties by lower index.
 
     Attributes:
@@ -53,7 +53,7 @@ def nearest(
     unit: bool = False,
     memory_limit_gb: float | None = None,
     held: int = 0,
-) -> Found:
+) -> NearestEntries:
     """The k nearest gallery entries of each query, exact in float32; a gallery on disk is read once.
 
     Args:
@@ -62,7 +62,7 @@ def nearest(
         k: Entries a query, from 1.
         unit: Compare the embeddings at unit length: by their cosine.
         memory_limit_gb: What may be used above the embeddings, in GB; None for no limit.
-        held: Bytes of that which the caller holds meanwhile.
+        held: Bytes of the limit that the caller holds meanwhile.
 
     Raises:
         ValueError: fewer than k gallery entries, embeddings that are not finite, or a limit that cannot be met.
@@ -86,21 +86,17 @@ def nearest(
             for block, best, place in zip(query.split(BLOCK), distance.split(BLOCK), index.split(BLOCK), strict=True):
                 _keep_nearest(best, place, squared_distance(block, rows), start)
             tell(stop, len(gallery))
-    return Found(index, distance)
+    return NearestEntries(index, distance)
 
 
 def check_number(k: int, images: int) -> None:
-    """Whether so many neighbours can be given.
-
-    Raises:
-        ValueError: no neighbour, or more than there are images.
-    """
+    """Raise InputError unless k is from 1 to the number of images."""
     if not 1 <= k <= images:
-        raise InputError(f"{k} nearest of {counted(images, 'image')} cannot be given; ask for 1 to {images}")
+        raise InputError(f"k={k} nearest of {counted(images, 'image')}: give a k from 1 to {images}")
 
 
 def rows_of(gallery: Gallery, start: int, stop: int, device: torch.device, *, unit: bool) -> Float[Tensor, "rows dim"]:
-    """Some embeddings in float32 on the device, at unit length where asked for.
+    """The embeddings ``start`` to ``stop`` in float32 on the device; with ``unit`` at unit length.
 
     Raises:
         ValueError: embeddings that are not finite.
@@ -131,32 +127,32 @@ def squared_distance(
 def pair_distance(
     query: Float[Tensor, "queries dim"], gallery: Gallery, index: Int[Tensor, "queries k"], *, unit: bool = False
 ) -> Float[Tensor, "queries k"]:
-    """The squared Euclidean distance of each query to the gallery entries that are named."""
+    """The squared Euclidean distance of each query to the gallery entries ``index``."""
     distance = torch.empty(index.shape, device=query.device)
     step = max(1, GATHERED // (index.shape[1] * query.shape[1]))
     for start in range(0, len(query), step):
-        wanted = index[start : start + step]
-        part = gallery[wanted.flatten()] if isinstance(gallery, Tensor) else gallery[wanted.flatten().cpu().numpy()]
-        rows = rows_of(part, 0, len(part), query.device, unit=unit).view(*wanted.shape, -1)
-        asked = rows_of(query, start, start + len(wanted), query.device, unit=unit)
-        distance[start : start + step] = (rows - asked[:, None]).square().sum(2)
+        place = index[start : start + step]
+        part = gallery[place.flatten()] if isinstance(gallery, Tensor) else gallery[place.flatten().cpu().numpy()]
+        entries = rows_of(part, 0, len(part), query.device, unit=unit).view(*place.shape, -1)
+        queries = rows_of(query, start, start + len(place), query.device, unit=unit)
+        distance[start : start + step] = (entries - queries[:, None]).square().sum(2)
     return distance
 
 
-def in_order(found: Found, k: int) -> Found:
+def in_order(entries: NearestEntries, k: int) -> NearestEntries:
     """The first k entries, nearest first, ties by lower index."""
-    index, order = found.index.sort(dim=1)
-    distance, again = found.distance.gather(1, order).sort(dim=1, stable=True)
-    return Found(index.gather(1, again)[:, :k].contiguous(), distance[:, :k].contiguous())
+    index, by_index = entries.index.sort(dim=1)
+    distance, order = entries.distance.gather(1, by_index).sort(dim=1, stable=True)
+    return NearestEntries(index.gather(1, order)[:, :k].contiguous(), distance[:, :k].contiguous())
 
 
-def with_itself(found: Found) -> Found:
+def with_itself(entries: NearestEntries) -> NearestEntries:
     """The lists with each image at distance 0 from itself, in place of the last where an index left it out."""
-    image = torch.arange(len(found.index), device=found.index.device)[:, None]
-    itself = found.index == image
+    image = torch.arange(len(entries.index), device=entries.index.device)[:, None]
+    itself = entries.index == image
     itself[:, -1] |= ~itself.any(1)
-    index = torch.where(itself, image, found.index)
-    return in_order(Found(index, found.distance.masked_fill(itself, 0)), index.shape[1])
+    index = torch.where(itself, image, entries.index)
+    return in_order(NearestEntries(index, entries.distance.masked_fill(itself, 0)), index.shape[1])
 
 
 def recall(approximate: Int[Tensor, "queries k"], exact: Int[Tensor, "queries k"]) -> float:
@@ -174,7 +170,7 @@ def recall(approximate: Int[Tensor, "queries k"], exact: Int[Tensor, "queries k"
 
 
 def _spans(images: int, columns: int) -> Iterator[tuple[int, int]]:
-    """From where to where blocks of the gallery go: as many images as came before, from FIRST to ``columns``."""
+    """Start and stop of each block of the gallery: as many images as all before it, from FIRST to ``columns``."""
     start = 0
     while start < images:
         stop = min(start + min(max(start, FIRST), columns), images)
@@ -185,7 +181,7 @@ def _spans(images: int, columns: int) -> Iterator[tuple[int, int]]:
 def _keep_nearest(
     best: Float[Tensor, "rows k"], place: Int[Tensor, "rows k"], distance: Float[Tensor, "rows columns"], start: int
 ) -> None:
-    """Puts into ``best`` and ``place`` what is nearer; of equal distances the earlier stays: its index is lower."""
+    """Put nearer entries into ``best`` and ``place``; of equal distances the earlier stays: its index is lower."""
     near = distance < best[:, -1:]
     count = near.sum(1)
     row, column = near.nonzero(as_tuple=True)

@@ -17,7 +17,7 @@ TILE = {"cpu": 1024, "cuda": 4096}
 """Rows and columns of one matrix product: large enough for its full speed."""
 
 SMALLEST_TILE = 128
-"""The least that a limit of memory shrinks them to."""
+"""The least number of them under a limit of memory."""
 
 NOBODY = torch.iinfo(torch.int64).max
 """The key of a place in a list that is not taken yet."""
@@ -44,8 +44,8 @@ def neighbours(
 ) -> Neighbours:
     """The k nearest images of each image, exact, in float32.
 
-    The distance matrix is symmetric, so each pair of images is multiplied once, and never held: a tile of it is looked
-    through for what is nearer than the k-th nearest so far, of its rows and of its columns.
+    The distance matrix is symmetric, so each pair of images is multiplied once. It is never held: each tile is searched
+    for images nearer than the k-th nearest so far, of its rows and of its columns.
 
     >>> neighbours(torch.tensor([[0.0], [3.0], [1.0]]), k=2).index
     tensor([[0, 2],
@@ -56,7 +56,7 @@ def neighbours(
         embedding: Embeddings, on any device; compared as they are, not scaled to unit length.
         k: Neighbours of an image, itself included, from 1 to the number of images.
         memory_limit_gb: What may be used above the embeddings, in GB; None for no limit.
-        held: Bytes of that which the caller holds meanwhile.
+        held: Bytes of the limit that the caller holds meanwhile.
 
     Raises:
         ValueError: fewer images than k, embeddings that are not finite, or a limit that cannot be met.
@@ -105,14 +105,14 @@ class _Search:
         self.buffer = self.embedding.new_empty(tile, tile)
 
     def tiles(self) -> list[tuple[slice, slice]]:
-        """Those on and above the diagonal; the diagonal first, since it fills the lists."""
+        """The tiles on and above the diagonal; the diagonal first, since it fills the lists."""
         parts = [slice(start, min(start + self.tile, len(self.keys))) for start in range(0, len(self.keys), self.tile)]
         return [(part, part) for part in parts] + [
             (rows, columns) for place, columns in enumerate(parts) for rows in parts[:place]
         ]
 
     def visit(self, rows: slice, columns: slice) -> None:
-        """Look through one tile."""
+        """Search one tile."""
         distance = self._distance(rows, columns)
         self._see_farthest(rows, distance.amax(1))
         if rows == columns:
@@ -147,7 +147,7 @@ class _Search:
     def _offer(
         self, start: int, row: Int[Tensor, " pairs"], index: Int[Tensor, " pairs"], distance: Float[Tensor, " pairs"]
     ) -> None:
-        """Take what is near enough into the lists of the images ``start + row``; ``row`` ascends."""
+        """Take the near images into the lists of the images ``start + row``; ``row`` ascends."""
         if not len(row):
             return
         present, count = row.unique_consecutive(return_counts=True)
@@ -158,7 +158,7 @@ class _Search:
         self._take(start + present, offered)
 
     def _take(self, image: Int[Tensor, " rows"], offered: Int[Tensor, "rows offered"]) -> None:
-        """Keep what is nearest of the lists of some images and what is offered to them."""
+        """Keep the nearest of the lists of some images and of the images that are offered to them."""
         known = self.keys[image]
         keys = torch.cat([known, offered], dim=1).topk(known.shape[1], dim=1, largest=False, sorted=True).values
         self.keys[image] = keys
@@ -167,6 +167,16 @@ class _Search:
     def result(self) -> Neighbours:
         """The lists, once every tile has been visited."""
         return Neighbours(self.keys & 0xFFFFFFFF, _distance_of(self.keys), self.farthest.clamp_min_(0))
+
+
+def check_numbers(*, k1: int, k2: int, lambda_value: float) -> None:
+    """Raise InputError unless a re-ranking can have these numbers of neighbours and this weight of the distance."""
+    if k1 < 1:
+        raise InputError(f"k1={k1}: give 1 or more neighbours")
+    if not 1 <= k2 <= k1:
+        raise InputError(f"k2={k2}: give 1 to k1={k1} neighbours")
+    if not 0 <= lambda_value <= 1:
+        raise InputError(f"lambda_value={lambda_value}: give a weight from 0 to 1")
 
 
 def _keys(distance: Float[Tensor, "..."], index: Int[Tensor, "..."]) -> Int[Tensor, "..."]:

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.budget import check_limit
+from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks, joined
 from reid_lit.evaluation.neighbours.encoding import ROWS, encode
-from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
+from reid_lit.evaluation.neighbours.neighbours import Neighbours, check_numbers, neighbours
 from reid_lit.evaluation.neighbours.sparse import ENTRIES, SparseRows
 from reid_lit.progress import progress
 from reid_lit.wording import counted
@@ -23,7 +23,7 @@ ENTRY = 28
 
 
 class KReciprocal:
-    """k-reciprocal re-ranking: images are alike whose nearest images, those that have them among theirs, are the same.
+    """k-reciprocal re-ranking: two images are alike where they share their reciprocal neighbours.
 
     With D the squared Euclidean distance over the largest of its row, the first k1 + 1 of a row's ranking (the image
     itself included) give R(i, k1), those j that have i among theirs. R* adds R(j, k1/2) for the j of R(i, k1) of which
@@ -47,12 +47,8 @@ class KReciprocal:
 
     def __init__(self, *, k1: int = 20, k2: int = 6, lambda_value: float = 0.3, variant: str = "reference") -> None:
         if variant not in VARIANTS:
-            raise InputError(f"evaluation.rerank.variant={variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
-        if not 1 <= k2 <= k1 or not 0 <= lambda_value <= 1:
-            raise InputError(
-                f"evaluation.rerank: k1={k1}, k2={k2}, lambda_value={lambda_value}; "
-                "k1 is 1 or more, k2 from 1 to k1, lambda_value from 0 to 1"
-            )
+            raise InputError(f"variant={variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
+        check_numbers(k1=k1, k2=k2, lambda_value=lambda_value)
         self.k1, self.k2, self.lambda_value, self.variant = k1, k2, lambda_value, variant
 
     @property
@@ -72,9 +68,9 @@ class KReciprocal:
         return min(round(self.k1 / 2) + 1, self.listed)
 
     def needed(self, images: int, dim: int, columns: int) -> int:
-        """Bytes above the embeddings that it takes at the most with so many images, ``columns`` of them in the gallery.
+        """The most bytes above the embeddings that it takes for ``images``, ``columns`` of them in the gallery.
 
-        No more is in R* than a third of each added list besides R: two thirds of it are there already.
+        R* has at most a third of each added list more than R: two thirds of it are in R already.
         """
         entries = self.listed + (self.listed - 1) * ((self.halved - 1) // 3)
         lists = images * (24 * self.listed + 12 * entries + ENTRY * entries * self.k2)
@@ -98,7 +94,7 @@ class KReciprocal:
             gallery: Embeddings, on the same device.
             neighbours: How the nearest images are found; None for the exact search.
             memory_limit_gb: What may be used above the embeddings, in GB; None for no limit.
-            held: Bytes of that which the caller holds meanwhile.
+            held: Bytes of the limit that the caller holds meanwhile.
 
         Raises:
             ValueError: fewer images than k1 + 1, embeddings that are not finite, or a limit that cannot be met.
@@ -106,11 +102,11 @@ class KReciprocal:
         images, dim = len(query) + len(gallery), query.shape[1]
         if images < self.listed:
             raise InputError(
-                f"evaluation.rerank.k1={self.k1}: lists of {counted(self.listed, 'image')} cannot be made of {images},"
-                f" queries and gallery together; set evaluation.rerank.k1={images - self.listed + self.k1} or less"
+                f"k1={self.k1}: lists of {counted(self.listed, 'image')} cannot be made of {images},"
+                f" queries and gallery together; give {images - self.listed + self.k1} or less"
             )
         needed = held + self.needed(images, dim, len(gallery))
-        check_limit(memory_limit_gb, needed, work=f"k-reciprocal re-ranking of {counted(images, 'image')}")
+        check_bytes(memory_limit_gb, needed, work=f"k-reciprocal re-ranking of {counted(images, 'image')}")
         image = joined(query, gallery).float()
         if self.variant != "reference":
             image = F.normalize(image, dim=1)
@@ -159,7 +155,7 @@ class ReciprocalBlocks:
         return distance
 
     def _scale(self, squared: Float[Tensor, "rows gallery"], farthest: Float[Tensor, "rows 1"]) -> None:
-        """From squared Euclidean distances to λ times what is mixed in, in place."""
+        """Turn squared Euclidean distances into their share of the re-ranked distance, in place."""
         if self.settings.variant == "fastreid":
             squared.mul_(self.settings.lambda_value / 2)
         elif self.settings.variant == "layumi":

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.budget import check_limit
+from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.neighbours import index as indexes
 from reid_lit.evaluation.neighbours.nearest import (
-    Found,
     Gallery,
+    NearestEntries,
     check_number,
     in_order,
     nearest,
@@ -24,10 +24,10 @@ from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
 from reid_lit.wording import counted
 
 SAMPLE = 4096
-"""Images among which the farthest is looked for, where not all are looked at."""
+"""Images that the farthest image is chosen from, where there are more."""
 
 SEED = 0
-"""Of the images that recall and the farthest image are measured by."""
+"""Of the draw of images that recall and the farthest image are measured by."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ class ExactSearch:
 
     stamp = "exact"
 
-    def needed(self, images: int, dim: int) -> int:  # noqa: ARG002 - what an index is asked
-        """Bytes that an index takes: there is none."""
+    def needed(self, images: int, dim: int) -> int:  # noqa: ARG002 - as for an index
+        """0 bytes: there is no index."""
         return 0
 
     def search(
@@ -54,7 +54,7 @@ class ExactSearch:
         unit: bool = False,
         memory_limit_gb: float | None = None,
         held: int = 0,
-    ) -> Found:
+    ) -> NearestEntries:
         """The k nearest gallery entries of each query; see :func:`~reid_lit.evaluation.neighbours.nearest.nearest`."""
         return nearest(query, gallery, k=k, unit=unit, memory_limit_gb=memory_limit_gb, held=held)
 
@@ -75,7 +75,7 @@ class FaissSearch:
 
     Args:
         kind: ``flat`` (exact), ``ivf_pq`` (codes of a few bytes an image, for galleries beyond memory) or ``hnsw``
-            (links between images beside their embeddings: quick to ask, slow to build).
+            (links between images in addition to their embeddings: quick to search, slow to build).
         nlist: ``ivf_pq``: cells that the gallery is divided into; 0 for 4 √images.
         nprobe: ``ivf_pq``: cells that are searched.
         m: ``ivf_pq``: parts of a code, a divisor of the embedding's length; ``hnsw``: links of an image.
@@ -132,7 +132,7 @@ class FaissSearch:
             ImportError: faiss is not installed.
         """
         needed = held + self.needed(len(gallery), gallery.shape[1])
-        check_limit(memory_limit_gb, needed, work=f"an index of {counted(len(gallery), 'image')}, kind {self.kind},")
+        check_bytes(memory_limit_gb, needed, work=f"an index of {counted(len(gallery), 'image')}, kind {self.kind},")
         return indexes.build(gallery, self, unit=unit)
 
     @torch.no_grad()
@@ -146,7 +146,7 @@ class FaissSearch:
         memory_limit_gb: float | None = None,
         held: int = 0,
         index: Any = None,
-    ) -> Found:
+    ) -> NearestEntries:
         """The k nearest gallery entries of each query, as far as the index finds them; their distances are true.
 
         Args:
@@ -155,7 +155,7 @@ class FaissSearch:
             k: Entries a query, from 1.
             unit: Compare the embeddings at unit length: by their cosine.
             memory_limit_gb: What may be used above the embeddings, in GB; None for no limit.
-            held: Bytes of that which the caller holds meanwhile.
+            held: Bytes of the limit that the caller holds meanwhile.
             index: What :meth:`build` made of the same gallery with the same ``unit``; None builds it.
 
         Raises:
@@ -165,23 +165,25 @@ class FaissSearch:
         check_number(k, len(gallery))
         memory: dict[str, Any] = {"memory_limit_gb": memory_limit_gb, "held": held}
         index = indexes.over_gpus(index or self.build(gallery, unit=unit, **memory), self.kind)
-        found = self._ask(index, query, gallery, k, unit)
+        near = self._ask(index, query, gallery, k, unit)
         del index  # before the exact searches, which may use its memory
-        short = (found.index < 0).any(1).nonzero()[:, 0]
+        short = (near.index < 0).any(1).nonzero()[:, 0]
         if len(short):
             exact = nearest(query[short], gallery, k=k, unit=unit, **memory)
-            found.index[short], found.distance[short] = exact.index, exact.distance
+            near.index[short], near.distance[short] = exact.index, exact.distance
         if self.kind != "flat":
-            self._measure_recall(found, query, gallery, unit, memory)
-        return found
+            self._measure_recall(near, query, gallery, unit, memory)
+        return near
 
-    def _ask(self, index: Any, query: Float[Tensor, "queries dim"], gallery: Gallery, k: int, unit: bool) -> Found:
-        """What the index finds, with true distances: those of its codes are none."""
+    def _ask(
+        self, index: Any, query: Float[Tensor, "queries dim"], gallery: Gallery, k: int, unit: bool
+    ) -> NearestEntries:
+        """The entries that the index finds, with true distances; the distances of its codes are only near them."""
         if self.kind != "ivf_pq":
             return in_order(indexes.ask(index, query, k, unit=unit), k)
         place = indexes.ask(index, query, min(k * self.refine, len(gallery)), unit=unit).index
         distance = pair_distance(query, gallery, place.clamp_min(0), unit=unit)
-        return in_order(Found(place, distance.masked_fill_(place < 0, torch.inf)), k)
+        return in_order(NearestEntries(place, distance.masked_fill_(place < 0, torch.inf)), k)
 
     @torch.no_grad()
     def neighbours(
@@ -193,21 +195,26 @@ class FaissSearch:
             ValueError: fewer images than k, embeddings that are not finite, or a limit that cannot be met.
             ImportError: faiss is not installed.
         """
-        found = with_itself(self.search(embedding, embedding, k=k, memory_limit_gb=memory_limit_gb, held=held))
+        near = with_itself(self.search(embedding, embedding, k=k, memory_limit_gb=memory_limit_gb, held=held))
         self._measured.pop("farthest image", None)  # of an earlier data set
         if len(embedding) > SAMPLE:
             self._measured["farthest image"] = f"of {SAMPLE:,} drawn"
         farthest = _farthest(embedding, _drawn(len(embedding), SAMPLE).to(embedding.device))
-        return Neighbours(found.index, found.distance, torch.maximum(farthest, found.distance[:, -1]))
+        return Neighbours(near.index, near.distance, torch.maximum(farthest, near.distance[:, -1]))
 
     def _measure_recall(
-        self, found: Found, query: Float[Tensor, "queries dim"], gallery: Gallery, unit: bool, memory: dict[str, Any]
+        self,
+        near: NearestEntries,
+        query: Float[Tensor, "queries dim"],
+        gallery: Gallery,
+        unit: bool,
+        memory: dict[str, Any],
     ) -> None:
-        """Puts the recall into the stamp, measured on some of the queries."""
-        k, what = found.index.shape[1], "not measured"
+        """Put the recall into the stamp, measured on some of the queries."""
+        k, what = near.index.shape[1], "not measured"
         if self.recall_sample:
             rows = _drawn(len(query), self.recall_sample).to(query.device)
-            share = recall(found.index[rows], nearest(query[rows], gallery, k=k, unit=unit, **memory).index)
+            share = recall(near.index[rows], nearest(query[rows], gallery, k=k, unit=unit, **memory).index)
             what = f"{share:.4f} of {counted(len(rows), 'query', 'queries', grouped=True)}"
         self._measured[f"recall@{k}"] = what
         logger.info("%s", self.stamp)

@@ -1,4 +1,4 @@
-"""Matrices of which only the entries that are not 0 are kept, row by row, on CPU and GPU."""
+"""Sparse matrices: only the entries other than 0 are kept, row by row, on CPU and GPU."""
 
 from dataclasses import dataclass
 from itertools import pairwise, starmap
@@ -8,12 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 ENTRIES = 1 << 20
-"""Entries worked on at once, above those of a single row."""
+"""Entries worked on at once; a single row may have more."""
 
 
 @dataclass(frozen=True)
 class SparseRows:
-    """A matrix by its rows; the columns of a row ascend, and are there once.
+    """A matrix by its rows; the columns of a row ascend, each once.
 
     Attributes:
         start: ``(rows + 1)`` int64, where the entries of each row start; the last is their number.
@@ -49,13 +49,13 @@ class SparseRows:
 
     @classmethod
     def of(cls, key: Int[Tensor, " entries"], value: Float[Tensor, " entries"], rows: int, width: int) -> "SparseRows":
-        """That with ``value`` at ``key``, row · width + column, ascending."""
+        """The matrix with ``value`` at ``key``, row · width + column, ascending."""
         row = key // width
         return cls(_bounds(row, rows), (key - row * width).int(), value, width)
 
     @classmethod
     def join(cls, parts: list["SparseRows"]) -> "SparseRows":
-        """The rows of all parts, one after another; ``parts`` is emptied, so that no entry is there twice."""
+        """The rows of all parts, one after another; ``parts`` is emptied, so that memory holds no entry twice."""
         count = torch.cat([part.count for part in parts])
         column, value = (torch.cat([getattr(part, name) for part in parts]) for name in ("column", "value"))
         width = parts[0].width
@@ -79,7 +79,7 @@ class SparseRows:
     def add_minima(self, columns: "SparseRows", sums: Float[Tensor, "rows others"]) -> None:
         """Add Σ_c min(self[r, c], other[o, c]) to ``sums[r, o]``, given the transpose of the other matrix.
 
-        Only pairs of entries that share a column are looked at.
+        Only pairs of entries that share a column are compared.
         """
         first, count = columns.start[self.column.long()], columns.count[self.column.long()]
         target, flat, pairs = self.row * sums.shape[1], sums.view(-1), count.cumsum(0)

@@ -1,4 +1,4 @@
-"""The retrieval scores as a torchmetrics metric: it gathers embeddings over batches and ranks, and evaluates."""
+"""Gathers embeddings over batches and processes, then evaluates: the retrieval scores as a torchmetrics ``Metric``."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from reid_lit.evaluation.scores import Result, evaluate
 from reid_lit.wording import counted
 
 TOLERANCE = 1e-2
-"""Relative difference between two embeddings of one image: batches of other shapes round so much in bfloat16."""
+"""Relative difference between two embeddings of one image that batches of other shapes cause in bfloat16."""
 
 
 class RetrievalScores(Metric):
@@ -73,7 +73,7 @@ class RetrievalScores(Metric):
         camera: Int[Tensor, " b"],
         index: Int[Tensor, " b"],
     ) -> None:
-        """Keeps a batch.
+        """Keep a batch.
 
         Args:
             embedding: Embeddings; kept as float32.
@@ -86,7 +86,7 @@ class RetrievalScores(Metric):
             getattr(self, state).append(values.long())
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gathers the states; a rank that saw no image takes part with empty tensors of the right type."""
+        """Gather the states; a rank without an image takes part with empty tensors of the right type."""
         if not self.index:
             self.embedding.append(torch.zeros(0, device=self.device))
             for state in ("person", "camera", "index"):
@@ -123,7 +123,7 @@ class RetrievalScores(Metric):
 
 
 def _check_complete(index: Int[Tensor, " seen"], images: int) -> None:
-    """Raises ValueError unless ``index``, ascending and each once, is 0 … images - 1."""
+    """Raise InputError unless ``index``, ascending and each once, is 0 … images - 1."""
     if int(index[-1]) >= images or int(index[0]) < 0:
         raise InputError(
             f"index {int(index[0])} to {int(index[-1])} for {counted(images, 'image')}; images= is query plus gallery"
@@ -141,7 +141,7 @@ def _check_complete(index: Int[Tensor, " seen"], images: int) -> None:
 def _check_repeats(
     again: Float[Tensor, "repeats d"], first: Float[Tensor, "repeats d"], index: Int[Tensor, " repeats"]
 ) -> None:
-    """Raises ValueError where two embeddings of one index differ."""
+    """Raise InputError where two embeddings of one index differ."""
     differs = (again - first).norm(dim=1) > TOLERANCE * first.norm(dim=1)
     if differs.any():
         raise InputError(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import distributed
 
-from reid_lit.evaluation.metric import RetrievalScores
+from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
