@@ -45,14 +45,14 @@ def main() -> None:
         for name in arguments.tables
     }
     reason = why_offline() or ("" if arguments.entity else "no --entity is given")
-    for name, each in made.items():
+    for name, dashboard in made.items():
         if reason:
-            text = json.dumps(specification(each), indent=2)
+            text = json.dumps(specification(dashboard), indent=2)
             write_text(arguments.output / f"{name}.json", text + "\n")
         else:
-            print(each.save().url)
+            print(dashboard.save().url)
     if reason:
-        print(f"Nothing was sent: {reason}. {len(made)} specifications lie in {arguments.output}")
+        print(f"Nothing was sent: {reason}. {len(made)} specifications are in {arguments.output}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -103,18 +103,18 @@ def report(name: str, datasets: Sequence[str], *, tables: Path, entity: str, pro
     Args:
         name: ``<paper>/<table>``.
         datasets: Names of tests.
-        tables: Where the sweeps' results lie.
+        tables: Where the sweeps' results are.
         entity: The project's owner.
         project: Where the runs are.
     """
     table = read_table(name)
     file = tables / name / "report.json"
-    found = json.loads(file.read_text()) if file.is_file() else None
+    results = json.loads(file.read_text()) if file.is_file() else None
     notes = "\n".join(f"- {note}" for note in table.get("notes", ()))
     blocks: list[Any] = [
         wr.MarkdownBlock(text=f"{table['source']}. `python -m reid_lit.train +table={name} logger=wandb`"),
         wr.H2(text="Published and ours"),
-        wr.MarkdownBlock(text=markdown(table, found)),
+        wr.MarkdownBlock(text=markdown(table, results)),
         wr.MarkdownBlock(text=notes or "No notes."),
     ]
     for title, panels in panels_of(datasets).items():
@@ -164,17 +164,17 @@ def score_keys(datasets: Sequence[str]) -> list[str]:
     return [f"test/{data}/{score}" for data in datasets for score in catalogue.main_scores()]
 
 
-def markdown(table: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
-    """Published → ours ± standard deviation, in the paper's unit; a row of the paper each.
+def markdown(table: Mapping[str, Any], results: Mapping[str, Any] | None) -> str:
+    """Published → ours ± standard deviation, in the paper's unit; a row for each row of the paper.
 
     Args:
         table: The table's file.
-        found: Its ``report.json``; None before anything was run.
+        results: Its ``report.json``; None before anything was run.
     """
     metrics = table["metrics"]
     labels = list(dict.fromkeys(label for row in table["rows"] for label in row.get("published", {})))
     columns = [f"{label} {metric}" for label in labels for metric in metrics]
-    done = {row["name"]: row["cells"] for row in found["rows"]} if found else {}
+    done = {row["name"]: row["cells"] for row in results["rows"]} if results else {}
     lines = [f"| {' | '.join(['row', *columns])} |", f"|{'---|' * (1 + len(columns))}"]
     for row in table["rows"]:
         cells = [

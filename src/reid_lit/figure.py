@@ -35,7 +35,7 @@ def figure(config: DictConfig) -> None:
         figures = _figures()
         if HydraConfig.get().overrides.task:
             raise InputError(f"no figure is chosen; give figure=<name>, of {', '.join(figures)}")
-        _say("figure=<name> draws one of", *(f"  {name:<15} {told}" for name, told in figures.items()), "", *_EXAMPLES)
+        _say("figure=<name> draws one of", *(f"  {name:<15} {line}" for name, line in figures.items()), "", *_EXAMPLES)
         return
     from reid_lit.command.arithmetic import set_arithmetic  # it imports torch; the list of figures needs none
 
@@ -51,7 +51,7 @@ def figure(config: DictConfig) -> None:
 
 
 def _figures() -> dict[str, str]:
-    """The options of ``figure``, and what the first line of each says of it."""
+    """The options of ``figure``, and the first line of each file."""
     files = sorted((packaged("conf") / "figure").glob("*.yaml"))
     return {file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for file in files}
 

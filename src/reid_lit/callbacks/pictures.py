@@ -1,4 +1,4 @@
-"""Shows what a test found: ranked lists, failures and curves, in the run's folder and in the loggers."""
+"""Draw the result of a test: ranked lists, failures and curves, in the run's folder and in the loggers."""
 
 import logging
 from functools import partial
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Pictures(pl.Callback):
-    """Draws, after each test, into ``<folder>/pictures/<data set>``.
+    """Draw, after each test, into ``<folder>/pictures/<data set>``.
 
     ``ranked_lists.png`` shows queries spread evenly over the query list, ``failures.png`` and ``failures.json`` those
     whose first true match comes last, ``cmc.png`` the curve, ``rankings.json`` holds the list of every query for

@@ -1,4 +1,4 @@
-"""What watches over a training: its random state, its losses."""
+"""Callbacks of a training: its progress bar, its random state, its losses."""
 
 import random
 from pathlib import Path
@@ -27,7 +27,7 @@ class Progress(TQDMProgressBar):
 
 
 class RandomState(pl.Callback):
-    """Keeps the random state in the checkpoint, and makes each epoch's draws its own.
+    """Keep the random state in the checkpoint, and seed each epoch anew.
 
     Every epoch starts from a seed that depends on the run's seed, the epoch and the rank alone, so that a resumed run
     repeats what was lost, bit for bit on the CPU.
@@ -69,9 +69,9 @@ class RandomState(pl.Callback):
 
 
 class FiniteLoss(pl.Callback):
-    """Stops a run whose loss is infinite or no number, and names the images.
+    """Stop a run whose loss is infinite or no number, and name the images.
 
-    A loss is looked at one step late, while the device computes the next one, so the look costs nothing; no checkpoint
+    A loss is checked one step late, while the device computes the next one, so the check costs nothing. No checkpoint
     is written in between.
     """
 

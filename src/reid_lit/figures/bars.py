@@ -1,10 +1,12 @@
-"""Scores as bars, and published scores beside our own."""
+"""Scores as bars, and published scores next to ours."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -44,12 +46,14 @@ def bars_figure(scores: Mapping[str, Mapping[str, Score]], *, title: str = "") -
     width, positions = 0.8 / len(metrics), np.arange(len(scores))
     for place, metric in enumerate(metrics):
         left = positions - 0.4 + width * (place + 0.5)
-        found = [row.get(metric, Score(float("nan"))) for row in scores.values()]
-        heights = [score.value for score in found]
-        errors = [score.deviation or 0.0 for score in found] if any(score.deviation for score in found) else None
+        column = [row.get(metric, Score(float("nan"))) for row in scores.values()]
+        heights = [score.value for score in column]
+        errors = [score.deviation or 0.0 for score in column] if any(score.deviation for score in column) else None
         look = {"color": COLOURS[place], "hatch": HATCHES[place], "edgecolor": "white", "linewidth": 0}
         shown = axes.bar(left, heights, width, label=metric, yerr=errors, capsize=3, **look)  # type: ignore[arg-type]
-        axes.bar_label(shown, [f"{each:.1f}" if each == each else "" for each in heights], padding=2, fontsize="small")
+        axes.bar_label(
+            shown, ["" if math.isnan(height) else f"{height:.1f}" for height in heights], padding=2, fontsize="small"
+        )
     axes.set_xticks(positions, [textwrap.fill(name, 14) for name in scores], fontsize="small")
     axes.set(ylabel="score in %", ylim=(0, 105))
     axes.set_title(textwrap.fill(title, max(60, 13 * len(scores))), fontsize="medium")
@@ -85,26 +89,29 @@ def published_figure(
         axes.set_yticks(range(len(rows)), [textwrap.shorten(row, 34) for row in rows], fontsize="small")
         if axes is not figure.axes[0]:
             axes.set_yticklabels([])
-    handles = {name: each for axes in figure.axes for each, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles: dict[str, Artist] = {}
+    for axes in figure.axes:
+        marks, names = axes.get_legend_handles_labels()
+        handles.update(zip(names, marks, strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
 def _points(axes: Axes, scores: Sequence[tuple[Score | None, Score | None]], ours: str) -> None:
     """Marks of two shapes and colours; a line joins those of a row."""
-    for place, (printed, found) in enumerate(scores):
-        if printed and found:
-            axes.plot([printed.value, found.value], [place, place], color="0.7", linewidth=1.2, zorder=1)
-    told = [(score.value, place) for place, (score, _) in enumerate(scores) if score]
-    if told:
+    for place, (published, measured) in enumerate(scores):
+        if published and measured:
+            axes.plot([published.value, measured.value], [place, place], color="0.7", linewidth=1.2, zorder=1)
+    rings = [(score.value, place) for place, (score, _) in enumerate(scores) if score]
+    if rings:
         look = {"facecolors": "none", "edgecolors": COLOURS[0], "linewidths": 1.6, "s": 80}
-        axes.scatter(*zip(*told, strict=True), marker="o", label="published", zorder=4, **look)  # type: ignore[arg-type]
-    measured = [(score, place) for place, (_, score) in enumerate(scores) if score]
-    if measured:
+        axes.scatter(*zip(*rings, strict=True), marker="o", label="published", zorder=4, **look)  # type: ignore[arg-type]
+    marks = [(score, place) for place, (_, score) in enumerate(scores) if score]
+    if marks:
         axes.errorbar(
-            [score.value for score, _ in measured],
-            [place for _, place in measured],
-            xerr=[score.deviation or 0.0 for score, _ in measured],
+            [score.value for score, _ in marks],
+            [place for _, place in marks],
+            xerr=[score.deviation or 0.0 for score, _ in marks],
             color=COLOURS[1],
             marker="D",
             linestyle="",

@@ -11,7 +11,7 @@ from reid_lit.figures.tiles import INK, PAPER, TEXT, TILE, fitting, font, tile
 from reid_lit.records import JUNK, Shot
 
 HEAD, SIDE = 26, 110
-"""Pixels above the columns and beside the rows, for camera and person."""
+"""Pixels above the columns and left of the rows, for camera and person."""
 
 PALE = (150, 150, 150)
 
@@ -65,16 +65,16 @@ def rows_of(
     Raises:
         ValueError: no image shows a person.
     """
-    shots = [(name, shot) for name, each in lists.items() for shot in each if shot.person_id != JUNK]
+    shots = [(name, shot) for name, part in lists.items() for shot in part if shot.person_id != JUNK]
     if not shots:
         raise InputError("no image shows a person: there is nothing to put on a contact sheet")
     rows = []
     for person in evenly(sorted({shot.person_id for _, shot in shots}), persons):
-        own = [(name, shot) for name, shot in shots if shot.person_id == person]
-        first = {shot.camera_id: shot for _, shot in reversed(own)}
+        named = [(name, shot) for name, shot in shots if shot.person_id == person]
+        first = {shot.camera_id: shot for _, shot in reversed(named)}
         shown: list[Shot | None]
-        shown = [first.get(camera) for camera in cameras] if len(cameras) > 1 else [shot for _, shot in own[:columns]]
-        rows.append(PersonRow(person, own[0][0], shown))
+        shown = [first.get(camera) for camera in cameras] if len(cameras) > 1 else [shot for _, shot in named[:columns]]
+        rows.append(PersonRow(person, named[0][0], shown))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Features of two dimensions as points, the classes told apart by colour and sign."""
+"""Features of two dimensions as points, a colour and a sign for each class."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ def features_figure(
         panels: The features, by title.
         label: The classes of the points, at most ten.
         title: What is shown, of what.
-        columns: Panels beside each other.
+        columns: Panels in a row.
 
     Raises:
         ValueError: there is no panel, or there are more than ten classes.
@@ -59,13 +59,13 @@ def _draw(axes: Axes, points: Float[Tensor, "n 2"], label: Int64[Tensor, " n"], 
     reach = 1.08 * float(points.abs().max())
     axes.axhline(0, color="0.75", linewidth=0.6, zorder=0)
     axes.axvline(0, color="0.75", linewidth=0.6, zorder=0)
-    for place, each in enumerate(classes):
-        own = points[label == each]
-        direction = torch.nn.functional.normalize(own, dim=1).mean(0)
+    for place, number in enumerate(classes):
+        members = points[label == number]
+        direction = torch.nn.functional.normalize(members, dim=1).mean(0)
         ray = 2 * reach * direction / direction.norm().clamp_min(1e-12)
         axes.plot([0, float(ray[0])], [0, float(ray[1])], color=COLOURS[place], linewidth=0.7, alpha=0.7, zorder=1)
         look = {"color": COLOURS[place], "marker": SIGNS[place], "s": 12, "linewidths": 0, "alpha": 0.75}
-        axes.scatter(own[:, 0].numpy(), own[:, 1].numpy(), label=str(each), **look)  # type: ignore[arg-type]
+        axes.scatter(members[:, 0].numpy(), members[:, 1].numpy(), label=str(number), **look)  # type: ignore[arg-type]
     axes.add_patch(Circle((0, 0), 1, fill=False, linestyle="--", linewidth=0.9, color="black", zorder=3))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="first dimension", ylabel="second dimension")
     axes.set_aspect("equal")

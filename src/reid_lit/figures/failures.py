@@ -25,11 +25,11 @@ def failure_report(
     number: int = 10,
     title: str = "",
 ) -> tuple[Path, Path]:
-    """Writes ``failures.png`` and ``failures.json``: the queries whose first true match ranks last, worst first.
+    """Write ``failures.png`` and ``failures.json``: the queries whose first true match ranks last, worst first.
 
-    The JSON has ``failures`` (each with its top 10) and ``queries`` (every query, one short entry), so that rank-1 can
-    be read off it. Ranks count from 1 after removal; a query without a match has ``first_match_rank`` null and is no
-    failure of the model.
+    The JSON has ``failures``, with the ten nearest of each, and ``queries``, a short entry for every query; rank-1 can
+    be counted from it. Ranks count from 1 after removal. A query without a match has ``first_match_rank`` null and is
+    no failure of the model.
 
     Source: the cases of the softmax report, section 6.
 
@@ -46,7 +46,7 @@ def failure_report(
         The paths of picture and JSON.
 
     Raises:
-        ValueError: ``top`` has not one row for each query, or keeps removed entries.
+        ValueError: ``top`` does not have one row for each query, or keeps removed entries.
     """
     _check(query, top, scores)
     worst = worst_queries(scores, number)
@@ -91,13 +91,13 @@ def _entry(
     query: Sequence[Shot], gallery: Sequence[Shot], top: Top, scores: QueryScores, row: int
 ) -> dict[str, object]:
     """A query in short."""
-    found = bool(scores.valid[row])
+    matched = bool(scores.valid[row])
     first = int(top.gallery[row, 0])
     return {
         "index": row,
         "file": query[row].path.name,
-        "first_match_rank": int(scores.first_match[row]) if found else None,
-        "ap": float(scores.average_precision[row]) if found else None,
+        "first_match_rank": int(scores.first_match[row]) if matched else None,
+        "ap": float(scores.average_precision[row]) if matched else None,
         "top1": gallery[first].path.name if first >= 0 else None,
         "top1_is_match": bool(top.match[row, 0]),
     }

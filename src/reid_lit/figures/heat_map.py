@@ -23,7 +23,7 @@ def heat_map(
     Args:
         rows: Names of the rows, from the top.
         columns: Names of the columns.
-        values: In %, a row each; None is left white.
+        values: In %, row by row; None is left white.
         label: What the colours show, with its unit.
         words: What stands in the cells; None: the values.
         title: What is shown, of what data and by which protocol.

@@ -1,4 +1,4 @@
-"""The same images in several states, a row each."""
+"""The same images in several states, a row for each state."""
 
 from collections.abc import Mapping
 

@@ -6,4 +6,4 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", "-.", ":")
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "++")
-"""Say the same as the colours."""
+"""They tell apart what the colours tell apart."""

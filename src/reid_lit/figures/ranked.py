@@ -1,4 +1,4 @@
-"""The nearest gallery images of some queries, right and wrong ones told apart."""
+"""The nearest gallery images of some queries, framed as right or wrong."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def ranked_lists(
     title: str = "",
     scores: QueryScores | None = None,
 ) -> Image.Image:
-    """One row a query: the query, then its nearest gallery images with distance, camera (from 1) and person.
+    """A row for each query: the query, then its nearest gallery images with distance, camera (from 1) and person.
 
     A green frame with ✓ is a true match, a red one with ✗ is another person, a grey one with – is an image that the
     protocol removes (only when ``top`` kept those). A file that cannot be read is a grey field with its name.

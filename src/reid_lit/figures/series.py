@@ -1,4 +1,4 @@
-"""Curves in panels beside each other, which share their legend."""
+"""Curves in panels side by side, which share their legend."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class Panel:
 
 
 def series_figure(panels: Sequence[Panel], *, title: str = "", columns: int | None = None) -> Figure:
-    """The panels beside each other, under a title, with a legend below.
+    """The panels side by side, under a title, with a legend below.
 
     Args:
         panels: Curves of one name look alike in all of them.

@@ -15,7 +15,7 @@ from reid_lit.figures.palette import COLOURS, HATCHES, STYLES
 from reid_lit.wording import counted
 
 MOST = len(COLOURS)
-"""Lists that a picture shows; more could not be told apart."""
+"""Lists that a picture shows; more would look alike."""
 
 BARS = 24
 """Bars of a histogram, about."""
@@ -53,9 +53,9 @@ def statistics_figure(lists: Mapping[str, Listed], *, title: str = "") -> Figure
     figure = Figure(figsize=(13, 4.4), dpi=120, layout="constrained")
     figure.suptitle(textwrap.fill(title + (f" (without {counted(left, 'more list')})" if left else ""), 130))
     persons, cameras, sizes = figure.subplots(1, 3)
-    _persons(persons, [each.images_of_person for each in shown.values()])
-    _cameras(cameras, {name: each.images_of_camera for name, each in shown.items()})
-    _sizes(sizes, [each.sizes for each in shown.values()])
+    _persons(persons, [part.images_of_person for part in shown.values()])
+    _cameras(cameras, {name: part.images_of_camera for name, part in shown.items()})
+    _sizes(sizes, [part.sizes for part in shown.values()])
     figure.legend(*cameras.get_legend_handles_labels(), loc="outside lower center", ncols=MOST, frameon=False)
     return figure
 

@@ -32,7 +32,7 @@ def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mar
         path: The image file; one that cannot be read is drawn as a grey field with its name.
         caption: The two lines.
         colour: Red, green and blue of the frame, each in [0, 255].
-        mark: One sign that says the same as the colour, for those who cannot tell the colours apart.
+        mark: A sign with the meaning of the colour, for readers who do not see the colours.
     """
     canvas = Image.new("RGB", TILE, PAPER)
     draw = ImageDraw.Draw(canvas)

@@ -24,9 +24,10 @@ def learning_charts(metrics: Path) -> list[Chart]:
     along, columns = read_columns(metrics)
     charts = []
     for kind, title in PANELS.items():
-        shown = {name: points for name, points in columns.items() if kind_of(name) == kind}
-        if shown:
-            charts.append(_chart([_line(*item, place) for place, item in enumerate(shown.items())], title, along))
+        names = [name for name in columns if kind_of(name) == kind]
+        if names:
+            lines = [_line(name, columns[name], place) for place, name in enumerate(names)]
+            charts.append(_chart(lines, title, along))
     return charts
 
 
@@ -37,11 +38,14 @@ def cmc_chart(firsts: Mapping[str, Sequence[int]], ranks: int = 50) -> Chart | N
         firsts: Ranks of the first true match of each query that has one, by data set.
         ranks: The last k.
     """
-    lines = []
-    for place, (name, first) in enumerate((name, first) for name, first in firsts.items() if first):
-        points = [(rank, 100 * sum(one <= rank for one in first) / len(first)) for rank in range(1, ranks + 1)]
-        lines.append(_line(name, points, place))
+    matched = {name: numbers for name, numbers in firsts.items() if numbers}
+    lines = [_line(name, _cmc(numbers, ranks), place) for place, (name, numbers) in enumerate(matched.items())]
     return _chart(lines, "CMC: queries with a match in the first k, in %", "rank k") if lines else None
+
+
+def _cmc(firsts: Sequence[int], ranks: int) -> list[tuple[int | float, float]]:
+    """Rank and the share of queries, in %, whose first true match is there or before."""
+    return [(rank, 100 * sum(first <= rank for first in firsts) / len(firsts)) for rank in range(1, ranks + 1)]
 
 
 def _line(name: str, points: Sequence[tuple[int | float, float]], place: int) -> Chart:
@@ -62,9 +66,9 @@ def _chart(data: list[Chart], title: str, along: str, **layout: Any) -> Chart:
 
 
 def published_charts(report: Mapping[str, Any]) -> list[Chart]:
-    """A plot for each metric of a table: published beside ours, rows from top to bottom.
+    """A plot for each metric of a table: published next to ours, rows from top to bottom.
 
-    Cells measured on other data than the paper's have a sign and a name of their own.
+    Cells measured on other data than the paper's have another sign and another name.
 
     Args:
         report: What ``report.json`` holds.

@@ -1,6 +1,5 @@
-"""What a page says in words and figures about a run."""
+"""Scores and facts of a run as a page prints them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,21 +8,29 @@ from omegaconf import OmegaConf
 
 from reid_lit.evaluation.catalogue import heading, is_ratio
 from reid_lit.run.detail_tables import NOTHING, cell
+from reid_lit.run.folder import Run
 from reid_lit.run.results import sentence
 
 KEYS = ("name", "seed", "backbone.name", "loader.batch_size", "trainer.max_epochs", "optimizer.lr", "transform.size")
-"""What of the config stands on the page; all of it is in config.yaml."""
+"""The keys of the config that the page shows; config.yaml has all."""
 
 
 def number(report: Mapping[str, Any], metric: str, value: float, *, sign: bool = False) -> str:
-    """A number of a table's report with the paper's decimals; of a ratio with three.
+    """A number of a table's report, with the paper's decimals; a ratio has three.
 
     >>> number({"unit": "percent", "digits": 2}, "mAP", -1.234, sign=True), number({"unit": "percent"}, "R", 0.4)
     ('−1.23', '0.400')
     """
-    digits = report.get("digits", 1 if report["unit"] == "percent" else 3)
-    digits = digits.get(metric, 1) if isinstance(digits, Mapping) else 3 if is_ratio(metric) else digits
+    digits = _digits(report, metric)
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def _digits(report: Mapping[str, Any], metric: str) -> int:
+    """Decimals of a metric: by metric, for the whole table, or by its unit."""
+    digits = report.get("digits", 1 if report["unit"] == "percent" else 3)
+    if isinstance(digits, Mapping):
+        return digits.get(metric, 1)
+    return 3 if is_ratio(metric) else digits
 
 
 def scores_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -42,7 +49,7 @@ def scores_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def in_words(stamp: Mapping[str, Any]) -> str:
-    """A protocol stamp in words; one that lacks what ours have, as it is."""
+    """A protocol stamp in words; a stamp that lacks an entry of ours is listed as it is."""
     try:
         return sentence(dict(stamp))
     except KeyError:
@@ -59,26 +66,34 @@ def _score(result: dict[str, Any], name: str) -> dict[str, str]:
 
 def _pairs(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The pairs as a square: rows are the queries' cameras, columns the gallery's."""
-    order = {f"c{number}": number for number in range(1, 1000)}
-    rows, columns = (
-        sorted({pair[side] for pair in pairs}, key=lambda name: order.get(name, 0)) for side in ("query", "gallery")
-    )
-    return {"rows": rows, "columns": columns, "cells": {f"{one['query']} {one['gallery']}": one for one in pairs}}
+    rows, columns = (sorted({pair[side] for pair in pairs}, key=_number_of) for side in ("query", "gallery"))
+    cells = {f"{pair['query']} {pair['gallery']}": pair for pair in pairs}
+    return {"rows": rows, "columns": columns, "cells": cells}
 
 
-def facts_of(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of what is known of how a run came about."""
-    file = folder / "environment.json"
-    starts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return [
-        *_settings(folder / "config.yaml"),
-        ("trained on", str(record.get("trained_on", "unknown"))),
-        *([("training", duration(record["train_seconds"]))] if "train_seconds" in record else []),
-        *([("tests", duration(sum(one["test_seconds"] for one in record["results"])))] if record["results"] else []),
-        *(_start(starts[-1]) if starts else []),
-        *[("command", start["command"]) for start in starts],
-        ("folder", str(folder.resolve())),
-    ]
+def _number_of(camera: str) -> int:
+    """A camera's number in its name, ``c12``; 0 where the name is another one."""
+    number = camera.removeprefix("c")
+    return int(number) if number.isdecimal() else 0
+
+
+def facts_of(run: Run, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How a run came about: names and values.
+
+    Args:
+        run: A training or an evaluation.
+        record: Its ``metrics.json``.
+    """
+    starts = run.starts()
+    facts = [*_settings(run.folder / "config.yaml"), ("trained on", str(record.get("trained_on", "unknown")))]
+    if "train_seconds" in record:
+        facts.append(("training", duration(record["train_seconds"])))
+    if record["results"]:
+        facts.append(("tests", duration(sum(result["test_seconds"] for result in record["results"]))))
+    if starts:
+        facts += _start(starts[-1])
+    facts += [("command", start["command"]) for start in starts]
+    return [*facts, ("folder", str(run.folder.resolve()))]
 
 
 def _settings(file: Path) -> list[tuple[str, str]]:

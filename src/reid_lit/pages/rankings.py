@@ -30,7 +30,7 @@ def write_rankings(
     """Write every query with its scores and its list; ranks and scores are those of the metric.
 
     ``query`` and ``gallery`` hold columns (path, person, camera from 1), ``gallery`` of the images that some list
-    shows; ``top``, ``distance`` and ``mark`` hold a row a query: places in ``gallery``, distances, and a letter each:
+    shows; ``top``, ``distance`` and ``mark`` hold a row for each query: places in ``gallery``, distances, and a letter:
     :data:`MATCH`, :data:`WRONG` or :data:`REMOVED`. ``first`` is the rank of the first true match after removal, from
     1, null without one; ``match`` its place in ``gallery``.
 
@@ -41,10 +41,10 @@ def write_rankings(
         top: The nearest entries of *all* queries; removed ones may be among them.
         scores: The scores of all queries.
         k: Entries of a list, removed ones not counted.
-        about: What else is to stand in the file, in JSON's types.
+        about: More entries of the file, in JSON's types.
 
     Raises:
-        ValueError: ``top`` has not one row for each query.
+        ValueError: ``top`` does not have one row for each query.
     """
     if top.rows.tolist() != list(range(len(query))):
         raise InputError(

@@ -12,7 +12,7 @@ FORMAT = 1
 """Version of the file."""
 
 MATCH, WRONG, REMOVED = "mwr"
-"""How an entry of a list is marked: a true match, another person, an image that the protocol removes."""
+"""The mark of an entry of a list: a true match, another person, an image that the protocol removes."""
 
 
 def read_rankings(folder: Path) -> list[Ranking]:
@@ -21,7 +21,7 @@ def read_rankings(folder: Path) -> list[Ranking]:
     Raises:
         ValueError: a file was written by another version.
     """
-    found = []
+    rankings = []
     for file in sorted([*folder.glob("pictures/*/rankings.json"), *folder.glob("split_*/pictures/*/rankings.json")]):
         ranking = json.loads(file.read_text(encoding="utf-8"))
         if ranking.get("format") != FORMAT:
@@ -29,6 +29,8 @@ def read_rankings(folder: Path) -> list[Ranking]:
                 f"{file.resolve()} has format {ranking.get('format')}, this version reads {FORMAT}: test the run again"
                 f" with python -m reid_lit.evaluate run={folder}, and give run=<the folder that it names>"
             )
-        split = file.relative_to(folder).parts[0] if file.is_relative_to(folder) else ""
-        found.append(ranking | ({"dataset": f"{ranking['dataset']}, {split}"} if split.startswith("split_") else {}))
-    return found
+        place = file.relative_to(folder).parts[0]
+        if place.startswith("split_"):
+            ranking["dataset"] = f"{ranking['dataset']}, {place}"
+        rankings.append(ranking)
+    return rankings

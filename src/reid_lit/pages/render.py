@@ -1,4 +1,4 @@
-"""Templates, and the libraries that travel in each page."""
+"""Templates, and the libraries that are part of every page."""
 
 import base64
 from functools import cache
@@ -19,7 +19,7 @@ def write_page(file: Path, template: str, **content: Any) -> Path:
     Args:
         file: Where to.
         template: The template's name.
-        content: What the template is told.
+        content: The template's variables.
     """
     return write_text(file, _environment().get_template(template).render(**content))
 

@@ -1,6 +1,5 @@
 """The page of a run: scores, curves, pictures, and a browser of all queries."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +10,10 @@ from reid_lit.pages.facts import facts_of, scores_of
 from reid_lit.pages.rankings_file import Ranking, read_rankings
 from reid_lit.pages.render import data_uri, write_page
 from reid_lit.pages.thumbnails import ThumbnailSize, thumbnails
+from reid_lit.run.folder import Run
 
 DRAWN_ANEW = {"learning.png", "cmc.png", "ranked_lists.png", "failures.png"}
-"""Pictures whose content the page shows in a form that answers to the reader."""
+"""Pictures that the page draws itself, in a form that the reader can filter."""
 
 
 def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | int) -> Path:
@@ -21,7 +21,7 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
 
     Args:
         folder: The run's folder; its ``metrics.json`` and ``rankings.json`` are read.
-        output: The page; images that are not in it lie in ``images/`` beside it.
+        output: The page; images that are not in it are in ``images/`` next to it.
         size: How images are made small.
         embed: Whether images are in the page itself; a number: only when there are no more than so many.
 
@@ -29,16 +29,17 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
         FileNotFoundError: the folder has no results.
         ValueError: its rankings were written by another version.
     """
-    metrics = folder / "metrics.json"
-    if not metrics.is_file():
-        raise MissingFileError(f"no {metrics.resolve()}; give run=<folder of a finished run or evaluation>")
-    record = json.loads(metrics.read_text(encoding="utf-8"))
+    run = Run(folder)
+    record = run.metrics()
+    if not record:
+        file = folder.resolve() / "metrics.json"
+        raise MissingFileError(f"no {file}; give run=<folder of a finished run or evaluation>")
     names = [result["dataset"] for result in record["results"]]
-    rankings = sorted(read_rankings(folder), key=lambda each: _place(each["dataset"], names))
+    rankings = sorted(read_rankings(folder), key=lambda ranking: _place(ranking["dataset"], names))
     paths = {path for ranking in rankings for side in ("query", "gallery") for path in ranking[side]["path"]}
     within = embed if isinstance(embed, bool) else len(paths) <= embed
     images = thumbnails(sorted(paths), None if within else output.parent / "images", size)
-    firsts = {each["dataset"]: [first for first in each["first"] if first] for each in rankings}
+    firsts = {ranking["dataset"]: [rank for rank in ranking["first"] if rank] for ranking in rankings}
     curve = cmc_chart(firsts)
     return write_page(
         output,
@@ -47,8 +48,8 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
         folder=str(folder),
         trained_on=str(record.get("trained_on", "unknown data")),
         scores=scores_of(record["results"]),
-        facts=facts_of(folder, record),
-        charts=learning_charts(folder / "log" / "metrics.csv"),
+        facts=facts_of(run, record),
+        charts=learning_charts(run.log),
         curves=[curve] if curve else [],
         pictures=_pictures(folder, output, within, redrawn=bool(rankings)),
         rankings=[_shown(ranking, images) for ranking in rankings],
@@ -89,10 +90,15 @@ def _pictures(folder: Path, output: Path, within: bool, *, redrawn: bool) -> lis
     return [
         {
             "name": file.relative_to(folder).with_suffix("").as_posix(),
-            "address": data_uri(file.read_bytes(), "image/png")
-            if within
-            else Path(os.path.relpath(file, output.parent)).as_posix(),
+            "address": _address(file, output, within),
         }
         for file in files
         if not (redrawn and file.name in DRAWN_ANEW) and file.name != "learning.png"
     ]
+
+
+def _address(file: Path, output: Path, within: bool) -> str:
+    """The picture itself, or the way to it from the page's folder."""
+    if within:
+        return data_uri(file.read_bytes(), "image/png")
+    return Path(os.path.relpath(file, output.parent)).as_posix()

@@ -1,4 +1,4 @@
-"""The page of a table: published beside ours, in the paper's layout."""
+"""The page of a table: published next to ours, in the paper's layout."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -113,25 +113,32 @@ def _measured(cell: Cell) -> bool:
 
 
 def _details(report: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
-    """What is known of each cell that was run."""
+    """The facts of each cell that was run."""
     for row in report["rows"]:
         for name, cell in row["cells"].items():
             if not cell.get("runs") and not _measured(cell):
                 continue
-            facts = [
-                *([("protocol", in_words(cell["stamp"]))] if cell.get("stamp") else []),
-                *([("hours", f"{cell['hours']:.2f}")] if cell.get("hours") is not None else []),
-                *([("machine", cell["machine"])] if cell.get("machine") else []),
-            ]
             yield {
                 "row": row["name"],
                 "label": name,
                 "state": cell.get("state", ""),
                 "reproduction": bool(cell.get("reproduction")),
-                "facts": facts,
+                "facts": _facts(cell),
                 "differs": cell.get("differs") or [],
                 "runs": [_link(str(run), folder) for run in cell.get("runs") or []],
             }
+
+
+def _facts(cell: Cell) -> list[tuple[str, str]]:
+    """How a cell was measured: names and values."""
+    facts = []
+    if cell.get("stamp"):
+        facts.append(("protocol", in_words(cell["stamp"])))
+    if cell.get("hours") is not None:
+        facts.append(("hours", f"{cell['hours']:.2f}"))
+    if cell.get("machine"):
+        facts.append(("machine", cell["machine"]))
+    return facts
 
 
 def _link(run: str, folder: Path) -> dict[str, str]:

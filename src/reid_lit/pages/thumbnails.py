@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThumbnailSize:
-    """How images are made small.
+    """The size and quality of small copies.
 
     Attributes:
         width: Pixels at most.
@@ -34,7 +34,7 @@ class ThumbnailSize:
 def thumbnails(
     paths: Iterable[str], folder: Path | None, size: ThumbnailSize, *, threads: int = 4
 ) -> dict[str, str | None]:
-    """A small JPEG of each image, made once however often it is named: its address in a page beside ``folder``.
+    """Make a small JPEG of each image, once however often it is named, and give its address in a page by ``folder``.
 
     Args:
         paths: The image files; one that cannot be read has None for an address.
@@ -46,11 +46,11 @@ def thumbnails(
     files = [Path(path) for path in dict.fromkeys(paths)]
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(threads) as pool, progress("thumbnails") as tell:
+    with ThreadPoolExecutor(threads) as pool, progress("thumbnails") as advance:
         made: dict[str, str | None] = {}
         for file, address in zip(files, pool.map(lambda file: _address(file, folder, size), files), strict=True):
             made[str(file)] = address
-            tell(len(made), len(files))
+            advance(len(made), len(files))
     missing = [file for file, address in made.items() if address is None]
     if missing:
         _log.warning("%d of %d images cannot be read, such as %s", len(missing), len(made), missing[0])

@@ -33,10 +33,10 @@ def sklearn_digits() -> Digits:
 
     Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998, test part.
     """
-    found = load_digits()
-    small = torch.from_numpy(found.images).float()[:, None] / 16
+    digits = load_digits()
+    small = torch.from_numpy(digits.images).float()[:, None] / 16
     image = F.interpolate(small, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
-    label = torch.from_numpy(found.target).long()
+    label = torch.from_numpy(digits.target).long()
     test = torch.arange(len(label)) % 3 == 2
     return Digits("scikit-learn's digits", image[~test], label[~test], image[test], label[test])
 

@@ -15,7 +15,7 @@ from reid_lit.run.datasets import make_data
 
 
 def erasing(config: DictConfig, *, images: int) -> PaperFigure:
-    """Images spread evenly over the training list, and what ``transform.train.erase`` makes of each when it does erase.
+    """Images from all over the training list, before and after ``transform.train.erase``, which always erases here.
 
     Args:
         config: Its ``dataset``, ``transform`` and ``seed`` are looked at.
@@ -27,7 +27,7 @@ def erasing(config: DictConfig, *, images: int) -> PaperFigure:
     chosen = OmegaConf.select(config, "transform.train.erase")
     if chosen is None:
         raise InputError(
-            "transform.train has no erase; choose +experiment=market_strong, its dataset beside it, or transform=strong"
+            "transform.train has no erase; choose +experiment=market_strong, with any dataset, or transform=strong"
         )
     data = make_data(config)
     data.prepare_data()

@@ -54,14 +54,14 @@ def features_2d(
     outputs: dict[str, Output] = {}
     with progress("toy networks") as bar:
 
-        def tell() -> None:
+        def advance() -> None:
             nonlocal done
             done += 1
             bar(done, total)
 
         training = ToyTraining(iterations=sizes["iterations"], images=images, lr=lr, warm=warm, seed=int(config.seed))
         for neck in necks:
-            outputs[neck] = outputs_of(neck, loss, data, channels=sizes["channels"], training=training, tell=tell)
+            outputs[neck] = outputs_of(neck, loss, data, channels=sizes["channels"], training=training, advance=advance)
     label = data.test_class[:shown]
     points = {letter: getattr(outputs[panel["neck"]], panel["shows"])[:shown] for letter, panel in panels.items()}
     right = {letter: nearest_mean(xy, label) for letter, xy in points.items()}
@@ -89,9 +89,9 @@ def outputs_of(
     *,
     channels: list[int],
     training: ToyTraining,
-    tell: Callable[[], None],
+    advance: Callable[[], None],
 ) -> Output:
-    """What a toy network with this neck, trained, makes of the test images.
+    """Train a toy network with this neck; returns its outputs for the test images.
 
     Args:
         neck: An option of ``conf/neck``.
@@ -99,7 +99,7 @@ def outputs_of(
         data: The images.
         channels: See :class:`~reid_lit.paper_figures.toy.ToyNetwork`.
         training: See :func:`~reid_lit.paper_figures.toy.train_toy`; its seed is that of the weights too.
-        tell: Likewise.
+        advance: Called after each iteration.
     """
     config = hydra.compose("train", [f"neck={neck}", f"loss={loss}"])
     with torch.random.fork_rng(devices=[]):
@@ -108,7 +108,7 @@ def outputs_of(
         network = ToyNetwork(neck=build, classes=CLASSES, channels=channels, size=data.train.shape[-1])
         criterion = instantiate(config.loss, _convert_="all")
         criterion = criterion.behind(network.neck, persons=CLASSES, feature=2)
-    train_toy(network, criterion, data.train, data.train_class, training=training, tell=tell)
+    train_toy(network, criterion, data.train, data.train_class, training=training, advance=advance)
     network.eval()
     with torch.inference_mode():
         parts = [network(image) for image in data.test.split(500)]
@@ -116,7 +116,7 @@ def outputs_of(
 
 
 def nearest_mean(points: Float[Tensor, "n 2"], label: Tensor) -> float:
-    """The share of points that lie nearest to the mean of their own class."""
+    """The share of points that are nearest to the mean of their own class."""
     classes = label.unique()
-    means = torch.stack([points[label == each].mean(0) for each in classes])
+    means = torch.stack([points[label == number].mean(0) for number in classes])
     return float((classes[torch.cdist(points, means).argmin(1)] == label).float().mean())

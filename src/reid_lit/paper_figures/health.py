@@ -34,22 +34,20 @@ def health(_: DictConfig, *, run: str | None, panels: Mapping[str, Mapping[str, 
     folder = Path(run).expanduser()
     measured, config = _measured(folder), settings(folder)
     limits = config["callbacks"]["health"]["limits"]
-    drawn = {
-        title: Panel(
-            x="epoch", y=title, curves=curves, scale=asked.get("scale", "linear"), limit=limits.get(asked.get("limit"))
-        )
-        for title, asked in panels.items()
-        if (curves := _curves(measured, asked))
-    }
+    drawn = {}
+    for title, panel in panels.items():
+        scale, limit = panel.get("scale", "linear"), limits.get(panel.get("limit"))
+        if curves := _curves(measured, panel):
+            drawn[title] = Panel(x="epoch", y=title, curves=curves, scale=scale, limit=limit)
     if not drawn:
         raise InputError(f"{folder / 'health.csv'} has none of {', '.join(panels)}, only {', '.join(measured)}")
     title = f"Health without labels, {config['name']}, {_data_sets(config)}"
-    numbers = {title: panel.curves for title, panel in drawn.items()}
+    numbers = {title: drawing.curves for title, drawing in drawn.items()}
     return PaperFigure(figure=series_figure(list(drawn.values()), title=title, columns=columns), numbers=numbers)
 
 
-def _curves(measured: Mapping[str, Points], asked: Mapping[str, Any]) -> dict[str, Points]:
-    figures = asked.get("figures") or {domain: f"{domain}_{asked['of']}" for domain in _DOMAINS}
+def _curves(measured: Mapping[str, Points], panel: Mapping[str, Any]) -> dict[str, Points]:
+    figures = panel.get("figures") or {domain: f"{domain}_{panel['of']}" for domain in _DOMAINS}
     return {name: measured[column] for name, column in figures.items() if column in measured}
 
 
@@ -60,11 +58,12 @@ def _measured(folder: Path) -> dict[str, Points]:
         raise MissingFileError(f"no {file.resolve()}; give the folder of a run that trained with callbacks=adaptation")
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    return {
-        name: ([int(row["epoch"]) for row in own], [float(row[name]) for row in own])
-        for name in rows[0]
-        if name != "epoch" and (own := [row for row in rows if row[name]])
-    }
+    points: dict[str, Points] = {}
+    for name in rows[0]:
+        filled = [row for row in rows if row[name]]
+        if name != "epoch" and filled:
+            points[name] = ([int(row["epoch"]) for row in filled], [float(row[name]) for row in filled])
+    return points
 
 
 def _data_sets(config: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def rates(optimizer: Callable[..., Optimizer], build: Callable[..., Any], *, cou
         optimizer: Called with parameters.
         build: Called with the optimizer and with ``known``.
         count: Epochs, or steps of a schedule that goes by steps.
-        known: What else the schedule is told.
+        known: More arguments of the schedule.
     """
     made = optimizer([torch.nn.Parameter(torch.zeros(1))])
     scheduler, values = build(made, **known), []

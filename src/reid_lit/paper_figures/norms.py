@@ -39,14 +39,14 @@ def norms(config: DictConfig, *, bins: int) -> PaperFigure:
     if len(tests) > 1:
         _log.warning("%d tests; %s is looked at, choose another by test_on", len(tests), tests[0].row)
     data = tests[0].data
-    found = feature_norms(model, data)
-    numbers = {name: spread_of(values, bins=bins) for name, values in found.items()}
-    images = len(found["f_t"])
+    norms_by_name = feature_norms(model, data)
+    numbers = {name: spread_of(values, bins=bins) for name, values in norms_by_name.items()}
+    images = len(norms_by_name["f_t"])
     title = f"Norms of the features of {data.split.name}: query and gallery without junk, {images} images"
     lines = [
-        f"{name}: μ {each['mean']:.4g}, σ {each['deviation']:.4g}, C.V. = σ/μ {each['variation']:.3f},"
-        f" from {each['least']:.4g} to {each['most']:.4g}"
-        for name, each in numbers.items()
+        f"{name}: μ {spread['mean']:.4g}, σ {spread['deviation']:.4g}, C.V. = σ/μ {spread['variation']:.3f},"
+        f" from {spread['least']:.4g} to {spread['most']:.4g}"
+        for name, spread in numbers.items()
     ]
     facts = {"run": str(config.run), "dataset": data.split.name, "images": images}
     return PaperFigure(figure=norms_figure(numbers, title=title), numbers=facts | {"norms": numbers}, lines=lines)
@@ -62,11 +62,11 @@ def feature_norms(model: RetrievalModel, data: ReidData) -> dict[str, Float[Tens
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network, norms = model.to(device).eval(), []
     loader = data.test_dataloader()
-    with torch.inference_mode(), progress("features") as tell:
+    with torch.inference_mode(), progress("features") as advance:
         for done, batch in enumerate(loader, 1):
             output = network(data.transform.testing(batch.image.to(device)))
             norms.append(torch.stack([output.feature.norm(dim=1), output.embedding.norm(dim=1)]).float().cpu())
-            tell(done, len(loader))
+            advance(done, len(loader))
     f_t, f_i = torch.cat(norms, dim=1)[:, ~_junk(data.split)]
     return {"f_t": f_t, "f_i": f_i}
 

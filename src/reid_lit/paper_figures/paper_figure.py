@@ -1,4 +1,4 @@
-"""What drawing a figure gives."""
+"""A drawn figure with its numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperFigure:
-    """A picture and what it shows.
+    """A picture and the numbers that it shows.
 
     Attributes:
         figure: The picture.
         numbers: The numbers that are drawn, in JSON's types.
-        lines: What is worth printing.
+        lines: To be printed.
     """
 
     figure: Figure

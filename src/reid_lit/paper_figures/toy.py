@@ -23,7 +23,7 @@ class ToyNetwork(nn.Module):
 
     Args:
         neck: Called with ``features`` and ``persons``, as in :class:`~reid_lit.models.supervised.Supervised`.
-        classes: What is told apart.
+        classes: Of the classifier.
         channels: Of each stage; (32, 64, 128) in the source.
         size: Height and width of the images in pixels.
         dim: Dimensions of the feature.
@@ -89,9 +89,9 @@ def train_toy(
     label: Int64[Tensor, " n"],
     *,
     training: ToyTraining,
-    tell: Callable[[], None],
+    advance: Callable[[], None],
 ) -> list[float]:
-    """Train with Adam, the rate rising, then falling along half a cosine; gives the loss of each iteration.
+    """Train with Adam, the rate rising, then falling along half a cosine; returns the loss of each iteration.
 
     Args:
         network: Trained in place.
@@ -99,20 +99,21 @@ def train_toy(
         image: Training images.
         label: Their classes.
         training: How.
-        tell: Called after each iteration.
+        advance: Called after each iteration.
     """
     generator = torch.Generator().manual_seed(training.seed)
-    own = [torch.nonzero(label == each)[:, 0] for each in label.unique()]
+    members = [torch.nonzero(label == number)[:, 0] for number in label.unique()]
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=training.lr)
     schedule = warm_cosine(optimizer, total_steps=training.iterations, warm=training.warm)
     history = []
     for _ in range(training.iterations):
-        batch = torch.cat([each[torch.randperm(len(each), generator=generator)[: training.images]] for each in own])
+        draws = [torch.randperm(len(rows), generator=generator)[: training.images] for rows in members]
+        batch = torch.cat([rows[draw] for rows, draw in zip(members, draws, strict=True)])
         loss = torch.stack(list(criterion(network.train()(image[batch]), label[batch]).values())).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         history.append(float(loss.detach()))
-        tell()
+        advance()
     return history

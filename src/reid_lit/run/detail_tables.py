@@ -1,4 +1,4 @@
-"""What a run was asked to measure beside CMC and mAP, as printed tables."""
+"""Printed tables of what a run measured in addition to CMC and mAP."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ NOTHING = "–"
 
 
 def detail_tables(results: Sequence[Row]) -> list[Table]:
-    """Operating points with their thresholds, intervals, and pairs of cameras; a table each where there is anything.
+    """Operating points with their thresholds, intervals, and pairs of cameras; a table for each that was measured.
 
     Args:
         results: Rows of results; one that averages over splits has scores but no details.
@@ -65,13 +65,13 @@ def _points(result: Row) -> Iterator[tuple[str, str, str]]:
 
 
 def _intervals(results: Sequence[Row]) -> Table:
-    found = [(result, result.get("details", {}).get("bootstrap")) for result in results]
-    asked = [(result, part) for result, part in found if part]
-    names = list(dict.fromkeys(name for _, part in asked for name in part["intervals"]))
-    level = asked[0][1]["level"] if asked else 0
+    details = [(result, result.get("details", {}).get("bootstrap")) for result in results]
+    measured = [(result, part) for result, part in details if part]
+    names = list(dict.fromkeys(name for _, part in measured for name in part["intervals"]))
+    level = measured[0][1]["level"] if measured else 0
     title = f"{level:.0%} intervals over queries, in %"
     table = _table(title, ("data set", *map(label, names)), words=1)
-    for result, part in asked:
+    for result, part in measured:
         ends = (part["intervals"].get(name) for name in names)
         cells = (f"{100 * pair[0]:.1f} to {100 * pair[1]:.1f}" if pair else NOTHING for pair in ends)
         table.add_row(result["dataset"], *cells)

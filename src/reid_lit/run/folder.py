@@ -33,6 +33,11 @@ class Run:
         """The last weights with all that a training needs to go on."""
         return self.folder / "checkpoints" / "last.ckpt"
 
+    @property
+    def log(self) -> Path:
+        """The log of the training, a row for each time that something was logged."""
+        return self.folder / "log" / "metrics.csv"
+
     def overrides(self) -> list[str]:
         """What the run was started with, under the present names of keys.
 

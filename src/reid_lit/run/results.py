@@ -1,4 +1,4 @@
-"""What came out of a run: rows of scores, their means over splits, the printed table."""
+"""The results of a run: rows of scores, their means over splits, the printed table."""
 
 import statistics
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ Row = dict[str, Any]
 
 
 def averaged(rows: Sequence[Row]) -> list[Row]:
-    """A row for each test: its own, or the mean and the standard deviation over its splits.
+    """A row for each test: its only row, or the mean and the standard deviation over its splits.
 
     A data set whose tests belong together (VIPeR's two directions) gets a row of their mean first; its deviation is
     that of the splits' means.
 
     Args:
-        rows: What :func:`reid_lit.testing.tests.run_tests` gave, of all splits.
+        rows: The rows of all splits, from :func:`reid_lit.testing.tests.run_tests`.
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -66,7 +66,7 @@ def _shared(rows: Sequence[Row]) -> list[str]:
 
 
 def _agreed(rows: Sequence[Row]) -> dict[str, Any]:
-    """The stamp's entries on which all rows agree, and the others as a list, a row each."""
+    """The stamp's entries on which all rows agree; of the others, a list with one value for each row."""
     stamps = [row["stamp"] for row in rows]
     return {
         key: value if all(stamp.get(key) == value for stamp in stamps) else [stamp.get(key) for stamp in stamps]
@@ -79,13 +79,13 @@ def _seconds(rows: Sequence[Row]) -> float:
 
 
 def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
-    """Write ``metrics.json``, print the table, and give the rows of that table.
+    """Write ``metrics.json``, print the table, and return the rows of that table.
 
     Args:
         run: The folder.
-        config: What was run.
+        config: Of the run.
         facts: What only this command knows, such as ``trained_on``, the data set of the training.
-        rows: One a test and split; several splits of a test are averaged.
+        rows: One for each test and split; the splits of a test are averaged.
     """
     results = averaged(rows)
     common = {"name": config.name, "seed": config.seed}
@@ -96,7 +96,7 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
         console.print(table)
     for result in results:
         console.print(f"[dim]{result['dataset']}: {sentence(result['stamp'])}[/dim]")
-    console.print(f"Everything of this run lies in [bold]{run.folder}[/bold]", soft_wrap=True)
+    console.print(f"Everything of this run is in [bold]{run.folder}[/bold]", soft_wrap=True)
     for picture in sorted(run.folder.glob("pictures/**/*.png")):
         console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
     return results
