@@ -198,7 +198,7 @@ def test_a_toy_network_learns_is_seeded_and_leaves_the_random_state(compose):
     digits, steps = sklearn_digits(), []
     state = torch.get_rng_state()
     training = ToyTraining(iterations=25, images=4, lr=0.01, warm=0.2, seed=3)
-    options = {"channels": [2, 4, 4], "training": training, "tell": lambda: steps.append(1)}
+    options = {"channels": [2, 4, 4], "training": training, "advance": lambda: steps.append(1)}
     first, again = (outputs_of("neck3", "id_triplet", digits, **options) for _ in range(2))
     assert torch.equal(first.feature, again.feature)
     assert torch.equal(torch.get_rng_state(), state)

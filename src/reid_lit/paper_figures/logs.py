@@ -1,4 +1,4 @@
-"""What finished runs logged."""
+"""Configs and logs of finished runs."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,18 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.run.folder import Run
+from reid_lit.run.moved import renamed
 
 Runs = Sequence[str] | Mapping[str, str] | None
-"""Folders of runs, or folders by what they are called in a figure; None is what nobody gave."""
+"""Folders of runs, or folders by their labels in a figure; None where no run is given."""
 
 
 def labelled(runs: Runs, *, by: str) -> dict[str, Path]:
     """The runs' folders by label.
 
     Args:
-        runs: Without labels of their own, a run is called by what it chose for ``by``, and runs that are alike by
-            their folder too.
+        runs: A run without a label is called by its value of ``by``; several of one value by their folder too.
         by: A group, such as ``neck``, or a key of the config, such as ``name``.
 
     Raises:
@@ -39,12 +40,12 @@ def labelled(runs: Runs, *, by: str) -> dict[str, Path]:
 
 
 def settings(folder: Path) -> dict[str, Any]:
-    """The resolved config of a run.
+    """The resolved config of a run, its parts under their present names.
 
     Raises:
         FileNotFoundError: the folder has none.
     """
-    return _read(folder, Path("config.yaml"))
+    return renamed(_read(folder, Path("config.yaml")))
 
 
 def choices(folder: Path) -> dict[str, Any]:
@@ -63,12 +64,12 @@ def _read(folder: Path, name: Path) -> dict[str, Any]:
 
 
 def column(folder: Path, name: str, *, along: str) -> list[tuple[int, float]]:
-    """What a run logged under a name, by ``step`` or ``epoch``; empty where it logged no such thing.
+    """The logged values of a name, by ``step`` or ``epoch``; empty where it was not logged.
 
     Raises:
         FileNotFoundError: the run has no log.
     """
-    file = folder / "log" / "metrics.csv"
+    file = Run(folder).log
     if not file.is_file():
         raise MissingFileError(f"no {file.resolve()}; give the folder of a run that trained with logger=csv or wandb")
     with file.open(newline="", encoding="utf-8") as lines:

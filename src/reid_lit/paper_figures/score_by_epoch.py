@@ -25,9 +25,11 @@ def score_by_epoch(_: DictConfig, *, runs: Runs, by: str, score: str) -> PaperFi
     curves = {name: _curve(folder, score) for name, folder in folders.items()}
     how = {name: protocol_of(folder) for name, folder in folders.items()}
     shared = [part for part in next(iter(how.values())) if all(part in parts for parts in how.values())]
-    apart = {name: ", ".join([name, *(part for part in parts if part not in shared)]) for name, parts in how.items()}
-    shown = {f"{apart[name]}: {points[1][-1]:.1%} at the end": points for name, points in curves.items()}
-    panel = Panel(x="epoch", y=score, curves=shown, percent=True)
+    labelled_curves = {}
+    for name, (epochs, values) in curves.items():
+        label = ", ".join([name, *(part for part in how[name] if part not in shared)])
+        labelled_curves[f"{label}: {values[-1]:.1%} at the end"] = (epochs, values)
+    panel = Panel(x="epoch", y=score, curves=labelled_curves, percent=True)
     title = f"{score} by epoch: {', '.join(shared)}"
     numbers = {
         name: {"protocol": list(how[name]), "epoch": epochs, score: values} for name, (epochs, values) in curves.items()
@@ -51,13 +53,16 @@ def protocol_of(folder: Path) -> tuple[str, ...]:
     """The data set of a run, and how it validates, in words."""
     config = settings(folder)
     held, test = config["dataset"].get("val_persons", 0), config["evaluation"]
-    return (
+    parts = [
         choices(folder)["dataset"],
         f"{held} held-out training persons" if held else "its own validation persons",
         f"AP by {test['ap']}",
         f"{test['distance']} distance",
         f"retrieval by {test['feature']}",
         test["camera_rule"],
-        *(["five crops"] if test.get("crops") else []),
-        *(["mirror images too"] if test["flip"] else []),
-    )
+    ]
+    if test.get("crops"):
+        parts.append("five crops")
+    if test["flip"]:
+        parts.append("mirror images too")
+    return tuple(parts)

@@ -120,26 +120,51 @@ def _table(results: Sequence[Row]) -> Table:
 
 def sentence(stamp: dict[str, Any]) -> str:
     """A protocol stamp in words."""
-    parts = [
-        *([f"mean over {counted(stamp['splits'], 'split')}"] if "splits" in stamp else []),
-        *([f"mean of {' and '.join(stamp['mean_of'])}"] if "mean_of" in stamp else []),
-        f"protocol {stamp['protocol']}",
-        f"AP by {stamp['ap']}" if stamp["ap"] != "none" else "no AP",
-        *([f"gallery: {stamp['gallery']}"] if stamp["gallery"] != "all images" else []),
-        f"camera rule {stamp['camera_rule']}" + (f" ({note})" if (note := stamp.get("camera_rule_note")) else ""),
-        f"{stamp['distance']} distance of the {stamp['feature']}",
-        f"test-time augmentation: {stamp['test_time_augmentation']}",
-        *([f"expansion: {stamp['expansion']}"] if stamp.get("expansion", "none") != "none" else []),
-        f"re-ranking: {stamp['reranking']}",
-        *([f"weights of {stamp['weights']}"] if isinstance(stamp.get("weights"), str) else []),
-        *([f"neighbours: {stamp['neighbours']}"] if stamp.get("neighbours", "exact") != "exact" else []),
-        *([] if isinstance(stamp["images"], list) else _images(stamp)),
-        *(note for note in stamp.get("notes", ()) if "dropped" in note),
-    ]
-    return "; ".join(parts)
+    return "; ".join([*_averages(stamp), *_scoring(stamp), *_neighbours(stamp), *_images(stamp), *_dropped(stamp)])
+
+
+def _averages(stamp: dict[str, Any]) -> list[str]:
+    """Over what a row of results is a mean."""
+    parts = []
+    if "splits" in stamp:
+        parts.append(f"mean over {counted(stamp['splits'], 'split')}")
+    if "mean_of" in stamp:
+        parts.append(f"mean of {' and '.join(stamp['mean_of'])}")
+    return parts
+
+
+def _scoring(stamp: dict[str, Any]) -> list[str]:
+    """The conventions of the scores, and the feature that is compared."""
+    parts = [f"protocol {stamp['protocol']}", f"AP by {stamp['ap']}" if stamp["ap"] != "none" else "no AP"]
+    if stamp["gallery"] != "all images":
+        parts.append(f"gallery: {stamp['gallery']}")
+    note = f" ({stamp['camera_rule_note']})" if stamp.get("camera_rule_note") else ""
+    parts.append(f"camera rule {stamp['camera_rule']}{note}")
+    parts.append(f"{stamp['distance']} distance of the {stamp['feature']}")
+    parts.append(f"test-time augmentation: {stamp['test_time_augmentation']}")
+    return parts
+
+
+def _neighbours(stamp: dict[str, Any]) -> list[str]:
+    """Expansion, re-ranking, the weights, and how neighbours were searched."""
+    parts = [f"re-ranking: {stamp['reranking']}"]
+    if stamp.get("expansion", "none") != "none":
+        parts.insert(0, f"expansion: {stamp['expansion']}")
+    if isinstance(stamp.get("weights"), str):
+        parts.append(f"weights of {stamp['weights']}")
+    if stamp.get("neighbours", "exact") != "exact":
+        parts.append(f"neighbours: {stamp['neighbours']}")
+    return parts
+
+
+def _dropped(stamp: dict[str, Any]) -> list[str]:
+    return [note for note in stamp.get("notes", ()) if "dropped" in note]
 
 
 def _images(stamp: dict[str, Any]) -> list[str]:
+    """Queries and gallery images; nothing for a mean over splits whose numbers differ."""
+    if isinstance(stamp["images"], list):
+        return []
     lost = sum(stamp["without_match"].values()) if isinstance(stamp["without_match"], dict) else 0
     unmatched = f" ({lost} more have no match: {stamp['without_match']})" if lost else ""
     streamed = f", {stamp['streamed']} of them streamed" if "streamed" in stamp else ""
