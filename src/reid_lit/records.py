@@ -47,9 +47,18 @@ class Rules:
     single_gallery_shot: int = 0
 
 
+def absolute_path(path: str | os.PathLike[str]) -> str:
+    """The one name of an image, by which it is compared and stored: without ``..``, links as they are.
+
+    >>> absolute_path("/data/runs/../ward/0001.png")
+    '/data/ward/0001.png'
+    """
+    return os.path.abspath(path)  # noqa: PTH100 - Path.resolve() asks the disk, Path.absolute() keeps ..
+
+
 def absolute(shots: Iterable[Shot]) -> frozenset[str]:
-    """The absolute paths of shots."""
-    return frozenset(os.path.abspath(shot.path) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
+    """The names of the images of shots, by :func:`absolute_path`."""
+    return frozenset(absolute_path(shot.path) for shot in shots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 from hydra.errors import InstantiationException
 
@@ -7,6 +5,7 @@ from reid_lit.paths import options
 from reid_lit.records import Shot, Split, absolute
 from reid_lit.run.datasets import make_data, split_ids, with_dataset, with_split
 from reid_lit.run.split_rounds import run_rounds
+from reid_lit.testing import tests as testing
 from reid_lit.testing.tests import check_unseen, find_tests
 
 
@@ -103,19 +102,20 @@ def test_a_split_that_the_protocol_lacks_is_refused_before_the_first_is_trained(
         run_rounds(config, None)
 
 
-def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose):
-    config = compose("dataset=viper")
-    data = SimpleNamespace(
-        prepare_data=lambda: None, setup=lambda stage: None, SPLITS=10, split=Split("viper", (), (), ())
-    )
+def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose, monkeypatch):
+    data = make_data(config := compose("dataset=viper", "dataset.split_id=0"))
+    data.split = Split("viper", (), (), ())
+    monkeypatch.setattr(data, "prepare_data", lambda: None)
+    monkeypatch.setattr(data, "setup", lambda stage: None)
     with pytest.raises(ValueError, match="viper is read with nobody to test; name other data sets in test_on"):
         find_tests(config, data)
 
 
-def test_images_that_were_trained_on_are_not_tested_on(tmp_path):
+def test_images_that_were_trained_on_are_not_tested_on(compose, tmp_path):
     shots = [Shot(path=tmp_path / f"{n}.png", person_id=n, camera_id=0) for n in range(4)]
-    split = Split("viper", (), (shots[2],), (shots[3],))
-    test = SimpleNamespace(data=SimpleNamespace(split=split), split_id=3)
+    data = make_data(compose("dataset=viper"))
+    data.split = Split("viper", (), (shots[2],), (shots[3],))
+    test = testing.Test(data=data, row="viper", average="", split_id=3)
     check_unseen(absolute(shots[:2]), [test])
     with pytest.raises(ValueError, match=r"viper \(split 3\) tests on 1 image that was trained on, such as .*3\.png"):
         check_unseen(absolute([shots[0], shots[3]]), [test])

@@ -13,7 +13,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.ranking import QueryScores, Top
 from reid_lit.pages.rankings_file import FORMAT, MATCH, REMOVED, WRONG
 from reid_lit.paths import write_text
-from reid_lit.records import Shot
+from reid_lit.records import Shot, absolute_path
 from reid_lit.wording import counted
 
 
@@ -83,7 +83,7 @@ def _kept(top: Top, k: int) -> Bool[Tensor, "rows columns"]:
 def _columns(shots: Iterable[Shot]) -> dict[str, list[Any]]:
     shots = list(shots)
     return {
-        "path": [str(shot.path.absolute()) for shot in shots],
+        "path": [absolute_path(shot.path) for shot in shots],
         "person": [shot.person_id for shot in shots],
         "camera": [shot.camera_id + 1 for shot in shots],
     }

@@ -19,7 +19,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paths import write_text, write_whole
-from reid_lit.records import Shot, Split, absolute
+from reid_lit.records import Shot, Split, absolute, absolute_path
 from reid_lit.run.datasets import make_data, with_dataset
 from reid_lit.testing.embeddings_file import images_of, read_metadata, rows_of
 from reid_lit.testing.inference import embedded
@@ -180,5 +180,7 @@ def _key(shots: Sequence[Shot], origin: Origin, dtype: str) -> str:
     digest = hashlib.sha256(json.dumps([asdict(origin), dtype]).encode())
     for shot in shots:
         state = shot.path.stat()
-        digest.update(f"{shot.path.resolve()} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        digest.update(
+            f"{absolute_path(shot.path)} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
+        )
     return digest.hexdigest()[:16]

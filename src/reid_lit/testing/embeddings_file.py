@@ -17,7 +17,7 @@ from torch import Tensor
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.paths import write_whole
-from reid_lit.records import Rules, Shot, Split
+from reid_lit.records import Rules, Shot, Split, absolute_path
 from reid_lit.testing.provenance import Origin
 
 FORMAT = "reid_lit embeddings"
@@ -89,7 +89,7 @@ def write(path: Path, content: Embeddings) -> Path:
 
 def _packed(shots: Sequence[Shot]) -> Tensor:
     """Absolute paths as bytes, a zero between two: a header of strings may not grow beyond 100 MB."""
-    paths = b"\0".join(os.fsencode(os.path.abspath(shot.path)) for shot in shots)  # noqa: PTH100 - resolve() asks the disk
+    paths = b"\0".join(os.fsencode(absolute_path(shot.path)) for shot in shots)
     return torch.from_numpy(np.frombuffer(paths, np.uint8).copy())
 
 

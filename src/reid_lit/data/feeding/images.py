@@ -25,7 +25,7 @@ from reid_lit.errors import FailedError
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_text
 from reid_lit.progress import Progress, progress
-from reid_lit.records import Shot, Split
+from reid_lit.records import Shot, Split, absolute_path
 from reid_lit.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -117,13 +117,13 @@ def bad_images(
     known = _recall(memory)
     states: dict[str, State] = {}
     troubles: dict[str, str] = {}
-    start = os.path.join(root, "")  # noqa: PTH118 - 30,000 pure paths take a second
+    start = os.path.join(absolute_path(root), "")  # noqa: PTH118 - 30,000 pure paths take a second
     for name in names:
         try:
             states[name] = _state(name)
         except OSError as error:
             troubles[name] = "missing" if isinstance(error, FileNotFoundError) else f"{CLOSED} ({error.strerror})"
-    keys = {name: name.removeprefix(start) for name in states}
+    keys = {name: absolute_path(name).removeprefix(start) for name in states}
     new = [name for name, state in states.items() if known.get(keys[name]) != state]
     if len(new) > _ALONE:
         rank_zero_only(logger.info)("reading %d images of %s to find broken ones", len(new), root)

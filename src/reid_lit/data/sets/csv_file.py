@@ -10,14 +10,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from os.path import normpath
 from pathlib import Path
 
 from reid_lit.data.problems import EMPTY, LISTS, MISSING, Problem, Report, stop
 from reid_lit.data.sets.crops import NEEDED, WORDS, Crop, drawn, ready_made
 from reid_lit.data.sets.csv_rows import Row, read_rows, tell
 from reid_lit.overrides import assignment
-from reid_lit.records import Split
+from reid_lit.records import Split, absolute_path
 
 FILE = "reid.csv"
 """The name of the file in a folder."""
@@ -92,7 +91,7 @@ def _checked(file: Path, rows: Sequence[Row], report: Report) -> list[Row]:
 
 
 def _key(file: Path, row: Row) -> str:
-    return normpath(file.parent / row.path)
+    return absolute_path(file.parent / row.path)
 
 
 def _known_words(file: Path, rows: Sequence[Row], report: Report) -> list[Row]:
