@@ -22,3 +22,19 @@ class MissingFileError(UserError, FileNotFoundError):
 
 class FailedError(UserError, RuntimeError):
     """Something that was started has not come to its end."""
+
+
+class MissingPackageError(UserError, ModuleNotFoundError):
+    """A package that is not installed, or cannot be imported; the message says how to install it."""
+
+
+class ExistingFileError(UserError, FileExistsError):
+    """A file or a folder that is there already and is not to be overwritten."""
+
+
+class WriteError(UserError, OSError):
+    """A file or a folder that cannot be written."""
+
+
+class NotFiniteError(UserError, FloatingPointError):
+    """A loss or a feature that is infinite or no number."""

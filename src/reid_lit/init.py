@@ -14,6 +14,7 @@ from reid_lit.data.counts import count
 from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.data.sets import csv_file
 from reid_lit.data.sets.drafting import Draft, draft
+from reid_lit.errors import ExistingFileError
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
@@ -23,11 +24,11 @@ def init(config: DictConfig) -> None:
     """Write the list that ``config`` asks for, and show what is in it.
 
     Raises:
-        FileExistsError: the file is there already, and ``overwrite`` is not set.
+        ExistingFileError: the file is there already, and ``overwrite`` is not set.
     """
     folder, file = Path(config.folder).expanduser(), Path(config.file).expanduser()
     if file.exists() and not config.overwrite:
-        raise FileExistsError(f"{file.resolve()} is there already; overwrite=true replaces it, file= names another")
+        raise ExistingFileError(f"{file.resolve()} is there already; overwrite=true replaces it, file= names another")
     drafted = draft(
         folder,
         file,

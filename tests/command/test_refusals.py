@@ -4,6 +4,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from torch.utils.data import DataLoader, Dataset
 
 from reid_lit.command.refusals import refusal
 from reid_lit.data.problems import MISSING, Problem, stop
@@ -153,6 +154,22 @@ def test_what_is_refused_on_purpose_is_told_without_our_code(call, text, monkeyp
     assert refusal(error, OmegaConf.create()).startswith(text)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert refusal(error, OmegaConf.create()) is None
+
+
+class Broken(Dataset):
+    """Images of which none can be read."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, place):
+        raise InputError("a.jpg: not a readable image; remove it")
+
+
+def test_an_error_in_a_process_that_loads_images_has_its_words_alone():
+    error = raised(lambda: next(iter(DataLoader(Broken(), num_workers=1))))
+    assert "Traceback" in str(error)
+    assert refusal(error, OmegaConf.create()) == "a.jpg: not a readable image; remove it"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 from typing_extensions import override
 
+from reid_lit.errors import NotFiniteError
 from reid_lit.records import Batch
 
 
@@ -94,7 +95,7 @@ class FiniteLoss(pl.Callback):
         if last is None or bool(torch.isfinite(last[0])):
             return
         files = _files(trainer, last[1])
-        raise FloatingPointError(
+        raise NotFiniteError(
             f"the loss is {float(last[0])} at epoch {trainer.current_epoch}, near step {trainer.global_step}. "
             f"Its batch: "
             f"{', '.join(map(str, files))}. Look at these images, lower optimizer.lr, or set trainer.precision=32-true"

@@ -34,7 +34,13 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
         return None
     if isinstance(error, DataError | MissingDataError):
         return f"{error.problem.kind}: {error}"
-    return _with_key(str(error), part, config)
+    return _with_key(_words(error), part, config)
+
+
+def _words(error: UserError) -> str:
+    """The message alone: of an error in a process that loads images, torch writes the traceback before it."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    return str(error).rpartition(f"\n{kind}: ")[2].rstrip("\n")
 
 
 def _with_key(message: str, part: str, config: DictConfig) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reid_lit.errors import InputError
+from reid_lit.errors import FailedError, InputError
 
 _WORDS = {
     "rank": "has effective rank {value:.3g}",
@@ -16,7 +16,7 @@ _FALL = 0.9
 """The share of what a figure was before training below which it has fallen."""
 
 
-class Collapse(RuntimeError):  # noqa: N818 - what it is; no error of the program
+class Collapse(FailedError):  # noqa: N818 - what it is; no error of the program
     """The features of a domain have collapsed; the message says which, how far, and what to do."""
 
 

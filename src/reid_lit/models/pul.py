@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
-from reid_lit.errors import InputError
+from reid_lit.errors import InputError, NotFiniteError
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
@@ -191,7 +191,7 @@ class Pul(RetrievalModel):
         self.train()
         features = self.trainer.strategy.reduce(features, reduce_op="sum")  # each image is on one rank
         if not features.isfinite().all():
-            raise FloatingPointError(f"round {self._round}: features are not finite; lower optimizer.lr")
+            raise NotFiniteError(f"round {self._round}: features are not finite; lower optimizer.lr")
         return features
 
     def _hand_over(self) -> None:

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from reid_lit.errors import FailedError, InputError
+from reid_lit.errors import FailedError, InputError, MissingPackageError
 from reid_lit.paths import write_text
 from reid_lit.run.objective import HELD_OUT
 from reid_lit.wording import counted
@@ -45,7 +45,7 @@ def run_study(
         The highest objective.
 
     Raises:
-        ModuleNotFoundError: Optuna is not installed.
+        MissingPackageError: Optuna is not installed.
         ValueError: there is no range, or the objective is a score on test persons.
         RuntimeError: no trial came to a score.
     """
@@ -99,7 +99,7 @@ class Space:
         """The ranges among overrides, and the others.
 
         Raises:
-            ModuleNotFoundError: Optuna is not installed.
+            MissingPackageError: Optuna is not installed.
         """
         parsed = {each.get_key_element(): each for each in OverridesParser.create().parse_overrides(list(arguments))}
         ranges = {key: range_of(each) for key, each in parsed.items() if each.is_sweep_override()}
@@ -115,12 +115,12 @@ def range_of(override: Override) -> "BaseDistribution":
     """A range in Hydra's words as Optuna's distribution.
 
     Raises:
-        ModuleNotFoundError: Optuna is not installed.
+        MissingPackageError: Optuna is not installed.
     """
     try:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("no package optuna; install it with: pip install optuna") from error
+        raise MissingPackageError("no package optuna; install it with: pip install optuna") from error
     value = override.value()
     if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
         whole = isinstance(value.start, int) and isinstance(value.end, int)

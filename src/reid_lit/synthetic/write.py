@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_lit.errors import FailedError, InputError
+from reid_lit.errors import ExistingFileError, FailedError, InputError
 from reid_lit.synthetic.plan import FOLDERS, Drawing, counts, plan
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import world as world_of
@@ -56,7 +56,7 @@ def write(
 
     Raises:
         ValueError: ``world`` or ``size`` is unknown, or ``workers`` is below 1.
-        FileExistsError: ``root`` holds something else.
+        ExistingFileError: ``root`` holds something else.
     """
     if workers < 1:
         raise InputError(f"workers={workers} draw nothing; give 1 or more")
@@ -155,7 +155,7 @@ def _holds(root: Path, record: dict[str, object]) -> bool:
     """Whether ``root`` holds the set of ``record``; an empty or missing folder does not.
 
     Raises:
-        FileExistsError: it holds something else.
+        ExistingFileError: it holds something else.
     """
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
@@ -166,7 +166,7 @@ def _holds(root: Path, record: dict[str, object]) -> bool:
     if found == record:
         return True
     what = f"the set {json.dumps(found)}" if found else f"no finished synthetic set (no {RECORD} to read)"
-    raise FileExistsError(f"{root.resolve()} holds {what}, not {json.dumps(record)}; remove it or give another root")
+    raise ExistingFileError(f"{root.resolve()} holds {what}, not {json.dumps(record)}; remove it or give another root")
 
 
 def _publish(partial: Path, root: Path, record: dict[str, object]) -> None:

@@ -18,6 +18,7 @@ from reid_lit.data.feeding.loading import Loader, ShotDataset, make_loader
 from reid_lit.data.feeding.memory import shared_folder
 from reid_lit.data.feeding.samplers import BlockSampler
 from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import FailedError, InputError
 from reid_lit.records import Shot
 
 SIZE = (16, 8)
@@ -178,7 +179,7 @@ def test_ranks_share_one_block():
 def test_ranks_are_refused_together(monkeypatch):
     free_of(monkeypatch, 1000)
     errors = Ranks(3).run(images=5, size=SIZE)
-    assert [type(error) for error in errors] == [ValueError, RuntimeError, RuntimeError]
+    assert [type(error) for error in errors] == [InputError, FailedError, FailedError]
     assert "first rank" in str(errors[1])
     assert named() == []
 

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from reid_lit.data.feeding.memory import free_bytes, shared_folder
-from reid_lit.errors import InputError
+from reid_lit.errors import FailedError, InputError
 from reid_lit.wording import counted
 
 CACHES = ("none", "ram")
@@ -111,7 +111,7 @@ def shared_cache(*, images: int, size: tuple[int, int], trainer: pl.Trainer | No
 
     Raises:
         ValueError: it would not fit.
-        RuntimeError: the first rank of this machine could not reserve it and says why.
+        FailedError: the first rank of this machine could not reserve it and says why.
     """
     first = trainer is None or trainer.local_rank == 0
     barrier = (lambda: None) if trainer is None else trainer.strategy.barrier
@@ -128,9 +128,7 @@ def shared_cache(*, images: int, size: tuple[int, int], trainer: pl.Trainer | No
     barrier()
     if refusal is not None or os.fstat(file).st_size == 0:
         os.close(file)
-        raise refusal or RuntimeError(
-            "machine.cache=ram: this machine's first rank could not reserve it; see its error"
-        )
+        raise refusal or FailedError("machine.cache=ram: this machine's first rank could not reserve it; see its error")
     return RamCache(file, images=images, size=size)
 
 

@@ -52,8 +52,8 @@ class SwitchingSampler(EpochSampler):
                 self.samplers[number] = sampler(
                     labels=own_labels, batch_size=batch_size, rank=rank, world=world, seed=seed
                 )
-            except ValueError as error:
-                raise InputError(f"member {number} of dataset.members, whose batches are its own: {error}") from error
+            except InputError as error:
+                raise InputError(f"{error}; so it is for member {number}, whose batches are its own") from error
 
     @override
     def batches(self) -> int:

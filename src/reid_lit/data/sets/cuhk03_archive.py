@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from reid_lit.data.problems import LISTS, Problem
+from reid_lit.errors import MissingPackageError, WriteError
 
 TESTSETS = "testsets.json"
 KINDS = ("detected", "labeled")
@@ -45,7 +46,7 @@ def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> 
         progress: Called with the number of persons done so far and their total, after each person.
 
     Raises:
-        ModuleNotFoundError: h5py is not installed.
+        MissingPackageError: h5py is not installed.
         ValueError: the archive is a web page, cut short, or no CUHK03.
         OSError: ``target`` cannot be written.
     """
@@ -99,7 +100,7 @@ def _h5py() -> ModuleType:
     try:
         import h5py  # an optional extra
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "CUHK03's archive cuhk-03.mat is read by h5py, which is not installed; pip install h5py",
             name="h5py",
         ) from error
@@ -110,7 +111,7 @@ def _make(partial: Path, archive: Path) -> None:
     try:
         partial.mkdir(parents=True)
     except OSError as error:
-        raise OSError(
+        raise WriteError(
             f"{archive.resolve()} cannot be unpacked into {partial.parent.resolve()} ({error});"
             f" set dataset.extract_to=<a folder that can be written>"
         ) from error

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reid_lit.errors import InputError
+from reid_lit.errors import InputError, MissingPackageError
 from reid_lit.evaluation.neighbours.nearest import GATHERED, Gallery, NearestEntries, rows_of
 from reid_lit.progress import progress
 from reid_lit.wording import counted
@@ -65,7 +65,7 @@ def build(gallery: Gallery, settings: IndexSettings, *, unit: bool = False) -> A
 
     Raises:
         ValueError: too few images or numbers for the settings, or embeddings that are not finite.
-        ImportError: faiss is not installed.
+        MissingPackageError: faiss is not installed.
     """
     faiss = load()
     faiss.omp_set_num_threads(torch.get_num_threads())
@@ -123,12 +123,12 @@ def load() -> Any:
     """The module faiss.
 
     Raises:
-        ImportError: it is not installed.
+        MissingPackageError: it is not installed.
     """
     try:
         return importlib.import_module("faiss")
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             f"FaissSearch needs faiss ({error}): pip install faiss-gpu, or faiss-cpu without a GPU; "
             "search=null searches exactly without it"
         ) from error

@@ -129,7 +129,7 @@ class FaissSearch:
 
         Raises:
             ValueError: the limit of memory cannot be met, or the gallery does not fit the settings.
-            ImportError: faiss is not installed.
+            MissingPackageError: faiss is not installed.
         """
         needed = held + self.needed(len(gallery), gallery.shape[1])
         check_bytes(memory_limit_gb, needed, work=f"an index of {counted(len(gallery), 'image')}, kind {self.kind},")
@@ -160,7 +160,7 @@ class FaissSearch:
 
         Raises:
             ValueError: fewer than k gallery entries, embeddings that are not finite, or a limit that cannot be met.
-            ImportError: faiss is not installed.
+            MissingPackageError: faiss is not installed.
         """
         check_number(k, len(gallery))
         memory: dict[str, Any] = {"memory_limit_gb": memory_limit_gb, "held": held}
@@ -193,7 +193,7 @@ class FaissSearch:
 
         Raises:
             ValueError: fewer images than k, embeddings that are not finite, or a limit that cannot be met.
-            ImportError: faiss is not installed.
+            MissingPackageError: faiss is not installed.
         """
         near = with_itself(self.search(embedding, embedding, k=k, memory_limit_gb=memory_limit_gb, held=held))
         self._measured.pop("farthest image", None)  # of an earlier data set
