@@ -129,8 +129,8 @@ def test_a_command_ends_with_the_text_alone(command, tmp_path):
 def test_a_loss_that_is_no_number_ends_a_command_with_its_words_alone(command, drawn, tmp_path):
     done = command(
         "+experiment=synthetic_softmax", "dataset.size=tiny", "backbone=resnet18", "backbone.weights=none",
-        "transform.size=[64,32]", "loader.batch_size=16", "loader.workers=0", f"data_root={drawn}", "optimizer.lr=1e30",
-        "trainer=cpu", "trainer.max_epochs=1", "~callbacks.progress", cwd=tmp_path, check=False,
+        "transform.size=[64,32]", "loader.batch_size=16", "machine.workers=0", f"data_root={drawn}", "optimizer.lr=1e30",
+        "machine=cpu", "trainer.max_epochs=1", "machine.progress_bar=false", cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
