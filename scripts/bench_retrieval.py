@@ -1,6 +1,6 @@
-"""Time and memory of evaluation and re-ranking beside what they are measured by: ``python scripts/bench_retrieval.py``.
+"""Time and memory of evaluation and re-ranking, and of the computations they are compared with: ``python scripts/bench_retrieval.py``.
 
-Random embeddings with person structure. Each measurement has a process of its own, so that its peak is its own; the
+Random embeddings with person structure. Each measurement has a process of its own, so that its peak memory is known; the
 peak counts from the moment the embeddings are in memory. Where there is a GPU, each row is measured there too.
 """
 
@@ -69,7 +69,7 @@ def made(size: Size, noise: float, device: str) -> tuple[torch.Tensor, torch.Ten
     camera = torch.randint(CAMERAS, (images,), generator=generator)
     centre = torch.randn(size.persons, size.dim, generator=generator)
     embedding = torch.empty(images, size.dim, device=device)
-    for start in range(0, images, BLOCK):  # no copy of all of them beside
+    for start in range(0, images, BLOCK):  # in blocks, so that there is no second copy of all
         part = slice(start, start + BLOCK)
         one = centre[person[part]]
         embedding[part] = (one + noise * torch.randn(one.shape, generator=generator)).to(device)
@@ -188,7 +188,7 @@ def stream(size: Size, noise: float, distractors: int, device: str) -> dict[str,
         rows = StoredEmbeddings(file, 0, (distractors, size.dim))
         piece = rows.read(0, COLUMNS).to(device)
         pieces = [piece] * (distractors // len(piece)) + [piece[: distractors % len(piece)], gallery]
-        product, _ = timed(lambda: [torch.mm(query, each.T).shape for each in pieces], device)
+        product, _ = timed(lambda: [torch.mm(query, part.T).shape for part in pieces], device)
         del piece, pieces
         behind = Distractors((rows,), torch.full((distractors,), NOWHERE))
         peak = Peak(device)
@@ -199,7 +199,7 @@ def stream(size: Size, noise: float, distractors: int, device: str) -> dict[str,
 
 
 def rerank_densely(size: Size, noise: float, out: str) -> dict[str, float]:
-    """What is copied from code base to code base."""
+    """The implementation that is copied from code base to code base."""
     query, gallery, lists = made(size, noise, "cpu")
     peak = Peak("cpu")
     seconds, distance = timed(lambda: dense_reference(torch.cat([query, gallery]).numpy(), len(query)), "cpu")
@@ -280,13 +280,13 @@ TASKS: dict[str, Callable[..., dict[str, float]]] = {
     "find": find,
     "stream": stream,
 }
-"""What a process of its own may be asked to measure."""
+"""The measurements that run in processes of their own."""
 
 
 def measured(task: str, size: Size, **settings: Any) -> dict[str, float]:
     """The facts of a task, from a process of its own."""
-    asked = json.dumps({"task": task, "size": vars(size), **settings})
-    command = [sys.executable, __file__, "--measure", asked]
+    request = json.dumps({"task": task, "size": vars(size), **settings})
+    command = [sys.executable, __file__, "--measure", request]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
@@ -379,8 +379,8 @@ def main() -> None:
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        asked = json.loads(arguments.measure)
-        print(json.dumps(TASKS[asked.pop("task")](size=Size(**asked.pop("size")), **asked)))
+        request = json.loads(arguments.measure)
+        print(json.dumps(TASKS[request.pop("task")](size=Size(**request.pop("size")), **request)))
         return
     arguments.devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     card = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""

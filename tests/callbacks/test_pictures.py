@@ -5,10 +5,12 @@ import torch
 from PIL import Image
 
 from reid_lit import paths
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import Lists, QueryScores, score_queries, top
+from reid_lit.evaluation.ranking import QueryScores, score_queries
 from reid_lit.evaluation.scores import evaluate
+from reid_lit.evaluation.top import top
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report, select, worst_queries
 from reid_lit.figures.ranked import MATCH, REMOVED, WRONG, ranked_lists, who

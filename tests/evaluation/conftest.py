@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from reid_lit.evaluation.ranking import Lists
+from reid_lit.evaluation.lists import Lists
 
 
 def kept(lists, row, rule, nd=False):

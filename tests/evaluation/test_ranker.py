@@ -14,8 +14,9 @@ from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.neighbours.search import FaissSearch
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker, check_images
-from reid_lit.evaluation.ranking import score_queries, top
+from reid_lit.evaluation.ranking import score_queries
 from reid_lit.evaluation.scores import evaluate
+from reid_lit.evaluation.top import top
 from reid_lit.records import JUNK
 
 RERANK = KReciprocal(k1=8, k2=3)

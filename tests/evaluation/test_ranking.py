@@ -6,9 +6,10 @@ import torch
 
 from reid_lit.evaluation import counting
 from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, Lists, score_queries
+from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, score_queries
 
 AP = ("step", "trapezoid", "sklearn")
 

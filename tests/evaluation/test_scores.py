@@ -6,9 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import Lists, score_queries
+from reid_lit.evaluation.ranking import score_queries
 from reid_lit.evaluation.scores import check_matches, evaluate
 
 seeds = st.integers(0, 2**31)

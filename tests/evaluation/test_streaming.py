@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from reid_lit.evaluation import streaming
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import Lists, score_both
+from reid_lit.evaluation.ranking import score_both
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.evaluation.streaming import score_streamed
 

@@ -4,7 +4,8 @@ import torch
 from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import score_queries, top
+from reid_lit.evaluation.ranking import score_queries
+from reid_lit.evaluation.top import top
 
 
 @pytest.mark.parametrize("ties", [False, True])

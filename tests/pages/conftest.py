@@ -8,8 +8,8 @@ from PIL import Image
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import evaluate
+from reid_lit.evaluation.top import top
 from reid_lit.pages.rankings import write_rankings
 from reid_lit.records import Shot
 

@@ -5,7 +5,7 @@ import pytest
 
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import top
+from reid_lit.evaluation.top import top
 from reid_lit.page import page as page_entry
 from reid_lit.pages.charts import cmc_chart, learning_charts
 from reid_lit.pages.rankings import write_rankings

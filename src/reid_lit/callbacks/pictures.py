@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from reid_lit.evaluation.catalogue import label, main_scores
 from reid_lit.evaluation.gathering import RetrievalScores
-from reid_lit.evaluation.ranking import top
 from reid_lit.evaluation.scores import Result
+from reid_lit.evaluation.top import top
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report
 from reid_lit.figures.ranked import ranked_lists

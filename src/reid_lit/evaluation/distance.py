@@ -1,4 +1,4 @@
-"""Distances between embeddings, the same to the last bit however many queries are asked at once."""
+"""Distances between embeddings, the same to the last bit for any number of queries at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +91,7 @@ class DistanceBlocks:
 
 
 def joined(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"]) -> Float[Tensor, "images dim"]:
-    """The embeddings of the queries, then of the gallery; a view, no copy, where they lie in memory so."""
+    """The embeddings of the queries, then of the gallery; a view, no copy, where memory holds them so."""
     whole = query.dtype == gallery.dtype and query.is_contiguous() and gallery.is_contiguous()
     same = query.untyped_storage().data_ptr() == gallery.untyped_storage().data_ptr()
     if whole and same and gallery.storage_offset() == query.storage_offset() + query.numel():

@@ -76,7 +76,7 @@ def _copies(images: int, dim: int, protocol: Protocol) -> int:
 
 
 class Ranker:
-    """What is ranked: queries and gallery, and their distances by the protocol, the gallery without its junk.
+    """Queries, gallery and protocol, and the distances by which they rank; the gallery's junk is left out.
 
     Expansion, re-ranking and the first matrix product wait until a distance is asked for, and are done once.
 

@@ -9,13 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.counting import Counts, Thresholds, count_before
-from reid_lit.evaluation.lists import Columns, Lists
+from reid_lit.evaluation.lists import Columns
 from reid_lit.evaluation.precision import Hits, average_precision
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.top import Top, top
-
-__all__ = ["ABSENT", "FOUND", "SAME_CAMERA", "Lists", "QueryScores", "Top", "score_both", "score_queries", "top"]
 
 FOUND, ABSENT, SAME_CAMERA = 0, 1, 2
 """Causes: the query has a match; its person is not in the gallery; is there only in images that the rule removes."""
@@ -53,7 +50,7 @@ def score_queries(ranker: Ranker, *, chunk: int = 256, nd: bool = False) -> Quer
     Args:
         ranker: What is ranked, and how it is scored.
         chunk: Queries scored at once. Distances come 512 queries at a time, so the scores do not depend on it.
-        nd: Remove everything that the query's camera took, whatever the person (no distractors of its own camera).
+        nd: Remove all images of the query's camera, of any person, its distractors included.
 
     Raises:
         ValueError: embeddings that are not finite, or a limit of memory that cannot be met.

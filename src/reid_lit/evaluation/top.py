@@ -82,7 +82,7 @@ def _nearest(
     Bool[Tensor, "rows columns"],
     Bool[Tensor, "rows columns"],
 ]:
-    """Gallery index, distance, match and removed of every entry, nearest first; what is left out comes last."""
+    """Gallery index, distance, match and removed of every entry, nearest first; the ones left out come last."""
     lists = ranker.lists
     same_person = lists.query_person[rows, None] == columns.person
     removed = (columns.person == JUNK).expand_as(same_person)

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.ranking import QueryScores, Top
+from reid_lit.evaluation.ranking import QueryScores
+from reid_lit.evaluation.top import Top
 from reid_lit.figures.ranked import ranked_lists
 from reid_lit.paths import write_text, write_whole
 from reid_lit.records import Shot

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.ranking import QueryScores, Top
+from reid_lit.evaluation.ranking import QueryScores
+from reid_lit.evaluation.top import Top
 from reid_lit.figures.tiles import INK, PAPER, TILE, fitting, font, tile
 from reid_lit.records import JUNK, Shot
 
@@ -32,7 +33,7 @@ def ranked_lists(
     Args:
         query: All query shots.
         gallery: All gallery shots.
-        top: The lists to draw, see :func:`reid_lit.evaluation.ranking.top`.
+        top: The lists to draw, see :func:`reid_lit.evaluation.top.top`.
         title: Data set and protocol, for instance.
         scores: The scores of all queries: adds the first true match, with its rank, at the end of each row.
 

@@ -10,7 +10,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.ranking import QueryScores, Top
+from reid_lit.evaluation.ranking import QueryScores
+from reid_lit.evaluation.top import Top
 from reid_lit.pages.rankings_file import FORMAT, MATCH, REMOVED, WRONG
 from reid_lit.paths import write_text
 from reid_lit.records import Shot, absolute_path

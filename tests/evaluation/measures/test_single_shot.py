@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import Lists, score_queries
+from reid_lit.evaluation.ranking import score_queries
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.records import Rules
 

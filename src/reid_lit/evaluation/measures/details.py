@@ -67,7 +67,7 @@ def details(
 def _galleries(
     lists: Lists, protocol: Protocol, removed: Int[Tensor, " removed"]
 ) -> list[tuple[Protocol, Bool[Tensor, " gallery"]]]:
-    """What is measured in which gallery images: all in one pass, unless images left out would still be neighbours."""
+    """The measures of each part of the gallery: all in one pass, unless images left out would still be neighbours."""
     every = torch.ones_like(lists.gallery_person, dtype=torch.bool)
     parts = [(protocol, every)]
     if any(getattr(protocol, name) for name in BY_NEIGHBOURS):

@@ -32,8 +32,8 @@ def encode(image: Float[Tensor, "images dim"], near: Neighbours, listed: int, ha
     Args:
         image: Embeddings.
         near: The nearest images of each, ``listed`` or more.
-        listed: Length of the lists that R(i, k1) is found in, the image itself included.
-        halved: Length of the lists that R(j, k1/2) is found in, the image itself included.
+        listed: Length of the lists that R(i, k1) is taken from, the image itself included.
+        halved: Length of the lists that R(j, k1/2) is taken from, the image itself included.
         variant: As in :class:`.reciprocal.KReciprocal`.
     """
     index = near.index.int()
@@ -97,7 +97,7 @@ def _products(
 ) -> Float[Tensor, " members"]:
     """The product of each row with its members alone; gathering their embeddings first takes six times as long."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that sparse tensors are young
+        warnings.simplefilter("ignore")  # torch warns that sparse tensors are new
         size = (len(members), members.width)
         pattern = torch.sparse_csr_tensor(members.start.int(), members.column, torch.zeros_like(members.value), size)
         return torch.sparse.sampled_addmm(pattern, rows, image.T, beta=0.0).values()

@@ -35,7 +35,7 @@ class Expansion:
             images, as in a system that gets one query at a time.
 
     Attributes:
-        stamp: What is done, in words.
+        stamp: The method and its numbers, in words.
 
     Raises:
         ValueError: numbers out of range, or an unknown word.
@@ -54,7 +54,7 @@ class Expansion:
 
     @property
     def stamp(self) -> str:
-        """What is done, in words."""
+        """The method and its numbers, in words."""
         of = "queries and gallery, transductive" if self.of == "both" else "queries"
         times = f", {self.times} times" if self.times > 1 else ""
         return f"α query expansion (k={self.k}, α={self.alpha:g}{times}, of {of})"

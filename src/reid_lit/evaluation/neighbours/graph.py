@@ -52,7 +52,7 @@ class GraphRerank:
 
     @property
     def stamp(self) -> str:
-        """What is done, in words."""
+        """The method and its numbers, in words."""
         return f"graph (k1={self.k1}, k2={self.k2}, λ={self.lambda_value:g})"
 
     @property

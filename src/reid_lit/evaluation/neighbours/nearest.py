@@ -102,7 +102,7 @@ def rows_of(gallery: Gallery, start: int, stop: int, device: torch.device, *, un
         ValueError: embeddings that are not finite.
     """
     part = gallery[start:stop]
-    # np.array copies: what is mapped read-only makes torch warn
+    # np.array copies: torch warns of memory that is mapped read-only
     rows = (part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))).to(device, torch.float32)
     broken = (~torch.linalg.vector_norm(rows, dim=1).isfinite()).nonzero()[:, 0]
     if len(broken):

@@ -53,7 +53,7 @@ class KReciprocal:
 
     @property
     def stamp(self) -> str:
-        """What is done, in words."""
+        """The method and its numbers, in words."""
         name = "" if self.variant == "reference" else f" as in {self.variant}, on unit vectors"
         return f"k-reciprocal{name} (k1={self.k1}, k2={self.k2}, λ={self.lambda_value:g})"
 
