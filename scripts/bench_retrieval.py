@@ -1,7 +1,7 @@
-"""Time and memory of evaluation and re-ranking, and of the computations they are compared with: ``python scripts/bench_retrieval.py``.
+"""Time and memory of evaluation and re-ranking, next to a baseline of each: ``python scripts/bench_retrieval.py``.
 
-Random embeddings with person structure. Each measurement has a process of its own, so that its peak memory is known; the
-peak counts from the moment the embeddings are in memory. Where there is a GPU, each row is measured there too.
+Random embeddings with person structure. Each measurement has a process of its own, so that its peak memory is known;
+the peak counts from the moment the embeddings are in memory. Where there is a GPU, each row is measured there too.
 """
 
 import argparse
