@@ -1,11 +1,14 @@
 import json
+import re
 import shutil
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reid_lit import matrix
 from reid_lit.jobs.job import Outcome
+from reid_lit.matrix import matrix, reworded
+from reid_lit.tables.matrix import run as running
+from reid_lit.tables.matrix.command import reword_matrix
 
 TINY = ("size=laptop", "sizes.laptop.datasets.plaza.size=tiny", "sizes.laptop.datasets.campus.size=tiny")
 
@@ -20,11 +23,13 @@ def test_what_is_no_key_of_the_matrix_goes_to_every_training():
         'name="a b"',
         "plan=true",
     ]
-    hydras = matrix.for_hydra(words)
+    hydras = reword_matrix(words)
     assert hydras[:-1] == ["sources=[plaza,campus]", "seed=[0,1]", "data_root=/d", "plan=true"]
     handed = OverridesParser.create().parse_override(hydras[-1])
     assert handed.value() == ["data_root=/d", "+experiment=x", "~callbacks.pictures", 'name="a b"']
-    assert matrix.for_hydra(["--help", "hydra.verbose=true"]) == ["--help", "hydra.verbose=true"]
+    assert reword_matrix(["--help", "hydra.verbose=true"]) == ["--help", "hydra.verbose=true"]
+    *_, command = reworded(['name="a b"'])
+    assert OverridesParser.create().parse_override(command).value() == """python -m reid_lit.matrix 'name="a b"'"""
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def config(compose, drawn, tmp_path):
             f"trainings={tmp_path / 'trainings'}",
             *overrides,
         )
-        return compose(*matrix.for_hydra(words), config_name="matrix")
+        return compose(*reword_matrix(words), config_name="matrix")
 
     return make
 
@@ -58,15 +63,16 @@ def test_unknown_words_are_said_before_anything_is_run(config, tmp_path, word, m
         made.size = "labtop"
         made.sources = made.targets = made.methods = ["x"]
     with pytest.raises(SystemExit, match=message):
-        matrix.matrix(made)
+        matrix(made)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_plan_is_printed_and_nothing_is_run(config, tmp_path, capsys):
-    matrix.matrix(config("sources=plaza", "targets=[campus,ward]", "methods=[arn,embae_fix]", "plan=true"))
+def test_a_plan_is_printed_and_nothing_is_run(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    matrix(config("sources=plaza", "targets=[campus,ward]", "methods=[arn,embae_fix]", "plan=true"))
     told = " ".join(capsys.readouterr().out.split())
-    assert "6 trainings, 0 done" in told
-    assert "arn: plaza → campus, seed 0" in told
+    assert "4 numbers from 6 jobs: 6 trainings, 0 evaluations; 0 done." in told
+    assert "arn_plaza_to_campus seed 0" in told
     assert "left empty: ward: no images" in told
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "trainings").exists()
@@ -85,6 +91,8 @@ class Stub:
         return outcomes
 
     def run(self, job):
+        if job.done:
+            return Outcome(job, "done")
         self.ran.append(job.name)
         failed = job.name.startswith(self.fails or "nothing")
         record = {"name": job.name, "facts": dict(job.facts), "state": "failed" if failed else "done", "reason": "boom"}
@@ -93,10 +101,8 @@ class Stub:
         if failed:
             return Outcome(job, "failed", 1.0, "boom")
         mean = 0.5 if job.name.startswith("arn") else 0.25
-        rows = [
-            {"dataset": row, "scores": {"mAP": mean, "rank1": mean}, "stamp": {}} for row in job.facts["tests"].values()
-        ]
-        (job.folder / "metrics.json").write_text(json.dumps({"results": rows}))
+        row = {"dataset": "made_up", "scores": {"mAP": mean, "rank1": mean}, "stamp": {}}
+        (job.folder / "metrics.json").write_text(json.dumps({"results": [row]}))
         return Outcome(job, "done", 1.0)
 
 
@@ -104,11 +110,15 @@ class Stub:
 def stubbed(monkeypatch):
     def put(**how):
         stub = Stub(**how)
-        monkeypatch.setattr(matrix, "Runner", lambda **_: stub)
-        monkeypatch.setattr(matrix, "visible_gpus", list)
+        monkeypatch.setattr(running, "runner_of", lambda at_once: stub)
         return stub
 
     return put
+
+
+def trainings(stub):
+    """The trainings that were run, without the hashes behind their names."""
+    return [name.rpartition(" (")[0] for name in stub.ran if ", tested by" not in name]
 
 
 def cells(tmp_path):
@@ -119,34 +129,35 @@ def cells(tmp_path):
 def test_jobs_run_in_their_order_once_and_the_table_grows(config, stubbed, tmp_path, monkeypatch):
     stub = stubbed()
     grown = []
-    wrote = matrix.write
+    wrote = running.write_matrix
     monkeypatch.setattr(
-        matrix,
-        "write",
+        running,
+        "write_matrix",
         lambda folder, facts: (grown.append(sum(c["state"] == "done" for c in facts["cells"])), wrote(folder, facts)),
     )
     words = ("sources=plaza", "targets=[campus,plaza,ward]", "methods=[arn]")
-    matrix.matrix(config(*words))
-    assert stub.ran == ["direct: plaza, seed 0", "arn: plaza → campus, seed 0"]
+    matrix(config(*words))
+    assert trainings(stub) == ["direct_plaza seed 0", "arn_plaza_to_campus seed 0"]
+    assert len(stub.ran) == 3  # and a test of the first on its own data set
     assert (grown[0], grown[-1]) == (0, 3)
     found = cells(tmp_path)
     assert found["arn", "campus"]["difference"]["mAP"] == pytest.approx(25.0)
     assert found["direct", "plaza"]["kind"] == "supervised"
     assert {found[method, "ward"]["state"] for method in ("direct", "arn")} == {"missing"}
-    matrix.matrix(config(*words))
-    assert len(stub.ran) == 2
+    matrix(config(*words))
+    assert len(stub.ran) == 3
 
 
 def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbed, tmp_path, capsys):
     stub = stubbed(fails=("embae_start",))
-    with pytest.raises(SystemExit, match=r"embae_start: plaza, seed 0: failed: boom \(log: "):
-        matrix.matrix(config("sources=plaza", "targets=[campus]", "methods=[arn,embae_fix]"))
-    assert stub.ran == ["direct: plaza, seed 0", "embae_start: plaza, seed 0", "arn: plaza → campus, seed 0"]
+    with pytest.raises(SystemExit, match=r"embae_start_plaza seed 0 .*: failed: boom \(log: "):
+        matrix(config("sources=plaza", "targets=[campus]", "methods=[arn,embae_fix]"))
+    assert trainings(stub) == ["direct_plaza seed 0", "embae_start_plaza seed 0", "arn_plaza_to_campus seed 0"]
     found = cells(tmp_path)
     assert found["arn", "campus"]["state"] == "done"
     assert found["embae_fix", "campus"]["state"] == "failed"
     assert "– [failed]" in capsys.readouterr().out
-    assert "embae_start: plaza, seed 0 failed: boom" in found["embae_fix", "campus"]["reason"]
+    assert re.match(r"embae_start_plaza seed 0 .* failed: boom", found["embae_fix", "campus"]["reason"])
 
 
 @pytest.mark.slow

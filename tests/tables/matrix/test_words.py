@@ -1,11 +1,13 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reid_lit.cross_domain.words import Domain, MatrixError, chosen_methods, domains, read_methods
 from reid_lit.overrides import literal
+from reid_lit.tables.matrix.words import MatrixError, NamedDataset, chosen_methods, read_datasets, read_methods
 
-PLAZA = Domain(name="plaza", option="synthetic", changes={"world": "plaza"}, counts={"cameras": 6, "clusters": 100})
-WARD = Domain(name="ward", option="ward")
+PLAZA = NamedDataset(
+    name="plaza", option="synthetic", changes={"world": "plaza"}, counts={"cameras": 6, "clusters": 100}
+)
+WARD = NamedDataset(name="ward", option="ward")
 KNOWN = {
     "direct": {"set": ["+experiment=a", "dataset=<source>"]},
     "coder": {"set": ["+experiment=b", "dataset=<source>"], "start": "direct", "gives": "model.weights"},
@@ -17,8 +19,8 @@ KNOWN = {
 def test_a_data_set_is_chosen_with_what_differs_or_given_in_place_of_a_mapping():
     assert PLAZA.chosen() == ["dataset=synthetic", "dataset.world=plaza"]
     assert WARD.chosen() == ["dataset=ward"]
-    assert PLAZA.given("dataset.source") == ["~dataset.source", "+dataset.source={dataset: synthetic, world: plaza}"]
-    assert WARD.given("dataset.source") == ["dataset.source=ward"]
+    assert PLAZA.assigned("dataset.source") == ["~dataset.source", "+dataset.source={dataset: synthetic, world: plaza}"]
+    assert WARD.assigned("dataset.source") == ["dataset.source=ward"]
 
 
 @pytest.mark.parametrize(
@@ -50,12 +52,12 @@ def test_placeholders_are_filled():
             }
         }
     )["m"]
-    assert method.filled({"source": PLAZA, "target": WARD}) == [
+    assert method.filled(PLAZA, WARD) == [
         "+experiment=x", "dataset=ward", "~dataset.source", "+dataset.source={dataset: synthetic, world: plaza}",
         "model.cameras=6", "model.clusters=100",
     ]  # fmt: skip
     with pytest.raises(MatrixError, match="how many cameras has ward"):
-        method.filled({"source": WARD, "target": PLAZA})
+        method.filled(WARD, PLAZA)
 
 
 def test_whoever_is_compared_with_is_shown_first_and_once():
@@ -83,8 +85,8 @@ def test_a_method_that_cannot_be_is_refused(said, message):
 
 def test_words_that_nobody_knows_get_near_names():
     with pytest.raises(MatrixError, match="no data set 'plazza'; did you mean plaza"):
-        domains(["plazza"], {"plaza": {"dataset": "synthetic"}}, ["ward"])
+        read_datasets(["plazza"], {"plaza": {"dataset": "synthetic"}}, ["ward"])
     with pytest.raises(MatrixError, match="no method 'adpted'; did you mean adapted"):
         chosen_methods(["adpted"], read_methods(KNOWN))
     with pytest.raises(MatrixError, match=r"^ward stands twice in ward, viper, ward; name each"):
-        domains(["ward", "viper", "ward"], {}, ["ward", "viper"])
+        read_datasets(["ward", "viper", "ward"], {}, ["ward", "viper"])

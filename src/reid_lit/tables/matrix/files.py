@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reid_lit.cross_domain import text
-from reid_lit.figures.heat_map import heat_map
 from reid_lit.pages.render import data_uri, write_page
 from reid_lit.paths import write_text, write_whole
+from reid_lit.tables.matrix import text
 
 
-def write(folder: Path, matrix: Mapping[str, Any]) -> None:
+def write_matrix(folder: Path, matrix: Mapping[str, Any]) -> None:
     """Write ``matrix.json``, ``.md``, ``.csv``, ``.html`` and, once there is a number, ``.png``; each whole."""
     write_text(folder / "matrix.json", json.dumps(matrix, indent=1, allow_nan=False) + "\n")
     write_text(folder / "matrix.md", text.markdown(matrix))
@@ -38,6 +37,8 @@ def _picture(matrix: Mapping[str, Any]) -> bytes:
     stamps = [cell["stamp"] for cell in matrix["cells"] if cell["stamp"]]
     protocol = " or ".join(dict.fromkeys(f"AP by {stamp['ap']}, {stamp['distance']} distance" for stamp in stamps))
     title = f"{matrix['title']}: mAP / rank-1 in % ({protocol})"
+    from reid_lit.figures.heat_map import heat_map  # it imports matplotlib
+
     figure = heat_map(matrix["rows"], matrix["columns"], values, label="mAP in %", words=words, title=title)
     file = io.BytesIO()
     figure.savefig(file, format="png")

@@ -1,1 +1,0 @@
-"""The cross-domain matrix: which trainings it takes, and what came out of them."""
