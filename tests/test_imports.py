@@ -46,11 +46,7 @@ ALLOWED = {
     "train": GROUND | {"command", "run", "tables", "training"},
     "figure": GROUND | {"command", "paper_figures"},
     "describe": GROUND | {"command", "data", "run", "figures"},
-<<<<<<< HEAD
-    "matrix": GROUND | {"overrides", "command", "cross_domain", "jobs", "run"},
-=======
     "matrix": GROUND | {"overrides", "command", "tables"},
->>>>>>> ca0b2bf (A matrix generates a table and is run by the tables' planner and sweep; the room cross_domain is gone)
     "__init__": {"testing"},
 }  # fmt: skip
 FREE_OF = {

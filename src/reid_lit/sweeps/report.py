@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,8 +12,10 @@ from rich.table import Table
 from reid_lit.errors import InputError
 from reid_lit.evaluation import catalogue
 from reid_lit.jobs.job import Job, recorded
-from reid_lit.overrides import key_of
+from reid_lit.overrides import key_of, value_of
 from reid_lit.paths import write_text
+from reid_lit.run.folder import Run
+from reid_lit.sweeps.plain_text import csv_text, markdown_table
 from reid_lit.sweeps.seeds import over_seeds
 
 _SEED = "seed"
@@ -26,12 +27,15 @@ def is_multirun(folder: Path) -> bool:
 
 
 def _jobs(folder: Path) -> list[Path]:
-    """The folders of the jobs, in their order."""
-    found = {file.parent for file in folder.glob("*/job.json")}
-    found |= {file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")}
-    return sorted(
-        found, key=lambda path: (int(head) if (head := path.name.split("_")[0]).isdecimal() else -1, path.name)
-    )
+    """The folders of the jobs, by their numbers, those without one first."""
+    jobs = {file.parent for file in folder.glob("*/job.json")}
+    jobs |= {file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")}
+    return sorted(jobs, key=_number)
+
+
+def _number(folder: Path) -> tuple[int, str]:
+    head = folder.name.split("_")[0]
+    return int(head) if head.isdecimal() else -1, folder.name
 
 
 def report_multirun(folder: Path) -> dict[str, Any]:
@@ -70,45 +74,42 @@ def grouped(folder: Path) -> dict[str, Any]:
     folders = _jobs(folder)
     if not folders:
         raise InputError(f"no jobs in {folder.resolve()}; give the folder of a multirun, or <paper>/<table>")
-    told = {path: _overrides(path) for path in folders}
-    keys = list(dict.fromkeys(key for pairs in told.values() for key in pairs))
-    varies = [key for key in keys if key != _SEED and len({pairs.get(key) for pairs in told.values()}) > 1]
+    overrides = {path: _overrides(path) for path in folders}
+    keys = dict.fromkeys(key for values in overrides.values() for key in values)
+    varies = [key for key in keys if key != _SEED and len({values.get(key) for values in overrides.values()}) > 1]
     groups: dict[tuple[str, ...], list[tuple[Path, dict[str, Any]]]] = {}
     for path in folders:
-        settings = tuple(told[path].get(key, "–") for key in varies)
-        for row in _results(path):
+        settings = [overrides[path].get(key, "–") for key in varies]
+        for row in Run(path).metrics().get("results", []):
             groups.setdefault((*settings, row["dataset"]), []).append((path, row))
     measured = {metric for rows in groups.values() for _, row in rows for metric in row["scores"]}
     return {
         "folder": str(folder),
         "varies": varies,
         "metrics": [metric for metric in catalogue.columns(measured) if metric in measured],
-        "groups": [_group(varies, told, key, rows) for key, rows in groups.items()],
-        "failed": [_failure(path) for path in folders if not (path / "metrics.json").is_file()],
+        "groups": [_group(varies, overrides, settings, rows) for settings, rows in groups.items()],
+        "failed": [_failure(path) for path in folders if not Run(path).metrics()],
     }
 
 
 def _overrides(folder: Path) -> dict[str, str]:
-    file = folder / ".hydra" / "overrides.yaml"
-    told = OmegaConf.load(file) if file.is_file() else recorded(folder).get("facts", {}).get("overrides", [])
-    return {key_of(str(each)): str(each).partition("=")[2] for each in told}
-
-
-def _results(folder: Path) -> list[dict[str, Any]]:
-    file = folder / "metrics.json"
-    return json.loads(file.read_text())["results"] if file.is_file() else []
+    """The values of a job's overrides, by their keys."""
+    begun = (folder / ".hydra" / "overrides.yaml").is_file()
+    words = Run(folder).overrides() if begun else recorded(folder).get("facts", {}).get("overrides", [])
+    return {key_of(word): value_of(word) for word in words}
 
 
 def _group(
     varies: Sequence[str],
-    told: Mapping[Path, Mapping[str, str]],
-    key: Sequence[str],
+    overrides: Mapping[Path, Mapping[str, str]],
+    settings: Sequence[str],
     rows: Sequence[tuple[Path, Mapping[str, Any]]],
 ) -> dict[str, Any]:
+    *values, dataset = settings
     return {
-        "settings": dict(zip(varies, key[:-1], strict=True)),
-        "dataset": key[-1],
-        "seeds": [told[path].get(_SEED, "0") for path, _ in rows],
+        "settings": dict(zip(varies, values, strict=True)),
+        "dataset": dataset,
+        "seeds": [overrides[path].get(_SEED, "0") for path, _ in rows],
         "scores": over_seeds([row["scores"] for _, row in rows]),
         "stamp": rows[0][1]["stamp"],
         "runs": [str(path) for path, _ in rows],
@@ -145,23 +146,18 @@ def _percent(score: Mapping[str, Any]) -> str:
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """The groups as a Markdown table, and what failed."""
-    lines = [[*report["varies"], *_headers(report)], *(_line(report, group) for group in report["groups"])]
-    lines.insert(1, ["---"] * len(lines[0]))
-    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return "\n".join([text, "", *(f"- {line}" for line in report["failed"])]).rstrip() + "\n"
+    """The groups as a Markdown table, and the jobs that failed."""
+    rows = [_line(report, group) for group in report["groups"]]
+    table = markdown_table([*report["varies"], *_headers(report)], rows)
+    return "\n".join([*table, "", *(f"- {line}" for line in report["failed"])]).rstrip() + "\n"
 
 
 def as_csv(report: Mapping[str, Any]) -> str:
     """The groups as CSV, a line a group."""
-    import csv
-    import io
-
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    parts = [f"{metric} {part}" for metric in report["metrics"] for part in ("mean", "sd")]
-    writer.writerow([*report["varies"], "data set", "n", *parts])
+    pairs = [(metric, part) for metric in report["metrics"] for part in ("mean", "sd")]
+    head = [*report["varies"], "data set", "n", *(f"{metric} {part}" for metric, part in pairs)]
+    rows = []
     for group in report["groups"]:
-        scores = [group["scores"].get(metric, {}).get(part) for metric in report["metrics"] for part in ("mean", "sd")]
-        writer.writerow([*group["settings"].values(), group["dataset"], len(group["runs"]), *scores])
-    return stream.getvalue()
+        scores = [group["scores"].get(metric, {}).get(part) for metric, part in pairs]
+        rows.append([*group["settings"].values(), group["dataset"], len(group["runs"]), *scores])
+    return csv_text(head, rows)

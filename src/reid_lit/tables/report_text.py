@@ -1,8 +1,6 @@
 """A report as text: in the terminal, as Markdown, CSV and LaTeX."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,23 +9,24 @@ from rich.table import Table
 
 from reid_lit.evaluation import catalogue
 from reid_lit.pages.facts import number
+from reid_lit.sweeps.plain_text import csv_text, markdown_table
 
 _NO_REPRODUCTION = "not the paper's data: no reproduction"
 
 
-def figures(report: Mapping[str, Any], cell: Mapping[str, Any], metric: str, arrow: str = "→") -> str:
-    """``published → mean ± deviation (n)``, with what there is of it."""
+def figures(report: Mapping[str, Any], cell: Mapping[str, Any], metric: str) -> str:
+    """``published → mean ± deviation (n)``, or the parts of it that are known."""
     published, ours = cell["published"].get(metric), cell["ours"].get(metric)
     left = "" if published is None else number(report, metric, published)
     if ours is None:
         missing = {"failed": "failed", "missing": "no such score"}.get(cell["state"], "")
-        return f"{left} {arrow} {missing}".strip() if missing else left
+        return f"{left} → {missing}".strip() if missing else left
     spread = "" if ours["sd"] is None else f" ± {number(report, metric, ours['sd'])}"
     count = f" (n={ours['n']})" if ours["n"] > 1 or cell["state"] == "partly" else ""
     right = f"{number(report, metric, ours['mean'])}{spread}{count}"
     if not cell["reproduction"]:
         return f"{left} | {right}".removeprefix(" | ").replace("|", "¦")
-    return f"{left} {arrow} {right}" if left else right
+    return f"{left} → {right}" if left else right
 
 
 def verdict(report: Mapping[str, Any], cell: Mapping[str, Any], metric: str) -> str:
@@ -40,30 +39,24 @@ def verdict(report: Mapping[str, Any], cell: Mapping[str, Any], metric: str) -> 
 
 def columns(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The columns in the paper's order: each label with each metric that a row has there."""
-    return [
-        (label, metric)
-        for label in report["labels"]
-        for metric in report["metrics"]
-        if any(
-            metric in row["cells"][label]["published"] or metric in row["cells"][label]["ours"]
-            for row in report["rows"]
-            if label in row["cells"]
-        )
-    ] or [(label, metric) for label in report["labels"] for metric in report["metrics"]]
+    columns = [(label, metric) for label in report["labels"] for metric in report["metrics"]]
+    return [column for column in columns if _has_number(report, *column)] or columns
 
 
-def _texts(report: Mapping[str, Any], row: Mapping[str, Any], arrow: str = "→") -> list[str]:
+def _has_number(report: Mapping[str, Any], label: str, metric: str) -> bool:
+    cells = [row["cells"][label] for row in report["rows"] if label in row["cells"]]
+    return any(metric in cell["published"] or metric in cell["ours"] for cell in cells)
+
+
+def _texts(report: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    """The cells of a row, each with its verdict."""
     texts = []
     for label, metric in columns(report):
         cell = row["cells"].get(label)
-        texts.append(
-            "" if cell is None else _joined(figures(report, cell, metric, arrow), verdict(report, cell, metric))
-        )
+        text = "" if cell is None else figures(report, cell, metric)
+        judged = "" if cell is None else verdict(report, cell, metric)
+        texts.append(f"{text} [{judged}]" if judged else text)
     return texts
-
-
-def _joined(figure: str, said: str) -> str:
-    return f"{figure} [{said}]" if said else figure
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -80,21 +73,26 @@ def _headers(report: Mapping[str, Any]) -> list[str]:
 
 
 def remarks(report: Mapping[str, Any]) -> list[str]:
-    """What stands below the table: how it was measured, what it took, what differs, where the paper errs."""
+    """The lines below the table: how it was measured, how long it took, what differs, where the paper errs."""
     lines = []
     if report["size"] != "paper":
         lines.append("Laptop variant: synthetic data and small backbones; no number of ours is a reproduction.")
-    cells = [(row["name"], label, cell) for row in report["rows"] for label, cell in row["cells"].items()]
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for name, label, cell in cells:
-        if cell["runs"]:
-            facts: tuple[str, ...] = (_stamp(cell["stamp"]), _effort(cell), _differs(cell))
-            groups.setdefault(facts, []).append(f"{name} · {label}")
-    for facts, names in groups.items():
+    for facts, names in _by_facts(report).items():
         lines.append(f"{'; '.join(names)}: " + ". ".join(fact for fact in facts if fact))
-    lines += [f"{row['name']}: {row['reason']}" for row in report["rows"] if row["reason"]]
-    lines += [f"{row['name']}: {row['note']}" for row in report["rows"] if row["note"]]
+    for key in ("reason", "note"):
+        lines += [f"{row['name']}: {row[key]}" for row in report["rows"] if row[key]]
     return lines + [str(note) for note in report["notes"]]
+
+
+def _by_facts(report: Mapping[str, Any]) -> dict[tuple[str, ...], list[str]]:
+    """The cells that were run, by how they came about."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in report["rows"]:
+        for label, cell in row["cells"].items():
+            if cell["runs"]:
+                facts: tuple[str, ...] = (_stamp(cell["stamp"]), _effort(cell), _differs(cell))
+                groups.setdefault(facts, []).append(f"{row['name']} · {label}")
+    return groups
 
 
 def _stamp(stamp: Mapping[str, Any]) -> str:
@@ -114,48 +112,40 @@ def _effort(cell: Mapping[str, Any]) -> str:
 
 
 def _differs(cell: Mapping[str, Any]) -> str:
-    said = "" if cell["reproduction"] else f"{_NO_REPRODUCTION[0].upper()}{_NO_REPRODUCTION[1:]}"
     settings = f"Differs from the recipe: {'; '.join(cell['differs'])}" if cell["differs"] else "As in the recipe"
-    return f"{said}. {settings}" if said else settings
+    return settings if cell["reproduction"] else f"{_NO_REPRODUCTION[0].upper()}{_NO_REPRODUCTION[1:]}. {settings}"
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
     """The report as a Markdown file."""
-    headers = ["", *_headers(report)]
     rows = [[_name(row), *_texts(report, row)] for row in report["rows"]]
     lines = [
         f"# {report['title']}", "",
         f"{report['source']}; `{report['command']}`; written {report['written']}.",
         "Published → ours, mean ± standard deviation over n seeds [difference, inside or outside the tolerance].", "",
-        *(_markdown_line(line) for line in (headers, ["---"] * len(headers), *rows)),
-        "", *(f"- {line}" for line in remarks(report)),
+        *markdown_table(["", *_headers(report)], rows), "",
+        *(f"- {line}" for line in remarks(report)),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
 def as_csv(report: Mapping[str, Any]) -> str:
     """The report as CSV, a line a number."""
-    stream = io.StringIO()
-    fields = (
-        "row", "status", "label", "metric", "published", "mean", "sd", "n", "difference", "inside", "state",
-        "reproduction", "hours", "machine", "differs", "runs",
-    )  # fmt: skip
-    writer = csv.DictWriter(stream, fields, lineterminator="\n")
-    writer.writeheader()
+    head = (
+        *("row", "status", "label", "metric", "published", "mean", "sd", "n", "difference", "inside"),
+        *("state", "reproduction", "hours", "machine", "differs", "runs"),
+    )
+    rows = []
     for row in report["rows"]:
         for label, cell in row["cells"].items():
+            end = [cell[key] for key in ("state", "reproduction", "hours", "machine")]
+            end += ["; ".join(cell[key]) for key in ("differs", "runs")]
             for metric in report["metrics"]:
                 ours = cell["ours"].get(metric, {})
-                line = {"row": row["name"], "status": row["status"], "label": label, "metric": metric}
-                line |= {"published": cell["published"].get(metric), **ours}
-                line |= {key: cell[key].get(metric) for key in ("difference", "inside")}
-                line |= {key: cell[key] for key in ("state", "reproduction", "hours", "machine")}
-                writer.writerow(line | {key: "; ".join(cell[key]) for key in ("differs", "runs")})
-    return stream.getvalue()
+                numbers = [cell["published"].get(metric), *(ours.get(key) for key in ("mean", "sd", "n"))]
+                numbers += [cell[key].get(metric) for key in ("difference", "inside")]
+                rows.append([row["name"], row["status"], label, metric, *numbers, *end])
+    return csv_text(head, rows)
 
 
 _LATEX = {
