@@ -11,7 +11,8 @@ from rich.table import Table
 
 from reid_lit.jobs.job import Job
 from reid_lit.tables.command import TableRequest
-from reid_lit.tables.plan import Chain, Place, chains
+from reid_lit.tables.jobs import Place
+from reid_lit.tables.plan import Chain, chains
 from reid_lit.tables.spec import rows_of, status
 from reid_lit.wording import counted
 

@@ -15,7 +15,7 @@ from reid_lit.run.folder import Run
 from reid_lit.run.moved import renamed
 from reid_lit.sweeps.seeds import spread
 from reid_lit.tables.differences import cut, differences, same_data
-from reid_lit.tables.plan import read_plan
+from reid_lit.tables.plan_file import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
 from reid_lit.tables.results import SeedResult, config_of, hours_of, machine_of, read_result, state_of, stopped
 from reid_lit.tables.spec import PAPER, dimensions, status

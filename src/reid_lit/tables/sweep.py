@@ -18,7 +18,8 @@ from reid_lit.jobs.job import Job, Outcome, failures, recorded
 from reid_lit.jobs.runner import Runner, log_outcome, runner_of, visible_gpus
 from reid_lit.paths import write_text
 from reid_lit.tables.command import TableRequest, read_request
-from reid_lit.tables.plan import Chain, chains, places_of, write_plan
+from reid_lit.tables.plan import Chain, chains, places_of
+from reid_lit.tables.plan_file import write_plan
 from reid_lit.tables.plan_text import show_plan
 from reid_lit.tables.report import write_report
 from reid_lit.tables.report_text import show

@@ -6,12 +6,12 @@ import json
 import pytest
 
 from reid_lit.jobs.job import Job
+from reid_lit.tables.jobs import Place
 from reid_lit.tables.matrix import text
 from reid_lit.tables.matrix.facts import matrix_facts
 from reid_lit.tables.matrix.files import write_matrix
 from reid_lit.tables.matrix.table import MatrixCell
 from reid_lit.tables.matrix.words import Method, NamedDataset
-from reid_lit.tables.plan import Place
 from reid_lit.tables.spec import Cell
 
 A, B, C = (NamedDataset(name=name, option=name) for name in "abc")

@@ -8,8 +8,8 @@ from hydra.errors import HydraException
 
 from reid_lit.overrides import assignment, merged
 from reid_lit.run.identity import composed
+from reid_lit.tables.jobs import Place
 from reid_lit.tables.matrix.words import MatrixError, Method, NamedDataset
-from reid_lit.tables.plan import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,153 @@
+"""The jobs of a cell and a seed: the training, what it starts from, and the evaluation of what was trained."""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reid_lit.jobs.job import Job, needs_whole_machine, recorded
+from reid_lit.overrides import assignment, merged
+from reid_lit.run import identity
+from reid_lit.run.identity import evaluation_hash, training_hash, without_evaluation
+from reid_lit.tables.command import TableRequest
+from reid_lit.tables.spec import Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the scores of one cell and one seed come from.
+
+    Attributes:
+        cell: The cell.
+        seed: The seed.
+        training: The job that trains.
+        evaluation: The job that tests what was trained; None: the training's own test has the scores.
+        wanted: Whether the command line asks for it.
+        before: The trainings that this one starts from, the first one first.
+    """
+
+    cell: Cell
+    seed: int
+    training: Job
+    evaluation: Job | None
+    wanted: bool
+    before: tuple[Job, ...] = ()
+
+    @property
+    def last(self) -> Job:
+        """The job whose folder holds the scores."""
+        return self.evaluation or self.training
+
+
+class JobMaker:
+    """Makes the jobs of a row.
+
+    Args:
+        request: What the command line asks for.
+        row: The row's name, for W&B.
+    """
+
+    def __init__(self, request: TableRequest, row: str) -> None:
+        self.request, self.row = request, row
+
+    def place(self, cell: Cell, seed: int, *, wanted: bool) -> Place:
+        """Where the scores of a cell and a seed come from.
+
+        Raises:
+            HydraException: an override is none of ours.
+        """
+        trained = self._trained(cell, seed)
+        name = evaluation_hash(identity.composed(merged([*cell.train, *cell.evaluate])))
+        own = name == _own_test(trained.job, cell)
+        evaluation = None if own else self._evaluation(cell, seed, trained, name)
+        return Place(
+            cell=cell, seed=seed, training=trained.job, evaluation=evaluation, wanted=wanted, before=trained.before
+        )  # fmt: skip
+
+    def _trained(self, cell: Cell, seed: int) -> "_Trained":
+        overrides = cell.train if cell.own_test else without_evaluation(cell.train)
+        config = identity.composed(overrides)
+        given: tuple[str, ...] = ()
+        before: tuple[Job, ...] = ()
+        if cell.start is not None:
+            start = self._trained(cell.start, seed)
+            config = _changed(config, cell.gives, str(start.job.folder))
+            given, before = (assignment(cell.gives, start.job.folder),), (*start.before, start.job)
+        digest, root = training_hash(config, seed), self.request.trainings
+        there = sorted(root.glob(f"*-{digest}"))  # under the name of another table's experiment
+        name = re.sub(r"[^\w.+-]", "_", str(config["name"]))
+        job = Job(
+            name=f"{name} seed {seed} ({digest})",
+            folder=there[0] if there else root / f"{name}-{digest}",
+            overrides=self._job_overrides(config, [*overrides, *given], seed),
+            whole_machine=needs_whole_machine(config["machine"]["devices"]),
+            facts={"seed": seed, "table": self.request.table, "test": evaluation_hash(config)},
+        )
+        return _Trained(job, config, given, before)
+
+    def _evaluation(self, cell: Cell, seed: int, trained: "_Trained", name: str) -> Job:
+        training, full = trained.job, merged([*cell.train, *trained.given, *cell.evaluate])
+        different = [override for override in full if override not in training.overrides]
+        overrides = self._job_overrides(trained.config, full, seed)
+        return Job(
+            name=f"{training.name}, tested by {' '.join(different) or 'the protocol of its experiment'}",
+            folder=training.folder / "evaluate" / name,
+            overrides=merged([*overrides, assignment("run", training.folder)]),
+            module="reid_lit.evaluate",
+            resumable=False,
+            whole_machine=training.whole_machine,
+        )
+
+    def _job_overrides(self, config: Mapping[str, Any], overrides: Sequence[str], seed: int) -> tuple[str, ...]:
+        """The overrides of a job, with the folder that all trainings share for the stages before them."""
+        stages = self.request.trainings.parent / "stages"
+        shared = [assignment("before_dir", stages)] if config.get("before") else []
+        return merged([*shared, *overrides, f"seed={seed}", *self._labels(config)])
+
+    def _labels(self, config: Mapping[str, Any]) -> list[str]:
+        """The labels that W&B filters by."""
+        if "labels" not in config:
+            return []
+        paper, _, table = self.request.table.partition("/")
+        quoted = self.row.replace("\\", "").replace('"', "").replace("$", "")
+        return [f"labels.paper={paper}", f"labels.table={table}", f'labels.row="{quoted}"']
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """A training of the plan.
+
+    Attributes:
+        job: Its job.
+        config: Its composed config.
+        given: The override that gives it the run folder of the training that it starts from; none where it starts anew.
+        before: The trainings that it starts from, the first one first.
+    """
+
+    job: Job
+    config: Mapping[str, Any]
+    given: tuple[str, ...]
+    before: tuple[Job, ...]
+
+
+def _own_test(training: Job, cell: Cell) -> str:
+    """The hash of the evaluation that a training does itself; empty where that cannot be known.
+
+    One that is done may have been started by another table, or by a matrix, with another test of its own.
+    """
+    facts = recorded(training.folder).get("facts", {}) if training.done else training.facts
+    if "tests" in facts:  # a matrix of an earlier version: several data sets
+        return ""
+    return facts.get("test") or evaluation_hash(identity.composed(without_evaluation(cell.train)))
+
+
+def _changed(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
+    """A config with another value."""
+    changed = copy.deepcopy(dict(config))
+    *path, last = key.split(".")
+    node = changed
+    for part in path:
+        node = node[part]
+    node[last] = value
+    return changed
