@@ -1,4 +1,4 @@
-"""What Hydra finds here by itself: the sweeper ``study``, by which Optuna chooses what is tried next."""
+"""A plugin that Hydra finds by itself: the sweeper ``study``, in which Optuna chooses the next trials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from omegaconf import DictConfig
 
 
 class StudySweeper(Sweeper):
-    """Maximises ``objective`` over ranges, by whichever launcher is chosen.
+    """Maximises ``objective`` over ranges, with the chosen launcher.
 
     Args:
         params: Ranges by key, in Hydra's words: ``interval(0, 1)``, ``tag(log, interval(1e-4, 1e-3))``,
             ``int(interval(1, 5))``, ``choice(a, b)``, ``range(1, 5)``, each of whose values is a choice; those of the
             command line win.
-        trials: How many are to be finished, an interrupted study's own among them.
-        at_once: Trials between two choices; a launcher that runs jobs beside each other wants more than 1.
+        trials: The number of trials to finish; those of an interrupted study count.
+        at_once: Trials between two choices; more than 1 for a launcher that runs several jobs at once.
         seed: Of the choices.
     """
 
@@ -37,7 +37,7 @@ class StudySweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the trials; ``study.json`` in the sweep's folder says what came out."""
+        """Run the trials and write ``study.json`` into the sweep's folder."""
         from reid_lit.sweeps.optuna_study import run_study
 
         if self.config is None or self.launcher is None:

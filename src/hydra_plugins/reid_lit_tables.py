@@ -1,4 +1,4 @@
-"""What Hydra finds here by itself: tables on its search path, the sweeper ``table``, the launcher ``process``."""
+"""Plugins that Hydra finds by itself: tables on its search path, the sweeper ``table``, the launcher ``process``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class TableSearchPath(SearchPathPlugin):
-    """Lets ``+table=<paper>/<table>`` be found, in a checkout and in a wheel."""
+    """Puts tables on Hydra's search path: it finds ``+table=<paper>/<table>``, in a checkout and in a wheel."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Put ``experiments/`` behind ``conf/``; without a command of ours there is no ``conf/`` and nothing to add."""
@@ -27,7 +27,7 @@ class TableSearchPath(SearchPathPlugin):
 
 
 class TableSweeper(Sweeper):
-    """Runs a table's jobs by whichever launcher is chosen."""
+    """Runs the jobs of a table with the chosen launcher."""
 
     def __init__(self) -> None:
         self.config: DictConfig | None = None
@@ -56,7 +56,7 @@ class ProcessLauncher(Launcher):
     """Runs each job of a multirun as a process of its own: its ranks start no sweep, and its failure stops no other.
 
     Args:
-        at_once: Jobs that run beside each other; ``auto``: one for each GPU.
+        at_once: The number of jobs that run at once; ``auto``: one for each GPU.
     """
 
     def __init__(self, at_once: int | str) -> None:
@@ -65,11 +65,11 @@ class ProcessLauncher(Launcher):
         self.context: HydraContext | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: Callable, config: DictConfig) -> None:  # noqa: ARG002
-        """Keep what the jobs are composed from; the task is what the command itself is."""
+        """Keep what the jobs are composed from; each job runs the command itself, in place of the task."""
         self.config, self.context = config, hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs of a sweep; each gives its score, or the error that names its log."""
+        """Run the jobs of a sweep; each returns its score, or the error that names its log."""
         from reid_lit.sweeps.launcher import launch_jobs
 
         if self.config is None or self.context is None:

@@ -20,14 +20,14 @@ class Job:
     """A command with a folder.
 
     Attributes:
-        name: What people call it.
-        folder: Where everything of it lies: ``job.json`` (its state), ``job.log``, and what the command writes.
+        name: Its name for people.
+        folder: Where ``job.json`` (its state), ``job.log`` and the files of the command are.
         overrides: The command's arguments, without the folder.
         module: The command, as ``python -m`` takes it.
         result: The file in ``folder`` that the command writes last.
         resumable: Whether the command takes ``resume=<folder>``; another one starts again.
-        whole_machine: Whether it uses all GPUs (``machine=ddp``), so that no other job may run beside it.
-        facts: What others want to know of it; kept in ``job.json``.
+        whole_machine: Whether it uses all GPUs (``machine=ddp``), so that no other job may run at the same time.
+        facts: More that is kept in ``job.json``.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """What the command printed, of all its starts."""
+        """The file with all that the command printed, in all its starts."""
         return self.folder / LOG
 
     def command(self) -> list[str]:
@@ -75,7 +75,7 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        job: Which.
+        job: The job.
         state: ``done``, ``failed``, ``killed``, or ``not run`` (its training failed, or the sweep was stopped before).
         seconds: How long it ran now; 0 when there was nothing left to do.
         reason: Of a failure, the last line that the command printed.
@@ -93,7 +93,7 @@ def needs_whole_machine(devices: Any) -> bool:
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """What ``job.json`` of a folder says; nothing where there is none."""
+    """The content of a folder's ``job.json``; empty where there is none."""
     file = folder / STATE
     return json.loads(file.read_text()) if file.is_file() else {}
 

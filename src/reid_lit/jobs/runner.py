@@ -1,4 +1,4 @@
-"""Running jobs as processes of their own, one after the other or side by side."""
+"""Run jobs as processes of their own, one after the other or side by side."""
 
 import fcntl
 import json
@@ -20,16 +20,16 @@ from reid_lit.paths import write_text
 _log = logging.getLogger(__name__)
 
 _RANKS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_", "TORCHELASTIC_", "SLURM_")
-"""What tells a process that it is one of several (torchrun's, SLURM's): a job is none of those, it starts its own."""
+"""Variables of a process that is one of several (torchrun's, SLURM's): a job is none of those, it starts its own."""
 _PATIENCE = 20.0  # seconds for a job to end by itself when it is asked to
 
 
 class Runner:
-    """Runs jobs, several at once where asked.
+    """Runs jobs, one after the other or several at once.
 
     Args:
-        at_once: Jobs that run beside each other.
-        gpus: Names of the GPUs that are dealt to them, as ``CUDA_VISIBLE_DEVICES`` takes them; one job, one GPU, in
+        at_once: The number of jobs that run at once.
+        gpus: Names of the GPUs that are dealt to jobs, as ``CUDA_VISIBLE_DEVICES`` takes them; one job, one GPU, in
             turn. None or a single one: jobs see what this process sees.
     """
 
@@ -47,7 +47,7 @@ class Runner:
         A job that is finished is not repeated, one that was killed goes on, one that fails stops only its own chain.
 
         Args:
-            chains: What to run.
+            chains: The chains.
             after: Called in this thread with each outcome.
 
         Returns:
@@ -86,10 +86,10 @@ class Runner:
         return outcomes
 
     def run(self, job: Job, slot: int = 0) -> Outcome:
-        """Run one job to its end; another process that is at it is waited for.
+        """Run one job to its end; wait for another process that runs it.
 
         Args:
-            job: Which.
+            job: The job.
             slot: Its place among those that run at once: which GPU it gets.
         """
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -113,15 +113,15 @@ class Runner:
         return Outcome(job, state, seconds, reason)
 
     def _hold(self, lock: IO[str], job: Job) -> None:
-        """Wait until no other process is at the job: that of a killed sweep lives on, and sweeps share trainings."""
-        said = False
+        """Wait until no other process runs the job: that of a killed sweep lives on, and sweeps share trainings."""
+        logged = False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if not said:
-                    _log.info("%s: another process is at it; waiting for that (%s)", job.name, job.log)
-                said = True
+                if not logged:
+                    _log.info("%s: another process runs it; waiting for that (%s)", job.name, job.log)
+                logged = True
                 if self._stopped.wait(0.2):
                     raise KeyboardInterrupt from None
             else:
@@ -152,7 +152,7 @@ class Runner:
         return {**alone, "CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
 
     def _stop(self) -> None:
-        """End what runs: asked first, then by force."""
+        """End the running jobs: by a request, then by force."""
         self._stopped.set()
         for process in (running := list(self._processes)):
             _signal(process, signal.SIGTERM)

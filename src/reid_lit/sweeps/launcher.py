@@ -1,4 +1,4 @@
-"""Running the jobs of a multirun as processes of their own, each in its folder."""
+"""Run the jobs of a multirun as processes of their own, each in its folder."""
 
 import hashlib
 import json
@@ -24,21 +24,21 @@ def launch_jobs(
     *,
     at_once: int | str,
 ) -> list[JobReturn]:
-    """Run the jobs of a multirun, each as an own process, in folders of ``hydra.sweep.dir``.
+    """Run the jobs of a multirun, each as a process of its own, in folders of ``hydra.sweep.dir``.
 
     Args:
-        config: What the sweep itself is composed of.
+        config: The config of the sweep.
         loader: Composes the jobs' configs.
-        job_overrides: The overrides of each.
-        first: The number of the first.
-        at_once: Jobs that run beside each other, or ``auto``.
+        job_overrides: The overrides of each job.
+        first: The number of the first job.
+        at_once: The number of jobs that run at once, or ``auto``.
 
     Returns:
-        Of each, the score named by ``objective``, or the error that names all that failed and their logs.
+        For each job the score named by ``objective``, or the error that names all failed jobs and their logs.
     """
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     configs = [_composed(config, loader, overrides, first + n) for n, overrides in enumerate(job_overrides)]
-    jobs = [_job(config, own, overrides) for own, overrides in zip(configs, job_overrides, strict=True)]
+    jobs = [_job(config, composed, overrides) for composed, overrides in zip(configs, job_overrides, strict=True)]
     finished: list[Job] = []
 
     def after(outcome: Outcome) -> None:
@@ -48,29 +48,29 @@ def launch_jobs(
     outcomes = runner_of(at_once).run_all([[job] for job in jobs], after)
     lines = failures(outcomes)
     error = CompactHydraException(f"{len(lines)} of {len(jobs)} jobs failed:\n" + "\n".join(lines))
-    return [_returned(own, outcome, error) for own, outcome in zip(configs, outcomes, strict=True)]
+    return [_returned(composed, outcome, error) for composed, outcome in zip(configs, outcomes, strict=True)]
 
 
 def _composed(config: DictConfig, loader: ConfigLoader, overrides: Sequence[str], number: int) -> DictConfig:
-    own = loader.load_sweep_config(config, list(overrides))
-    with open_dict(own):
-        own.hydra.job.id = own.hydra.job.num = number
-    return own
+    composed = loader.load_sweep_config(config, list(overrides))
+    with open_dict(composed):
+        composed.hydra.job.id = composed.hydra.job.num = number
+    return composed
 
 
-def _job(config: DictConfig, own: DictConfig, overrides: Sequence[str]) -> Job:
+def _job(config: DictConfig, composed: DictConfig, overrides: Sequence[str]) -> Job:
     import __main__
 
     spec = getattr(__main__, "__spec__", None)
-    passed = [each for each in config.hydra.overrides.hydra if not each.startswith(keys("sweep"))]
-    name = _short(str(own.hydra.sweep.subdir))
+    passed = [override for override in config.hydra.overrides.hydra if not override.startswith(keys("sweep"))]
+    name = _short(str(composed.hydra.sweep.subdir))
     return Job(
         name=name,
         folder=Path(str(config.hydra.sweep.dir)).resolve() / name,
         overrides=(*overrides, *passed),
         module=spec.name if spec else "reid_lit.train",
-        resumable=own.hydra.job.config_name == "train",
-        whole_machine="machine" in own and needs_whole_machine(own.machine.devices),
+        resumable=composed.hydra.job.config_name == "train",
+        whole_machine="machine" in composed and needs_whole_machine(composed.machine.devices),
         facts={"overrides": list(overrides)},
     )
 
@@ -81,15 +81,15 @@ def _short(name: str, longest: int = 150) -> str:
     return name if len(name) <= longest else f"{name[: longest - 9]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _returned(own: DictConfig, outcome: Outcome, error: Exception) -> JobReturn:
+def _returned(composed: DictConfig, outcome: Outcome, error: Exception) -> JobReturn:
     result = JobReturn(
         overrides=list(outcome.job.facts["overrides"]),
-        cfg=own,
+        cfg=composed,
         working_dir=str(Path.cwd()),
         task_name=outcome.job.name,
         status=JobStatus.COMPLETED if outcome.state == "done" else JobStatus.FAILED,
     )
-    result.return_value = _score(outcome.job, own.get("objective")) if outcome.state == "done" else error
+    result.return_value = _score(outcome.job, composed.get("objective")) if outcome.state == "done" else error
     return result
 
 

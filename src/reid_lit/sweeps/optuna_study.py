@@ -1,4 +1,4 @@
-"""A study: trainings whose hyper-parameters Optuna chooses by what came out, for the highest ``objective``."""
+"""A study: trainings whose hyper-parameters Optuna chooses by earlier scores, for the highest ``objective``."""
 
 import json
 import logging
@@ -30,14 +30,14 @@ def run_study(
 ) -> float:
     """Run trials until ``trials`` are finished, and write ``study.json`` into the sweep's folder.
 
-    The same command with ``hydra.sweep.dir=<that folder>`` goes on with a study that was interrupted. A trial that
-    fails is not repeated; it counts as finished.
+    The same command with ``hydra.sweep.dir=<that folder>`` resumes an interrupted study. A trial that fails is not
+    repeated. It counts as finished.
 
     Args:
         config: The sweep's config.
         arguments: Overrides of every trial, ranges among them; of the same key the last one counts.
         launcher: Runs the trials.
-        trials: How many.
+        trials: The number of trials.
         at_once: Trials between two choices.
         seed: Of the choices.
 
@@ -84,10 +84,10 @@ def _check(config: DictConfig, space: "Space") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What a study varies and what it keeps.
+    """The overrides of a study: those that it varies and those that it keeps.
 
     Attributes:
-        ranges: By key.
+        ranges: The ranges by key.
         fixed: Overrides of every trial.
     """
 
@@ -101,9 +101,10 @@ class Space:
         Raises:
             MissingPackageError: Optuna is not installed.
         """
-        parsed = {each.get_key_element(): each for each in OverridesParser.create().parse_overrides(list(arguments))}
-        ranges = {key: range_of(each) for key, each in parsed.items() if each.is_sweep_override()}
-        fixed = [str(each.input_line) for each in parsed.values() if not each.is_sweep_override()]
+        overrides = OverridesParser.create().parse_overrides(list(arguments))
+        parsed = {override.get_key_element(): override for override in overrides}
+        ranges = {key: range_of(override) for key, override in parsed.items() if override.is_sweep_override()}
+        fixed = [str(override.input_line) for override in parsed.values() if not override.is_sweep_override()]
         return cls(ranges, tuple(fixed))
 
     def overrides(self, chosen: dict[str, Any]) -> list[str]:
@@ -135,16 +136,16 @@ def range_of(override: Override) -> "BaseDistribution":
 
 
 def finished(study: "optuna.Study") -> list[Any]:
-    """The trials that came to a score, or failed by themselves."""
+    """The trials that have a score, or failed by themselves."""
     return [trial for trial in study.trials if trial.value is not None or "reason" in trial.user_attrs]
 
 
 def open_study(folder: Path, *, seed: int) -> "optuna.Study":
-    """The study of a folder, which survives a kill; a trial that was running then is the next one tried.
+    """The study of a folder. It survives a kill: a trial that was running then is tried next.
 
     Args:
-        folder: The sweep's folder, made here.
-        seed: Of the choices; one that goes on does not repeat them.
+        folder: The folder of the sweep; it is made here.
+        seed: Of the choices; a resumed study makes new ones.
     """
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalStorage
@@ -161,7 +162,7 @@ def open_study(folder: Path, *, seed: int) -> "optuna.Study":
 
 
 def _tell(study: "optuna.Study", trial: "optuna.Trial", job: JobReturn) -> None:
-    """Hand a trial's score to the study, or its failure."""
+    """Record a trial's score in the study, or its failure."""
     import optuna
 
     try:
@@ -182,12 +183,12 @@ def summary(study: "optuna.Study", objective: str) -> dict[str, Any]:
     """The trials in JSON's types, the best first.
 
     Args:
-        study: What was tried.
-        objective: What was maximised.
+        study: The study.
+        objective: The name of the score that was maximised.
     """
     trials = [
-        {"trial": each.number, objective: each.value, "params": each.params, **each.user_attrs}
-        for each in finished(study)
+        {"trial": trial.number, objective: trial.value, "params": trial.params, **trial.user_attrs}
+        for trial in finished(study)
     ]
-    best = sorted(trials, key=lambda each: (each[objective] is None, -(each[objective] or 0.0)))
+    best = sorted(trials, key=lambda trial: (trial[objective] is None, -(trial[objective] or 0.0)))
     return {"objective": objective, "trials": best}

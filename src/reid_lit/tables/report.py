@@ -1,4 +1,4 @@
-"""The report of a table: published numbers beside those of our runs, from its plan and the runs' folders."""
+"""The report of a table: published numbers next to those of our runs, from its plan and the runs' folders."""
 
 import itertools
 import json
@@ -42,7 +42,7 @@ def report_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     """The report, in JSON's types.
 
     Args:
-        plan: What ``plan.json`` says.
+        plan: The content of ``plan.json``.
     """
     spec = plan["spec"]
     return {
