@@ -13,7 +13,6 @@ import torch
 import yaml
 from hydra.utils import instantiate
 
-from reid_lit.cross_domain import text
 from reid_lit.evaluation import catalogue, scores
 from reid_lit.evaluation.catalogue import Metric
 from reid_lit.evaluation.lists import Lists
@@ -28,6 +27,7 @@ from reid_lit.run.folder import Run
 from reid_lit.run.results import record
 from reid_lit.sweeps import report as sweeps
 from reid_lit.tables import report_text as tables
+from reid_lit.tables.matrix import text
 from reid_lit.tables.report import report_of
 from reid_lit.tables.spec import TableError, read_file
 from reid_lit.testing.tests import result_row

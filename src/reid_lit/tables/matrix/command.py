@@ -6,7 +6,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.overrides import assignment, key_of
-from reid_lit.paths import packaged
+from reid_lit.paths import options, packaged
 from reid_lit.run.identity import is_of
 from reid_lit.tables.matrix.table import MatrixRequest
 from reid_lit.tables.matrix.words import MatrixError, chosen_methods, read_datasets, read_methods
@@ -46,8 +46,10 @@ def read_matrix(config: DictConfig) -> MatrixRequest:
     if config.size not in config.sizes:
         raise MatrixError(unknown("size", str(config.size), list(config.sizes)))
     size: Any = OmegaConf.to_container(config.sizes[config.size], resolve=True)
-    options = sorted({file.stem for file in (packaged("conf") / "dataset").glob("*.yaml")} - {"transfer", "images"})
-    sources, targets = (read_datasets(list(config[key]), size["datasets"], options) for key in ("sources", "targets"))
+    known_options = [name for name in options("dataset") if name not in ("transfer", "images")]
+    sources, targets = (
+        read_datasets(list(config[key]), size["datasets"], known_options) for key in ("sources", "targets")
+    )
     known = read_methods(size["methods"])
     methods = chosen_methods(list(config.methods), known)
     if not (sources and targets and methods and config.seed):
