@@ -8,22 +8,22 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 SECONDS = float(os.environ.get("REID_NETWORK_SECONDS", "1"))
-"""How long a look may take before the machine counts as offline; more behind a slow proxy."""
+"""Seconds without an answer after which the machine counts as offline; give more behind a slow proxy."""
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Takes a redirection for the answer it is."""
+    """Accepts a redirection as an answer, without following it."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
 def unreachable(url: str, *, seconds: float = SECONDS) -> str:
-    """Why ``url`` cannot be fetched; empty when it can.
+    """Why ``url`` cannot be fetched; empty if it can.
 
     Args:
-        url: Asked for its head only; proxies of the environment are honoured.
-        seconds: The limit of the whole look, a hanging name look-up included.
+        url: Only its head is asked for, through the proxies of the environment.
+        seconds: The limit for everything, a name look-up that hangs included.
     """
 
     def ask() -> str:

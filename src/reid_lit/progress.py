@@ -19,7 +19,7 @@ _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 @contextmanager
 def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
-    """A bar on standard error, when that is a terminal, on the first rank alone; it leaves nothing behind.
+    """Show a bar on standard error, on the first rank alone and if that is a terminal; it is removed at the end.
 
     Args:
         title: What is being done.

@@ -17,7 +17,7 @@ class Backbone(nn.Module):
         body: The network; normalised images in, maps out.
         dim: Channels of its map.
         mean: Mean of the images that the weights were trained on, for red, green, blue in [0, 1].
-        std: Standard deviation, likewise.
+        std: Standard deviation of those images, for red, green, blue.
     """
 
     mean: Tensor

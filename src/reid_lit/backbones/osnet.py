@@ -20,7 +20,7 @@ _ZOO = "https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO"
 def convolution(
     channels_in: int, channels_out: int, kernel: int = 1, *, stride: int = 1, relu: bool = True
 ) -> nn.Sequential:
-    """Convolution without bias, batch norm, and a ReLU if wanted; named as in torchreid's files."""
+    """Convolution without bias, batch norm, and a ReLU unless ``relu`` is false; named as in torchreid's files."""
     parts: dict[str, nn.Module] = {
         "conv": nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
         "bn": nn.BatchNorm2d(channels_out),

@@ -61,7 +61,7 @@ class Criterion(nn.Module):
             )
 
     def behind(self, neck: Any, *, persons: int, feature: int) -> "Criterion":
-        """As :meth:`sized`, for the embeddings and the logits of a neck; ``classifier=None`` there: it gives none."""
+        """The criterion as :meth:`sized` gives it for a neck; one whose ``classifier`` is None gives no logits."""
         classified = getattr(neck, "classifier", True) is not None
         return self.sized(persons=persons, feature=feature, embedding=neck.dim, classified=classified)
 

@@ -1,4 +1,4 @@
-"""Difference loss: what two encoders make of the same images is to be orthogonal."""
+"""Difference loss: the features of two encoders for the same images shall be orthogonal."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
