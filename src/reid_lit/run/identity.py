@@ -3,47 +3,20 @@
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
-from reid_lit.run.moved_keys import present
+from reid_lit.run.composing import composed
 
 
 @functools.cache
 def keys(kind: str) -> tuple[str, ...]:
     """The keys of one list of ``conf/keys.yaml``, such as ``learnt`` or ``stages.takes``."""
     return tuple(OmegaConf.select(OmegaConf.load(packaged("conf") / "keys.yaml"), kind))
-
-
-@contextmanager
-def composing() -> Iterator[None]:
-    """Configs can be composed inside, in a command and outside of one."""
-    if GlobalHydra.instance().is_initialized():
-        yield
-    else:
-        with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
-            yield
-
-
-@functools.cache
-def composed(overrides: tuple[str, ...]) -> dict[str, Any]:
-    """The config of an evaluation, which has all that one of a training has; interpolations left as they stand."""
-    with composing():
-        config = hydra.compose("evaluate", overrides=present(overrides))
-    return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
-
-
-def explained(error: HydraException) -> str:
-    """Why something cannot be composed, with the cause that Hydra leaves out."""
-    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
 
 
 def training_part(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ from reid_lit.errors import FailedError, InputError, MissingFileError
 from reid_lit.jobs.job import Job
 from reid_lit.jobs.runner import Runner
 from reid_lit.overrides import assignment, key_of
-from reid_lit.run.identity import composed, explained, keys, training_hash
+from reid_lit.run.composing import composed, explained
+from reid_lit.run.identity import keys, training_hash
 from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.moved_keys import present
 

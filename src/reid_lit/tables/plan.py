@@ -8,7 +8,7 @@ from typing import Any
 from hydra.errors import HydraException
 
 from reid_lit.jobs.job import Job
-from reid_lit.run.identity import explained
+from reid_lit.run.composing import explained
 from reid_lit.tables.command import TableRequest, chosen_labels, chosen_rows
 from reid_lit.tables.jobs import JobMaker, Place
 from reid_lit.tables.plan_file import read_plan

@@ -9,7 +9,6 @@ from typing import Any
 
 from reid_lit.errors import MissingFileError
 from reid_lit.evaluation.catalogue import is_ratio
-from reid_lit.pages.table import table_page
 from reid_lit.paths import write_text
 from reid_lit.run.folder import Run
 from reid_lit.run.moved import renamed
@@ -34,6 +33,8 @@ def write_report(folder: Path) -> dict[str, Any]:
     write_text(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     for ending, text in (("md", as_markdown(report)), ("csv", as_csv(report)), ("tex", as_latex(report))):
         write_text(folder / f"report.{ending}", text)
+    from reid_lit.pages.table import table_page  # imported when there is a page to write: a plan has none
+
     table_page(report, folder)
     return report
 

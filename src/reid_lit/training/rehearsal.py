@@ -9,8 +9,8 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from reid_lit.data.base import ReidData
 from reid_lit.models.base import RetrievalModel
+from reid_lit.run.composing import composed
 from reid_lit.run.datasets import make_data
-from reid_lit.run.identity import composed
 from reid_lit.run.lineage import Lineage, absolute, check_apart, inherited, read_lineage
 from reid_lit.run.stages import Stage
 

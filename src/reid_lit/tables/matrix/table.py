@@ -7,7 +7,7 @@ from typing import Any
 from hydra.errors import HydraException
 
 from reid_lit.overrides import assignment, merged
-from reid_lit.run.identity import composed
+from reid_lit.run.composing import composed
 from reid_lit.tables.jobs import Place
 from reid_lit.tables.matrix.words import MatrixError, Method, NamedDataset
 
