@@ -8,7 +8,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from reid_lit.paths import packaged
-from reid_lit.run.identity import composed, keys, training_hash
+from reid_lit.run.composing import composed
+from reid_lit.run.identity import keys, training_hash
 from reid_lit.run.stages import plan_stages
 
 KINDS = ("learnt", "tested", "around", "own")
