@@ -68,10 +68,10 @@ def test_arguments_and_the_exit_code_are_passed(tmp_path):
 def test_ranks_and_jobs_start_through_it(drawn, tmp_path):
     """The second rank and the jobs of a multirun are started by the name of `__main__`."""
     short = [
-        "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[32,16]", "loader.batch_size=16", "loader.workers=0",
+        "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[32,16]", "loader.batch_size=16", "machine.workers=0",
         f"data_root={drawn}", "trainer.max_epochs=1", "~callbacks.pictures",
     ]  # fmt: skip
-    done = reid_lit("train", *short, "trainer.devices=2", "trainer.strategy=ddp", "hydra.run.dir=two", cwd=tmp_path)
+    done = reid_lit("train", *short, "machine.devices=2", "machine.strategy=ddp", "hydra.run.dir=two", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "MEMBER: 2/2" in done.stderr
     (start,) = json.loads((tmp_path / "two" / "environment.json").read_text())
