@@ -24,7 +24,7 @@ def by_hydra(overrides):
         ("seed=3", "+experiment=duke_hrnet", "seed=4", 'transform.size=[64,"32"]', "name='a, b'"),
         ("dataset=ward", "test_on=[{dataset: viper, root: /data}]", "loss={}", "labels.job=null", "machine.cache=ram"),
         ("trainer.max_epochs=2", "+trainer.limit_train_batches=3", "trainer.max_epochs=3", "~callbacks.pictures"),
-        ("++dataset.extra=1", "dataset.extra=2", "hydra.verbose=true", "logger=wandb", "model.smooth=${seed}"),
+        ("++dataset.extra=1", "dataset.extra=2", "hydra.verbose=true", "logger=wandb", "name=${labels.job}"),
         ("optimizer.lr=1e-3", "optimizer.weight_decay=0", "evaluation.distance=euclidean"),
     ],
 )
