@@ -79,3 +79,22 @@ def test_a_table_on_a_phone_before_anything_has_run(report, tmp_path, visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert "not yet run" in page.locator(".results tbody tr").first.inner_text()
     assert "Nothing has been run yet" in page.inner_text("body")
+
+
+def test_the_first_press_puts_the_best_first(report, tmp_path, visit):
+    """The highest mAP, but the lowest R, a ratio that is better when it is low."""
+    scores = {"A": (71.0, 0.48), "B": (75.0, 0.6), "C": (60.0, 0.3)}
+    report["metrics"] = ["mAP", "R"]
+    report["rows"] = [
+        report["rows"][0] | {"name": name, "cells": {"market1501": cell({"mAP": mean, "R": ratio})}}
+        for name, (mean, ratio) in scores.items()
+    ]
+    page = visit(table_page(report, tmp_path))
+    _, by_map, by_ratio = page.locator(".results th button").all()
+    by_map.click()
+    assert names(page) == ["B", "A", "C"]
+    orders = []
+    for _ in range(3):
+        by_ratio.click()
+        orders.append(names(page))
+    assert orders == [["C", "A", "B"], ["B", "A", "C"], ["A", "B", "C"]]
