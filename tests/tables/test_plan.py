@@ -78,6 +78,34 @@ def test_a_training_done_for_another_table_is_found_by_what_it_is_made_of(compos
     assert place.training.done
 
 
+@pytest.mark.parametrize(
+    ("facts", "tested_again"),
+    [({}, False), ({"seed": 0, "table": "a/b"}, False), ({"test": "of a matrix"}, True), ({"tests": {"a": "b"}}, True)],
+)
+def test_the_own_test_of_a_training_counts_only_where_it_is_the_one_of_the_row(compose, tmp_path, facts, tested_again):
+    request = TableRequest("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    (place,) = [place for place in places_of(SPEC, request) if place.wanted]
+    assert place.evaluation is None
+    place.training.folder.mkdir(parents=True)
+    (place.training.folder / "metrics.json").write_text("{}")
+    (place.training.folder / "job.json").write_text(json.dumps({"facts": facts}))
+    (place,) = [place for place in places_of(SPEC, request) if place.wanted]
+    assert (place.evaluation is not None) == tested_again
+
+
+def test_a_row_starts_from_the_training_of_a_stage(compose, tmp_path):
+    stage = {"name": "S", "set": ["loss=id"]}
+    spec = SPEC | {"stages": [stage], "rows": [{"name": "A", "start": "S", "gives": "model.weights"}]}
+    request = TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    first, second = chains(places_of(spec, request))
+    assert second.before == (first.training,)
+    assert f"model.weights={first.training.folder}" in second.training.overrides
+    assert (first.ready, second.ready) == (True, False)
+    first.training.folder.mkdir(parents=True)
+    (first.training.folder / "metrics.json").write_text("{}")
+    assert second.ready
+
+
 def small(**changed):
     base = {key: {} for key in ("evaluation", "dataset", "transform", "optimizer", "callbacks")}
     base |= {
