@@ -6,7 +6,7 @@ import json
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reid_lit.run import identity
+from reid_lit.run import composing
 from reid_lit.run.identity import evaluation_hash, training_hash
 from reid_lit.tables import command
 from reid_lit.tables.command import TableRequest, chosen_rows, read_request, reword_table
@@ -193,7 +193,7 @@ def test_an_override_that_is_none_of_ours_is_named_with_its_row(compose, tmp_pat
 @pytest.mark.parametrize("size", ["paper", "laptop"])
 @pytest.mark.parametrize("name", table_names())
 def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
-    monkeypatch.setattr(identity, "composed", lambda overrides: small(optimizer=overrides))
+    monkeypatch.setattr(composing, "composed", lambda overrides: small(optimizer=overrides))
     spec = read_table(name)
     if size == "laptop" and "laptop" not in spec:
         pytest.skip("nothing of this table is trained")
@@ -211,7 +211,7 @@ def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
 
 
 def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.setattr(identity, "composed", lambda overrides: small(optimizer=overrides))
+    monkeypatch.setattr(composing, "composed", lambda overrides: small(optimizer=overrides))
     places = places_of(SPEC, TableRequest("made/up", rows=("C",), labels={"seed": ("0", "7")}, table_dir=str(tmp_path)))
     wanted = [(place.cell.label, place.seed) for place in places if place.wanted]
     assert sorted(wanted) == sorted(itertools.product("dm", (0, 7)))

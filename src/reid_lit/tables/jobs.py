@@ -8,7 +8,7 @@ from typing import Any
 
 from reid_lit.jobs.job import Job, needs_whole_machine, recorded
 from reid_lit.overrides import assignment, merged
-from reid_lit.run import identity
+from reid_lit.run import composing
 from reid_lit.run.identity import evaluation_hash, training_hash, without_evaluation
 from reid_lit.tables.command import TableRequest
 from reid_lit.tables.spec import Cell
@@ -58,7 +58,7 @@ class JobMaker:
             HydraException: an override is none of ours.
         """
         trained = self._trained(cell, seed)
-        name = evaluation_hash(identity.composed(merged([*cell.train, *cell.evaluate])))
+        name = evaluation_hash(composing.composed(merged([*cell.train, *cell.evaluate])))
         own = name == _own_test(trained.job, cell)
         evaluation = None if own else self._evaluation(cell, seed, trained, name)
         return Place(
@@ -67,7 +67,7 @@ class JobMaker:
 
     def _trained(self, cell: Cell, seed: int) -> "_Trained":
         overrides = cell.train if cell.own_test else without_evaluation(cell.train)
-        config = identity.composed(overrides)
+        config = composing.composed(overrides)
         given: tuple[str, ...] = ()
         before: tuple[Job, ...] = ()
         if cell.start is not None:
@@ -139,7 +139,7 @@ def _own_test(training: Job, cell: Cell) -> str:
     facts = recorded(training.folder).get("facts", {}) if training.done else training.facts
     if "tests" in facts:  # a matrix of an earlier version: several data sets
         return ""
-    return facts.get("test") or evaluation_hash(identity.composed(without_evaluation(cell.train)))
+    return facts.get("test") or evaluation_hash(composing.composed(without_evaluation(cell.train)))
 
 
 def _changed(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:

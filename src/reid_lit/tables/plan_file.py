@@ -7,7 +7,7 @@ from typing import Any
 
 from reid_lit.overrides import merged
 from reid_lit.paths import write_text
-from reid_lit.run import identity
+from reid_lit.run import composing
 from reid_lit.tables.command import TableRequest
 from reid_lit.tables.jobs import Place
 from reid_lit.tables.spec import PAPER, cells, dimensions, rows_of
@@ -50,6 +50,6 @@ def write_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[
 def _recipes(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The composed config of each cell of the paper."""
     return [
-        {"row": cell.row, "label": cell.label, "config": identity.composed(merged([*cell.train, *cell.evaluate]))}
+        {"row": cell.row, "label": cell.label, "config": composing.composed(merged([*cell.train, *cell.evaluate]))}
         for cell in cells(spec, PAPER)
     ]
