@@ -1,4 +1,4 @@
-"""Data sets by the words of the command line: the run's own, those of ``test_on``, those that another is made of."""
+"""Data sets from the config: the one that is trained on, those of ``test_on``, and those that another is made of."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def with_dataset(config: DictConfig, entry: str | Mapping[str, Any], *, own: boo
         config: The run's config.
         entry: An option of ``dataset``, or a mapping with ``dataset`` (without it: the run's own) and keys that differ
             from that option, such as ``{dataset: ward, root: /data/WARD}``.
-        own: Whether the run's own option stands for the run's own data set, with all that was said of it.
+        own: Whether the run's own option means the run's own data set, with all of its overrides.
 
     Raises:
         ValueError: the option has no such key.
@@ -69,17 +69,17 @@ def split_ids(config: DictConfig) -> list[int] | None:
         ValueError: the data set has no such split, or not all of these keys.
     """
     _check_keys(config)
-    asked = config.dataset.get("split_id")
+    split_id = config.dataset.get("split_id")
     count = get_class(config.dataset["_target_"]).SPLITS  # type: ignore[attr-defined]
-    if asked == ALL:
+    if split_id == ALL:
         return list(range(count))
-    ids = list(asked) if isinstance(asked, ListConfig) else [0 if asked is None else asked]
+    ids = list(split_id) if isinstance(split_id, ListConfig) else [0 if split_id is None else split_id]
     if not ids or len(set(ids)) < len(ids) or any(not isinstance(k, int) or not 0 <= k < count for k in ids):
         raise InputError(
-            f"dataset.split_id={asked}: this data set has splits 0 to {count - 1}; give one, a list of"
+            f"dataset.split_id={split_id}: this data set has splits 0 to {count - 1}; give one, a list of"
             f" different ones such as [0,1,2], or all"
         )
-    return ids if isinstance(asked, ListConfig) else None
+    return ids if isinstance(split_id, ListConfig) else None
 
 
 def _check_keys(config: DictConfig) -> None:
@@ -97,7 +97,7 @@ def with_split(config: DictConfig, split_id: int) -> DictConfig:
 
 
 def _with_members(config: DictConfig) -> DictConfig:
-    """The config with the own configs of a joint data set's members in place of their names.
+    """The config with the configs of a joint data set's members in place of their names.
 
     Raises:
         ValueError: a member stands for several splits.
@@ -107,7 +107,7 @@ def _with_members(config: DictConfig) -> DictConfig:
 
 
 def _with_domains(config: DictConfig) -> DictConfig:
-    """The config with the own configs of the data sets that a transfer goes from and to; a list of sources is joined.
+    """The config with the configs of a transfer's source and target for their names; several sources are joined.
 
     Raises:
         ValueError: there is no source, more than one target, or one of them is a transfer or stands for several splits.
@@ -134,13 +134,13 @@ def _own(config: DictConfig, entry: str | Mapping[str, Any], key: str) -> Any:
     Raises:
         ValueError: it stands for several splits.
     """
-    own = with_dataset(config, entry, own=False)
-    if "source" in own.dataset:
+    part = with_dataset(config, entry, own=False)
+    if "source" in part.dataset:
         raise InputError(f"{key}: {entry} is a source and a target itself; name the data sets that it is made of")
-    if split_ids(own) is not None:
+    if split_ids(part) is not None:
         name = entry if isinstance(entry, str) else entry.get("dataset")
         raise InputError(f"{key}: {entry} stands for several splits; choose one: {{dataset: {name}, split_id: 0}}")
-    return OmegaConf.to_container((_with_members(own) if "members" in own.dataset else own).dataset, resolve=True)
+    return OmegaConf.to_container((_with_members(part) if "members" in part.dataset else part).dataset, resolve=True)
 
 
 def _changed(config: DictConfig, dataset: Any) -> DictConfig:

@@ -1,4 +1,4 @@
-"""A run's folder: what was asked for, what it ran on, what came out, and how to take it up again."""
+"""A run's folder: its overrides and config, the machine it ran on, its results and its checkpoints."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Run:
     """The folder of a run.
 
     Attributes:
-        folder: Where everything of the run lies.
+        folder: Holds all files of the run.
         weights: The checkpoint that is tested; None: see :meth:`read_weights`.
     """
 
@@ -88,7 +88,7 @@ class Run:
         return read_checkpoint(self.checkpoint)
 
     def read_weights(self) -> dict[str, Any]:
-        """The checkpoint that is tested: ``weights``, else of the epoch that was chosen, else the last; likewise.
+        """The checkpoint that is tested: ``weights``, else that of the chosen epoch, else the last; no code is run.
 
         Raises:
             FileNotFoundError: the run has none; it was killed in its first epoch.

@@ -39,7 +39,7 @@ def training_hash(config: Mapping[str, Any], seed: int) -> str:
 
 
 def _starts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the stages before a training are, beside what it hands down to them."""
+    """The stages before a training, without the overrides that it passes to them."""
     entries = {name: dict(entry) for name, entry in (config.get("before") or {}).items() if isinstance(entry, Mapping)}
     for entry in entries.values():
         stage = composed((f"+experiment={entry.get('experiment')}", *(entry.get("overrides") or [])))

@@ -38,24 +38,24 @@ class Lineage:
 
 
 def read_lineage(run: Path) -> Lineage:
-    """That of a run folder; empty where none was kept, all of it labelled where that was not kept apart."""
+    """The lineage of a run folder: empty without a list of images, all labelled without a list of labelled ones."""
     trained, labelled = (run / name for name in (_TRAINED, _LABELLED))
     known = frozenset(trained.read_text().splitlines()) if trained.is_file() else frozenset()
     return Lineage(known, frozenset(labelled.read_text().splitlines()) if labelled.is_file() else known)
 
 
 def inherited(config: DictConfig) -> Lineage:
-    """That of the runs that a run starts from, as far as they are there; a file of weights alone tells nothing."""
-    found = Lineage()
+    """The lineage of the runs that a run starts from; a file of weights has none."""
+    lineage = Lineage()
     for key in STARTS:
         value = OmegaConf.select(config, key, default=None)
         if value not in (None, "none", "imagenet"):
-            found |= lineage_of(value)
-    return found
+            lineage |= lineage_of(value)
+    return lineage
 
 
 def lineage_of(weights: str) -> Lineage:
-    """That of a run that is named by its folder or by a checkpoint in it; of another file nothing is known."""
+    """The lineage of a run, by its folder or by a checkpoint in it; empty for any other file."""
     path = Path(weights)
     return read_lineage(path.parents[1] if path.parent.name == "checkpoints" else path)
 
@@ -71,11 +71,11 @@ def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) 
     Raises:
         ValueError: there are such images: the target is the source.
     """
-    own = absolute(target)
-    seen = sorted(own & labelled)
+    images = absolute(target)
+    seen = sorted(images & labelled)
     if seen:
         raise InputError(
-            f"{len(seen)} of the {len(own)} training images of {name} are those of the source, such as {seen[0]}: the"
-            f" run that this one starts from, or one before that, has learnt their persons, and there is nothing to"
-            f" adapt to; set another target, or start from a run on another source ({' or '.join(STARTS)})"
+            f"{len(seen)} of the {len(images)} training images of {name} are those of the source, such as {seen[0]}:"
+            f" the run that this one starts from, or one before that, has learnt their persons, and there is nothing"
+            f" to adapt to; set another target, or start from a run on another source ({' or '.join(STARTS)})"
         )

@@ -45,7 +45,7 @@ def csv_logger(*, folder: str) -> CSVLogger:
 
 
 def _keep_history(logger: CSVLogger, folder: Path) -> None:
-    """Hand the rows of an earlier start, up to its checkpoint, to a new logger."""
+    """Pass the rows of an earlier start, up to its checkpoint, to a new logger."""
     current, kept = folder / "log", folder / "log.before"
     if current.exists() and not kept.exists():
         current.rename(kept)
@@ -82,11 +82,11 @@ def wandb_logger(
     A resumed run goes on under its own id.
 
     Args:
-        folder: The run's folder; offline runs lie under it, for ``wandb sync``.
+        folder: The run's folder; offline runs are kept there, for ``wandb sync``.
         project: W&B's project.
         group: Runs that belong together, by experiment.
         job_type: What the run does: train, stage, evaluate, figure.
-        tags: Words to filter by; None and what is said twice is left out.
+        tags: Words to filter by; None is left out, and so are repetitions.
         config: Keys to filter by; a training adds its whole config. Of ``choices``, Hydra's own are left out.
     """
     run_id, resumed = _run_id(Path(folder) / "wandb_id")
@@ -117,7 +117,7 @@ def log_objective(loggers: Sequence[Logger], value: float | None) -> None:
     """Log what a sweep maximises as ``objective``, the metric that W&B's sweep files name.
 
     Args:
-        loggers: Those of the run; only W&B is told, ``metrics.json`` has the score under its name.
+        loggers: The run's loggers; only W&B's gets the value, since ``metrics.json`` has the score under its name.
         value: The score; None is not logged.
     """
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Where parts were that have moved: a run that was made before is still taken up under its old names."""
+"""The modules of parts that have moved, so that the config of an older run is still read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,10 +38,10 @@ def renamed(node: Any) -> Any:
     if isinstance(node, Mapping):
         return {key: _target(value) if key == "_target_" else renamed(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [renamed(each) for each in node]
+        return [renamed(part) for part in node]
     return node
 
 
 def _target(name: Any) -> Any:
-    module, _, own = str(name).rpartition(".")
-    return f"{MOVED[module]}.{own}" if module in MOVED else name
+    module, _, part = str(name).rpartition(".")
+    return f"{MOVED[module]}.{part}" if module in MOVED else name

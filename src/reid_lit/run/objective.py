@@ -22,7 +22,7 @@ HELD_OUT = "val/"
 
 
 def check_objective(name: str, data: ReidData) -> None:
-    """Whether the objective can be had, before training starts.
+    """Raise InputError unless the objective can be computed; before training starts.
 
     Args:
         name: The config's ``objective``.
@@ -48,11 +48,11 @@ def held_out_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) 
     """
     if data.validation is None:
         return {}
-    found = _scores(trainer.callback_metrics)
-    if not found or model.selected is not None:  # the last epoch's are not those of the weights that were chosen
+    scores = _scores(trainer.callback_metrics)
+    if not scores or model.selected is not None:  # the last epoch's are not those of the weights that were chosen
         trainer.validate(model, datamodule=data, verbose=False)
-        found = _scores(trainer.callback_metrics)
-    return found
+        scores = _scores(trainer.callback_metrics)
+    return scores
 
 
 def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -60,9 +60,10 @@ def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def over_splits(folders: Sequence[Path]) -> dict[str, Any]:
-    """The fact ``validation`` of several splits: means of what their ``metrics.json`` say; none where one lacks it."""
-    found = [json.loads((folder / "metrics.json").read_text()).get("validation", {}) for folder in folders]
-    means = {name: statistics.fmean(each[name] for each in found) for name in found[0] if all(name in e for e in found)}
+    """The fact ``validation`` of several splits: the means of the scores that all of their ``metrics.json`` have."""
+    scores = [json.loads((folder / "metrics.json").read_text()).get("validation", {}) for folder in folders]
+    shared = [name for name in scores[0] if all(name in split for split in scores)]
+    means = {name: statistics.fmean(split[name] for split in scores) for name in shared}
     return {"validation": means} if means else {}
 
 

@@ -18,16 +18,16 @@ from reid_lit.run.results import Row, record
 _log = logging.getLogger(__name__)
 
 Round = Callable[[DictConfig, Run], tuple[dict[str, Any], list[Row]]]
-"""What is done for one split, in its folder: it gives its facts and its rows of results."""
+"""The work for one split, in its folder: it returns facts and rows of results."""
 
 
 def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = None) -> float | None:
-    """Do ``do`` once, or once for each split, and record what came out.
+    """Call ``do`` once, or once for each split, and record the results.
 
     Each split has a folder of its own below the run's; a split that is finished there is not repeated.
 
     Args:
-        config: What was asked for.
+        config: The config of the command.
         do: Trains and tests, or tests.
         facts: What goes into ``metrics.json`` of all rounds together.
 
@@ -42,7 +42,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
         own, rows = do(config, run)
     else:
         for split_id in ids:
-            make_data(with_split(config, split_id))  # what one of them refuses is said before the first is trained
+            make_data(with_split(config, split_id))  # an error of one is raised before the first is trained
         own, rows = {}, []
         for place, split_id in enumerate(ids, 1):
             rank_zero_only(_log.info)("split %d: %d of %d", split_id, place, len(ids))
@@ -56,7 +56,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
 
 
 def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
-    """The rows of one split: read where it is finished, else done and recorded in its own folder."""
+    """The rows of one split: read from its folder where it is finished, else computed and recorded there."""
     run = Run(folder_of(Path(config.run_dir), split_id))
     if (done := run.folder / "metrics.json").is_file():
         metrics = json.loads(done.read_text())
@@ -72,12 +72,12 @@ def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
 
 
 def trained_run(config: DictConfig) -> Run:
-    """The run that ``config.run`` names; of one that trained several splits, the run of the split that is asked for."""
+    """The run that ``config.run`` names; where that trained several splits, the run of ``dataset.split_id``."""
     run = Run(Path(config.run))
     split = folder_of(run.folder, config.dataset.get("split_id"))
     return Run(split) if split.is_dir() else run
 
 
 def folder_of(folder: Path, split_id: int) -> Path:
-    """Where a split's training lies in the folder of a run."""
+    """The folder of a split's training, in the folder of a run."""
     return folder / f"split_{split_id}"

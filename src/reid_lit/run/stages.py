@@ -1,6 +1,6 @@
-"""What a run goes on from: earlier stages, trained by the same command, each as a process of its own.
+"""The stages before a run: earlier trainings by the same command, each in a process of its own.
 
-The key ``before`` of an experiment names them, in order::
+The key ``before`` of an experiment names them in order::
 
     before:
       embedding: {experiment: duke_embae, overrides: [], gives: model.weights}
@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 from reid_lit.errors import FailedError, InputError, MissingFileError
 from reid_lit.jobs.job import Job
 from reid_lit.jobs.runner import Runner
-from reid_lit.overrides import assignment, key_of
+from reid_lit.overrides import assignment, key_of, value_of
 from reid_lit.run.composing import composed, explained
 from reid_lit.run.identity import keys, training_hash
 from reid_lit.run.loggers import on_rank_zero
@@ -43,7 +43,7 @@ _ENTRY = {"experiment", "overrides", "gives", "takes", "leaves"}
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An earlier run that a run goes on from.
+    """An earlier run whose weights a run starts from.
 
     Attributes:
         gives: The key, of what comes after it, that gets its run folder.
@@ -53,8 +53,8 @@ class Stage:
     gives: str
     job: Job
 
-    def given(self) -> str:
-        """The override that hands its run folder on."""
+    def override(self) -> str:
+        """The override that passes its run folder to what comes after it."""
         return assignment(self.gives, self.job.folder)
 
 
@@ -65,14 +65,14 @@ def plan_stages(config: DictConfig) -> list[Stage]:
         ValueError: a stage of ``before`` lacks its experiment or what it gives, or cannot be composed.
     """
     entries = {name: _checked(name, entry) for name, entry in (config.before or {}).items()}
-    told = list(HydraConfig.get().overrides.task)
+    arguments = list(HydraConfig.get().overrides.task)
     stages: list[Stage] = []
-    for name in _needed(entries, told, config):
-        overrides = _overrides(entries[name], config, told)
+    for name in _needed(entries, arguments, config):
+        overrides = _overrides(entries[name], config, arguments)
         before = stages[-1:]
-        digest = _digest(name, overrides, [each.job.folder.name for each in before])
+        digest = _digest(name, overrides, [stage.job.folder.name for stage in before])
         folder = Path(config.before_dir) / f"{name}-{digest}"
-        overrides += [*(each.given() for each in before), "labels.job=stage"]
+        overrides += [*(stage.override() for stage in before), "labels.job=stage"]
         job = Job(name=f"stage {name!r} of {config.name}", folder=folder, overrides=tuple(overrides))
         stages.append(Stage(entries[name]["gives"], job))
     if stages:
@@ -81,7 +81,7 @@ def plan_stages(config: DictConfig) -> list[Stage]:
 
 
 def check_start(config: DictConfig, stages: Sequence[Stage]) -> None:
-    """Whether the weights that a run starts from are there, or ``stages`` bring them; asked before anything is read.
+    """Raise unless the weights that a run starts from are there or come from ``stages``; before any data are read.
 
     Raises:
         ValueError: the model goes on from another run, and none is named.
@@ -105,7 +105,7 @@ def check_start(config: DictConfig, stages: Sequence[Stage]) -> None:
 
 
 def run_stages(stages: Sequence[Stage]) -> None:
-    """Train those that are not finished, in order; every rank but the first waits for them.
+    """Train the stages that are not finished, in order; every rank but the first waits for them.
 
     Raises:
         RuntimeError: one failed.
@@ -133,26 +133,26 @@ def _checked(name: Any, entry: Any) -> Mapping[str, Any]:
     return entry
 
 
-def _needed(entries: Mapping[str, Mapping[str, Any]], told: Sequence[str], config: DictConfig) -> list[str]:
+def _needed(entries: Mapping[str, Mapping[str, Any]], arguments: Sequence[str], config: DictConfig) -> list[str]:
     """The names of the stages behind the last one whose folder is given."""
     names: list[str] = []
     last = [*entries.values()][-1:]
     if last and OmegaConf.select(config, last[0]["gives"]) not in (None, "none", "imagenet"):
         return names
-    after: Sequence[str] = told
+    after: Sequence[str] = arguments
     for name, entry in reversed(list(entries.items())):
-        if entry["gives"] in {key_of(each) for each in after if each.partition("=")[2] not in ("", "null")}:
+        if entry["gives"] in {key_of(override) for override in after if value_of(override) not in ("", "null")}:
             break
         names.insert(0, name)
         after = entry.get("overrides") or []
     return names
 
 
-def _overrides(entry: Mapping[str, Any], config: DictConfig, told: Sequence[str]) -> list[str]:
-    """What a stage is started with, but for the folder of the stage before it."""
+def _overrides(entry: Mapping[str, Any], config: DictConfig, arguments: Sequence[str]) -> list[str]:
+    """The overrides of a stage, without the folder of the stage before it."""
     takes = [*_below(keys("around")), *keys("stages.takes"), *_below(entry.get("takes"))]
     leaves = [*keys("stages.leaves"), *_below(entry.get("leaves"))]
-    shared = [override for override in told if _matches(override, takes) and not _matches(override, leaves)]
+    shared = [override for override in arguments if _matches(override, takes) and not _matches(override, leaves)]
     own = [*(entry.get("overrides") or []), *config.before_overrides]
     return present([f"+experiment={entry['experiment']}", *shared, *own])
 
@@ -163,7 +163,7 @@ def _below(names: Sequence[str] | None) -> list[str]:
 
 
 def _digest(name: str, overrides: Sequence[str], before: Sequence[str]) -> str:
-    """What tells the folder of a stage from those that learn something else: its config, and what is before it."""
+    """The hash in the name of a stage's folder: of its config and of the stages before it."""
     try:
         config = composed(tuple(overrides))
     except HydraException as error:
