@@ -20,11 +20,11 @@ from reid_lit.checkup.matches import without_match
 from reid_lit.data.problems import MissingDataError
 from reid_lit.data.sets.synthetic import Synthetic
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.paths import packaged
+from reid_lit.paths import options, packaged
 from reid_lit.records import JUNK
 from reid_lit.run.datasets import make_data
 
-OPTIONS = sorted(file.stem for file in packaged("conf").glob("dataset/*.yaml"))
+OPTIONS = options("dataset")
 ANY_NAME = ("folder", "images")
 """Options whose images may have any names."""
 

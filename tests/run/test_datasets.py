@@ -98,7 +98,7 @@ def test_members_of_a_joint_data_set_are_data_sets(compose):
 
 def test_a_split_that_the_protocol_lacks_is_refused_before_the_first_is_trained(compose, tmp_path):
     config = compose("dataset=cuhk03", "dataset.split_id=all", f"run_dir={tmp_path}")
-    with pytest.raises(InstantiationException, match=r"split_id=1 is no split of dataset\.protocol=new"):
+    with pytest.raises(InstantiationException, match=r"split_id=1: protocol=new has no such split"):
         run_rounds(config, None)
 
 

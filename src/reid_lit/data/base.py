@@ -70,9 +70,7 @@ class ReidData(pl.LightningDataModule, ABC):
     def __post_init__(self) -> None:
         super().__init__()
         if self.on_bad_image not in CHOICES:
-            raise InputError(
-                f"dataset.on_bad_image={self.on_bad_image!r} is unknown; choose one of {', '.join(CHOICES)}"
-            )
+            raise InputError(f"on_bad_image={self.on_bad_image!r}: unknown; choose one of {', '.join(CHOICES)}")
         self.root = Path(self.root).expanduser()
         self.split: Split = Split(name="", train=(), query=(), gallery=())
         self.validation: Split | None = None

@@ -88,21 +88,19 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     persons = {shot.person_id for shot in train}
     if count and not 0 <= count < len(persons):
         raise InputError(
-            f"dataset.val_persons={count} of the {counted(len(persons), 'training person')} of {split.name} leaves"
+            f"val_persons={count}: of the {counted(len(persons), 'training person')} of {split.name}, that leaves"
             f" nobody to train on or is negative; set it to 0 … {max(len(persons) - 1, 0)}"
         )
     if count == 0:
         return dataclasses.replace(split, train=train), split.validation
     if split.validation is not None:
-        raise InputError(
-            f"dataset.val_persons={count}, but {split.name} sets validation persons aside itself; leave it at 0"
-        )
+        raise InputError(f"val_persons={count}: {split.name} sets validation persons aside itself; leave it at 0")
     held, rest = part(train, draw_persons(persons, count, seed=seed))
     query, gallery = query_and_gallery(held)
     if not query:
         raise InputError(
-            f"{counted(count, 'held-out person')} of {split.name}, but none has two images, so there is no query;"
-            f" raise dataset.val_persons or set it to 0"
+            f"val_persons={count}: of {counted(count, 'held-out person')} of {split.name}, none has two images, so"
+            f" there is no query; raise it or set it to 0"
         )
     note = f"{counted(count, 'training person')} held out for validation, drawn by split_seed={seed}"
     validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))

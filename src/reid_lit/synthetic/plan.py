@@ -91,7 +91,7 @@ def size_of(name: str) -> Size:
         ValueError: there is none.
     """
     if name not in SIZES:
-        raise InputError(f"size={name!r} is unknown; choose one of {', '.join(SIZES)}")
+        raise InputError(f"size={name!r}: unknown; choose one of {', '.join(SIZES)}")
     return SIZES[name]
 
 

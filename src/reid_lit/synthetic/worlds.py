@@ -15,5 +15,5 @@ def world(name: str) -> World:
         ValueError: there is none.
     """
     if name not in WORLDS:
-        raise InputError(f"world={name!r} is unknown; choose one of {', '.join(WORLDS)}")
+        raise InputError(f"world={name!r}: unknown; choose one of {', '.join(WORLDS)}")
     return WORLDS[name]

@@ -59,7 +59,7 @@ def write(
         ExistingFileError: ``root`` holds something else.
     """
     if workers < 1:
-        raise InputError(f"workers={workers} draw nothing; give 1 or more")
+        raise InputError(f"workers={workers}: they draw nothing; give 1 or more")
     drawings = plan(world, size, seed)
     record = {"world": world, "size": size, "seed": seed, "version": VERSION, "counts": counts(drawings)}
     if _holds(root, record):

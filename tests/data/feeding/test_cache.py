@@ -130,7 +130,7 @@ def test_refused_with_the_figures_before_anything_is_made(monkeypatch):
     ):
         check_room(12936, (256, 128))
     files = open_files()
-    with pytest.raises(ValueError, match=r"set loader\.cache=none or a smaller transform\.size"):
+    with pytest.raises(ValueError, match=r"^cache=ram: .* set machine\.cache=none or a smaller transform\.size"):
         shared_cache(images=12936, size=(256, 128), trainer=None)
     assert named() == []
     assert open_files() == files
@@ -214,5 +214,5 @@ def test_a_failed_mapping_closes_its_file(monkeypatch):
 
 def test_an_unknown_cache_is_refused():
     assert Loader(batch_size=1, test_batch_size=1).cache == "none"
-    with pytest.raises(ValueError, match=r"loader\.cache='disk' is unknown; use none or ram"):
+    with pytest.raises(ValueError, match=r"^cache='disk': unknown; use none or ram"):
         Loader(batch_size=1, test_batch_size=1, cache="disk")

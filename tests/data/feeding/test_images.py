@@ -224,5 +224,5 @@ def test_setup_checks_and_an_unknown_word_is_refused(market_data, market):
     data.setup("fit")
     assert len(data.split.query) == 2
     assert data.split.notes[-1].startswith("1 of 15 images dropped")
-    with pytest.raises(ValueError, match=r"dataset\.on_bad_image='skip' is unknown; choose one of stop, drop"):
+    with pytest.raises(ValueError, match=r"^on_bad_image='skip': unknown; choose one of stop, drop"):
         market_data(on_bad_image="skip")

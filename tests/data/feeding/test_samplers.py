@@ -122,17 +122,20 @@ def test_blocks_deal_every_image_once_in_the_batches_of_one_process(world, count
 PERSON_ERRORS = [
     (
         {"persons": 16, "images": 4, "batch_size": 64},
-        "2 training persons but sampler.persons=16: set sampler.persons ≤ 2",
+        "^persons=16: more than the 2 training persons; set it to 2 or less",
     ),
-    ({"persons": 2, "images": 4, "batch_size": 32}, r"loader.batch_size=32 is not .* = 2 × 4: set loader.batch_size=8"),
-    ({"persons": 2, "images": 4, "batch_size": 8, "world": 4}, "sampler.persons=2 cannot be dealt evenly over 4 ranks"),
-    ({"persons": 0, "images": 4, "batch_size": 0}, "sampler.persons=0 × sampler.images=4 is no batch"),
+    ({"persons": 2, "images": 4, "batch_size": 32}, r"^batch_size=32: not .* = 2 × 4 of the sampler; set it to 8"),
+    ({"persons": 2, "images": 4, "batch_size": 8, "world": 4}, "^persons=2: cannot be dealt evenly over 4 ranks"),
+    ({"persons": 0, "images": 4, "batch_size": 0}, "^persons=0: persons × images is no batch"),
     (
         {"persons": 1, "images": 2, "batch_size": 2},
-        "one person, in which nothing is a negative; set sampler.persons ≥ 2",
+        "^persons=1: .*one person, in which nothing is a negative; set it to 2 or more",
     ),
-    ({"persons": 2, "images": 1, "batch_size": 2, "world": 2}, "over 2 ranks leaves .* set sampler.persons ≥ 4"),
-    ({"persons": 2, "images": 3, "batch_size": 6}, r"no training person has more than 2: .* set sampler\.images ≤ 2"),
+    ({"persons": 2, "images": 1, "batch_size": 2, "world": 2}, "^persons=2: over 2 ranks, .* set it to 4 or more"),
+    (
+        {"persons": 2, "images": 3, "batch_size": 6},
+        r"^images=3: no training person has more than 2, .* set it to 2 or less",
+    ),
 ]
 
 
@@ -145,11 +148,11 @@ def test_person_errors_come_at_once(asked, message):
 
 
 def test_shuffle_errors():
-    with pytest.raises(ValueError, match=r"3 training images do not fill one batch of loader\.batch_size=4"):
+    with pytest.raises(ValueError, match=r"^batch_size=4: 3 training images do not fill one batch"):
         ShuffleSampler(labels=[0, 0, 1], batch_size=4)
-    with pytest.raises(ValueError, match=r"^loader\.batch_size=33 cannot be dealt evenly over 2 ranks"):
+    with pytest.raises(ValueError, match=r"^batch_size=33: cannot be dealt evenly over 2 ranks"):
         ShuffleSampler(labels=[0] * 99, batch_size=33, world=2)
-    with pytest.raises(ValueError, match="batch_size=0 holds no image"):
+    with pytest.raises(ValueError, match=r"^batch_size=0: holds no image"):
         ShuffleSampler(labels=[0], batch_size=0)
 
 

@@ -33,5 +33,5 @@ def test_only_labelled_images_are_drawn_and_dealt_as_the_other_sampler_would(wor
 
 
 def test_too_few_labelled_images_are_refused():
-    with pytest.raises(ValueError, match=r"1 training image does not fill one batch of loader\.batch_size=2"):
+    with pytest.raises(ValueError, match=r"^batch_size=2: 1 training image does not fill one batch"):
         SelectionSampler(sampler=partial(ShuffleSampler, batch_size=2), labels=[-1, 3, -1])

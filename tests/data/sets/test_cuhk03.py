@@ -215,7 +215,9 @@ def test_folders_of_cuhk03_np(plant, tmp_path, inner):
     assert [(s.person_id, s.camera_id) for s in split.gallery] == [(2, 0), (2, 1)]
     assert split.rules.name == "cuhk03_new_labeled"
     assert "CUHK03-NP" in split.notes[0]
-    with pytest.raises(ValueError, match=r"camera=pair_view: .* do not hold the camera pair; set dataset\.camera=view"):
+    with pytest.raises(
+        ValueError, match=r"^camera=pair_view: .* do not hold the camera pair; set dataset\.camera=view"
+    ):
         read(tmp_path, options=Options(images="labeled", camera="pair_view"))
     plant(tmp_path / inner / "labeled", ["query/0002_c3_3.png"])
     with pytest.raises(ValueError, match=r"1 of 2 .* named like CUHK03-NP \(0001_c1_1\.png\): 0002_c3_3\.png"):
@@ -230,7 +232,7 @@ def test_folders_of_cuhk03_np(plant, tmp_path, inner):
         ({"camera": "pair"}, r"^camera='pair'.*view, pair_view"),
         (
             {"split_id": 3},
-            r"split_id=3 is no split of dataset\.protocol=new; set it to 0, or dataset\.protocol=classic",
+            r"^split_id=3: protocol=new has no such split; set it to 0, or protocol=classic",
         ),
         ({"split_id": 20, "protocol": "classic"}, r"split_id=20 .*classic; set it to 0 … 19"),
     ],

@@ -98,5 +98,5 @@ def test_errors(plant, tmp_path, case):
 def test_missing_folder_and_fraction(plant, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         read(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"train_fraction=1\.0 is outside"):
+    with pytest.raises(ValueError, match=r"^train_fraction=1\.0: outside"):
         read(plant(tmp_path, nested("ab")), train_fraction=1.0)

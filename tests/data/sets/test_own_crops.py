@@ -57,7 +57,7 @@ BROKEN = {
     "an archive": ("zip", person_folders.read, "unpack it if it is an archive"),
     "an archive as a list": ("zip", csv_file.read, "if it is an archive or a spreadsheet, unpack or export it"),
     "no list": (["a/1.jpg"], csv_file.read, "python -m reid_lit.init folder="),
-    "fewer persons than P": (ready(), lambda root: sampled(person_folders.read(root)), "set sampler.persons ≤ 1"),
+    "fewer persons than P": (ready(), lambda root: sampled(person_folders.read(root)), "set it to 1 or less"),
     "same camera only": (
         SAME,
         lambda root: evaluated(person_folders.read(root), camera_rule="auto"),

@@ -55,7 +55,7 @@ def test_the_hidden_test_in_the_order_of_its_numbers(synergy):
 
 
 def test_training_on_validation_persons_leaves_nothing_to_test(synergy):
-    with pytest.raises(ValueError, match=r"train_on=trainval trains on the persons of dataset\.test_on=val; set"):
+    with pytest.raises(ValueError, match=r"^train_on=trainval: it trains on the persons of test_on=val; set"):
         read(synergy, train_on="trainval")
     split = read(synergy, train_on="trainval", test_on=None)
     assert [len(split.train), len(split.query), len(split.gallery)] == [10, 0, 0]

@@ -69,5 +69,5 @@ def test_it_does_not_depend_on_how_images_are_batched():
     ("name", "value", "most"), [("degrees", -1.0, 180), ("degrees", 181.0, 180), ("shift", 1.5, 1), ("shift", -0.1, 1)]
 )
 def test_errors(name, value, most):
-    with pytest.raises(ValueError, match=rf"transform\.train\.move\.{name}={value}: give a number in \[0, {most}\]"):
+    with pytest.raises(ValueError, match=rf"^{name}={value}: give a number in \[0, {most}\]"):
         RotateShift(**({"degrees": 20.0, "shift": 0.2} | {name: value}))

@@ -91,8 +91,8 @@ def check_room(images: int, size: tuple[int, int]) -> None:
     free, owner = free_bytes(folder)
     if needed > _SHARE * free:
         raise InputError(
-            f"machine.cache=ram needs {_gigabytes(needed)} for {counted(images, 'image')} of {size[0]} × {size[1]}"
-            f" pixels, and {_gigabytes(free)} are free in {owner}, of which a tenth is left alone;"
+            f"cache=ram: {counted(images, 'image')} of {size[0]} × {size[1]} pixels need {_gigabytes(needed)}, and"
+            f" {_gigabytes(free)} are free in {owner}, of which a tenth is left alone;"
             f" set machine.cache=none or a smaller transform.size, or make more room there"
         )
 
@@ -128,7 +128,7 @@ def shared_cache(*, images: int, size: tuple[int, int], trainer: pl.Trainer | No
     barrier()
     if refusal is not None or os.fstat(file).st_size == 0:
         os.close(file)
-        raise refusal or FailedError("machine.cache=ram: this machine's first rank could not reserve it; see its error")
+        raise refusal or FailedError("cache=ram: this machine's first rank could not reserve it; see its error")
     return RamCache(file, images=images, size=size)
 
 

@@ -42,14 +42,13 @@ class Loader:
     cache: str = "none"
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.test_batch_size < 1:
-            raise InputError(
-                f"loader.batch_size={self.batch_size} and machine.test_batch_size={self.test_batch_size} must be ≥ 1"
-            )
+        for name, size in (("batch_size", self.batch_size), ("test_batch_size", self.test_batch_size)):
+            if size < 1:
+                raise InputError(f"{name}={size}: a batch holds 1 image or more")
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 0):
-            raise InputError(f"machine.workers={self.workers!r} is neither auto nor a number ≥ 0")
+            raise InputError(f"workers={self.workers!r}: neither auto nor a number ≥ 0")
         if self.cache not in CACHES:
-            raise InputError(f"machine.cache={self.cache!r} is unknown; use {' or '.join(CACHES)}")
+            raise InputError(f"cache={self.cache!r}: unknown; use {' or '.join(CACHES)}")
 
     def processes(self, world: int) -> int:
         """Workers of one of ``world`` ranks that share this machine's cores."""

@@ -35,11 +35,10 @@ class EpochSampler(Sampler[int], ABC):
 
     def __init__(self, *, batch_size: int, rank: int, world: int, seed: int) -> None:
         if batch_size < 1:
-            raise InputError(f"loader.batch_size={batch_size} holds no image; set it to 1 or more")
+            raise InputError(f"batch_size={batch_size}: holds no image; set it to 1 or more")
         if batch_size % world:
             raise InputError(
-                f"loader.batch_size={batch_size} cannot be dealt evenly over {world} ranks;"
-                f" set loader.batch_size to a multiple of {world}"
+                f"batch_size={batch_size}: cannot be dealt evenly over {world} ranks; set it to a multiple of {world}"
             )
         self.rank = rank
         self.share = batch_size // world
@@ -85,9 +84,8 @@ class ShuffleSampler(EpochSampler):
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
         if len(labels) < batch_size:
             raise InputError(
-                f"{counted(len(labels), 'training image does', 'training images do')} not fill one batch of"
-                f" loader.batch_size={batch_size};"
-                f" set loader.batch_size ≤ {len(labels)}"
+                f"batch_size={batch_size}: {counted(len(labels), 'training image does', 'training images do')} not fill"
+                f" one batch; set it to {len(labels)} or less"
             )
         self.images = len(labels)
         self.batch_size = batch_size
@@ -190,35 +188,35 @@ def draw_chunks(positions: Sequence[int], images: int, source: random.Random) ->
 
 
 def _check_persons(persons: int, images: int, available: int, batch_size: int, world: int) -> None:
-    if persons < 1 or images < 1:
-        raise InputError(f"sampler.persons={persons} × sampler.images={images} is no batch; set both to 1 or more")
+    for name, number in (("persons", persons), ("images", images)):
+        if number < 1:
+            raise InputError(f"{name}={number}: persons × images is no batch; set both to 1 or more")
     if persons > available:
         raise InputError(
-            f"{counted(available, 'training person')} but sampler.persons={persons}: set sampler.persons ≤ {available}"
-            f" and loader.batch_size to sampler.persons × {images}"
+            f"persons={persons}: more than the {counted(available, 'training person')}; set it to {available} or less,"
+            f" and loader.batch_size to {images} times that"
         )
     if persons * images != batch_size:
         raise InputError(
-            f"loader.batch_size={batch_size} is not sampler.persons × sampler.images = {persons} × {images}:"
-            f" set loader.batch_size={persons * images}"
+            f"batch_size={batch_size}: not persons × images = {persons} × {images} of the sampler;"
+            f" set it to {persons * images}"
         )
     if persons % world:
         raise InputError(
-            f"sampler.persons={persons} cannot be dealt evenly over {world} ranks;"
-            f" set sampler.persons to a multiple of {world}"
+            f"persons={persons}: cannot be dealt evenly over {world} ranks; set it to a multiple of {world}"
         )
     if persons < 2 * world:
         raise InputError(
-            f"sampler.persons={persons} over {world} ranks leaves a batch of one person, in which nothing is a"
-            f" negative; set sampler.persons ≥ {2 * world}"
+            f"persons={persons}: over {world} ranks, that leaves a batch of one person, in which nothing is a negative;"
+            f" set it to {2 * world} or more"
         )
 
 
 def _check_images(images: int, most: int) -> None:
     if images > most:
         raise InputError(
-            f"sampler.images={images}, but no training person has more than {most}: every batch would show the same"
-            f" images again; set sampler.images ≤ {most}, or sampler.repeat=true if that is wanted"
+            f"images={images}: no training person has more than {most}, so every batch would show the same images"
+            f" again; set it to {most} or less, or repeat=true if that is wanted"
         )
 
 

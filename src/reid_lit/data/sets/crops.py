@@ -129,11 +129,11 @@ def drawn(
 
 def _check_fractions(train: float, val: float) -> None:
     if not 0 < train < 1:
-        raise InputError(f"train_fraction={train} is outside (0, 1); 0.5 trains on half of the persons")
+        raise InputError(f"train_fraction={train}: outside (0, 1); 0.5 trains on half of the persons")
     if not 0 <= val < 1 - train:
         raise InputError(
-            f"val_fraction={val} beside train_fraction={train} leaves nobody to test or is negative; their sum must be"
-            f" below 1"
+            f"val_fraction={val}: with train_fraction={train}, that leaves nobody to test or is negative; their sum"
+            f" must be below 1"
         )
 
 

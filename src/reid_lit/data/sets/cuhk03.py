@@ -73,7 +73,7 @@ def _new(places: Places, options: Options, report: Report) -> Split:
     elif folder:
         if options.camera == "pair_view":
             raise InputError(
-                f"dataset.camera=pair_view: the file names in {folder.resolve()} do not hold the camera pair; set"
+                f"camera=pair_view: the file names in {folder.resolve()} do not hold the camera pair; set"
                 f" dataset.camera=view, or use {images_folder(options.images)}/ with {options.split_file}"
             )
         train, query, gallery = read_np(folder, report)

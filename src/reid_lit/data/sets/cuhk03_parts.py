@@ -62,10 +62,8 @@ class Options:
         check_choice("protocol", self.protocol, tuple(SPLITS))
         check_choice("camera", self.camera, ("view", "pair_view"))
         if self.split_id not in range(SPLITS[self.protocol]):
-            cure = "set it to 0 … 19" if self.protocol == "classic" else "set it to 0, or dataset.protocol=classic"
-            raise InputError(
-                f"dataset.split_id={self.split_id} is no split of dataset.protocol={self.protocol}; {cure}"
-            )
+            cure = "set it to 0 … 19" if self.protocol == "classic" else "set it to 0, or protocol=classic"
+            raise InputError(f"split_id={self.split_id}: protocol={self.protocol} has no such split; {cure}")
 
     @property
     def split_file(self) -> str:

@@ -38,11 +38,11 @@ def compiled(pattern: str) -> re.Pattern[str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"pattern={pattern} is no regular expression: {error}; see the help of Python's re") from error
+        raise InputError(f"pattern={pattern}: no regular expression: {error}; see the help of Python's re") from error
     groups = set(expression.groupindex)
     if "person" not in groups or groups - {"person", "camera"}:
-        found = ", ".join(sorted(groups)) or "none"
-        raise InputError(f"pattern={pattern} has the groups {found}; it needs (?P<person>…) and may have (?P<camera>…)")
+        names = ", ".join(sorted(groups)) or "none"
+        raise InputError(f"pattern={pattern}: its groups are {names}; give (?P<person>…) and, if known, (?P<camera>…)")
     return expression
 
 

@@ -25,7 +25,7 @@ def join(splits: Sequence[Split]) -> Split:
     """
     names = [split.name for split in splits]
     if len(names) < 2 or len(set(names)) < len(names):
-        raise InputError(f"dataset.members={names}: a joint data set needs two members or more, each of them once")
+        raise InputError(f"members={names}: a joint data set needs two members or more, each of them once")
     train: list[Shot] = []
     notes: list[str] = []
     person = camera = 0

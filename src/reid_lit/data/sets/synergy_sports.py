@@ -62,8 +62,7 @@ def read(
     check_choice("test_on", test_on, ("val", "test", None))
     if train_on == "trainval" and test_on == "val":
         raise InputError(
-            "dataset.train_on=trainval trains on the persons of dataset.test_on=val; set dataset.test_on=null, or"
-            " dataset.train_on=train to test"
+            "train_on=trainval: it trains on the persons of test_on=val; set test_on=null, or train_on=train to test"
         )
     folder = locate(root)
     if test_on == "test":

@@ -33,16 +33,16 @@ def transfer(source: Split, target: Split) -> Split:
     labelled = tuple(shot for shot in source.train if shot.person_id != JUNK)
     if len({shot.person_id for shot in labelled}) < 2:
         raise InputError(
-            f"dataset.source: {source.name} has no two training persons with labels to learn from; name a labelled data"
+            f"source={source.name}: it has no two training persons with labels to learn from; name a labelled data"
             f" set as the source and this one, if anything, as the target"
         )
     if not target.train:
-        raise InputError(f"dataset.target: {target.name} has no training images to adapt to; name a data set that has")
+        raise InputError(f"target={target.name}: it has no training images to adapt to; name a data set that has")
     shared = sorted(absolute(source.train) & absolute(target.train))
     if shared:
         raise InputError(
-            f"dataset.target: {counted(len(shared), 'of its training images is', 'of its training images are')} the"
-            f" source's too, such as {shared[0]}: there would be nothing to adapt to; name another data set as the"
+            f"target={target.name}: {counted(len(shared), 'of its training images is', 'of its training images are')}"
+            f" the source's too, such as {shared[0]}: there would be nothing to adapt to; name another data set as the"
             f" target, {target.name} is the source"
         )
     first = camera_count(source)
@@ -141,7 +141,7 @@ class Transfer(ReidData):
         super().__post_init__()
         self.camera_counts: tuple[int, ...] = ()
         if self.target_batch_size < 1:
-            raise InputError(f"dataset.target_batch_size={self.target_batch_size} holds no image; set it to 1 or more")
+            raise InputError(f"target_batch_size={self.target_batch_size}: holds no image; set it to 1 or more")
 
     @property
     def members(self) -> tuple[ReidData, ...]:
@@ -196,7 +196,7 @@ class Transfer(ReidData):
         images = len(labels) - len(labelled)
         if images < size or size % world:
             raise InputError(
-                f"dataset.target_batch_size={size}: it has to be a multiple of the {world} ranks and at most the"
+                f"target_batch_size={size}: it has to be a multiple of the {world} ranks and at most the"
                 f" target's {counted(images, 'training image')}"
             )
         place = {"rank": rank, "world": world, "seed": self.seed}

@@ -40,18 +40,13 @@ class ColorJitter(nn.Module):
         hue: Sequence[float] = (0.0, 0.0),
     ) -> None:
         super().__init__()
-        check_probability("jitter", probability)
+        check_probability(probability)
         if len(hue) != 2 or not -0.5 <= hue[0] <= hue[1] <= 0.5:
-            raise InputError(
-                f"transform.train.jitter.hue={list(hue)}: give [least, largest] turn in [-0.5, 0.5], such as"
-                " [-0.1, 0.1]"
-            )
+            raise InputError(f"hue={list(hue)}: give [least, largest] turn in [-0.5, 0.5], such as [-0.1, 0.1]")
         ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
         for name, pair in ranges.items():
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
-                raise InputError(
-                    f"transform.train.jitter.{name}={list(pair)}: give [least, largest] factor ≥ 0, such as [0.8, 1.2]"
-                )
+                raise InputError(f"{name}={list(pair)}: give [least, largest] factor ≥ 0, such as [0.8, 1.2]")
         self.probability = probability
         self.ranges = (*((float(low), float(high)) for low, high in ranges.values()), (float(hue[0]), float(hue[1])))
 

@@ -47,19 +47,15 @@ class Erase(nn.Module):
         fill: Sequence[float] | str = IMAGENET_MEAN,
     ) -> None:
         super().__init__()
-        check_probability("erase", probability)
+        check_probability(probability)
         if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
             raise InputError(
-                f"transform.train.erase.area={list(area)}: give [least, largest] part of the image in (0, 1], such as"
-                " [0.02, 0.4]"
+                f"area={list(area)}: give [least, largest] part of the image in (0, 1], such as [0.02, 0.4]"
             )
         if len(aspect) != 2 or not 0 < aspect[0] <= aspect[1]:
-            raise InputError(
-                f"transform.train.erase.aspect={list(aspect)}: give [least, largest] height / width above 0, such as"
-                " [0.3, 3.3]"
-            )
+            raise InputError(f"aspect={list(aspect)}: give [least, largest] height / width above 0, such as [0.3, 3.3]")
         if fill != "random" and (isinstance(fill, str) or len(fill) != 3 or not all(0 <= c <= 1 for c in fill)):
-            raise InputError(f"transform.train.erase.fill={fill!r}: give random, or red, green and blue in [0, 1]")
+            raise InputError(f"fill={fill!r}: give random, or red, green and blue in [0, 1]")
         self.probability = probability
         self.area = tuple(area)
         self.aspect = tuple(aspect)

@@ -32,7 +32,7 @@ class RotateShift(nn.Module):
         super().__init__()
         for name, value, most in (("degrees", degrees, 180), ("shift", shift, 1)):
             if not 0 <= value <= most:
-                raise InputError(f"transform.train.move.{name}={value}: give a number in [0, {most}]")
+                raise InputError(f"{name}={value}: give a number in [0, {most}]")
         self.degrees = degrees
         self.shift = shift
 

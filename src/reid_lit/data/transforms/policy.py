@@ -30,10 +30,10 @@ class AutoAugment(nn.Module):
 
     def __init__(self, *, probability: float, policy: str = "imagenet") -> None:
         super().__init__()
-        check_probability("auto", probability)
+        check_probability(probability)
         known = [one.value for one in v2.AutoAugmentPolicy]
         if policy not in known:
-            raise InputError(f"transform.train.auto.policy={policy!r} is unknown; choose one of {', '.join(known)}")
+            raise InputError(f"policy={policy!r}: unknown; choose one of {', '.join(known)}")
         self.probability = probability
         self.change = v2.AutoAugment(v2.AutoAugmentPolicy(policy))
 

@@ -45,11 +45,11 @@ class Transform:
         test_scale: float = 1.0,
     ) -> None:
         if len(size) != 2 or min(size) < 1:
-            raise InputError(f"transform.size={list(size)} is not [height, width] in pixels, such as [256, 128]")
+            raise InputError(f"size={list(size)}: not [height, width] in pixels, such as [256, 128]")
         if interpolation not in INTERPOLATIONS:
-            raise InputError(f"transform.interpolation={interpolation!r} is unknown; use {' or '.join(INTERPOLATIONS)}")
+            raise InputError(f"interpolation={interpolation!r}: unknown; use {' or '.join(INTERPOLATIONS)}")
         if test_scale < 1:
-            raise InputError(f"transform.test_scale={test_scale}: give 1 or more, such as 1.125 for crops of 8/9")
+            raise InputError(f"test_scale={test_scale}: give 1 or more, such as 1.125 for crops of 8/9")
         self.size = (int(size[0]), int(size[1]))
         self.test_size = (round(size[0] * test_scale), round(size[1] * test_scale))
         self.interpolation = interpolation
@@ -71,18 +71,10 @@ def as_float(image: Images) -> Float32[Tensor, "b 3 h w"]:
     return image.to(torch.float32).div_(255) if image.dtype == torch.uint8 else image
 
 
-def check_probability(name: str, probability: float) -> None:
-    """Refuse the probability of a step of ``transform.train`` that is none.
-
-    Args:
-        name: Of the step, as all of our transforms call it.
-        probability: In [0, 1].
-
-    Raises:
-        ValueError: it is outside.
-    """
+def check_probability(probability: float) -> None:
+    """Raise InputError unless the probability is in [0, 1]."""
     if not 0 <= probability <= 1:
-        raise InputError(f"transform.train.{name}.probability={probability}: give a number in [0, 1]")
+        raise InputError(f"probability={probability}: give a number in [0, 1]")
 
 
 class PadCrop(nn.Module):
@@ -99,9 +91,9 @@ class PadCrop(nn.Module):
     def __init__(self, *, pad: int, fill: int = 0) -> None:
         super().__init__()
         if pad < 0:
-            raise InputError(f"transform.train.crop.pad={pad}: give a number of pixels ≥ 0")
+            raise InputError(f"pad={pad}: give a number of pixels ≥ 0")
         if not 0 <= fill <= 255:
-            raise InputError(f"transform.train.crop.fill={fill}: give a number in 0 … 255")
+            raise InputError(f"fill={fill}: give a number in 0 … 255")
         self.pad = pad
         self.fill = fill
 
@@ -152,7 +144,7 @@ class Flip(nn.Module):
 
     def __init__(self, *, probability: float) -> None:
         super().__init__()
-        check_probability("flip", probability)
+        check_probability(probability)
         self.probability = probability
 
     @override
