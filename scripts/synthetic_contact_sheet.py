@@ -14,7 +14,7 @@ from PIL import Image
 
 from reid_lit.synthetic.camera import HEIGHT, WIDTH
 from reid_lit.synthetic.person import differences
-from reid_lit.synthetic.plan import QUERY, Drawing
+from reid_lit.synthetic.plan import QUERY, PlannedImage
 from reid_lit.synthetic.render import draw, person_of
 from reid_lit.synthetic.worlds import WORLDS, World
 
@@ -53,7 +53,7 @@ def block(world: World, name: str, persons: int, seed: int) -> NDArray[np.uint8]
         for camera in range(len(world.cameras)):
             number = 1_000_000 + row * 10 + camera
             yaw = VIEWS[(camera + row // 2 * 3) % len(VIEWS)]
-            drawing = Drawing(QUERY, "", identity + 1, camera, identity, number, 0, yaw, number)
+            drawing = PlannedImage(QUERY, "", identity + 1, camera, identity, number, 0, yaw, number)
             at = slice(top + CAPTION, top + CAPTION + HEIGHT), slice(camera * WIDTH, (camera + 1) * WIDTH)
             sheet[at] = draw(world, drawing, seed)
     return sheet

@@ -11,7 +11,7 @@ from rich.console import Console
 from reid_lit import describe, init
 from reid_lit.data.problems import Problem
 from reid_lit.data.sets import csv_file
-from reid_lit.synthetic.plan import QUERY, Drawing
+from reid_lit.synthetic.plan import QUERY, PlannedImage
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import WORLDS
 
@@ -29,7 +29,7 @@ def people(tmp_path_factory):
         (root / f"guest {person:02d}").mkdir(parents=True)
         for k in range(4):
             number = 10 * person + k
-            drawing = Drawing(QUERY, "", person + 1, k % 2, 2 * person, number, 0, k * 1.5, number)
+            drawing = PlannedImage(QUERY, "", person + 1, k % 2, 2 * person, number, 0, k * 1.5, number)
             Image.fromarray(draw(world, drawing, 0)).save(root / f"guest {person:02d}" / f"{k}.jpg", quality=85)
     (root / "read me.txt").write_text("no image")
     return root

@@ -84,7 +84,7 @@ class ReidData(pl.LightningDataModule, ABC):
         """The data set's lists; the one method that a data set writes.
 
         Args:
-            report: Is told what is wrong; by default it raises.
+            report: Receives what is wrong; by default it raises.
         """
 
     def official(self) -> dict[str, Count]:

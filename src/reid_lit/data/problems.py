@@ -61,7 +61,7 @@ class DataError(InputError):
 
 
 Report = Callable[[Problem], None]
-"""What a reader tells its problems to. When it returns, the reader goes on with what it can read."""
+"""Receives the problems that a reader finds. When it returns, the reader goes on with what it can read."""
 
 
 def stop(problem: Problem) -> None:

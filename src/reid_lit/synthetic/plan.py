@@ -17,7 +17,7 @@ _DISTRACTORS, _JUNK = 100_000, 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class SetSize:
     """How large a data set is.
 
     Attributes:
@@ -42,13 +42,13 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(3, 12, 84, 8, 20, 70, 12, 10),
-    "small": Size(6, 300, 3_000, 100, 400, 1_000, 150, 150),
-    "full": Size(8, 751, 12_936, 750, 3_368, 13_115, 2_798, 3_819),
+    "tiny": SetSize(3, 12, 84, 8, 20, 70, 12, 10),
+    "small": SetSize(6, 300, 3_000, 100, 400, 1_000, 150, 150),
+    "full": SetSize(8, 751, 12_936, 750, 3_368, 13_115, 2_798, 3_819),
 }
 
 
-class Drawing(NamedTuple):
+class PlannedImage(NamedTuple):
     """One image to be drawn.
 
     Attributes:
@@ -84,7 +84,7 @@ class _Track(NamedTuple):
     query: bool
 
 
-def size_of(name: str) -> Size:
+def size_of(name: str) -> SetSize:
     """The size of that name.
 
     Raises:
@@ -95,7 +95,7 @@ def size_of(name: str) -> Size:
     return SIZES[name]
 
 
-def plan(world_name: str, size_name: str, seed: int = 0) -> list[Drawing]:
+def plan(world_name: str, size_name: str, seed: int = 0) -> list[PlannedImage]:
     """Every image of a data set, track by track.
 
     Raises:
@@ -113,7 +113,7 @@ def plan(world_name: str, size_name: str, seed: int = 0) -> list[Drawing]:
     return drawings + _draw_up(rng, GALLERY, test + others, len(drawings), len(train))
 
 
-def counts(drawings: list[Drawing]) -> dict[str, int]:
+def counts(drawings: list[PlannedImage]) -> dict[str, int]:
     """Images in each folder."""
     return {folder: sum(drawing.folder == folder for drawing in drawings) for folder in FOLDERS}
 
@@ -148,9 +148,9 @@ def _others(rng: np.random.Generator, person_id: int, first: int, images: int, c
 
 def _draw_up(
     rng: np.random.Generator, folder: str, tracks: list[_Track], first_image: int, first_track: int
-) -> list[Drawing]:
+) -> list[PlannedImage]:
     """The drawings of tracks; frame numbers grow along all of them, so no name comes twice."""
-    drawings: list[Drawing] = []
+    drawings: list[PlannedImage] = []
     total = sum(track.images for track in tracks)
     frames = np.cumsum(rng.integers(5, 25, total)).tolist()
     turns = rng.normal(0, 0.12, total).tolist()
@@ -166,7 +166,7 @@ def _draw_up(
             yaw = heading[k] + turns[at]
             identity = track.identity
             drawings.append(
-                Drawing(
+                PlannedImage(
                     into, name, track.person_id, track.camera, identity, first_track + k, step, yaw, first_image + at
                 )
             )

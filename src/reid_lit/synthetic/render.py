@@ -12,7 +12,7 @@ from reid_lit.synthetic import props
 from reid_lit.synthetic.camera import Camera, expose
 from reid_lit.synthetic.figure import draw_figure
 from reid_lit.synthetic.person import Person, dress, near_twin
-from reid_lit.synthetic.plan import QUERY, Drawing
+from reid_lit.synthetic.plan import QUERY, PlannedImage
 from reid_lit.synthetic.scene import COLUMNS, ROWS, draw_scene
 from reid_lit.synthetic.skeleton import Pose
 from reid_lit.synthetic.stamp import Canvas, Light, paste
@@ -44,7 +44,7 @@ def person_of(world: World, identity: int, seed: int) -> Person:
     return dress(rng, world.wardrobe)
 
 
-def draw(world: World, drawing: Drawing, seed: int = 0) -> NDArray[np.uint8]:
+def draw(world: World, drawing: PlannedImage, seed: int = 0) -> NDArray[np.uint8]:
     """The image of a drawing: ``(128 64 3)`` uint8, red, green, blue."""
     person = person_of(world, drawing.identity, seed)
     track = np.random.default_rng([seed, world.number, _TRACK, drawing.track])
@@ -93,7 +93,7 @@ def _light(camera: Camera, track: np.random.Generator, rng: np.random.Generator)
     )
 
 
-def _box(camera: Camera, drawing: Drawing, rng: np.random.Generator) -> Box:
+def _box(camera: Camera, drawing: PlannedImage, rng: np.random.Generator) -> Box:
     """A box about the person: queries are boxed by hand, junk misses most of the body."""
     loose = camera.looseness * (0.5 if drawing.folder == QUERY else 1.0)
     scale = _BODY * math.exp(rng.normal(-0.01, loose))
@@ -116,7 +116,7 @@ def _scene(world: World, camera: int, seed: int) -> Canvas:
 
 
 def _background(
-    world: World, drawing: Drawing, seed: int, box: Box, place: tuple[float, float], rng: np.random.Generator
+    world: World, drawing: PlannedImage, seed: int, box: Box, place: tuple[float, float], rng: np.random.Generator
 ) -> Canvas:
     """What lies behind the person; those who stand further down the picture are nearer, and so larger."""
     horizon = world.cameras[drawing.camera].setting.horizon

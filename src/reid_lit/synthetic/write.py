@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_lit.errors import ExistingFileError, FailedError, InputError
-from reid_lit.synthetic.plan import FOLDERS, Drawing, counts, plan
+from reid_lit.synthetic.plan import FOLDERS, PlannedImage, counts, plan
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import world as world_of
 
@@ -103,7 +103,7 @@ def encode(image: NDArray[np.uint8], quality: int) -> bytes:
     return bytes(data)
 
 
-def _cut(drawings: list[Drawing], share: int, shares: int) -> list[Drawing]:
+def _cut(drawings: list[PlannedImage], share: int, shares: int) -> list[PlannedImage]:
     """A contiguous share, so that the images of a person are drawn by one process."""
     return drawings[len(drawings) * share // shares : len(drawings) * (share + 1) // shares]
 

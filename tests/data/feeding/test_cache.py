@@ -126,7 +126,7 @@ def test_refused_with_the_figures_before_anything_is_made(monkeypatch):
     check_room(12936, (256, 128))
     free_of(monkeypatch, int(needed / 0.91))
     with pytest.raises(
-        ValueError, match=r"needs 1\.27 GB for 12936 images of 256 × 128 .* 1\.40 GB are free in the test"
+        ValueError, match=r"12936 images of 256 × 128 pixels need 1\.27 GB, and 1\.40 GB are free in the test"
     ):
         check_room(12936, (256, 128))
     files = open_files()

@@ -4,7 +4,7 @@ import pytest
 
 from reid_lit.data.sets import person_folders
 from reid_lit.data.sets.csv_file import read
-from reid_lit.data.sets.csv_rows import Row, read_rows
+from reid_lit.data.sets.csv_rows import CsvRow, read_rows
 
 LISTS = {
     "train": ["a/1.jpg", "a/2.jpg", "b/1.jpg"],
@@ -90,7 +90,7 @@ def test_absolute_paths_quoted_names_and_a_file_elsewhere(plant, tmp_path):
 
 def test_line_numbers_count_the_lines_of_the_file(tmp_path):
     file = written(tmp_path / "reid.csv", [("path", "person"), (), ("a.jpg", "a"), (), ("b.jpg", "b")])
-    assert read_rows(file) == [Row(3, "a.jpg", "a"), Row(5, "b.jpg", "b")]
+    assert read_rows(file) == [CsvRow(3, "a.jpg", "a"), CsvRow(5, "b.jpg", "b")]
 
 
 def changed(line, **cells):

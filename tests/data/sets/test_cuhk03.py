@@ -234,7 +234,7 @@ def test_folders_of_cuhk03_np(plant, tmp_path, inner):
             {"split_id": 3},
             r"^split_id=3: protocol=new has no such split; set it to 0, or protocol=classic",
         ),
-        ({"split_id": 20, "protocol": "classic"}, r"split_id=20 .*classic; set it to 0 … 19"),
+        ({"split_id": 20, "protocol": "classic"}, r"^split_id=20: .*classic has no such split; set it to 0 … 19"),
     ],
 )
 def test_unknown_options(tmp_path, options, message):

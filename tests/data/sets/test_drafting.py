@@ -167,9 +167,9 @@ ERRORS = {
     "empty camera": (
         ["a/1.jpg", "b/x.jpg"], {"pattern": r"(?P<person>\w)/(?P<camera>\d*)"}, r"1 of 2 .*: b/x\.jpg; .* hold something"
     ),
-    "no expression": ([], {"pattern": "(?P<person>"}, "is no regular expression"),
-    "no person": ([], {"pattern": "(?P<camera>.)"}, r"has the groups camera; it needs \(\?P<person>"),
-    "another group": ([], {"pattern": "(?P<person>.)(?P<frame>.)"}, "has the groups frame, person;"),
+    "no expression": ([], {"pattern": "(?P<person>"}, r"^pattern=.*: no regular expression"),
+    "no person": ([], {"pattern": "(?P<camera>.)"}, r"its groups are camera; give \(\?P<person>"),
+    "another group": ([], {"pattern": "(?P<person>.)(?P<frame>.)"}, "its groups are frame, person;"),
     "one person": (nested("a"), {}, r"holds 1 person \(a\)"),
     "two for three": (nested("ab"), {"val_fraction": 0.2}, r"holds 2 persons \(a, b\); a split needs 3"),
     "all train": (nested("ab"), {"train_fraction": 1.0}, r"^train_fraction=1\.0: outside"),

@@ -66,7 +66,7 @@ BROKEN = {
     "a single camera, cross-camera": (
         ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"],
         lambda root: evaluated(person_folders.read(root), camera_rule="cross_camera"),
-        "set evaluation.camera_rule=any_camera",
+        "set camera_rule=any_camera",
     ),
     "a gallery of junk": (
         ready(gallery=["b/1.jpg"]),
@@ -106,7 +106,7 @@ def test_no_match_tells_rule_causes_examples_and_switch(plant, tmp_path):
         "camera_rule=cross_camera",
         "0 show a person",
         "2 one who is there only under the same camera",
-        "evaluation.camera_rule=any_camera",
+        "camera_rule=any_camera",
     ):
         assert fact in message
     assert message.count("is in the gallery only") == 2

@@ -158,7 +158,7 @@ def ready_made(
         name: The name of the split.
         place: The folder or file that is to blame in messages.
         told: Where the user said whom a crop shows, for messages.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         ValueError: a person is on two sides, a query is junk, no query's person is in the gallery, or nobody of ``val``

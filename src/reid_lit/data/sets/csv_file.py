@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reid_lit.data.problems import EMPTY, LISTS, MISSING, Problem, Report, stop
 from reid_lit.data.sets.crops import NEEDED, WORDS, Crop, drawn, ready_made
-from reid_lit.data.sets.csv_rows import Row, read_rows, tell
+from reid_lit.data.sets.csv_rows import CsvRow, read_rows, tell
 from reid_lit.overrides import assignment
 from reid_lit.records import Split, absolute_path
 
@@ -29,7 +29,7 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
         root: The file, or a folder that holds ``reid.csv``.
         train_fraction: Share of the persons to train on, in (0, 1), where the file has no ``split``.
         split_seed: Seed of that choice.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no such file, no row, or not every image.
@@ -69,7 +69,7 @@ def locate(root: Path) -> Path:
     raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
 
 
-def _checked(file: Path, rows: Sequence[Row], report: Report) -> list[Row]:
+def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:
     """The rows that can be used, with ``split`` in small letters."""
     rows = _known_words(file, rows, report)
     first: dict[str, int] = {}
@@ -90,11 +90,11 @@ def _checked(file: Path, rows: Sequence[Row], report: Report) -> list[Row]:
     return [row for row in rows if row.line not in missing]
 
 
-def _key(file: Path, row: Row) -> str:
+def _key(file: Path, row: CsvRow) -> str:
     return absolute_path(file.parent / row.path)
 
 
-def _known_words(file: Path, rows: Sequence[Row], report: Report) -> list[Row]:
+def _known_words(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:
     rows = [row._replace(split=row.split.lower()) for row in rows]
     bad = [row for row in rows if row.split and row.split not in WORDS]
     near = get_close_matches(bad[0].split, WORDS, n=1) if bad else []

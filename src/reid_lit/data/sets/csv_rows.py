@@ -27,7 +27,7 @@ DELIMITERS = ",;\t|"
 EXAMPLES = 3
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """One line; ``camera`` and ``split`` are empty where the file has no such column."""
 
     line: int
@@ -37,12 +37,12 @@ class Row(NamedTuple):
     split: str = ""
 
 
-def read_rows(file: Path, report: Report = stop) -> list[Row]:
+def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
     """The rows of ``file`` in its order.
 
     Args:
         file: The table.
-        report: Is told what is wrong; by default it raises. Rows that cannot be read are left out then.
+        report: Receives what is wrong; by default it raises. Rows that cannot be read are left out then.
 
     Raises:
         FileNotFoundError: there is no row.
@@ -57,7 +57,7 @@ def read_rows(file: Path, report: Report = stop) -> list[Row]:
         if len(cells) != len(header):
             uneven.append((line, f"has {len(cells)}"))
         else:
-            rows.append(Row(line, **{name: _cell(name, cells[place]) for name, place in places.items()}))
+            rows.append(CsvRow(line, **{name: _cell(name, cells[place]) for name, place in places.items()}))
     cure = "put a cell that holds the separator into double quotes"
     tell(file, uneven, f"another number of cells than the {len(header)} of the first line", cure, report)
     if not rows:
@@ -70,7 +70,7 @@ def _cell(name: str, text: str) -> str:
     return text if name == "path" else text.strip()  # file names may begin or end with a blank, words do not
 
 
-def _filled(file: Path, rows: list[Row], report: Report) -> list[Row]:
+def _filled(file: Path, rows: list[CsvRow], report: Report) -> list[CsvRow]:
     """The rows without those in which something is empty that other rows have."""
     for name in COLUMNS:
         empty = [row for row in rows if not getattr(row, name)]
@@ -91,7 +91,7 @@ def tell(file: Path, bad: Iterable[tuple[int, str]], fact: str, cure: str, repor
         bad: Number and peculiarity of each line.
         fact: What is wrong with them, after "3 rows with".
         cure: What to do about it.
-        report: Is told.
+        report: Receives the problem.
         kind: What sort of problem it is.
     """
     lines = [f"line {line} {what}".rstrip() for line, what in bad]

@@ -52,7 +52,7 @@ def read(
         options: Which images, protocol, split and cameras.
         train_on: ``split``, or ``all`` persons, which leaves nothing to test.
         extract_to: Where the archive was unpacked to, if not beside itself.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a part of the copy is missing.

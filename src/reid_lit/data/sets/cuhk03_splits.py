@@ -29,7 +29,7 @@ def read_split_file(
         file: The split file.
         images: The folder of the images that it lists.
         camera: The camera of an image by its name.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no image.
@@ -78,7 +78,7 @@ def read_np(folder: Path, report: Report = stop) -> list[Shots]:
 
     Args:
         folder: The folder that holds ``bounding_box_train/``, ``query/`` and ``bounding_box_test/``.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
@@ -96,7 +96,7 @@ def read_classic(images: Path, testsets: Path, options: Options, report: Report 
         images: The folder of the images.
         testsets: The test sets that were written when the archive was unpacked.
         options: Which images, split and cameras.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no image.

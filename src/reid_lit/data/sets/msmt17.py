@@ -59,7 +59,7 @@ def read(root: Path, *, train_on: str = "train", report: Report = stop) -> Split
         root: The folder.
         train_on: ``train`` (the usual setting), or ``trainval``: with the images of ``list_val.txt``, which show the
             training persons, so that they are of no use for validation.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a list or a folder is missing, or both versions are in ``root``.

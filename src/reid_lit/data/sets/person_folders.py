@@ -31,7 +31,7 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
         root: The folder.
         train_fraction: Share of the persons to train on, in (0, 1); at least one trains and one is left.
         split_seed: Seed of the choice.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no such folder, no image, or only a part of a ready-made split.

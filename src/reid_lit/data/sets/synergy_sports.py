@@ -51,7 +51,7 @@ def read(
         train_on: ``train``, or ``trainval`` with the validation persons too (for a submission).
         test_on: ``val``; ``test``, whose labels are not public, is an error; None tests nothing.
         ap: Convention of the average precision that the challenge's scorer has; None leaves it to the evaluation.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.

@@ -59,7 +59,7 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
         split_id: Which of the ten stored halves of the persons trains, 0 … 9.
         train_on: ``split`` trains on a half and tests on the other, camera a against b and b against a; ``all`` trains
             on all persons and leaves nothing to test.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.

@@ -52,7 +52,7 @@ def read(
         split_id: Which half trains: the seed of the permutation.
         camera_pairs: Test by camera pairs.
         train_on: ``split``, or ``all`` to train on every person, with nothing to test.
-        report: Is told what is wrong; by default it raises.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no such folder, or no ``*.png`` in it.
