@@ -172,7 +172,7 @@ def test_validation_persons_are_taken_from_training(market):
 
 
 def test_validation_needs_persons(market_data, market, plant):
-    with pytest.raises(ValueError, match=r"^val_persons=3: of the 3 training persons of market1501 .* set it to 0 … 2"):
+    with pytest.raises(ValueError, match=r"^val_persons=3: market1501 has 3 training persons.* set it to 0 … 2"):
         market_data(val_persons=3).setup()
     with pytest.raises(ValueError, match="val_persons=-1"):
         market_data(val_persons=-1).setup()
