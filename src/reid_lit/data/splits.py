@@ -88,8 +88,8 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     persons = {shot.person_id for shot in train}
     if count and not 0 <= count < len(persons):
         raise InputError(
-            f"val_persons={count}: {split.name} has {counted(len(persons), 'training person')}, and at least one of them"
-            f" trains; set it to 0 … {max(len(persons) - 1, 0)}"
+            f"val_persons={count}: {split.name} has {counted(len(persons), 'training person')}, and one of them at"
+            f" least trains; set it to 0 … {max(len(persons) - 1, 0)}"
         )
     if count == 0:
         return dataclasses.replace(split, train=train), split.validation
