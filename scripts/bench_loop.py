@@ -152,7 +152,9 @@ def feeding_of_a_gpu(files: list[Path], folder: Path, steps: int) -> None:
     print("| ResNet-50 at 256 × 128, AMP | images/s | with the batches in memory | the device waits for data |")
     print("|---|---|---|---|")
     for size in (64, 256):
-        composed = config(folder, "machine=gpu", "trainer=gpu", "trainer.max_epochs=1", "model.channels_last=true")
+        composed = config(
+            folder, "machine=gpu", "trainer=gpu", "trainer.max_epochs=1", "model.recipe.channels_last=true"
+        )
         transform = instantiate(composed.transform, _convert_="all")
         data = dataset(files, transform, steps * size)
         sampler = ShuffleSampler(labels=data.labels, batch_size=size)

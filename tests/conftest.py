@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import hydra
 import pytest
@@ -10,6 +11,7 @@ from tests.forks import Forks
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.paths import packaged
+from reid_lit.records import Split
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands started by tests run beside each other
 ROOT = Path(__file__).parents[1]
@@ -104,3 +106,17 @@ def trained(command, drawn, tmp_path_factory):
         environment={"WANDB_MODE": "offline", "NETRC": str(place / "none")},
     )  # fmt: skip
     return place / "run", done
+
+
+@pytest.fixture
+def fake_data():
+    """What a model asks of its training data, without any images."""
+
+    def made(**changes):
+        split = Split(name="somewhere", train=(), query=(), gallery=())
+        facts = {"split": split, "validation": None, "val_persons": 0, "cameras": 1, "batch_size": 6}
+        facts |= dict.fromkeys(("two_domains", "draws_by_member", "draws_by_person"), False)
+        methods = dict.fromkeys(("relabel", "plain_dataloader", "as_tested"), lambda *_: None)
+        return SimpleNamespace(**facts | methods | changes)
+
+    return made

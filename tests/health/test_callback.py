@@ -1,8 +1,9 @@
 """What watches over an adaptation: what it sees, that it changes nothing, that it stops and chooses."""
 
+import copy
 import csv
 import re
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from torch import nn
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.health.collapse import Collapse, Limits
-from reid_lit.health.domains import looked_at
-from reid_lit.health.figures import as_it_is
+from reid_lit.health.domains import watched_images
+from reid_lit.health.figures import evaluating
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 
@@ -79,7 +80,7 @@ def test_a_watched_run_learns_the_same_bit_for_bit_and_tells_of_both_domains(fit
     assert [row["health/target_rank"] for row in logged] == [row["target_rank"] for row in rows]
     assert [row["oracle/mAP"] for row in logged] == [row["mAP"] for row in table(tmp_path / "run/oracle.csv")]
     watched.trainer.test(watched, datamodule=watched.trainer.datamodule, verbose=False)
-    assert watched.result.scores["mAP"] == float(logged[-1]["oracle/mAP"])  # images as in a test, not augmented
+    assert watched.tested.result.scores["mAP"] == float(logged[-1]["oracle/mAP"])  # images as in a test, not augmented
     assert health.chosen is None
     assert watched.selected is None
 
@@ -112,7 +113,7 @@ def test_features_that_collapse_stop_the_run_and_leave_the_last_checkpoint(fit, 
 
     words = (
         r"the shared feature of the source has effective rank 0 at epoch 2 \(it was [\d.]+ before training\): beyond the"
-        r" limit callbacks\.health\.limits\.rank=2\.0.*model\.difference_weight=1\.0.*limits\.rank=null to go on"
+        r" limit rank=2\.0.*model\.difference_weight=1\.0.*limits\.rank=null to go on"
     )
     with pytest.raises(Collapse, match=words):
         fit(epochs=3, change=constant_from_the_second_epoch)
@@ -141,10 +142,10 @@ def test_an_epoch_is_chosen_by_a_figure_and_its_weights_are_tested(fit, tmp_path
     [
         (
             "selection=mAP",
-            r"selection='mAP' is no figure that tells a better epoch; choose last, or one of domain_probe",
+            r"selection=mAP is no figure by which an epoch can be chosen; choose last, or one of domain_probe",
         ),
         ("images=1", r"images=1 must be ≥ 2"),
-        ("limits.dead=2.0", r"limits\.dead=2\.0: give a number in \[0, 1\], or null"),
+        ("limits.dead=2.0", r"dead=2\.0: give a number in \[0, 1\], or null"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(compose, options, message):
@@ -155,7 +156,9 @@ def test_what_cannot_be_watched_is_refused(compose, options, message):
 
 @quiet
 def test_a_figure_that_is_not_measured_is_no_choice(fit):
-    with pytest.raises(ValueError, match=r"source_cosine is not measured here; choose last, or one of domain_probe"):
+    with pytest.raises(
+        ValueError, match=r"^selection=source_cosine is not measured here; choose last, or one of domain_probe"
+    ):
         fit("model.private=false", "callbacks.health.selection=source_cosine")
 
 
@@ -180,7 +183,7 @@ def test_the_mode_of_every_part_is_given_back():
     model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()))
     model[1][0].eval()
     before = [part.training for part in model.modules()]
-    with as_it_is(model):
+    with evaluating(model):
         assert not any(part.training for part in model.modules())
     assert [part.training for part in model.modules()] == before == [True, True, True, False, True]
 
@@ -198,13 +201,14 @@ def test_where_the_target_stands_alone_the_source_is_what_was_trained_on_before(
     target.setup()
     source.setup()
     before = [str(shot.path) for shot in source.split.train[:7]]
-    blind = SimpleNamespace(split=SimpleNamespace(train=[Unread(shot) for shot in target.split.train]), transform=target.transform)  # fmt: skip
-    found = looked_at(blind, before, images=9, seed=0)
+    blind = copy.copy(target)
+    blind.split = replace(target.split, train=tuple(Unread(shot) for shot in target.split.train))
+    found = watched_images(blind, before, images=9, seed=0)
     assert {name: len(domain.image) for name, domain in found.items()} == {"source": 7, "target": 9}
     assert found["source"].camera is None
-    assert set(looked_at(blind, [], images=9, seed=0)) == {"target"}
-    assert set(looked_at(blind, [str(target.split.train[3].path)], images=9, seed=0)) == {"source"}
-    assert set(looked_at(blind, ["/gone.jpg"], images=9, seed=0)) == {"target"}
-    again = looked_at(blind, before, images=9, seed=0)
+    assert set(watched_images(blind, [], images=9, seed=0)) == {"target"}
+    assert set(watched_images(blind, [str(target.split.train[3].path)], images=9, seed=0)) == {"source"}
+    assert set(watched_images(blind, ["/gone.jpg"], images=9, seed=0)) == {"target"}
+    again = watched_images(blind, before, images=9, seed=0)
     assert torch.equal(again["target"].image, found["target"].image)
-    assert not torch.equal(looked_at(blind, before, images=9, seed=1)["target"].image, found["target"].image)
+    assert not torch.equal(watched_images(blind, before, images=9, seed=1)["target"].image, found["target"].image)

@@ -11,7 +11,9 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.layers.embae import Decoder, IdentityEncoder, NuisanceEncoders
 from reid_lit.layers.pooling import GlobalAveragePool
-from reid_lit.models.embae import EmbAE, trained_parts
+from reid_lit.models.embae import EmbAE
+from reid_lit.models.embae_stages import trained_parts
+from reid_lit.models.recipe import Recipe
 from reid_lit.models.schedules import held_exponential
 from reid_lit.records import Batch, Split
 
@@ -37,19 +39,40 @@ def autoencoder(**changes):
         nuisance=lambda **sizes: NuisanceEncoders(**sizes, **WIDTHS),
         decoder=lambda **sizes: Decoder(**sizes, hidden=8),
         persons=5,
-        optimizer=lambda groups: torch.optim.Adam(groups, lr=1e-2, weight_decay=0.1),
-        scheduler={"build": scheduled, "interval": "epoch"},
-        evaluation=Protocol(),
-        channels_last=False,
+        recipe=Recipe(
+            optimizer=lambda groups: torch.optim.Adam(groups, lr=1e-2, weight_decay=0.1),
+            scheduler={"build": scheduled, "interval": "epoch"},
+            evaluation=Protocol(),
+            channels_last=False,
+        ),
         **asked,
     )
 
 
-class Images(pl.LightningDataModule):
+class FakeData(pl.LightningDataModule):
+    """What a model asks of its training data, without any."""
+
+    split = Split(name="somewhere", train=(), query=(), gallery=())
+    validation = None
+    val_persons = 0
+    cameras = 1
+    batch_size = 6
+    two_domains = draws_by_member = draws_by_person = False
+
+    def relabel(self, labels):
+        raise NotImplementedError
+
+    def plain_dataloader(self):
+        raise NotImplementedError
+
+    def as_tested(self, image):
+        raise NotImplementedError
+
+
+class Images(FakeData):
     """Random images of three cameras whose persons nobody may read."""
 
     cameras = 3
-    split = Split(name="somewhere", train=(), query=(), gallery=())
 
     def train_dataloader(self):
         image = torch.rand(12, 3, 16, 8, generator=torch.Generator().manual_seed(0))
@@ -187,12 +210,12 @@ def test_bfloat16_takes_steps(tmp_path, stage, variant):
         (
             {"cameras": 3},
             {"variant": "fix"},
-            r"'fix' goes on from a stage 2 with one for all.* has 3 .*model\.cameras=null",
+            r"has 3 nuisance encoders, and variant fix starts from a stage 2 with one for all.*model\.cameras=null",
         ),
         (
             {},
             {"variant": "cam", "cameras": 3},
-            r"'cam' goes on from a stage 2 with one for each camera.* has 1 nuisance",
+            r"has 1 nuisance encoders, and variant cam starts from a stage 2 with one for each camera",
         ),
     ],
 )
@@ -206,7 +229,9 @@ def test_a_stage_2_of_the_other_kind_is_refused(tmp_path, before, changes, messa
 def test_a_stage_that_goes_on_from_its_own_is_refused(tmp_path):
     trainer, _ = fit(autoencoder(variant="fix", weights=saved(autoencoder(stage=2, variant=None), tmp_path / "run")))
     trainer.save_checkpoint(tmp_path / "3.ckpt")
-    with pytest.raises(ValueError, match=r"stage 3 goes on from stage 2, but model\.weights=/.* is a run of stage 3"):
+    with pytest.raises(
+        ValueError, match=r"weights=/.*3\.ckpt is a run of stage 3, but stage 3 starts from a run of stage 2"
+    ):
         fit(autoencoder(variant="fix", weights=str(tmp_path / "3.ckpt")))
 
 
@@ -214,15 +239,21 @@ def test_a_stage_that_goes_on_from_its_own_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": None}, r"stage 3 goes on from stage 2, but model\.weights=null .*; train stage 2 first"),
-        ({"weights": "nowhere"}, r"stage 3 .*no checkpoint in model\.weights=/.*nowhere; train stage 2 first \(\+exp"),
+        ({"weights": None}, r"^weights=null, but stage 3 starts from a run of stage 2; train stage 2 first"),
+        (
+            {"weights": "nowhere"},
+            r"^weights=nowhere: no checkpoint in /.*nowhere, but stage 3 .*; train stage 2 first \(\+exp",
+        ),
         ({"stage": 2, "variant": None, "weights": "nowhere"}, r"\(\+experiment=duke_embae\), then set model\.weights"),
         (
             {"variant": "fix", "weights": "cam"},
-            r"lacks 7 of the \d+ tensors that it needs, such as nuisance\.branches\.0",
+            r"lacks 7 of the \d+ tensors that stage 3 loads, such as nuisance\.branches\.0",
         ),
-        ({"variant": "cam", "cameras": 2}, r"model\.cameras=2, but somewhere has 3 cameras, .*; set model\.cameras=3"),
-        ({"variant": "new", "nuisance_epochs": 3}, r"trainer\.max_epochs=3 ends while variant 'new'"),
+        ({"variant": "cam", "cameras": 2}, r"^cameras=2, but somewhere has 3 cameras, .*; set cameras=3"),
+        (
+            {"variant": "new", "nuisance_epochs": 3},
+            r"^nuisance_epochs=3: variant new .* trainer\.max_epochs=3 ends before",
+        ),
     ],
 )
 def test_what_is_missing_is_named_before_training(tmp_path, changes, message):
@@ -237,11 +268,11 @@ def test_what_is_missing_is_named_before_training(tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stage": 1}, r"model\.stage=1: 2 or 3; stage 1 is model=strong with neck=embae"),
-        ({"stage": 2}, r"model\.variant='plain' belongs to stage 3"),
-        ({"variant": "old"}, r"model\.variant='old' is unknown; choose one of plain, fix, new, cam"),
-        ({"variant": "cam"}, r"variant='cam' with model\.cameras=None: .* give their number"),
-        ({"variant": "new", "cameras": 6}, r"variant='new' with model\.cameras=6: .* one for all"),
+        ({"stage": 1}, r"^stage=1: give 2 or 3; stage 1 is model=strong with neck=embae"),
+        ({"stage": 2}, r"^variant=plain belongs to stage 3"),
+        ({"variant": "old"}, r"^variant=old is unknown; choose one of plain, fix, new, cam"),
+        ({"variant": "cam"}, r"^variant=cam with cameras=null: .* give their number"),
+        ({"variant": "new", "cameras": 6}, r"^variant=new with cameras=6: .* one for all"),
         ({"nuisance_epochs": 0}, r"nuisance_epochs=0: give 1 or more"),
     ],
 )

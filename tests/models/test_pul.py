@@ -116,7 +116,7 @@ def test_each_round_trains_model_0_anew_on_the_images_that_the_round_before_sele
 def test_features_are_those_of_the_plain_images_in_evaluation_mode(fit):
     model, _, trainer = fit("model.epochs_per_round=1", epochs=1)
     data = trainer.datamodule
-    got = model._embed_all()
+    got = model._training_features()
     images = torch.cat([batch.image for batch in data.plain_dataloader()])
     with torch.no_grad():
         expected = model.eval().backbone(images / 255).mean((2, 3))
@@ -169,23 +169,27 @@ def test_a_last_cluster_without_a_reliable_image_keeps_its_column(fit, monkeypat
 @pytest.mark.parametrize(
     ("overrides", "weights", "message"),
     [
-        ([], "null", r"model\.weights=null names no run of it; train PUL's model 0.*\+experiment=duke_pul_source"),
-        ([], "nowhere", r"no checkpoint in model\.weights=/.*nowhere; train PUL's model 0"),
-        (["model.clusters=85"], None, r"model\.clusters=85 of 84 training images; set model\.clusters < 84"),
+        (
+            [],
+            "null",
+            r"^weights=null, but stage 2 starts from a run of stage 1; train PUL's model 0.*\+experiment=duke_pul_source",
+        ),
+        ([], "nowhere", r"^weights=nowhere: no checkpoint in /.*nowhere, .*; train PUL's model 0"),
+        (["model.clusters=85"], None, r"^clusters=85 of 84 training images; set clusters < 84"),
         (
             ["model.clusters=2", "model.threshold=0.9999999"],
             None,
-            r"round 0: \d of 84 images in \d of 2 clusters are reliable; .* model\.threshold=0\.9999999: too few .* lower",
+            r"^threshold=0\.9999999: round 0: \d of 84 images in \d of 2 clusters are reliable; .*: too few .* lower",
         ),
-        (["model.threshold=1.0"], None, r"model\.threshold=1\.0 is no cosine that an image can exceed"),
-        (["model.clusters=1"], None, r"model\.clusters=1 must be ≥ 2"),
-        (["model.epochs_per_round=0"], None, r"model\.epochs_per_round=0 and model\.starts=1 ≥ 1"),
+        (["model.threshold=1.0"], None, r"threshold=1\.0 is no cosine that an image can exceed"),
+        (["model.clusters=1"], None, r"clusters=1 must be ≥ 2"),
+        (["model.epochs_per_round=0"], None, r"epochs_per_round=0 must be ≥ 1"),
         (
             ["model.epochs_per_round=3"],
             None,
-            r"max_epochs=4 ends within a round of .*=3, .*; set trainer\.max_epochs=6",
+            r"^epochs_per_round=3: trainer\.max_epochs=4 ends within a round, .*; set trainer\.max_epochs=6",
         ),
-        (["scheduler=cosine"], None, r"nobody knows how many steps a round will have; set scheduler=constant or step"),
+        (["scheduler=cosine"], None, r"cannot know how many steps a round will have; set scheduler=constant or step"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(fit, model_0, overrides, weights, message):
@@ -201,12 +205,13 @@ def test_features_that_are_all_the_same_are_refused(fit, tmp_path, model_0):
         fit(weights=dead)
 
 
-def test_a_labelled_source_beside_the_target_is_refused(compose, drawn, model_0):
+@pytest.mark.parametrize("facts", [{"two_domains": True}, {"draws_by_member": True}])
+def test_other_data_than_the_target_alone_are_refused(compose, fake_data, facts):
     config = compose("model=pul", "neck=dropout", "scheduler=constant", "loss=id")
     config.model.backbone = None
     made = instantiate(config.model, _convert_="all")
     model = made.func(**made.keywords | {"backbone": tiny_backbone()}, persons=12)
-    model._trainer = type("Trainer", (), {"datamodule": type("Data", (), {"target": None}), "max_epochs": 4})
+    model._trainer = type("Trainer", (), {"datamodule": fake_data(**facts), "max_epochs": 4})
     with pytest.raises(ValueError, match="trains on the target alone; set dataset=<target>"):
         model.setup("fit")
 

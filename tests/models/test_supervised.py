@@ -75,9 +75,9 @@ def test_an_id_loss_behind_a_neck_without_a_classifier_is_refused(compose, neck)
         instantiate(config.model, _convert_="all")(persons=5)
 
 
-def test_a_source_beside_a_target_is_refused(model):
+def test_a_source_next_to_a_target_is_refused(model, fake_data):
     with pytest.raises(ValueError, match=r"dataset=transfer gives a source and a target .* model=arn"):
-        model.check_data(type("Data", (), {"target": None}), 1)
+        model.check_data(fake_data(two_domains=True), 1)
 
 
 def test_logits_are_made_in_training_only(model):
@@ -133,7 +133,7 @@ def test_without_warm_up_and_with_another_start():
 
 def test_impossible_schedules_are_refused():
     for wrong in ({"milestones": [5]}, {"milestones": [70, 40]}):
-        with pytest.raises(ValueError, match="must rise and lie behind warm_epochs=10"):
+        with pytest.raises(ValueError, match="must rise and be greater than warm_epochs=10"):
             rates_of(1, warm_epochs=10, warm_start=None, **wrong)
     for wrong in ({"warm_epochs": -1, "warm_start": None}, {"warm_epochs": 1, "warm_start": 1.5}):
         with pytest.raises(ValueError, match=r"warm_epochs=.* must be ≥ 0 and warm_start="):

@@ -17,11 +17,10 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from test_arn import ROWS, tiny_backbone, transfer_batch
-from test_embae import Images, autoencoder, saved
+from test_embae import FakeData, Images, autoencoder, saved
 from torch.utils.data import DataLoader
 
 from reid_lit.paths import packaged
-from reid_lit.records import Split
 
 VARIANTS = {"stage2": (2, None), **{variant: (3, variant) for variant in ("plain", "fix", "new", "cam")}}
 QUIET = ("accelerator", "logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar")
@@ -37,11 +36,10 @@ class OwnImages(Images):
         )
 
 
-class Pairs(pl.LightningDataModule):
+class Pairs(FakeData):
     """Batches of a source and a target, other ones on each rank."""
 
-    split = Split(name="somewhere", train=(), query=(), gallery=())
-    target = None
+    two_domains = True
 
     def train_dataloader(self):
         return DataLoader([transfer_batch(2 * k + self.trainer.global_rank) for k in range(2)], batch_size=None)

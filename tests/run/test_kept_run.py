@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hydra.utils import get_object
+from omegaconf import OmegaConf
 
 import reid_lit
 from reid_lit.run.folder import Run
@@ -39,6 +40,15 @@ def test_a_run_of_before_goes_on_and_is_tested_to_the_same_digits(kept, drawn, c
     assert {name: pytest.approx(scores, abs=1e-9) for name, scores in EXPECTED["scores"].items()} == scores_of(kept)
     command("run=killed", f"data_root={drawn}", "hydra.run.dir=again", cwd=kept.parent, module="reid_lit.evaluate")
     assert scores_of(kept.parent / "again") == scores_of(kept)
+
+
+def test_the_shared_arguments_of_a_model_are_its_recipe(kept):
+    before = OmegaConf.load(kept / "config.yaml").model
+    model = Run(kept).config().model
+    assert set(model.recipe) == {"_target_", "optimizer", "scheduler", "evaluation", "channels_last"}
+    assert set(model) | set(model.recipe) == set(before) | {"recipe"}
+    assert (model.recipe.scheduler.interval, model.recipe.channels_last) == (before.scheduler.interval, True)
+    assert renamed(OmegaConf.to_container(model)) == model
 
 
 def test_every_part_that_has_moved_is_found_under_its_old_name(kept):

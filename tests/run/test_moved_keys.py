@@ -13,6 +13,7 @@ from reid_lit.run.stages import plan_stages
     ("old", "new"),
     [
         (["loader.workers=0", "loader.batch_size=8"], ["machine.workers=0", "loader.batch_size=8"]),
+        (["model.channels_last=false"], ["model.recipe.channels_last=false"]),
         (["trainer.devices=1,2"], ["machine.devices=1,2"]),
         (["+trainer.num_nodes=2", "++trainer.devices=2"], ["machine.num_nodes=2", "++machine.devices=2"]),
         (["~trainer.devices"], ["~trainer.devices"]),

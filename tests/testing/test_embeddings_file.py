@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from reid_lit.command.replay import replayed
 from reid_lit.records import Rules, Shot
 from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata, rows_of, write
-from reid_lit.testing.provenance import Origin, model_hash
+from reid_lit.testing.provenance import Provenance, model_hash
 
-ORIGIN = Origin(
+ORIGIN = Provenance(
     model="0" * 64, feature="embedding", flip=True, size=(256, 128), interpolation="bicubic", mean=(0.5, 0.4, 0.3),
     std=(0.2, 0.2, 0.1), precision="32-true",
 )  # fmt: skip

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from reid_lit.data.feeding.loading import Loader
@@ -18,9 +17,10 @@ from reid_lit.evaluation.neighbours.search import FaissSearch
 from reid_lit.evaluation.protocol import Protocol, _rates
 from reid_lit.evaluation.ranker import Ranker, check_memory
 from reid_lit.models.base import RetrievalModel
+from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.testing import tests as testing
-from reid_lit.testing.limits import check_limit
+from reid_lit.testing.limits import check_memory_limit
 
 DIM = 32
 
@@ -29,8 +29,8 @@ class Tiny(RetrievalModel):
     """Embeds everything as zeros and counts how much that was."""
 
     def __init__(self, protocol):
-        pl.LightningModule.__init__(self)
-        self.evaluation, self.embedded = protocol, 0
+        EmbeddingModel.__init__(self, evaluation=protocol, memory_format=torch.contiguous_format)
+        self.embedded = 0
 
     def embed(self, image):
         self.embedded += len(image)
@@ -72,7 +72,7 @@ def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protoc
         Ranker(query, gallery, Lists.of(split.query, split.gallery), protocol).block(0)
     model = Tiny(protocol)
     with pytest.raises(ValueError, match="memory_limit_gb") as early:
-        check_limit(model, [test])
+        check_memory_limit(model, [test])
     assert str(early.value) == str(late.value)
     assert model.embedded == 1
     assert model.training
@@ -80,13 +80,13 @@ def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protoc
 
 def test_distractors_have_a_least_of_their_own(test):
     with pytest.raises(ValueError, match="reading distractors needs"):
-        check_limit(Tiny(Protocol(memory_limit_gb=1e-9)), [test], streamed=True)
+        check_memory_limit(Tiny(Protocol(memory_limit_gb=1e-9)), [test], streamed=True)
 
 
 @pytest.mark.parametrize("limit", [None, 1.0])
 def test_what_fits_is_left_alone(test, limit):
     for streamed in (False, True):
-        check_limit(Tiny(Protocol(memory_limit_gb=limit)), [test], streamed=streamed)
+        check_memory_limit(Tiny(Protocol(memory_limit_gb=limit)), [test], streamed=streamed)
 
 
 def test_the_least_counts_expansion_index_and_the_gallery_of_the_open_set():

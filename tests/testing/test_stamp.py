@@ -15,7 +15,8 @@ from reid_lit.testing import tests as testing
 @pytest.mark.parametrize("whole", [True, False, None])
 def test_the_stamp_has_what_is_known(whole):
     result = Mock(spec=Result, scores={"mAP": 0.5}, stamp={"ap": "step"}, details={})
-    model = Mock(spec=RetrievalModel, result=result, selected=None)
+    model = Mock(spec=RetrievalModel, selected=None)
+    model.test_on.return_value = result
     data = Mock(spec=ReidData, split=Split(name="cut", train=(), query=(), gallery=()))
     data.whole.return_value = whole
     test = testing.Test(data=data, row="cut", average="", split_id=None)

@@ -54,7 +54,8 @@ class Pictures(pl.Callback):
             return
         split: Split = trainer.datamodule.split  # type: ignore[attr-defined]
         try:
-            files = self.draw(split, pl_module.scores, pl_module.result) | self._learning()  # type: ignore[arg-type]
+            scores, result = pl_module.tested  # type: ignore[misc]
+            files = self.draw(split, scores, result) | self._learning()
         except Exception:  # hours of training are worth more than a picture of them
             _log.exception("the pictures of %s could not be drawn; the scores are not touched by that", split.name)
             return

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.errors import NotFiniteError
-from reid_lit.records import Batch
+from reid_lit.records import Batch, TransferBatch
 
 
 class Progress(TQDMProgressBar):
@@ -81,7 +81,12 @@ class FiniteLoss(pl.Callback):
 
     @override
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch | TransferBatch,
+        batch_idx: int,
     ) -> None:
         self._look(trainer)
         self._last = (outputs["loss"].detach(), batch.index)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.data.counts import Count, describe, is_whole
@@ -64,6 +65,9 @@ class ReidData(pl.LightningDataModule, ABC):
     seed: int = 0
     on_bad_image: str = "stop"
 
+    two_domains: ClassVar[bool] = False
+    """Whether each training batch has a labelled source and an unlabelled target."""
+
     SPLITS: ClassVar[int] = 1
     """How many numbered splits the protocol averages over; a data set with more has a field ``split``."""
 
@@ -78,6 +82,22 @@ class ReidData(pl.LightningDataModule, ABC):
         self._labels: list[int] | None = None
         self._train_sampler: EpochSampler | None = None
         self._train_cache: RamCache | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a training step, over all ranks."""
+        return self.loader.batch_size
+
+    @property
+    def draws_by_member(self) -> bool:
+        """Whether each training batch is drawn from one of several data sets."""
+        return False
+
+    @property
+    def draws_by_person(self) -> bool:
+        """Whether training batches are drawn by the persons of the images."""
+        kind = self.sampler.func if isinstance(self.sampler, partial) else self.sampler
+        return isinstance(kind, type) and issubclass(kind, EpochSampler) and kind.reads_labels
 
     @abstractmethod
     def read(self, report: Report = stop) -> Split:
@@ -180,6 +200,10 @@ class ReidData(pl.LightningDataModule, ABC):
         size = max(1, min(self.loader.test_batch_size, len(dataset) // world))  # every rank takes part
         sampler = BlockSampler(count=len(dataset), batch_size=size, rank=rank, world=world)
         return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
+
+    def as_tested(self, image: Tensor) -> Tensor:
+        """Images as a test shows them to a model: float32 in [0, 1]."""
+        return self.transform.testing(image)
 
     def _train_images(self) -> ShotDataset:
         if self._train_cache is None:

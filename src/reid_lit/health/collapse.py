@@ -1,4 +1,4 @@
-"""When features carry nothing any more: the alarm that stops an adaptation."""
+"""The alarm that stops an adaptation whose features have collapsed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _WORDS = {
 _NONFINITE = "_nonfinite"
 
 _FALL = 0.9
-"""The share of what a figure was before training below which it has fallen."""
+"""A figure has fallen that is at most this share of what it was before training."""
 
 
 class Collapse(FailedError):  # noqa: N818 - what it is; no error of the program
@@ -22,7 +22,7 @@ class Collapse(FailedError):  # noqa: N818 - what it is; no error of the program
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the shared feature of a domain has to keep to; a limit that is None is not watched.
+    """The limits of a domain's shared feature; None watches no limit.
 
     Attributes:
         rank: The least effective rank.
@@ -41,16 +41,16 @@ class Limits:
         for name, top in (("rank", float("inf")), ("spread", 1), ("dead", 1)):
             limit = getattr(self, name)
             if limit is not None and not 0 <= limit <= top:
-                raise InputError(f"callbacks.health.limits.{name}={limit}: give a number in [0, {top}], or null")
+                raise InputError(f"{name}={limit}: give a number in [0, {top}], or null")
 
     def check(self, figures: Mapping[str, float], before: Mapping[str, float], *, epoch: int, cure: str) -> None:
-        """Refuse figures that are beyond a limit and were not there before, or features that are no numbers.
+        """Raise Collapse if training brought a figure beyond a limit, or features are no numbers.
 
         Args:
             figures: ``<domain>_<figure>``: what was measured.
             before: The same before training.
-            epoch: How many epochs are behind.
-            cure: What the model can be told, in words.
+            epoch: Counted from 1.
+            cure: Which settings of the model to change, in words.
 
         Raises:
             Collapse: a figure is beyond its limit.
@@ -67,8 +67,8 @@ class Limits:
                 was = f" (it was {before[name]:.3g} before training)" if name in before else ""
                 raise Collapse(
                     f"the shared feature of the {domain} {_WORDS[figure].format(value=value)} at epoch {epoch}{was}:"
-                    f" beyond the limit callbacks.health.limits.{figure}={limit}, it hardly tells images apart. The"
-                    f" last checkpoint stays. {cure}; or set callbacks.health.limits.{figure}=null to go on"
+                    f" beyond the limit {figure}={limit}, it hardly differs between images. The last checkpoint stays."
+                    f" {cure}; or set callbacks.health.limits.{figure}=null to go on"
                 )
 
 

@@ -1,13 +1,15 @@
-"""The health figures of a model on the images by which it is watched."""
+"""The health figures of a model on the watched images."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from reid_lit.health.domains import Domain
+from reid_lit.errors import InputError
+from reid_lit.health.domains import WatchedImages
 from reid_lit.health.measures import (
     RelativeError,
     cluster_figures,
@@ -35,9 +37,37 @@ BETTER = {
 """The figures by which an epoch can be chosen, and whether less or more is better."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureSettings:
+    """How the figures are measured.
+
+    Attributes:
+        batch_size: Images embedded at once.
+        probe_folds: ``folds`` of :func:`~reid_lit.health.measures.domain_probe`.
+        cluster_share: ``share`` of :func:`~reid_lit.health.measures.cluster_figures`.
+        cluster_smallest: ``smallest`` of :func:`~reid_lit.health.measures.cluster_figures`.
+        seed: Of the probe's parts.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    batch_size: int
+    probe_folds: int
+    cluster_share: float
+    cluster_smallest: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.probe_folds < 2:
+            raise InputError(f"probe_folds={self.probe_folds} must be ≥ 2")
+        if not 0 < self.cluster_share <= 1:
+            raise InputError(f"cluster_share={self.cluster_share} must be in (0, 1]")
+
+
 @contextmanager
-def as_it_is(model: RetrievalModel) -> Iterator[None]:
-    """Evaluation mode without gradients; then each part has its own mode again, and the random state is as before."""
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluate without gradients; then give each part its own mode back, and the random state as before."""
     modes = [(part, part.training) for part in model.modules()]
     with torch.random.fork_rng(), torch.no_grad():
         model.eval()
@@ -49,25 +79,14 @@ def as_it_is(model: RetrievalModel) -> Iterator[None]:
 
 
 def health_figures(
-    model: RetrievalModel,
-    domains: Mapping[str, Domain],
-    *,
-    batch_size: int,
-    probe_folds: int,
-    cluster_share: float,
-    cluster_smallest: int,
-    seed: int,
+    model: RetrievalModel, domains: Mapping[str, WatchedImages], settings: FigureSettings
 ) -> dict[str, float]:
-    """All that can be told of the domains; what a model or the data cannot tell is left out.
+    """All figures of the domains; those that the model or the data do not have are left out.
 
     Args:
         model: In evaluation mode.
         domains: The images, by ``source`` and ``target``.
-        batch_size: Images embedded at once.
-        probe_folds: As ``folds`` of :func:`reid_lit.health.measures.domain_probe`.
-        cluster_share: As ``share`` of :func:`reid_lit.health.measures.cluster_figures`.
-        cluster_smallest: As ``smallest``, likewise.
-        seed: Of the probe's parts.
+        settings: How the figures are measured.
 
     Returns:
         Of each domain ``<domain>_rank``, ``_spread``, ``_dead``, ``_cosine`` and ``_reconstruction``, or
@@ -75,28 +94,29 @@ def health_figures(
     """
     figures: dict[str, float] = {}
     shared = {}
-    for name, domain in domains.items():
-        feature, own = _of_domain(model, name, domain, batch_size)
-        figures |= own
-        if f"{name}_nonfinite" not in own:
+    for name, images in domains.items():
+        feature, domain_figures = _of_domain(model, name, images, settings.batch_size)
+        figures |= domain_figures
+        if f"{name}_nonfinite" not in domain_figures:
             shared[name] = feature
-    if len(shared) == 2 and all(len(feature) >= probe_folds for feature in shared.values()):
-        figures["domain_probe"] = domain_probe(shared["source"], shared["target"], folds=probe_folds, seed=seed)
-    watched = shared.get("target", shared.get("source"))
-    if watched is not None and len(watched) > 1:
-        figures |= cluster_figures(watched, share=cluster_share, smallest=cluster_smallest)
+    folds = settings.probe_folds
+    if len(shared) == 2 and all(len(feature) >= folds for feature in shared.values()):
+        figures["domain_probe"] = domain_probe(shared["source"], shared["target"], folds=folds, seed=settings.seed)
+    clustered = shared.get("target", shared.get("source"))
+    if clustered is not None and len(clustered) > 1:
+        figures |= cluster_figures(clustered, share=settings.cluster_share, smallest=settings.cluster_smallest)
     return figures
 
 
 def _of_domain(
-    model: RetrievalModel, name: str, domain: Domain, batch_size: int
+    model: RetrievalModel, name: str, watched: WatchedImages, batch_size: int
 ) -> tuple[Float[Tensor, "images dim"], dict[str, float]]:
-    """The shared features of a domain, on the CPU, and its own figures."""
+    """The shared features of a domain, on the CPU, and the domain's figures."""
     shared, private, error = [], [], RelativeError()
-    for start in range(0, len(domain.image), batch_size):
+    for start in range(0, len(watched.image), batch_size):
         rows = slice(start, start + batch_size)
-        image = domain.image[rows].to(model.device).float().div_(255)
-        camera = None if domain.camera is None else domain.camera[rows].to(model.device)
+        image = watched.image[rows].to(model.device).float().div_(255)
+        camera = None if watched.camera is None else watched.camera[rows].to(model.device)
         parts = model.health_parts(image, camera, source=name == "source")
         shared.append(parts.shared.float().cpu())
         if parts.private is not None:
@@ -110,6 +130,7 @@ def _of_domain(
     figures = {"rank": effective_rank(feature), "spread": feature_spread(feature), "dead": dead_dimensions(feature)}
     if private and private[0].shape[1] == feature.shape[1]:
         figures["cosine"] = mean_cosine(feature, torch.cat(private))
-    if (left := error.compute()) is not None:
-        figures["reconstruction"] = left
+    relative_error = error.compute()
+    if relative_error is not None:
+        figures["reconstruction"] = relative_error
     return feature, {f"{name}_{figure}": value for figure, value in figures.items()}

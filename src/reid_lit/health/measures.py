@@ -1,4 +1,4 @@
-"""What can be told of features without labels: how far they spread, whether domains can be told apart, clusters."""
+"""Measures of features without labels: their spread, how well domains can be separated, clusters."""
 
 import warnings
 
@@ -33,7 +33,7 @@ def feature_spread(feature: Float[Tensor, "images dim"]) -> float:
 
 
 def effective_rank(feature: Float[Tensor, "images dim"]) -> float:
-    """In how many directions the unit features lie around their mean: exp(−Σ p ln p), p the singular values' shares.
+    """In how many directions the unit features vary around their mean: exp(−Σ p ln p), p the singular values' shares.
 
     From 1, all on a line, to the number of channels; 0 where all features are alike.
 
@@ -62,7 +62,7 @@ def mean_cosine(one: Float[Tensor, "images dim"], other: Float[Tensor, "images d
 def domain_probe(
     source: Float[Tensor, "source dim"], target: Float[Tensor, "target dim"], *, folds: int, seed: int
 ) -> float:
-    """How well a line tells the domains apart by unit features: cross-validated balanced accuracy, 0.5 is by chance.
+    """How well a line separates the domains by unit features: cross-validated balanced accuracy, 0.5 is by chance.
 
     A logistic regression on standardised channels, with an L2 penalty of weight 1.
 
@@ -77,8 +77,8 @@ def domain_probe(
     """
     if min(len(source), len(target)) < folds:
         raise InputError(
-            f"callbacks.health.probe_folds={folds}, but the source has {counted(len(source), 'image')} and the target"
-            f" {len(target)}; raise callbacks.health.images or give fewer folds"
+            f"probe_folds={folds}, but the source has {counted(len(source), 'image')} and the target {len(target)};"
+            f" raise callbacks.health.images or give fewer folds"
         )
     features = F.normalize(torch.cat([source, target]).double(), dim=1).numpy()
     domain = np.repeat([0, 1], [len(source), len(target)])
@@ -94,7 +94,7 @@ def cluster_figures(feature: Float[Tensor, "images dim"], *, share: float, small
 
     Args:
         feature: Of one domain.
-        share: Of all pairs of images, the nearest, whose mean distance is the radius of a neighbourhood; in (0, 1].
+        share: The nearest of all pairs of images, in (0, 1]; their mean distance is the radius of a neighbourhood.
         smallest: Images within the radius, itself among them, that make an image the core of a cluster.
 
     Returns:
@@ -122,9 +122,9 @@ def cluster_figures(feature: Float[Tensor, "images dim"], *, share: float, small
 
 
 class RelativeError:
-    """What a reconstruction leaves over: its mean squared error, by the variance of what is reconstructed.
+    """The relative error of a reconstruction: its mean squared error divided by the variance of the original.
 
-    0 is perfect; 1 is what the mean over all images would leave over. Batches are added up, the maps are not kept.
+    0 is perfect; 1 is the error of the mean over all images. Batches are added up, the maps are not kept.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class RelativeError:
         self.squares: Tensor | float = 0.0
 
     def update(self, rebuilt: Float[Tensor, "batch *map"], original: Float[Tensor, "batch *map"]) -> None:
-        """Adds a batch."""
+        """Add a batch."""
         rebuilt, original = rebuilt.double(), original.double()
         self.images += len(original)
         self.error += float((rebuilt - original).square().sum())

@@ -1,4 +1,4 @@
-"""What an adaptation scores on the target's test after each epoch: never used for a choice, since it uses labels."""
+"""The scores of an adaptation on the target's test after each epoch: never used for a choice, since they use labels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ TITLE = "uses target labels: oracle in %"
 
 
 def oracle_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> dict[str, float]:
-    """``rank1`` and ``mAP`` of the data's tests, in [0, 1]; with the test's name before where there are several.
+    """``rank1`` and ``mAP`` of the data's tests, in [0, 1]; the test's name is put before where there are several.
 
     Every rank takes part, and all get the same. The model has to be in evaluation mode.
     """
@@ -37,13 +37,13 @@ def _tested(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Resul
     for batch in data.test_dataloader():
         moved = Batch(*(part.to(model.device) for part in batch))  # Lightning's way would augment while it trains
         with trainer.precision_plugin.test_step_context():
-            embedding = model.embed(data.transform.testing(moved.image))
+            embedding = model.embed(data.as_tested(moved.image))
         metric.update(embedding, moved.person, moved.camera, moved.index)
     return metric.compute()
 
 
 def oracle_table(rows: Sequence[Mapping[str, float]]) -> Table:
-    """The scores by epoch, under a title that says what they are."""
+    """The scores by epoch, under a title that says that they use labels."""
     names = list(dict.fromkeys(name for row in rows for name in row if name != "epoch"))
     table = Table("epoch", *names, title=TITLE)
     for row in rows:

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reid_lit.errors import InputError
+from reid_lit.layers.neck import check_persons
 
 Kernel = tuple[int, int]
 """Rows and columns."""
@@ -119,3 +120,16 @@ def _stack(
         elif convolution.bias is not None:
             nn.init.zeros_(convolution.bias)
     return nn.Sequential(*layers)
+
+
+def dropout_classifier(dim: int, persons: int, *, dropout: float, std: float) -> nn.Sequential:
+    """Dropout, then a linear layer whose weights are drawn from a normal distribution.
+
+    Raises:
+        ValueError: there are fewer than two persons.
+    """
+    check_persons(persons)
+    linear = nn.Linear(dim, persons)
+    nn.init.normal_(linear.weight, std=std)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.Dropout(dropout), linear)

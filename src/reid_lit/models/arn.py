@@ -1,7 +1,6 @@
 """ARN: adaptation from a labelled source to an unlabelled target by shared and private features."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -11,55 +10,52 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, map_size
 from reid_lit.errors import InputError
-from reid_lit.evaluation.protocol import Protocol
-from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels
-from reid_lit.layers.neck import check_persons
+from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels, dropout_classifier
 from reid_lit.losses.criterion import Criterion
 from reid_lit.losses.difference import DifferenceLoss
 from reid_lit.losses.reconstruction import reconstruction_loss
+from reid_lit.models.arn_settings import PARTS, check_training, check_weights
 from reid_lit.models.base import RetrievalModel
+from reid_lit.models.recipe import Recipe
+from reid_lit.models.training_data import TrainingData
 from reid_lit.records import JUNK, Output, Parts, Shot, Split, TransferBatch
-
-_PARTS = ("backbone", "shared", "private", "decoder", "classifier")
 
 
 class Arn(RetrievalModel):
-    """Adaptation and Re-Identification Network: what both domains share is compared, what is a domain's own is not.
+    """Adaptation and Re-Identification Network: the feature that both domains share is compared, private ones are not.
 
-    The backbone E_I gives maps; E_C makes of them the shared feature e_c, E_S or E_T the source's or the target's
-    private one, e_p; from both the decoder D_C gives the maps back. The classifier C_S and the contrastive loss see e_c
-    of the source. Both domains go through E_I and E_C as one batch, so that training and testing share their norms.
+    The backbone E_I gives maps. E_C encodes them to the shared feature e_c, E_S (source) or E_T (target) to the private
+    feature e_p. From both the decoder D_C reconstructs the maps. The classifier C_S and the contrastive loss see e_c of
+    the source. Both domains go through E_I and E_C as one batch, so that training and testing share their norms.
 
     Args:
         backbone: E_I.
-        size: Height and width of the images in pixels, which tell the size of E_I's maps.
+        size: Height and width of the images in pixels, which decide the size of E_I's maps.
         widths: Channels of the encoders' layers; the last are e_c's and e_p's.
         kernels: Of the encoders' layers (the decoder's are the same in reverse), a number or rows and columns each;
             None divides E_I's map evenly.
         dropout: Probability that a channel of e_c is dropped before C_S.
         classifier_std: Standard deviation of C_S's initial weights.
         private: Whether there are E_S and E_T; without them the decoder sees e_c alone.
-        criterion: What is learnt from the source's persons, out of e_c (``feature`` and ``embedding``) and ``logits``;
-            None: nothing.
+        criterion: Losses of the source's persons, on e_c (``feature`` and ``embedding``) and ``logits``; None: none.
         reconstruction_weight: β; 0 leaves the reconstruction out.
         difference_weight: γ; 0 leaves the difference of e_c and e_p out.
         difference: The difference loss of one domain.
-        train_backbone_epochs: E_I is trained in the first so many epochs, and frozen after.
-        frozen_norms: E_I's batch norms keep their statistics while it is trained too.
+        train_backbone_epochs: The first epochs, in which E_I is trained; then it is frozen.
+        frozen_norms: Whether E_I's batch norms keep their statistics while E_I is trained.
         lr_scales: Learning rates of ``backbone``, ``shared``, ``private``, ``decoder`` and ``classifier``, relative to
             the optimizer's.
-        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest.
-        optimizer: Likewise; it must leave parameters without a gradient alone, as torch's do.
-        scheduler: Likewise.
-        evaluation: Likewise.
-        channels_last: Likewise.
+        persons: Training persons of the source.
+        recipe: How the model is trained and compared.
 
     Source: Li et al., *Adaptation and Re-Identification Network: An Unsupervised Deep Transfer Learning Approach to
         Person Re-Identification*, CVPR Workshops 2018, section 3.
 
     Raises:
-        ValueError: the kernels do not fit the maps, a part would be trained by nothing, or a number is out of range.
+        ValueError: the kernels do not fit the maps, no loss would train a part, or a number is out of range.
     """
+
+    strength_settings = ("difference_weight", "reconstruction_weight", "train_backbone_epochs")
 
     def __init__(
         self,
@@ -79,31 +75,27 @@ class Arn(RetrievalModel):
         frozen_norms: bool,
         lr_scales: Mapping[str, float],
         persons: int,
-        optimizer: Callable[..., Optimizer],
-        scheduler: dict[str, Any],
-        evaluation: Protocol,
-        channels_last: bool,
+        recipe: Recipe,
     ) -> None:
-        _check_weights(reconstruction_weight, difference_weight, private=private, labels=criterion is not None)
-        _check_training(train_backbone_epochs, lr_scales)
-        super().__init__(
-            backbone=backbone,
-            persons=persons,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            evaluation=evaluation,
-            backbone_lr_scale=lr_scales["backbone"],
-            channels_last=channels_last,
+        check_weights(
+            reconstruction_weight=reconstruction_weight,
+            difference_weight=difference_weight,
+            private=private,
+            labels=criterion is not None,
         )
+        check_training(train_backbone_epochs, lr_scales)
+        super().__init__(backbone=backbone, persons=persons, recipe=recipe)
         rows, columns = map_size(backbone, size)
         fitted = chosen_kernels(kernels, rows=rows, columns=columns, layers=len(widths))
-        self.shared, *own = (
+        self.shared, *private_encoders = (
             MapEncoder(channels=backbone.dim, widths=widths, kernels=fitted) for _ in range(3 if private else 1)
         )
-        self.private = nn.ModuleList(own)  # E_S, E_T
+        self.private = nn.ModuleList(private_encoders)  # E_S, E_T
         dim = widths[-1]
         self.criterion = criterion and criterion.sized(persons=persons, feature=dim, embedding=dim, classified=True)
-        self.classifier = _classifier(dim, persons, dropout, classifier_std) if _reads_logits(criterion) else None
+        self.classifier = None
+        if _reads_logits(criterion):
+            self.classifier = dropout_classifier(dim, persons, dropout=dropout, std=classifier_std)
         self.decoder = None
         if reconstruction_weight:
             mirrored = [*reversed(widths[:-1]), backbone.dim]
@@ -117,10 +109,10 @@ class Arn(RetrievalModel):
         backbone.requires_grad_(train_backbone_epochs > 0)
 
     @override
-    def check_data(self, data: Any, epochs: int | None) -> None:
-        if not hasattr(data, "target"):
+    def check_data(self, data: TrainingData, epochs: int | None) -> None:
+        if not data.two_domains:
             raise InputError(
-                f"model=arn trains on a source and a target side by side, and {data.split.name} is one data set; set"
+                f"ARN trains on a source and a target side by side, and {data.split.name} is one data set; set"
                 f" dataset=transfer dataset.source=<with labels> dataset.target=<without>"
             )
 
@@ -143,16 +135,16 @@ class Arn(RetrievalModel):
         maps = self.backbone(image.contiguous(memory_format=self._memory_format))
         shared = self.shared(maps)
         domains = (slice(0, count), slice(count, None))
-        own = [encoder(maps[rows]) for encoder, rows in zip(self.private, domains, strict=False)]
+        private = [encoder(maps[rows]) for encoder, rows in zip(self.private, domains, strict=False)]
         losses = self._of_labels(shared[:count], batch.source.person)
         if self.decoder is not None:
-            rebuilt = self.decoder(torch.cat([shared, torch.cat(own)], 1) if own else shared)
+            rebuilt = self.decoder(torch.cat([shared, torch.cat(private)], 1) if private else shared)
             parts = [reconstruction_loss(rebuilt[rows].float(), maps[rows].float()) for rows in domains]
             losses["reconstruction"] = self.reconstruction_weight * torch.stack(parts).sum()
         if self.difference is not None:
             with torch.autocast(maps.device.type, enabled=False):
-                pairs = zip(domains, own, strict=True)
-                parts = [self.difference(shared[rows].float(), each.float()) for rows, each in pairs]
+                pairs = zip(domains, private, strict=True)
+                parts = [self.difference(shared[rows].float(), feature.float()) for rows, feature in pairs]
             losses["difference"] = self.difference_weight * torch.stack(parts).sum()
         return losses
 
@@ -162,10 +154,11 @@ class Arn(RetrievalModel):
     ) -> Parts:
         maps = self.backbone(image.contiguous(memory_format=self._memory_format))
         shared = self.shared(maps)
-        own = self.private[0 if source else 1](maps) if len(self.private) else None
+        private = self.private[0 if source else 1](maps) if len(self.private) else None
         if self.decoder is None:
-            return Parts(shared, own)
-        return Parts(shared, own, maps, self.decoder(shared if own is None else torch.cat([shared, own], 1)))
+            return Parts(shared, private)
+        both = shared if private is None else torch.cat([shared, private], 1)
+        return Parts(shared, private, maps, self.decoder(both))
 
     def _of_labels(self, shared: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"]) -> dict[str, Tensor]:
         if self.criterion is None:
@@ -189,9 +182,9 @@ class Arn(RetrievalModel):
     @override
     def on_train_epoch_start(self) -> None:
         self.train()
-        # DDP waits for the gradient of everything that had requires_grad at its start; there it is thrown away instead
-        ever = self.train_backbone_epochs > 0
-        self.backbone.requires_grad_(self._backbone_learns() or (ever and self.trainer.world_size > 1))
+        # DDP waits for the gradient of every parameter that had requires_grad at its start: there it is dropped instead
+        waited_for = self.train_backbone_epochs > 0 and self.trainer.world_size > 1
+        self.backbone.requires_grad_(self._backbone_learns() or waited_for)
 
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -203,43 +196,14 @@ class Arn(RetrievalModel):
 
     @override
     def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
-        parts = {name: part for name in _PARTS if (part := getattr(self, name)) is not None}
-        own = {name: [p for p in part.parameters() if p.requires_grad] for name, part in parts.items()}
-        return {name: (self._lr_scales[name], parameters) for name, parameters in own.items() if parameters}
-
-
-def _classifier(dim: int, persons: int, dropout: float, std: float) -> nn.Sequential:
-    check_persons(persons)
-    linear = nn.Linear(dim, persons)
-    nn.init.normal_(linear.weight, std=std)
-    nn.init.zeros_(linear.bias)
-    return nn.Sequential(nn.Dropout(dropout), linear)
+        groups: dict[str, tuple[float, list[nn.Parameter]]] = {}
+        for name in PARTS:
+            part: nn.Module | None = getattr(self, name)
+            trained = [p for p in part.parameters() if p.requires_grad] if part is not None else []
+            if trained:
+                groups[name] = (self._lr_scales[name], trained)
+        return groups
 
 
 def _reads_logits(criterion: Criterion | None) -> bool:
     return criterion is not None and any(term.reads == "logits" for term in criterion.terms.values())
-
-
-def _check_weights(reconstruction: float, difference: float, *, private: bool, labels: bool) -> None:
-    """Refuse weights below 0, and parts that no loss would train."""
-    if min(reconstruction, difference) < 0:
-        raise InputError(
-            f"model.reconstruction_weight={reconstruction} and model.difference_weight={difference}: a weight is ≥ 0"
-        )
-    if private and not (reconstruction or difference):
-        raise InputError(
-            "model.private=true with model.reconstruction_weight=0 and model.difference_weight=0: nothing trains the"
-            " private encoders; set model.private=false"
-        )
-    if not labels and not private and not reconstruction:
-        raise InputError(
-            "model.criterion=null, model.private=false and model.reconstruction_weight=0: nothing is trained; leave"
-            " one of them as it was"
-        )
-
-
-def _check_training(epochs: int, lr_scales: Mapping[str, float]) -> None:
-    if epochs < 0:
-        raise InputError(f"model.train_backbone_epochs={epochs}: give 0, which freezes the backbone, or more")
-    if set(lr_scales) != set(_PARTS) or min(lr_scales.values()) < 0:
-        raise InputError(f"model.lr_scales={dict(lr_scales)}: give each of {', '.join(_PARTS)} a number ≥ 0")

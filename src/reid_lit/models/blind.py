@@ -1,12 +1,11 @@
 """What an adaptation may not read: the persons of its target."""
 
-from typing import Any
-
 from reid_lit.errors import InputError
+from reid_lit.models.training_data import TrainingData
 
 
-def check_blind(data: Any, *, own_classes: bool) -> None:
-    """Refuse data of an unlabelled target that are dealt out by its persons.
+def check_blind(data: TrainingData, *, own_classes: bool) -> None:
+    """Raise InputError if the labels of an unlabelled target decide what is trained on.
 
     Args:
         data: The datamodule of the target, set up.
@@ -15,15 +14,14 @@ def check_blind(data: Any, *, own_classes: bool) -> None:
     Raises:
         ValueError: persons are held out for validation, or batches are drawn by person.
     """
-    if getattr(data, "validation", None) is not None:
+    if data.validation is not None:
         raise InputError(
-            f"dataset.val_persons={data.val_persons} holds persons of {data.split.name} out by their labels, which an"
-            f" adaptation to it does not read; set dataset.val_persons=0 (callbacks.health.selection chooses an epoch"
-            f" without labels, callbacks.health.oracle=true shows scores by labels apart)"
+            f"val_persons={data.val_persons} holds persons of {data.split.name} out by their labels, which an"
+            f" adaptation does not read; set dataset.val_persons=0 (callbacks.health.selection chooses an epoch"
+            f" without labels, callbacks.health.oracle=true logs scores that use labels)"
         )
-    sampler = getattr(data, "sampler", None)
-    if not own_classes and getattr(getattr(sampler, "func", sampler), "reads_labels", False):
+    if not own_classes and data.draws_by_person:
         raise InputError(
-            f"this sampler draws batches of {data.split.name} by its persons' labels, which an adaptation to it does"
-            f" not read; set sampler=shuffle"
+            f"this sampler draws batches of {data.split.name} by its persons' labels, which an adaptation does not"
+            f" read; set sampler=shuffle"
         )

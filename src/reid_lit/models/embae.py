@@ -12,41 +12,22 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
-from reid_lit.evaluation.protocol import Protocol
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
-from reid_lit.models.predecessor import take_up
+from reid_lit.models.embae_stages import PARTS, check_stage, ever_trained, inherited_parts, trained_parts
+from reid_lit.models.predecessor import load_parts
+from reid_lit.models.recipe import Recipe
+from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Parts, Shot, Split
 
-VARIANTS = ("plain", "fix", "new", "cam")
-_PARTS = ("neck", "nuisance", "decoder")
 _EXPERIMENTS = {1: "duke_embae", 2: "duke_embae_autoencoder"}
-
-
-def trained_parts(stage: int, variant: str | None, *, epoch: int, nuisance_epochs: int) -> frozenset[str]:
-    """Which of ``neck`` (θ_emb), ``nuisance`` (θ_nui) and ``decoder`` (θ_dec) learn in an epoch; the rest is frozen.
-
-    Args:
-        stage: 2, the autoencoder on the source, or 3, on the target.
-        variant: Of stage 3: ``plain`` trains all; ``fix`` freezes θ_nui; ``new`` and ``cam`` train a new θ_nui alone,
-            then all but it.
-        epoch: Counted from 0.
-        nuisance_epochs: Epochs in which ``new`` and ``cam`` train θ_nui.
-
-    Source: Feng et al., ICANN 2018, section 3.
-    """
-    if stage == 2:
-        return frozenset({"nuisance", "decoder"})
-    if variant in ("new", "cam") and epoch < nuisance_epochs:
-        return frozenset({"nuisance"})
-    return frozenset(_PARTS if variant == "plain" else {"neck", "decoder"})
 
 
 class EmbAE(RetrievalModel):
     """Backbone → pool → f_emb and f_nui → f_dec, trained to reconstruct the pooled feature; stage 2 or 3 of EmbAE.
 
     Person labels are never read. The backbone is frozen: its feature is the target of the reconstruction, which would
-    collapse with it. What is frozen keeps its weights and its batch norms' statistics bit for bit.
+    collapse with it. Frozen parts keep their weights and their batch norms' statistics bit for bit.
 
     Args:
         backbone: Images in [0, 1] to maps.
@@ -58,13 +39,10 @@ class EmbAE(RetrievalModel):
             3, on the target, after stage 2.
         variant: Of stage 3: ``plain``, ``fix``, ``new`` or ``cam``; None in stage 2.
         weights: The folder of the run of the stage before, or its checkpoint.
-        cameras: How many cameras have a nuisance encoder each; None is one encoder for all.
+        cameras: The number of cameras, if each has its own nuisance encoder; None is one encoder for all.
         nuisance_epochs: Epochs in which ``new`` and ``cam`` train the new nuisance encoders alone.
-        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest.
-        optimizer: Likewise; it must leave parameters without a gradient alone, as torch's do.
-        scheduler: Likewise.
-        evaluation: Likewise.
-        channels_last: Likewise.
+        persons: Training persons; kept in the checkpoint alone.
+        recipe: How the model is trained and compared.
 
     Source: Feng et al., "Metric Embedding Autoencoders for Unsupervised Cross-Dataset Transfer Learning", ICANN 2018,
         section 3; the reconstruction loss (mean squared error) and the frozen backbone are ours, the paper is silent.
@@ -72,6 +50,8 @@ class EmbAE(RetrievalModel):
     Raises:
         ValueError: the stage or its variant is unknown, or ``cameras`` or ``nuisance_epochs`` does not fit the variant.
     """
+
+    strength_settings = ("variant",)
 
     def __init__(
         self,
@@ -87,21 +67,10 @@ class EmbAE(RetrievalModel):
         cameras: int | None,
         nuisance_epochs: int,
         persons: int,
-        optimizer: Callable[..., Optimizer],
-        scheduler: dict[str, Any],
-        evaluation: Protocol,
-        channels_last: bool,
+        recipe: Recipe,
     ) -> None:
-        _check(stage, variant, cameras, nuisance_epochs)
-        super().__init__(
-            backbone=backbone,
-            persons=persons,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            evaluation=evaluation,
-            backbone_lr_scale=1.0,  # of no effect: it is frozen
-            channels_last=channels_last,
-        )
+        check_stage(stage, variant, cameras, nuisance_epochs)
+        super().__init__(backbone=backbone, persons=persons, recipe=recipe)
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=persons)
         self.nuisance = nuisance(features=backbone.dim, cameras=cameras)
@@ -113,12 +82,9 @@ class EmbAE(RetrievalModel):
         self.nuisance_epochs = nuisance_epochs
         self._resumed = False
         backbone.requires_grad_(False)
-        epochs = (0, nuisance_epochs)
-        ever = {
-            part for epoch in epochs for part in trained_parts(stage, variant, epoch=epoch, nuisance_epochs=epochs[1])
-        }
-        for part in _PARTS:
-            getattr(self, part).requires_grad_(part in ever)
+        trained = ever_trained(stage, variant, nuisance_epochs=nuisance_epochs)
+        for part in PARTS:
+            getattr(self, part).requires_grad_(part in trained)
 
     @override
     def unlabelled(self, split: Split) -> tuple[Shot, ...]:
@@ -143,7 +109,7 @@ class EmbAE(RetrievalModel):
         self, image: Float[Tensor, "batch 3 height width"], camera: Int[Tensor, " batch"] | None, *, source: bool
     ) -> Parts:
         output = self(image.contiguous(memory_format=self._memory_format))
-        if camera is None:  # whose nuisance encoder is another's, or none's
+        if camera is None:  # no nuisance encoder is that camera's
             return Parts(output.embedding)
         nuisance = self.nuisance(output.feature, camera)
         return Parts(output.embedding, nuisance, output.feature, self.decoder(output.embedding, nuisance))
@@ -152,7 +118,7 @@ class EmbAE(RetrievalModel):
     def train(self, mode: bool = True) -> "EmbAE":
         super().train(mode)
         learning = self._learning()
-        for part in ("backbone", *_PARTS):
+        for part in ("backbone", *PARTS):
             getattr(self, part).train(mode and part in learning)
         return self
 
@@ -163,7 +129,7 @@ class EmbAE(RetrievalModel):
     @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # frozen for these epochs only: DDP waits for the gradient of everything that had requires_grad at its start
-        for part in set(_PARTS) - self._learning():
+        for part in set(PARTS) - self._learning():
             getattr(self, part).zero_grad(set_to_none=True)
 
     @override
@@ -177,8 +143,8 @@ class EmbAE(RetrievalModel):
 
     @override
     def on_fit_start(self) -> None:
-        if not self._resumed:  # the checkpoint of a killed run has all of it, and the stage before may be gone
-            self._take_up()
+        if not self._resumed:  # a killed run's checkpoint has all weights, and the stage before may be gone
+            self._load_stage_before()
 
     @property
     @override
@@ -189,54 +155,35 @@ class EmbAE(RetrievalModel):
         return trained_parts(self.stage, self.variant, epoch=self.current_epoch, nuisance_epochs=self.nuisance_epochs)
 
     @override
-    def check_data(self, data: Any, epochs: int | None) -> None:
+    def check_data(self, data: TrainingData, epochs: int | None) -> None:
         super().check_data(data, epochs)
         if self.stage == 3:
             check_blind(data, own_classes=False)
         if self.cameras is not None and data.cameras > self.cameras:
             raise InputError(
-                f"model.cameras={self.cameras}, but {data.split.name} has {data.cameras} cameras, and each needs a"
-                f" nuisance encoder; set model.cameras={data.cameras}"
+                f"cameras={self.cameras}, but {data.split.name} has {data.cameras} cameras, and each needs a nuisance"
+                f" encoder; set cameras={data.cameras}"
             )
         if self.variant in ("new", "cam") and epochs is not None and 0 <= epochs <= self.nuisance_epochs:
             raise InputError(
-                f"trainer.max_epochs={epochs} ends while variant {self.variant!r} still trains its nuisance encoders"
-                f" alone, for model.nuisance_epochs={self.nuisance_epochs}; set model.nuisance_epochs < {epochs}"
+                f"nuisance_epochs={self.nuisance_epochs}: variant {self.variant} trains its nuisance encoders alone for"
+                f" so long, and trainer.max_epochs={epochs} ends before; set nuisance_epochs < {epochs}"
             )
 
-    def _take_up(self) -> None:
-        """Load what the stage before has trained; the θ_nui of ``new`` and ``cam`` stays as it was drawn."""
+    def _load_stage_before(self) -> None:
+        """Load what the stage before has trained; a new θ_nui stays as it was drawn."""
         before = self.stage - 1
         cure = (
             f"train stage {before} first (+experiment={_EXPERIMENTS[before]}), then set model.weights=<its run folder>"
         )
-        given = take_up(self, self.weights, parts=self._inherited(), stage=self.stage, cure=cure)
-        branches = {key.split(".")[2] for key in given if key.startswith("nuisance.branches.")}
-        if self.stage == 3 and (self.variant == "cam") != (len(branches) > 1):
-            asked = "one for each camera of the source" if self.variant == "cam" else "one for all cameras"
-            cure = "model.cameras=<cameras of the source>" if self.variant == "cam" else "model.cameras=null"
+        parts = inherited_parts(self.stage, self.variant)
+        names = load_parts(self, self.weights, parts=parts, stage=self.stage, cure=cure)
+        encoders = {name.split(".")[2] for name in names if name.startswith("nuisance.branches.")}
+        by_camera = self.variant == "cam"
+        if self.stage == 3 and by_camera != (len(encoders) > 1):
+            needed = "one for each camera of the source" if by_camera else "one for all cameras"
+            cure = "model.cameras=<cameras of the source>" if by_camera else "model.cameras=null"
             raise InputError(
-                f"model.variant={self.variant!r} goes on from a stage 2 with {asked}, and model.weights={self.weights}"
-                f" has {len(branches)} nuisance encoders; train stage 2 with {cure}"
+                f"weights={self.weights} has {len(encoders)} nuisance encoders, and variant {self.variant} starts from"
+                f" a stage 2 with {needed}; train stage 2 with {cure}"
             )
-
-    def _inherited(self) -> set[str]:
-        if self.stage == 2:
-            return {"backbone", "neck"}
-        return {"backbone", "neck", "decoder", *(() if self.variant in ("new", "cam") else ("nuisance",))}
-
-
-def _check(stage: int, variant: str | None, cameras: int | None, nuisance_epochs: int) -> None:
-    if stage not in (2, 3):
-        raise InputError(f"model.stage={stage}: 2 or 3; stage 1 is model=strong with neck=embae")
-    if stage == 2 and variant is not None:
-        raise InputError(f"model.variant={variant!r} belongs to stage 3; set model.variant=null or model.stage=3")
-    if stage == 3 and variant not in VARIANTS:
-        raise InputError(f"model.variant={variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
-    if stage == 3 and (variant == "cam") != (cameras is not None):
-        raise InputError(
-            f"model.variant={variant!r} with model.cameras={cameras}: cam has a nuisance encoder for each camera of"
-            f" the target, so give their number; the other variants have one for all, model.cameras=null"
-        )
-    if nuisance_epochs < 1:
-        raise InputError(f"model.nuisance_epochs={nuisance_epochs}: give 1 or more")

@@ -1,4 +1,4 @@
-"""Going on from the weights of the stage before."""
+"""Starting from the weights of the stage before."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,12 +11,14 @@ from reid_lit.errors import InputError, MissingFileError
 from reid_lit.wording import counted
 
 
-def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], stage: int, cure: str) -> Collection[str]:
+def load_parts(
+    model: nn.Module, weights: str | None, *, parts: Collection[str], stage: int, cure: str
+) -> Collection[str]:
     """Load some parts of a model from the run of the stage before; the other parts stay as they were drawn.
 
     Args:
         model: Changed in place.
-        weights: ``model.weights``: a run folder or its checkpoint.
+        weights: A run folder or its checkpoint, as the model was given it.
         parts: Names of the modules to load.
         stage: The model's own, for the messages.
         cure: How to come by such a run, for the messages.
@@ -29,25 +31,24 @@ def take_up(model: nn.Module, weights: str | None, *, parts: Collection[str], st
             in these shapes.
         FileNotFoundError: it has no checkpoint.
     """
-    goes_on = f"stage {stage} goes on from stage {stage - 1}"
+    starts = f"stage {stage} starts from a run of stage {stage - 1}"
     if weights is None:
-        raise InputError(f"{goes_on}, but model.weights=null names no run of it; {cure}")
+        raise InputError(f"weights=null, but {starts}; {cure}")
     path = Path(weights)
     file = weights_file(path) if path.is_dir() else path
     if not file.is_file():
-        raise MissingFileError(f"{goes_on}, but there is no checkpoint in model.weights={path.resolve()}; {cure}")
+        raise MissingFileError(f"weights={weights}: no checkpoint in {path.resolve()}, but {starts}; {cure}")
     checkpoint = {"state_dict": read_state(file)} if file.suffix == ".safetensors" else read_checkpoint(file)
     if checkpoint.get("stage", stage - 1) != stage - 1:
-        found = checkpoint["stage"]
-        raise InputError(f"{goes_on}, but model.weights={path.resolve()} is a run of stage {found}; {cure}")
-    given, own = tensors_of(checkpoint), model.state_dict()
-    wanted = [key for key in own if key.partition(".")[0] in parts]
-    lacking = [key for key in wanted if key not in given or given[key].shape != own[key].shape]
+        raise InputError(f"weights={weights} is a run of stage {checkpoint['stage']}, but {starts}; {cure}")
+    tensors, state = tensors_of(checkpoint), model.state_dict()
+    needed = [key for key in state if key.partition(".")[0] in parts]
+    lacking = [key for key in needed if key not in tensors or tensors[key].shape != state[key].shape]
     if lacking:
         raise InputError(
-            f"{goes_on}, but model.weights={path.resolve()} lacks {len(lacking)} of the"
-            f" {counted(len(wanted), 'tensor')} that it needs, such as {lacking[0]} {list(own[lacking[0]].shape)}:"
-            f" that run is of another stage, backbone, width or number of cameras; {cure}"
+            f"weights={weights} lacks {len(lacking)} of the {counted(len(needed), 'tensor')} that stage {stage} loads,"
+            f" such as {lacking[0]} {list(state[lacking[0]].shape)}: that run is of another stage, backbone, width or"
+            f" number of cameras; {cure}"
         )
-    model.load_state_dict({key: given[key] for key in wanted}, strict=False)
-    return given.keys()
+    model.load_state_dict({key: tensors[key] for key in needed}, strict=False)
+    return tensors.keys()

@@ -15,6 +15,16 @@ from reid_lit.errors import InputError
 from reid_lit.records import JUNK
 
 
+def check_clustering(*, clusters: int, threshold: float, starts: int) -> None:
+    """Raise InputError unless images can be clustered and selected with these settings."""
+    if clusters < 2:
+        raise InputError(f"clusters={clusters} must be ≥ 2")
+    if starts < 1:
+        raise InputError(f"starts={starts} must be ≥ 1")
+    if not -1 <= threshold < 1:
+        raise InputError(f"threshold={threshold} is no cosine that an image can exceed; give one in [-1, 1)")
+
+
 def cluster(
     features: Float[Tensor, "images dim"], *, clusters: int, starts: int, seed: int
 ) -> tuple[Int[Tensor, " images"], Float[Tensor, "clusters dim"]]:
@@ -23,12 +33,12 @@ def cluster(
     Args:
         features: As they are, not normalised.
         clusters: k. Where fewer features differ, clusters stay empty.
-        starts: Of so many beginnings the best is kept.
-        seed: Of the beginnings.
+        starts: Random starts; the best is kept.
+        seed: Of the starts.
     """
     means = KMeans(n_clusters=clusters, n_init=starts, random_state=seed)
-    with warnings.catch_warnings(), threadpool_limits(1, "openmp"):  # threads add up in any order: others, other bits
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of empty clusters, which who selects has to judge
+    with warnings.catch_warnings(), threadpool_limits(1, "openmp"):  # more threads add in other orders, to other bits
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of empty clusters, which check_selection judges
         means.fit(features.cpu().numpy())
     return torch.from_numpy(means.labels_).long(), torch.from_numpy(means.cluster_centers_)
 
@@ -42,8 +52,8 @@ def select(
 ) -> Int[Tensor, " images"]:
     """The labels of reliable images, and -1 for the others.
 
-    The centre of a cluster is the image, whichever its label, whose feature is nearest to the centroid. Reliable is an
-    image whose cosine to the centre of any cluster exceeds the threshold; its label is its own cluster.
+    The centre of a cluster is the image, whatever its label, whose feature is nearest to the centroid. An image is
+    reliable if its cosine to the centre of any cluster exceeds the threshold; its label is its own cluster.
 
     Args:
         features: As they are, not normalised.
@@ -70,27 +80,27 @@ def selection_figures(labels: Int[Tensor, " images"]) -> dict[str, int]:
 def check_selection(
     labels: Int[Tensor, " images"], *, name: str, clusters: int, threshold: float, batch_size: int
 ) -> str:
-    """A selection in words: how much of what there is is selected, and how large the clusters are.
+    """A selection in words: how many images are selected, and how large the clusters are.
 
     Args:
         labels: As :func:`select` gives them.
-        name: What it is called.
-        clusters: k, by which it was made.
-        threshold: λ, likewise.
+        name: Of the selection.
+        clusters: k of the clustering.
+        threshold: λ of the selection.
         batch_size: Images of a training step.
 
     Raises:
-        ValueError: fewer images than a batch are selected, or they lie in fewer than two clusters.
+        ValueError: fewer images than a batch are selected, or they are in fewer than two clusters.
     """
-    found = selection_figures(labels)
-    told = (
-        f"{name}: {found['selected']} of {len(labels)} images in {found['clusters']} of {clusters} clusters are"
-        f" reliable; images a cluster (least / median / most): {found['least']} / {found['median']} / {found['most']}"
+    figures = selection_figures(labels)
+    sizes = f"{figures['least']} / {figures['median']} / {figures['most']}"
+    summary = (
+        f"{name}: {figures['selected']} of {len(labels)} images in {figures['clusters']} of {clusters} clusters are"
+        f" reliable; images a cluster (least / median / most): {sizes}"
     )
-    if found["selected"] < batch_size or found["clusters"] < 2:
+    if figures["selected"] < batch_size or figures["clusters"] < 2:
         raise InputError(
-            f"{told}; selected by a cosine to a centre above model.threshold={threshold}: too few to train on in"
-            f" batches of loader.batch_size={batch_size}; lower model.threshold, give more model.clusters, or look"
-            f" whether model 0 or a training at optimizer.lr has collapsed"
+            f"threshold={threshold}: {summary}: too few to train on in batches of loader.batch_size={batch_size}; lower"
+            f" threshold, give more clusters, or check whether model 0 or a training at optimizer.lr has collapsed"
         )
-    return told
+    return summary

@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Float, Int
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError, NotFiniteError
-from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
-from reid_lit.models.predecessor import take_up
-from reid_lit.models.pseudo_labels import check_selection, cluster, select, selection_figures
+from reid_lit.models.predecessor import load_parts
+from reid_lit.models.pseudo_labels import check_clustering, check_selection, cluster, select, selection_figures
+from reid_lit.models.recipe import Recipe
+from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Shot, Split
 
 logger = logging.getLogger(__name__)
@@ -39,19 +39,17 @@ class Pul(RetrievalModel):
     Args:
         backbone: Images in [0, 1] to maps.
         pool: Maps to features, which are clustered.
-        neck: Called with ``features`` and ``persons``, the clusters; drawn anew in each round.
+        neck: Called with ``features`` and ``persons``, the clusters; new weights are drawn in each round.
         criterion: The losses.
         clusters: k of k-means, and the classifier's columns, whichever clusters have a reliable image.
         threshold: λ: the cosine to a centre above which an image is reliable, in [-1, 1).
         epochs_per_round: Epochs that a round trains; ``trainer.max_epochs`` is a multiple of it.
-        starts: Beginnings of k-means, of which the best is kept.
+        starts: Random starts of k-means; the best is kept.
         seed: Of k-means and of the classifiers.
         weights: The folder of the run that trained model 0, or its checkpoint.
-        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest; it is not used.
-        optimizer: Likewise; it starts anew in each round.
-        scheduler: Likewise, by ``epoch``, counted over all rounds.
-        evaluation: Likewise.
-        channels_last: Likewise.
+        persons: Training persons; kept in the checkpoint alone.
+        recipe: How the model is trained and compared. The optimizer starts anew in each round; the schedule is by
+            ``epoch``, counted over all rounds.
 
     Source: Fan et al., "Unsupervised Person Re-identification: Clustering and Fine-tuning", TOMM 2018, Algorithm 1 and
         its public code, whose one-hot labels lack the last columns when the last clusters have no reliable image.
@@ -59,6 +57,8 @@ class Pul(RetrievalModel):
     Raises:
         ValueError: a number is out of range, or the schedule counts steps.
     """
+
+    strength_settings = ("threshold",)
 
     def __init__(
         self,
@@ -74,21 +74,11 @@ class Pul(RetrievalModel):
         seed: int,
         weights: str | None,
         persons: int,
-        optimizer: Callable[..., Optimizer],
-        scheduler: dict[str, Any],
-        evaluation: Protocol,
-        channels_last: bool,
+        recipe: Recipe,
     ) -> None:
-        _check(clusters, threshold, epochs_per_round, starts, scheduler["interval"])
-        super().__init__(
-            backbone=backbone,
-            persons=persons,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            evaluation=evaluation,
-            backbone_lr_scale=1.0,
-            channels_last=channels_last,
-        )
+        check_clustering(clusters=clusters, threshold=threshold, starts=starts)
+        _check_rounds(epochs_per_round, recipe.scheduler["interval"])
+        super().__init__(backbone=backbone, persons=persons, recipe=recipe)
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=clusters)
         self.criterion = criterion.behind(self.neck, persons=clusters, feature=backbone.dim)
@@ -122,11 +112,11 @@ class Pul(RetrievalModel):
     @override
     def on_fit_start(self) -> None:
         if self._labels is None:
-            take_up(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
+            load_parts(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
             self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
         if self._round < self._next_round():
             self._label()
-        self._hand_over()
+        self._draw_selected()
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -141,7 +131,7 @@ class Pul(RetrievalModel):
         self._ended = self.current_epoch + 1
         if self._round < self._next_round() and self._ended != self.trainer.max_epochs:
             self._label()
-            self._hand_over()
+            self._draw_selected()
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -162,30 +152,29 @@ class Pul(RetrievalModel):
     def _label(self) -> None:
         """Find the labels of the next round; all ranks get those of the first."""
         self._round = self._next_round()
-        features, labels = self._embed_all(), None
+        features, labels = self._training_features(), None
         if self.trainer.is_global_zero:
             seed = self.seed + self._round
-            found, centroids = cluster(features, clusters=self.clusters, starts=self.starts, seed=seed)
-            labels = select(features, found, centroids, threshold=self.threshold)
+            clustered, centroids = cluster(features, clusters=self.clusters, starts=self.starts, seed=seed)
+            labels = select(features, clustered, centroids, threshold=self.threshold)
         self._labels = self.trainer.strategy.broadcast(labels)
-        told = check_selection(
+        summary = check_selection(
             torch.as_tensor(self._labels),
             name=f"round {self._round}",
             clusters=self.clusters,
             threshold=self.threshold,
-            batch_size=self.trainer.datamodule.loader.batch_size,  # type: ignore[attr-defined]
+            batch_size=self.data.batch_size,
         )
-        rank_zero_only(logger.info)(told)
+        rank_zero_only(logger.info)(summary)
 
     @torch.no_grad()
-    def _embed_all(self) -> Float[Tensor, "images dim"]:
+    def _training_features(self) -> Float[Tensor, "images dim"]:
         """The features of all training images, on every rank."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        features = torch.zeros(len(data.split.train), self.backbone.dim, device=self.device)
+        features = torch.zeros(len(self.data.split.train), self.backbone.dim, device=self.device)
         self.eval()
         with self.trainer.precision_plugin.val_step_context():
-            for batch in data.plain_dataloader():
-                image = data.transform.testing(batch.image.to(self.device))
+            for batch in self.data.plain_dataloader():
+                image = self.data.as_tested(batch.image.to(self.device))
                 maps = self.backbone(image.contiguous(memory_format=self._memory_format))
                 features[batch.index.to(self.device)] = self.pool(maps).float()
         self.train()
@@ -194,49 +183,42 @@ class Pul(RetrievalModel):
             raise NotFiniteError(f"round {self._round}: features are not finite; lower optimizer.lr")
         return features
 
-    def _hand_over(self) -> None:
+    def _draw_selected(self) -> None:
         """Let the next training loader draw the selected images."""
         if self._labels is not None:
-            self.trainer.datamodule.relabel(self._labels.tolist())  # type: ignore[attr-defined]
+            self.data.relabel(self._labels.tolist())
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
     def _start_again(self) -> None:
-        """Back to model 0, with a classifier that no round has seen and an optimizer that has seen no gradient."""
+        """Go back to model 0, with a new classifier and an optimizer without state."""
         self.load_state_dict(self._model_0)
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed + self._round)  # on all ranks the same, the GPU's left alone
+            torch.default_generator.manual_seed(self.seed + self._round)  # the same on all ranks, and of the CPU alone
             fresh = self._neck(features=self.backbone.dim, persons=self.clusters)
         self.neck.load_state_dict(fresh.state_dict())
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
 
     @override
-    def check_data(self, data: Any, epochs: int | None) -> None:
-        if hasattr(data, "target") or getattr(data, "switching", False):
+    def check_data(self, data: TrainingData, epochs: int | None) -> None:
+        if data.two_domains or data.draws_by_member:
             raise InputError(
-                "model=pul trains on the target alone; set dataset=<target>, and model.weights=<run on the source>"
+                "PUL trains on the target alone; set dataset=<target>, and model.weights=<run on the source>"
             )
         check_blind(data, own_classes=True)
-        if self.clusters > len(data.split.train):
-            images = len(data.split.train)
-            raise InputError(
-                f"model.clusters={self.clusters} of {images} training images; set model.clusters < {images}"
-            )
+        images = len(data.split.train)
+        if self.clusters > images:
+            raise InputError(f"clusters={self.clusters} of {images} training images; set clusters < {images}")
         if epochs is not None and epochs % self.epochs_per_round:
             whole = epochs - epochs % self.epochs_per_round
             raise InputError(
-                f"trainer.max_epochs={epochs} ends within a round of model.epochs_per_round={self.epochs_per_round},"
-                f" which starts again from model 0; set trainer.max_epochs={whole + self.epochs_per_round}"
+                f"epochs_per_round={self.epochs_per_round}: trainer.max_epochs={epochs} ends within a round, which"
+                f" starts again from model 0; set trainer.max_epochs={whole + self.epochs_per_round}"
             )
 
 
-def _check(clusters: int, threshold: float, epochs_per_round: int, starts: int, interval: str) -> None:
-    if clusters < 2 or epochs_per_round < 1 or starts < 1:
-        raise InputError(
-            f"model.clusters={clusters} must be ≥ 2, model.epochs_per_round={epochs_per_round} and"
-            f" model.starts={starts} ≥ 1"
-        )
-    if not -1 <= threshold < 1:
-        raise InputError(f"model.threshold={threshold} is no cosine that an image can exceed; give one in [-1, 1)")
+def _check_rounds(epochs_per_round: int, interval: str) -> None:
+    if epochs_per_round < 1:
+        raise InputError(f"epochs_per_round={epochs_per_round} must be ≥ 1")
     if interval != "epoch":
-        raise InputError("model=pul: nobody knows how many steps a round will have; set scheduler=constant or step")
+        raise InputError("PUL cannot know how many steps a round will have; set scheduler=constant or step")

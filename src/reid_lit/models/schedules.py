@@ -23,7 +23,7 @@ def warm_cosine(optimizer: Optimizer, *, total_steps: int, warm: float) -> Lambd
     Source: Loshchilov and Hutter, *SGDR*, ICLR 2017, eq. 5, without restarts; the rise: Goyal et al., 2017, §2.2.
     """
     if not 0 <= warm < 1:
-        raise InputError(f"scheduler.build.warm={warm}: a share of the steps, at least 0 and less than 1")
+        raise InputError(f"warm={warm}: a share of the steps, at least 0 and less than 1")
     rising = round(warm * total_steps)
 
     def factor(step: int) -> float:
@@ -54,17 +54,13 @@ def warm_multistep(
         Baseline took over (3.5e-6 → 3.5e-4).
 
     Raises:
-        ValueError: a number is out of range, or a milestone lies within the warm-up.
+        ValueError: a number is out of range, or a milestone is within the warm-up.
     """
     if warm_epochs < 0 or (warm_start is not None and not 0 <= warm_start <= 1):
-        raise InputError(
-            f"scheduler.build.warm_epochs={warm_epochs} must be ≥ 0 and warm_start={warm_start} null or in [0, 1]"
-        )
+        raise InputError(f"warm_epochs={warm_epochs} must be ≥ 0 and warm_start={warm_start} null or in [0, 1]")
     early = [epoch for epoch in milestones if epoch < warm_epochs]
     if early or list(milestones) != sorted(milestones):
-        raise InputError(
-            f"scheduler.build.milestones={list(milestones)} must rise and lie behind warm_epochs={warm_epochs}"
-        )
+        raise InputError(f"milestones={list(milestones)} must rise and be greater than warm_epochs={warm_epochs}")
 
     def factor(epoch: int) -> float:  # counted from 0
         if epoch < warm_epochs:
@@ -96,7 +92,6 @@ def held_exponential(optimizer: Optimizer, *, held_epochs: int, falling_epochs: 
     """
     if held_epochs < 0 or falling_epochs < 1 or not 0 < final <= 1:
         raise InputError(
-            f"scheduler.build.held_epochs={held_epochs} must be ≥ 0, falling_epochs={falling_epochs} ≥ 1 and"
-            f" final={final} in (0, 1]"
+            f"held_epochs={held_epochs} must be ≥ 0, falling_epochs={falling_epochs} ≥ 1 and final={final} in (0, 1]"
         )
     return LambdaLR(optimizer, lambda epoch: final ** min(1.0, max(0, epoch - held_epochs) / falling_epochs))

@@ -5,13 +5,12 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
-from reid_lit.evaluation.protocol import Protocol
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
+from reid_lit.models.recipe import Recipe
 from reid_lit.records import Batch, Output
 
 
@@ -23,12 +22,9 @@ class Supervised(RetrievalModel):
         pool: Maps to features.
         neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits (or None).
         criterion: The losses.
-        persons: As in :class:`~reid_lit.models.base.RetrievalModel`, like the rest.
-        optimizer: Likewise.
-        scheduler: Likewise.
-        evaluation: Likewise.
-        backbone_lr_scale: Likewise.
-        channels_last: Likewise.
+        persons: Training persons.
+        recipe: How the model is trained and compared.
+        backbone_lr_scale: The backbone's learning rate relative to the rest.
     """
 
     def __init__(
@@ -39,21 +35,11 @@ class Supervised(RetrievalModel):
         neck: Callable[..., Any],
         criterion: Criterion,
         persons: int,
-        optimizer: Callable[..., Optimizer],
-        scheduler: dict[str, Any],
-        evaluation: Protocol,
+        recipe: Recipe,
         backbone_lr_scale: float,
-        channels_last: bool,
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            persons=persons,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            evaluation=evaluation,
-            backbone_lr_scale=backbone_lr_scale,
-            channels_last=channels_last,
-        )
+        super().__init__(backbone=backbone, persons=persons, recipe=recipe)
+        self.backbone_lr_scale = backbone_lr_scale
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=persons)
         self.criterion = criterion.behind(self.neck, persons=persons, feature=backbone.dim)

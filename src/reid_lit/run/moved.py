@@ -29,17 +29,33 @@ MOVED = {
 """The module of a ``_target_`` in configs that were written before it moved, and where it is now."""
 
 
+_MODELS = "reid_lit.models."
+_RECIPE = ("optimizer", "scheduler", "evaluation", "channels_last")
+"""Keys of a model that are keys of its recipe now."""
+
+
 def renamed(node: Any) -> Any:
-    """A config with every ``_target_`` under its present name.
+    """A config with every ``_target_`` under its present name, and every key where it is now.
 
     >>> renamed({"model": {"_target_": "reid_lit.data.ward.Ward", "root": "/data"}})
     {'model': {'_target_': 'reid_lit.data.sets.ward.Ward', 'root': '/data'}}
     """
     if isinstance(node, Mapping):
-        return {key: _target(value) if key == "_target_" else renamed(value) for key, value in node.items()}
+        return _with_recipe(
+            {key: _target(value) if key == "_target_" else renamed(value) for key, value in node.items()}
+        )
     if isinstance(node, list):
         return [renamed(part) for part in node]
     return node
+
+
+def _with_recipe(node: dict[str, Any]) -> dict[str, Any]:
+    """A model's node whose recipe is one part; any other node as it is."""
+    is_model = str(node.get("_target_", "")).startswith(_MODELS) and "backbone" in node
+    if not is_model or "recipe" in node:
+        return node
+    recipe = {"_target_": f"{_MODELS}recipe.Recipe"} | {name: node[name] for name in _RECIPE}
+    return {key: value for key, value in node.items() if key not in _RECIPE} | {"recipe": recipe}
 
 
 def _target(name: Any) -> Any:

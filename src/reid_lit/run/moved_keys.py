@@ -14,6 +14,7 @@ KEYS = {
     "loader.cache": "machine.cache",
     "loader.test_batch_size": "machine.test_batch_size",
     "loader.workers": "machine.workers",
+    "model.channels_last": "model.recipe.channels_last",
     "trainer.accelerator": "machine.accelerator",
     "trainer.devices": "machine.devices",
     "trainer.enable_model_summary": "machine.model_summary",

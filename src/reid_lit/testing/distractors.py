@@ -23,11 +23,11 @@ from reid_lit.records import Shot, Split, absolute, absolute_path
 from reid_lit.run.datasets import make_data, with_dataset
 from reid_lit.testing.embeddings_file import images_of, read_metadata, rows_of
 from reid_lit.testing.inference import embedded
-from reid_lit.testing.provenance import Origin
+from reid_lit.testing.provenance import Provenance
 from reid_lit.wording import counted
 
 CHUNK = 8192
-"""Images embedded between two marks; so many are embedded again after a kill at most."""
+"""Images embedded between two marks; at most so many are embedded again after a kill."""
 
 DTYPES = ("float32", "float16")
 
@@ -38,8 +38,8 @@ class Source:
 
     Attributes:
         name: The file or folder, for messages.
-        dataset: The data set whose numbering the cameras have; empty: they are not known.
-        rows: Where the embeddings lie, in parts.
+        dataset: The data set that numbers the cameras; empty: the cameras are not known.
+        rows: The places of the embeddings on the disk, in parts.
         shots: The images.
     """
 
@@ -49,18 +49,18 @@ class Source:
     shots: Sequence[Shot]
 
     def camera(self, dataset: str) -> Int[Tensor, " images"]:
-        """The cameras, as far as they are numbered as those of ``dataset``."""
+        """The cameras, in the numbering of ``dataset``; ``NOWHERE`` if that is not known."""
         known = self.dataset == dataset
         return torch.tensor([shot.camera_id if known else NOWHERE for shot in self.shots], dtype=torch.int64)
 
 
-def of_file(path: Path, origin: Origin) -> Source:
-    """All images of a file, whomever they show.
+def of_file(path: Path, origin: Provenance) -> Source:
+    """All images of a file, whoever they show.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is a folder, which only a model can embed, or none of our files, or its embeddings came about
-            otherwise than ``origin`` says.
+        ValueError: it is a folder, which only a model can embed, or none of our files, or its embeddings have
+            another provenance.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder, whose images a model must embed; give run=<folder of the run> alone")
@@ -76,21 +76,15 @@ def of_file(path: Path, origin: Origin) -> Source:
 
 
 def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
-    """What gives a test the distractors of all sources.
+    """A function that gives a test the distractors of all sources.
 
     Raises:
         ValueError: some of them are images of the test itself.
     """
 
     def of_test(split: Split) -> Distractors | None:
-        own = absolute((*split.query, *split.gallery))
         for source in sources:
-            if shared := sorted(own & absolute(source.shots)):
-                which, many = f"distractor of {source.name}", f"distractors of {source.name}"
-                raise InputError(
-                    f"{counted(len(shared), f'{which} is an image', f'{many} are images')} of {split.name}'s own query"
-                    f" or gallery, such as {shared[0]}; a person whom a query shows is no distractor: leave them out"
-                )
+            _check_apart(source, split)
         if not sources:
             return None
         camera = torch.cat([source.camera(split.name) for source in sources])
@@ -99,10 +93,21 @@ def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
     return of_test
 
 
+def _check_apart(source: Source, split: Split) -> None:
+    """Raise InputError if some distractors are images of the test."""
+    shared = sorted(absolute((*split.query, *split.gallery)) & absolute(source.shots))
+    if shared:
+        one, several = f"distractor of {source.name} is an image", f"distractors of {source.name} are images"
+        raise InputError(
+            f"{counted(len(shared), one, several)} of {split.name}'s own query or gallery, such as {shared[0]}; a"
+            f" person whom a query shows is no distractor: leave them out"
+        )
+
+
 def of_folder(
-    folder: Path, config: DictConfig, *, trainer: pl.Trainer, model: RetrievalModel, origin: Origin, dtype: str
+    folder: Path, config: DictConfig, *, trainer: pl.Trainer, model: RetrievalModel, origin: Provenance, dtype: str
 ) -> Source:
-    """The images of a folder, embedded into the run's own folder; what is there already is not embedded again.
+    """The images of a folder, embedded into the run's folder; embeddings that are there already are kept.
 
     Args:
         folder: Images at any depth.
@@ -145,11 +150,11 @@ def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[],
         if not file.is_file():
             _reserve(file, (images, part.shape[1]), dtype)
         matrix = np.lib.format.open_memmap(file, "r+")
-        with np.errstate(over="ignore"):  # what is too great is refused below
+        with np.errstate(over="ignore"):  # numbers that are too great are refused below
             matrix[start : start + len(part)] = part
         if not np.isfinite(matrix[start : start + len(part)]).all():
             raise InputError(
-                f"embeddings of {whole.name} are not finite as {dtype}; set distractors_dtype=float32, or look whether"
+                f"embeddings of {whole.name} are not finite as {dtype}; set distractors_dtype=float32, or check whether"
                 " the model diverged"
             )
         matrix.flush()
@@ -159,7 +164,7 @@ def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[],
 
 
 def _reserve(file: Path, shape: tuple[int, int], dtype: str) -> None:
-    """An empty matrix on the disk.
+    """Write an empty matrix to the disk.
 
     Raises:
         ValueError: there is no room for it.
@@ -172,11 +177,11 @@ def _reserve(file: Path, shape: tuple[int, int], dtype: str) -> None:
             f" at {file.parent}, where {free / 1e9:.1f} GB are free; make room, or halve it with"
             f" distractors_dtype=float16"
         )
-    write_whole(file, lambda beside: np.lib.format.open_memmap(beside, "w+", np.dtype(dtype), shape))
+    write_whole(file, lambda part: np.lib.format.open_memmap(part, "w+", np.dtype(dtype), shape))
 
 
-def _key(shots: Sequence[Shot], origin: Origin, dtype: str) -> str:
-    """A name for the embeddings of these files as they are now, made so."""
+def _key(shots: Sequence[Shot], origin: Provenance, dtype: str) -> str:
+    """A name for the embeddings of these files as they are now, by this model and in this type."""
     digest = hashlib.sha256(json.dumps([asdict(origin), dtype]).encode())
     for shot in shots:
         state = shot.path.stat()

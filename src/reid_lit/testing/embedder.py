@@ -1,4 +1,4 @@
-"""``reid_lit.load``: what a run has learnt, ready to embed images in Python."""
+"""``reid_lit.load``: the model of a run, ready to embed images in Python."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -20,15 +20,15 @@ from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.models.base import RetrievalModel
 from reid_lit.run.folder import Run
-from reid_lit.testing.inference import origin_of
-from reid_lit.testing.provenance import Origin
+from reid_lit.testing.inference import provenance_of
+from reid_lit.testing.provenance import Provenance
 from reid_lit.testing.tests import trained_model
 
 AnImage = str | os.PathLike[str] | Image.Image | np.ndarray
 """A file, an image of PIL, or uint8 RGB as (height width 3)."""
 
 _AUTOCAST = {"32-true": None, "32": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
-"""What Lightning's words for a precision mean."""
+"""The type that autocast takes for each precision of Lightning's."""
 
 
 class Embedder(nn.Module):
@@ -36,7 +36,7 @@ class Embedder(nn.Module):
 
     Args:
         model: It is put into evaluation mode; its ``evaluation`` says which feature, flips and crops are embedded.
-        transform: The run's own, whose part for testing is used.
+        transform: The run's transform; its part for testing is used.
         batch_size: Images that go through the model at once.
         precision: ``32-true``, ``16-mixed`` or ``bf16-mixed``.
 
@@ -61,16 +61,16 @@ class Embedder(nn.Module):
         return self.model.backbone.mean.device
 
     @property
-    def origin(self) -> Origin:
-        """How embeddings come about: which weights and feature, the size of the images, their mean, flip, crops."""
-        return origin_of(self.model, self.transform, self.precision)
+    def origin(self) -> Provenance:
+        """How embeddings are made: the weights and feature, the size of the images, their mean, flip, crops."""
+        return provenance_of(self.model, self.transform, self.precision)
 
     @override
     @torch.no_grad()
     def forward(self, images: AnImage | Iterable[Any], *, normalize: bool = False) -> Float[Tensor, "images dim"]:
         """The embeddings of images, float32 on the CPU and in their order, as ``reid_lit.embed`` writes them.
 
-        They are read in this process; for millions ``reid_lit.embed`` has several that read.
+        They are read in this process; for millions of images ``reid_lit.embed`` reads in several.
 
         Args:
             images: One or several files, images of PIL, or uint8 arrays (height width 3) in RGB.
@@ -81,8 +81,8 @@ class Embedder(nn.Module):
         """
         listed = _listed(images)
         batches = range(0, len(listed), self.batch_size)
-        found = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
-        return F.normalize(found) if normalize else found
+        embedding = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
+        return F.normalize(embedding) if normalize else embedding
 
     def prepared(self, images: AnImage | Iterable[Any]) -> UInt8[Tensor, "images 3 height width"]:
         """The images in the size that the model is tested at; divided by 255 they are what ``model.embed`` takes.
@@ -132,43 +132,43 @@ def _pixels(image: Any, place: int) -> UInt8[np.ndarray, "height width 3"]:
             raise InputError(f"{name}: not a readable image ({error}); remove it or copy it anew") from error
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return image
-    told = f"{image.dtype} {list(image.shape)}" if hasattr(image, "dtype") else type(image).__name__
+    kind = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray | Tensor) else type(image).__name__
     raise InputError(
-        f"image {place} is {told}; give a file, an image of PIL, or a uint8 array [height, width, 3] in RGB"
+        f"image {place} is {kind}; give a file, an image of PIL, or a uint8 array [height, width, 3] in RGB"
     )
 
 
 def load(run: str | os.PathLike[str], *, device: str | torch.device = "auto", precision: str | None = None) -> Embedder:
-    """What a finished run has learnt, ready to embed images; nothing is downloaded.
+    """The model of a finished run, ready to embed images; nothing is downloaded.
 
     ``reid_lit.load("runs/duke_strong/<time>")(["a.jpg", "b.jpg"])`` gives two rows. ``.model`` is the network in
-    evaluation mode, ``.prepared`` what it is shown, ``.origin`` how its embeddings come about.
+    evaluation mode, ``.prepared`` gives the images as it sees them, ``.origin`` says how its embeddings are made.
 
     Args:
         run: The folder of the run, or a checkpoint in it.
         device: ``auto`` is the first GPU where there is one, else the CPU.
-        precision: One of :class:`Embedder`'s; None: the run's own, but float32 where that is float16 and on a CPU.
+        precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
 
     Raises:
         FileNotFoundError: there is no run's folder, or no checkpoint in it.
         ValueError: the checkpoint holds code or is damaged, or the precision is unknown.
     """
-    found = _named(Path(run).expanduser())
-    config = found.config()
+    folder = _run_of(Path(run).expanduser())
+    config = folder.config()
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    own = str(config.trainer.precision)
-    config.model.backbone.weights = "none"  # in a config that is written down, the model has a copy of the backbone's
-    model = trained_model(config, found)
+    trained_in = str(config.trainer.precision)
+    config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
+    model = trained_model(config, folder)
     return Embedder(
         model=model,
         transform=instantiate(config.transform, _convert_="all"),
         batch_size=config.loader.test_batch_size,
-        precision=precision or ("32-true" if own == "16-mixed" and chosen.type == "cpu" else own),
+        precision=precision or ("32-true" if trained_in == "16-mixed" and chosen.type == "cpu" else trained_in),
     ).to(chosen)
 
 
-def _named(path: Path) -> Run:
-    """The run that is named, by its folder or by a checkpoint in it.
+def _run_of(path: Path) -> Run:
+    """The run of a folder, or of a checkpoint in it.
 
     Raises:
         FileNotFoundError: it has no checkpoint.

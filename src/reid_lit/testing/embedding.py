@@ -12,7 +12,7 @@ from reid_lit.run.lineage import read_lineage
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.embeddings_file import Embeddings, write
-from reid_lit.testing.inference import embedded, origin_of
+from reid_lit.testing.inference import embedded, provenance_of
 from reid_lit.testing.tests import Test, check_unseen, find_tests, trained_model
 
 
@@ -52,7 +52,7 @@ def _embed(config: DictConfig, test: Test, file: Path) -> dict[str, int]:
     run = trained_run(config)
     model = trained_model(config, run)
     trainer = make_trainer(config)
-    origin = origin_of(model, test.data.transform, str(trainer.precision))
+    origin = provenance_of(model, test.data.transform, str(trainer.precision))
     split = test.data.split
     shots = {"query": split.query, "gallery": split.gallery} if split.query else {"images": split.gallery}
     parts = embedded(trainer, model, test.data).split([len(images) for images in shots.values()])

@@ -1,4 +1,4 @@
-"""Embeddings as a file: what a model made of some images, with all that is needed to score them without it."""
+"""A file of embeddings, with all that is needed to score them without the model."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from reid_lit.errors import InputError, MissingFileError
 from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.paths import write_whole
 from reid_lit.records import Rules, Shot, Split, absolute_path
-from reid_lit.testing.provenance import Origin
+from reid_lit.testing.provenance import Provenance
 
 FORMAT = "reid_lit embeddings"
 VERSION = 1
@@ -31,17 +31,17 @@ class Embeddings:
     """The embeddings of a test's query and gallery, or of plain images.
 
     Attributes:
-        origin: How they came about.
+        origin: How they were made.
         name: The data set's name.
         shots: The images of each list: ``query`` and ``gallery``, or ``images`` alone.
         embedding: ``(images dim)`` float32 for each list.
-        rules: What the data set's own protocol prescribes.
-        notes: What is to be known about the data set.
+        rules: What the data set's protocol prescribes.
+        notes: Facts about the data set, for the protocol stamp.
         test: The row of results: its name, ``split_id`` and ``average``, as in :class:`reid_lit.testing.tests.Test`.
-        overrides: What the run was started with.
+        overrides: Of the run.
     """
 
-    origin: Origin
+    origin: Provenance
     name: str
     shots: Mapping[str, Sequence[Shot]]
     embedding: Mapping[str, Float[Tensor, "images dim"]]
@@ -52,7 +52,7 @@ class Embeddings:
 
     @property
     def split(self) -> Split:
-        """The lists as a data set has them."""
+        """The lists as a split."""
         query, gallery = (tuple(self.shots[role]) for role in ("query", "gallery"))
         return Split(name=self.name, train=(), query=query, gallery=gallery, notes=tuple(self.notes), rules=self.rules)
 
@@ -84,7 +84,7 @@ def write(path: Path, content: Embeddings) -> Path:
         "facts": json.dumps(facts),
         "overrides": json.dumps(list(content.overrides)),
     }
-    return write_whole(path, lambda beside: save_file(tensors, beside, metadata))
+    return write_whole(path, lambda part: save_file(tensors, part, metadata))
 
 
 def _packed(shots: Sequence[Shot]) -> Tensor:
@@ -112,13 +112,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
     if (version := metadata.get("version")) != str(VERSION):
         raise InputError(f"{path}: format version {version}, and this release reads {VERSION}; {WRITE}")
     parsed: dict[str, Any] = {key: json.loads(metadata[key]) for key in ("origin", "facts", "overrides")}
-    origin: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in parsed["origin"].items()}
+    origin: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in parsed["origin"].items()}
     lists = [name for name in LISTS if f"{name}.embedding" in names]
-    return parsed | {"origin": Origin(**origin), "lists": lists}
+    return parsed | {"origin": Provenance(**origin), "lists": lists}
 
 
 def read(path: Path) -> Embeddings:
-    """All of a file.
+    """Read all of a file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -148,7 +148,7 @@ def images_of(path: Path, name: str) -> tuple[Shot, ...]:
     """The images of a list of a file, in the order of their embeddings.
 
     Raises:
-        ValueError: its paths, persons and cameras are not as many.
+        ValueError: the numbers of its paths, persons and cameras differ.
     """
     with safe_open(path, "pt") as file:
         parts = {key: file.get_tensor(f"{name}.{key}") for key in ("person", "camera", "paths")}
@@ -156,8 +156,8 @@ def images_of(path: Path, name: str) -> tuple[Shot, ...]:
     files = packed.split(b"\0") if packed else []
     counts = {"persons": len(parts["person"]), "cameras": len(parts["camera"]), "paths": len(files)}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{count} {what}" for what, count in counts.items())
-        raise InputError(f"{path}: {told} of the {name} do not fit together; {WRITE}")
+        listed = ", ".join(f"{count} {name_of_part}" for name_of_part, count in counts.items())
+        raise InputError(f"{path}: {listed} of the {name} do not fit together; {WRITE}")
     people = zip(files, parts["person"].tolist(), parts["camera"].tolist(), strict=True)
     return tuple(Shot(Path(os.fsdecode(one)), person, camera) for one, person, camera in people)
 
@@ -174,7 +174,7 @@ def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> N
 
 
 def rows_of(path: Path, name: str) -> StoredEmbeddings:
-    """Where in a file the embeddings of a list lie, to be read piece by piece.
+    """The place of a list's embeddings in a file, to be read piece by piece.
 
     Args:
         path: A file that :func:`read_metadata` accepts.

@@ -1,4 +1,4 @@
-"""What a trained model makes of the images of a test, and how."""
+"""The embeddings of a test's images by a trained model, and their provenance."""
 
 import pytorch_lightning as pl
 import torch
@@ -9,7 +9,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
 from reid_lit.models.base import RetrievalModel
-from reid_lit.testing.provenance import Origin, model_hash
+from reid_lit.testing.provenance import Provenance, model_hash
 
 
 def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Float[Tensor, "images dim"]:
@@ -25,10 +25,10 @@ def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Floa
     return torch.cat(parts)[torch.cat(index).argsort()]
 
 
-def origin_of(model: RetrievalModel, transform: Transform, precision: str) -> Origin:
-    """How ``model`` is about to embed images that ``transform`` resizes."""
+def provenance_of(model: RetrievalModel, transform: Transform, precision: str) -> Provenance:
+    """The provenance of the embeddings that ``model`` makes of images that ``transform`` resizes."""
     crops = model.evaluation.crops
-    return Origin(
+    return Provenance(
         model=model_hash(model.state_dict()),
         feature=model.evaluation.feature,
         flip=model.evaluation.flip,

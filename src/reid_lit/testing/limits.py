@@ -1,4 +1,4 @@
-"""Whether ``evaluation.memory_limit_gb`` can be met, asked before anything is embedded."""
+"""The check of ``evaluation.memory_limit_gb`` before anything is embedded."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.testing.tests import Test
 
 
-def check_limit(model: RetrievalModel, tests: Sequence[Test], *, streamed: bool = False) -> None:
-    """Whether the tests' rankings stay within the model's ``evaluation.memory_limit_gb``.
+def check_memory_limit(model: RetrievalModel, tests: Sequence[Test], *, streamed: bool = False) -> None:
+    """Raise InputError unless the tests' rankings stay within the model's ``evaluation.memory_limit_gb``.
 
     Args:
-        model: What is about to be tested.
-        tests: On what.
-        streamed: Whether distractors on disk stand behind the galleries.
+        model: The model to be tested.
+        tests: The tests.
+        streamed: Whether the galleries have distractors on disk.
 
     Raises:
         ValueError: one does not.
@@ -34,7 +34,7 @@ def check_limit(model: RetrievalModel, tests: Sequence[Test], *, streamed: bool 
 
 
 def _length(model: RetrievalModel, size: Sequence[int]) -> int:
-    """The numbers of an embedding, by embedding one empty image."""
+    """The length of an embedding, by embedding one empty image."""
     training = model.training
     with torch.no_grad():
         embedding = model.eval().embed(torch.zeros(1, 3, *size, device=model.device))

@@ -1,4 +1,4 @@
-"""How embeddings came about: which weights, which feature, which images."""
+"""How embeddings were made: from which weights, which feature, which images."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """How embeddings came about; those of equal origin, up to the precision, can be compared.
+class Provenance:
+    """How embeddings were made; those of equal provenance, up to the precision, can be compared.
 
     Attributes:
         model: The weights' SHA-256, as :func:`model_hash` gives it.
-        feature: Which output it is: ``embedding`` or ``feature``.
-        flip: Whether it is the mean of the image's and its mirror image's.
+        feature: The output of the model: ``embedding`` or ``feature``.
+        flip: Whether an embedding is the mean of the image's and its mirror image's.
         size: Height and width of the images, in pixels.
-        interpolation: How they were resized.
-        mean: What was subtracted from red, green and blue in [0, 1].
-        std: What they were divided by.
+        interpolation: How the images were resized.
+        mean: Subtracted from red, green and blue in [0, 1].
+        std: Red, green and blue are divided by it.
         precision: Lightning's name of the arithmetic.
-        crops: Height and width of the five crops whose mean it is; None: of the whole image.
+        crops: Height and width of the five crops whose mean an embedding is; None: of the whole image.
     """
 
     model: str
@@ -34,9 +34,9 @@ class Origin:
     precision: str
     crops: tuple[int, ...] | None = None
 
-    def differences(self, other: "Origin") -> list[str]:
-        """What forbids a comparison, each as ``name: ours and theirs``."""
-        names = [each.name for each in fields(self) if each.name != "precision"]
+    def differences(self, other: "Provenance") -> list[str]:
+        """The differences that forbid a comparison, as ``name: ours and theirs``."""
+        names = [field.name for field in fields(self) if field.name != "precision"]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return [f"{name}: {ours} and {theirs}" for name, ours, theirs in pairs if ours != theirs]
 

@@ -1,4 +1,4 @@
-"""Evaluating embeddings that lie in files, without a model."""
+"""The evaluation of files of embeddings, without a model."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ from reid_lit.run.results import Row, record
 from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.distractors import behind, of_file
 from reid_lit.testing.embeddings_file import Embeddings, read
-from reid_lit.testing.provenance import Origin, model_hash
+from reid_lit.testing.provenance import Provenance, model_hash
 from reid_lit.testing.tests import result_row
 
 _log = logging.getLogger(__name__)
@@ -37,10 +37,10 @@ def evaluate_stored(config: DictConfig) -> float | None:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file is none of ours or damaged, or holds something else than what is to be evaluated.
+        ValueError: a file is none of ours or damaged, or does not hold what is evaluated.
     """
-    given = config.embeddings
-    files = [Path(file) for file in (given if isinstance(given, ListConfig) else [given])]
+    listed = config.embeddings if isinstance(config.embeddings, ListConfig) else [config.embeddings]
+    files = [Path(file) for file in listed]
     run = Run(Path(config.run_dir))
     run.record_start(config)
     rows = [_scored(config, file) for file in files]
@@ -49,12 +49,12 @@ def evaluate_stored(config: DictConfig) -> float | None:
 
 
 def _scored(config: DictConfig, file: Path) -> Row:
-    """The row of results of a file; its pictures are drawn."""
+    """Score a file and draw its pictures; the row of results."""
     content = read(file)
     protocol: Protocol = instantiate(config.evaluation)
     protocol = protocol.under(content.rules)
     _check_lists(file, content)
-    _check_asked(file, content.origin, protocol)
+    _check_protocol(file, content.origin, protocol)
     if not OmegaConf.is_missing(config, "run"):
         _check_model(file, content.origin, trained_run(config))
     split, named = content.split, content.test
@@ -73,16 +73,16 @@ def _check_lists(file: Path, content: Embeddings) -> None:
         raise InputError(f"{file} holds plain images, no query and gallery; name it in distractors=[{file}]")
 
 
-def _check_asked(file: Path, origin: Origin, protocol: Protocol) -> None:
-    for name, held, asked in (
+def _check_protocol(file: Path, origin: Provenance, protocol: Protocol) -> None:
+    for name, stored, evaluated in (
         ("feature", origin.feature, protocol.feature),
         ("flip", str(origin.flip).lower(), str(protocol.flip).lower()),
         ("crops", _yaml(origin.crops), _yaml(protocol.crops)),
     ):
-        if held != asked:
+        if stored != evaluated:
             raise InputError(
-                f"{file} was embedded with {name}={held}, but evaluation.{name}={asked}; set evaluation.{name}={held},"
-                f" or embed it anew with evaluation.{name}={asked}"
+                f"{file} was embedded with {name}={stored}, but evaluation.{name}={evaluated}; set"
+                f" evaluation.{name}={stored}, or embed it anew with evaluation.{name}={evaluated}"
             )
 
 
@@ -90,12 +90,12 @@ def _yaml(crops: Sequence[int] | None) -> str:
     return "null" if crops is None else f"[{','.join(map(str, crops))}]"
 
 
-def _check_model(file: Path, origin: Origin, run: Run) -> None:
-    """Whether the run's weights are those that the file was made with."""
-    found = model_hash(run.read_weights()["state_dict"])
-    if found != origin.model:
+def _check_model(file: Path, origin: Provenance, run: Run) -> None:
+    """Raise InputError unless the file was made with the run's weights."""
+    weights = model_hash(run.read_weights()["state_dict"])
+    if weights != origin.model:
         raise InputError(
-            f"{file} was embedded by the model {origin.model[:12]}, but {run.folder} holds {found[:12]};"
+            f"{file} was embedded by the model {origin.model[:12]}, but {run.folder} holds {weights[:12]};"
             " embed it anew with that run, or leave run out"
         )
 
@@ -103,7 +103,7 @@ def _check_model(file: Path, origin: Origin, run: Run) -> None:
 def _gathered(
     content: Embeddings, protocol: Protocol, distractors: Distractors | None, *, accelerator: str
 ) -> RetrievalScores:
-    """The metric, as a test leaves it."""
+    """The metric, with all embeddings of the file."""
     split = content.split
     shots = (*split.query, *split.gallery)
     device = "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
@@ -117,7 +117,7 @@ def _gathered(
 
 
 def _draw(config: DictConfig, split: Split, scores: RetrievalScores, result: Result) -> None:
-    """The pictures that a test would draw, where the images are still there."""
+    """Draw the pictures that a test draws, if the images are still there."""
     if "pictures" not in config.callbacks:
         return
     pictures: Pictures = instantiate(config.callbacks.pictures)

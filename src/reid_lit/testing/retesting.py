@@ -15,8 +15,8 @@ from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
 from reid_lit.testing.distractors import Source, behind, of_file, of_folder
-from reid_lit.testing.inference import origin_of
-from reid_lit.testing.limits import check_limit
+from reid_lit.testing.inference import provenance_of
+from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import Test, check_unseen, find_tests, run_tests, trained_model
 
 
@@ -37,7 +37,7 @@ def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[R
     model = trained_model(config, trained)
     tests = find_tests(config, make_data(config))
     check_unseen(read_lineage(trained.folder).trained, tests)
-    check_limit(model, tests, streamed=bool(config.distractors))
+    check_memory_limit(model, tests, streamed=bool(config.distractors))
     trainer = make_trainer(config)
     facts = {"distractors": list(config.distractors)} if config.distractors else {}
     return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)))
@@ -49,7 +49,7 @@ def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tes
         return []
     for test in tests:  # before hours of embedding
         check_streamable(model.evaluation.under(test.data.split.rules))
-    origin = origin_of(model, tests[0].data.transform, str(trainer.precision))
+    origin = provenance_of(model, tests[0].data.transform, str(trainer.precision))
     return [
         of_folder(Path(entry), config, trainer=trainer, model=model, origin=origin, dtype=config.distractors_dtype)
         if Path(entry).is_dir()

@@ -1,4 +1,4 @@
-"""Testing a model on one data set or several, each with all of its tests and splits."""
+"""Tests of a model on one data set or several, with all of their tests and splits."""
 
 import dataclasses
 import itertools
@@ -45,7 +45,7 @@ class Test:
 
 
 def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
-    """The model of ``run``, built as ``config`` says; ``config`` is stripped of what only a training needs.
+    """The model of ``run``, built as ``config`` says; keys that only a training needs are removed from ``config``.
 
     Raises:
         FileNotFoundError: the run has no checkpoint.
@@ -54,22 +54,21 @@ def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
     checkpoint = run.read_weights()
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
-        config.trainer.logger = False  # the run's own log stays as it is
+        config.trainer.logger = False  # the run's log stays as it is
         for training_only in ("checkpoint", "learning_rate", "health"):
             config.callbacks.pop(training_only, None)
     model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
-    model.load_state_dict(checkpoint["state_dict"])
-    model.selected = checkpoint.get("selected")
+    model.load_weights(checkpoint)
     return model
 
 
-def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
+def find_tests(config: DictConfig, data: ReidData) -> list[Test]:
     """The tests of ``test_on``, read and checked; those of the run's own data set when it names none.
 
     Args:
         config: The run's config; an entry of ``test_on`` is an option of ``dataset``, or a mapping with ``dataset`` and
             keys that differ from that option (``{dataset: ward, root: /data/WARD}``).
-        own: The data set that the run trains on.
+        data: The data set that the run trains on.
 
     Raises:
         ValueError: there is nobody to test, no query can have a match, the images are too few for the evaluation's
@@ -79,13 +78,13 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
     tests: list[Test] = []
     for entry in config.test_on or [chosen()]:
         if entry == chosen():
-            asked = config.dataset.get("split_id") if own.SPLITS > 1 else None
-            found = _read(own, asked)
+            split_id = config.dataset.get("split_id") if data.SPLITS > 1 else None
+            entry_tests = _read(data, split_id)
         else:
-            found = _of_entry(with_dataset(config, entry))
-        tests += _named_apart(found, {test.row for test in tests})
+            entry_tests = _of_entry(with_dataset(config, entry))
+        tests += _named_apart(entry_tests, {test.row for test in tests})
     protocol: Protocol = instantiate(config.evaluation)
-    for split in (test.data.split for test in tests):  # in vain is sooner said than after hours of training
+    for split in (test.data.split for test in tests):  # before hours of training
         lists = Lists.of(split.query, split.gallery)
         check_matches(lists, protocol.under(split.rules))
         check_images(lists, protocol)
@@ -96,14 +95,14 @@ def find_tests(config: DictConfig, own: ReidData) -> list[Test]:
 
 
 def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
-    """Whether no test shows an image that was trained on, such as those of another split of the same data set.
+    """Raise InputError if a test shows an image that was trained on, such as one of another split of the data set.
 
     Args:
         trained: Absolute paths of the training images, as :func:`~reid_lit.records.absolute` gives them.
-        tests: What is about to be tested on.
+        tests: The tests.
 
     Raises:
-        ValueError: one does.
+        ValueError: a test shows such an image.
     """
     known = frozenset(trained)
     for test in tests if known else ():
@@ -133,15 +132,15 @@ def _read(data: ReidData, split_id: int | None) -> list[Test]:
             f"{data.split.name} is read with nobody to test; name other data sets in test_on, or choose persons to"
             f" test (dataset.train_on=split for CUHK03 and VIPeR, dataset.test_on=val for SynergySports)"
         )
-    own = data.split.average
-    return [
-        Test(data=view, row=view.split.name, average=view.split.average or own, split_id=split_id)
-        for view in data.tests()
-    ]
+    tests = []
+    for view in data.tests():
+        average = view.split.average or data.split.average
+        tests.append(Test(data=view, row=view.split.name, average=average, split_id=split_id))
+    return tests
 
 
 def _named_apart(tests: list[Test], taken: set[str]) -> list[Test]:
-    """The tests under names that no other entry has; every split's pictures and log entries get a name of their own."""
+    """The tests under names that no other entry has; each split has its own name for pictures and log entries."""
     several = len({test.split_id for test in tests}) > 1
     number = next(n for n in itertools.count(1) if not taken & {_numbered(test.row, n) for test in tests})
     named = []
@@ -163,13 +162,13 @@ def run_tests(
     tests: list[Test],
     behind: Callable[[Split], Distractors | None] | None = None,
 ) -> list[Row]:
-    """Test ``model``; a row of results for each test, in JSON's types.
+    """Test ``model`` and return a row of results for each test, in JSON's types.
 
     Args:
         trainer: Runs the tests.
-        model: What is tested.
-        tests: On what.
-        behind: Gives the distractors that stand behind a test's gallery, on disk.
+        model: The model.
+        tests: The tests.
+        behind: Gives the distractors of a test's gallery, on disk.
 
     Raises:
         RuntimeError: a test gave no result.
@@ -179,13 +178,10 @@ def run_tests(
     rows = []
     for test in tests:
         start = time.perf_counter()
-        model.distractors = behind(test.data.split) if behind else None
-        trainer.test(model, datamodule=test.data, verbose=False)
-        if model.result is None:
-            raise RuntimeError(f"testing on {test.row} gave no result")
+        result = model.test_on(trainer, test.data, behind(test.data.split) if behind else None)
         named = {"row": test.row, "split_id": test.split_id, "average": test.average}
         seconds = time.perf_counter() - start
-        row = result_row(test.data.split, model.result, named, precision=str(trainer.precision), seconds=seconds)
+        row = result_row(test.data.split, result, named, precision=str(trainer.precision), seconds=seconds)
         if (whole := test.data.whole()) is not None:
             row["stamp"]["whole"] = whole
         if model.selected is not None:
@@ -198,8 +194,8 @@ def result_row(split: Split, result: Result, named: Mapping[str, Any], *, precis
     """A row of results, in JSON's types.
 
     Args:
-        split: What was tested on.
-        result: What came out.
+        split: The query and gallery of the test.
+        result: The scores.
         named: ``row``, ``split_id`` and ``average`` of a :class:`Test`.
         precision: Lightning's name of the arithmetic that embedded the images.
         seconds: How long it took.

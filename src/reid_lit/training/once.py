@@ -20,7 +20,7 @@ from reid_lit.run.machine import check_precision, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
-from reid_lit.testing.limits import check_limit
+from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import check_unseen, find_tests, run_tests
 from reid_lit.training.rehearsal import learnt_from, rehearse
 
@@ -50,7 +50,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         rehearse(config, stages, data)
         run_stages(stages)
     model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
-    check_limit(model, tests)
+    check_memory_limit(model, tests)
     if checkpoint is None:
         before = inherited(config)
         check_unseen(before.trained, tests)

@@ -70,6 +70,11 @@ class Joint(ReidData):
         super().__post_init__()
         self._member_of: dict[Path, int] = {}
 
+    @property
+    @override
+    def draws_by_member(self) -> bool:
+        return self.switching
+
     @override
     def prepare_data(self) -> None:
         for member in self.members:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
@@ -130,6 +131,8 @@ class Transfer(ReidData):
     Attributes:
         camera_counts: Cameras of the source and of the target: those of the target follow those of the source.
     """
+
+    two_domains: ClassVar[bool] = True
 
     root: Path = Path()
     source: ReidData

@@ -1,0 +1,33 @@
+"""What every model is trained and compared by: optimizer, schedule, evaluation, memory layout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from reid_lit.evaluation.protocol import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a model is trained and compared.
+
+    Attributes:
+        optimizer: Called with the parameter groups. It leaves parameters without a gradient alone, as torch's do.
+        scheduler: ``build``, called with the optimizer (and ``total_steps`` where the interval is a step), and
+            ``interval``: ``epoch`` or ``step``.
+        evaluation: How queries and gallery are compared.
+        channels_last: Memory layout of images and weights.
+    """
+
+    optimizer: Callable[..., Optimizer]
+    scheduler: dict[str, Any]
+    evaluation: Protocol
+    channels_last: bool
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The memory layout in torch's terms."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format

@@ -1,0 +1,144 @@
+"""A network whose embeddings are tested by retrieval."""
+
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from reid_lit.evaluation.gathering import RetrievalScores
+from reid_lit.evaluation.on_disk import Distractors
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.scores import Result
+from reid_lit.evaluation.views import views
+from reid_lit.models.training_data import TrainingData
+from reid_lit.records import Batch, Output, Split
+
+
+class FinishedTest(NamedTuple):
+    """A test that is over.
+
+    Attributes:
+        scores: The metric, which holds the embeddings.
+        result: The scores, on every rank.
+    """
+
+    scores: RetrievalScores
+    result: Result
+
+
+class EmbeddingModel(pl.LightningModule):
+    """A network that is tested by retrieval; a subclass gives ``forward(image) -> Output``.
+
+    Args:
+        evaluation: How queries and gallery are compared.
+        memory_format: Of images and weights.
+    """
+
+    def __init__(self, *, evaluation: Protocol, memory_format: torch.memory_format) -> None:
+        super().__init__()
+        self.evaluation = evaluation
+        self._memory_format = memory_format
+        self._metric: RetrievalScores | None = None
+        self._distractors: Distractors | None = None
+        self._tested: FinishedTest | None = None
+
+    @property
+    def data(self) -> TrainingData:
+        """The datamodule of the training or test that runs."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    @property
+    def tested(self) -> FinishedTest:
+        """The last test.
+
+        Raises:
+            RuntimeError: none has ended.
+        """
+        if self._tested is None:
+            raise RuntimeError("no test has ended; call test_on, or trainer.test")
+        return self._tested
+
+    @override
+    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
+        raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")
+
+    def embed(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
+        """The embedding that retrieval compares, in float32: the mean over the evaluation's views."""
+        values = [
+            getattr(self(view.contiguous(memory_format=self._memory_format)), self.evaluation.feature).float()
+            for view in views(image, crops=self.evaluation.crops, flip=self.evaluation.flip)
+        ]
+        return torch.stack(values).mean(0)
+
+    def test_on(
+        self, trainer: pl.Trainer, data: pl.LightningDataModule, distractors: Distractors | None = None
+    ) -> Result:
+        """Test on the query and gallery of ``data.split``; every rank takes part and gets the same result.
+
+        Args:
+            trainer: Runs the test.
+            data: The datamodule.
+            distractors: More of the gallery, on disk.
+
+        Raises:
+            RuntimeError: the test gave no result.
+        """
+        self._tested, self._distractors = None, distractors
+        try:
+            trainer.test(self, datamodule=data, verbose=False)
+        finally:
+            self._distractors = None
+        return self.tested.result
+
+    def _begin(self, split: Split, distractors: Distractors | None = None) -> None:
+        images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)
+        self._metric = RetrievalScores(
+            queries=len(split.query), images=images, protocol=protocol, distractors=distractors
+        ).to(self.device)
+
+    def _begun(self) -> RetrievalScores:
+        if self._metric is None:
+            raise RuntimeError("a test step before its test began; call trainer.test or trainer.validate")
+        return self._metric
+
+    def _gather(self, batch: Batch) -> None:
+        self._begun().update(self.embed(batch.image), batch.person, batch.camera, batch.index)
+
+    def _finish(self, stage: str) -> FinishedTest:
+        metric = self._begun()
+        result = metric.compute()
+        scores = {f"{stage}/{name}": value for name, value in result.scores.items()}
+        self.log_dict(scores, sync_dist=True)  # all ranks have the same
+        return FinishedTest(metric, result)
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._begin(self.data.split, self._distractors)
+
+    @override
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._gather(batch)
+
+    @override
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """The embeddings of a batch, on the CPU, and the images' positions in the list."""
+        return self.embed(batch.image).cpu(), batch.index.cpu()
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        self._tested = self._finish(f"test/{self.data.split.name}")
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        self._begin(self.data.validation)  # type: ignore[arg-type]  # without it no validation runs
+
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._gather(batch)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self._finish("val")
