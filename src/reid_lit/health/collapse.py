@@ -43,7 +43,9 @@ class Limits:
             if limit is not None and not 0 <= limit <= top:
                 raise InputError(f"{name}={limit}: give a number in [0, {top}], or null")
 
-    def check(self, figures: Mapping[str, float], before: Mapping[str, float], *, epoch: int, cure: str) -> None:
+    def check(
+        self, figures: Mapping[str, int | float], before: Mapping[str, int | float], *, epoch: int, cure: str
+    ) -> None:
         """Raise Collapse if training brought a figure beyond a limit, or features are no numbers.
 
         Args:

@@ -42,7 +42,7 @@ def _tested(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Resul
     return metric.compute()
 
 
-def oracle_table(rows: Sequence[Mapping[str, float]]) -> Table:
+def oracle_table(rows: Sequence[Mapping[str, int | float]]) -> Table:
     """The scores by epoch, under a title that says that they use labels."""
     names = list(dict.fromkeys(name for row in rows for name in row if name != "epoch"))
     table = Table("epoch", *names, title=TITLE)
