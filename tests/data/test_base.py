@@ -179,7 +179,7 @@ def test_validation_needs_persons(market_data, market, plant):
     for file in (market / "bounding_box_train").iterdir():
         file.unlink()
     plant(market / "bounding_box_train", ["0002_c1s1_000451_03.jpg", "0007_c1s1_000451_03.jpg"])
-    with pytest.raises(ValueError, match="1 held-out person of market1501, but none has two images"):
+    with pytest.raises(ValueError, match="1 held-out person of market1501, none has two images"):
         market_data(val_persons=1).setup()
 
 
