@@ -6,7 +6,7 @@ from tests.testing.test_embeddings_file import ORIGIN, Embeddings
 
 from reid_lit.data.feeding.images import bad_images
 from reid_lit.data.sets.transfer import transfer
-from reid_lit.health.domains import looked_at
+from reid_lit.health.domains import watched_images
 from reid_lit.pages.rankings import _columns
 from reid_lit.records import JUNK, Shot, Split, absolute, absolute_path
 from reid_lit.run.datasets import make_data
@@ -53,7 +53,7 @@ def test_the_same_images_are_never_source_and_target(read, source):
 def test_a_run_by_another_root_is_known_as_the_source(read, tmp_path, before):
     shown = absolute(read(before).split.train)
     Lineage(shown, shown).write(tmp_path)
-    domains = looked_at(read(1 - before), sorted(read_lineage(tmp_path).labelled), images=4, seed=0)
+    domains = watched_images(read(1 - before), sorted(read_lineage(tmp_path).labelled), images=4, seed=0)
     assert set(domains) == {"source"}
 
 

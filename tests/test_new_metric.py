@@ -152,9 +152,8 @@ def test_figures(run, report, compose, tmp_path):
 
 def test_keys_that_loggers_get(result):
     logged = {}
-    model = SimpleNamespace(
-        scores=SimpleNamespace(compute=lambda: result), log_dict=lambda scores, **_: logged.update(scores)
-    )
+    metric = SimpleNamespace(compute=lambda: result)
+    model = SimpleNamespace(_begun=lambda: metric, log_dict=lambda scores, **_: logged.update(scores))
     RetrievalModel._finish(model, "test/ward")
     assert logged["test/ward/made_up"] == VALUE
 

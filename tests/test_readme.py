@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_lit.tables.command import asked, chosen_labels
+from reid_lit.tables.command import chosen_labels, read_request
 from reid_lit.tables.spec import read_table, table_names
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +26,8 @@ def test_a_command_composes(compose, module, arguments):
         assert words[0] in table_names() or words[0].startswith("multirun/")
         return
     if any(word.startswith("+table=") for word in words):
-        ask = asked(words)
-        chosen_labels(read_table(ask.table), ask)
+        request = read_request(words)
+        chosen_labels(read_table(request.table), request)
         return
     kept = [
         word if {*"[{"} & {*word} else word.split(",")[0] for word in words if not word.startswith(("resume=", "run="))

@@ -117,7 +117,7 @@ def test_a_command_ends_with_the_text_alone(command, tmp_path):
     arguments = ("+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[0,0]")
     done = command(*arguments, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["transform.size=[0, 0] is not [height, width] in pixels, such as [256, 128]"]
+    assert done.stderr.splitlines() == ["transform.size=[0, 0]: not [height, width] in pixels, such as [256, 128]"]
     log = tmp_path / "job.log"
     log.write_text(done.stdout + done.stderr)
     assert last_words(log) == done.stderr.strip()  # what a table says of a job
