@@ -21,9 +21,9 @@ import torch
 
 from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.neighbours.exact import Neighbours, neighbours
 from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.nearest import recall
-from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.neighbours.search import ExactSearch, FaissSearch
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings

@@ -17,7 +17,7 @@ def embed(config: DictConfig) -> None:
     from rich.console import Console
 
     from reid_lit.command.arithmetic import set_arithmetic
-    from reid_lit.testing.embedding import embed_tests
+    from reid_lit.testing.dataset_embeddings import embed_tests
 
     set_arithmetic()
     for file, numbers in embed_tests(config):

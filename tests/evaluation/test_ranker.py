@@ -144,7 +144,7 @@ def test_the_stamp_says_all_of_it(case):
 )
 def test_a_limit_that_cannot_be_met_is_refused_before_work_starts(monkeypatch, case, protocol):
     monkeypatch.setattr(module, "DistanceBlocks", None)
-    monkeypatch.setattr("reid_lit.evaluation.neighbours.neighbours._Search", None)
+    monkeypatch.setattr("reid_lit.evaluation.neighbours.exact._Search", None)
     with pytest.raises(ValueError, match=r"^memory_limit_gb=1e-06: .* needs 0\.\d GB"):
         Ranker(*case, replace(protocol, memory_limit_gb=1e-6)).block(0)
 

@@ -6,10 +6,10 @@ import torch
 
 from reid_lit.evaluation.neighbours import index as indexes
 from reid_lit.evaluation.neighbours import search as module
+from reid_lit.evaluation.neighbours.exact import neighbours
 from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.graph import GraphRerank
 from reid_lit.evaluation.neighbours.nearest import nearest, recall
-from reid_lit.evaluation.neighbours.neighbours import neighbours
 from reid_lit.evaluation.neighbours.search import ExactSearch, FaissSearch
 
 KINDS = [{"kind": "flat"}, {"kind": "hnsw"}, {"kind": "ivf_pq", "m": 8, "bits": 6, "nlist": 16, "nprobe": 8}]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.distance import full_precision
-from reid_lit.evaluation.neighbours.neighbours import Neighbours
+from reid_lit.evaluation.neighbours.exact import Neighbours
 from reid_lit.evaluation.neighbours.sparse import SparseRows
 from reid_lit.progress import progress
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks
-from reid_lit.evaluation.neighbours.neighbours import Neighbours, check_numbers, neighbours
+from reid_lit.evaluation.neighbours.exact import Neighbours, check_numbers, neighbours
 from reid_lit.progress import progress
 from reid_lit.wording import counted
 

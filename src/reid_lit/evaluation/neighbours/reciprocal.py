@@ -11,7 +11,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks, joined
 from reid_lit.evaluation.neighbours.encoding import ROWS, encode
-from reid_lit.evaluation.neighbours.neighbours import Neighbours, check_numbers, neighbours
+from reid_lit.evaluation.neighbours.exact import Neighbours, check_numbers, neighbours
 from reid_lit.evaluation.neighbours.sparse import ENTRIES, SparseRows
 from reid_lit.progress import progress
 from reid_lit.wording import counted

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.neighbours import index as indexes
+from reid_lit.evaluation.neighbours.exact import Neighbours, neighbours
 from reid_lit.evaluation.neighbours.nearest import (
     Gallery,
     NearestEntries,
@@ -20,7 +21,6 @@ from reid_lit.evaluation.neighbours.nearest import (
     squared_distance,
     with_itself,
 )
-from reid_lit.evaluation.neighbours.neighbours import Neighbours, neighbours
 from reid_lit.wording import counted
 
 SAMPLE = 4096
@@ -61,7 +61,7 @@ class ExactSearch:
     def neighbours(
         self, embedding: Float[Tensor, "images dim"], *, k: int, memory_limit_gb: float | None = None, held: int = 0
     ) -> Neighbours:
-        """The k nearest images of each image; see :func:`~reid_lit.evaluation.neighbours.neighbours.neighbours`."""
+        """The k nearest images of each image; see :func:`~reid_lit.evaluation.neighbours.exact.neighbours`."""
         return neighbours(embedding, k=k, memory_limit_gb=memory_limit_gb, held=held)
 
 

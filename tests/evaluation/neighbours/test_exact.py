@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from reid_lit.evaluation.neighbours import neighbours as module
-from reid_lit.evaluation.neighbours.neighbours import neighbours
+from reid_lit.evaluation.neighbours import exact as module
+from reid_lit.evaluation.neighbours.exact import neighbours
 
 DEVICES = [
     "cpu",
