@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def describe(config: DictConfig) -> None:
-    """Print and draw what ``config.dataset`` holds, as it would be trained on and tested with.
+    """Print and draw what ``config.dataset`` holds for training and testing.
 
-    The members of a joint data set are described one by one: what they count as person 5 are different people.
+    The members of a joint data set are described one by one: person 5 of each is another person.
     """
     from reid_lit.run.datasets import with_dataset  # here, as below: --help does not wait for torch
 
@@ -29,7 +29,7 @@ def describe(config: DictConfig) -> None:
 
 
 def _describe(config: DictConfig, folder: Path, *, apart: bool) -> None:
-    """Describe one data set in ``folder``, or, ``apart`` from others, in a folder of its name there."""
+    """Describe one data set in ``folder``, or, if ``apart``, in a folder inside it that has the data set's name."""
     from reid_lit.data.splits import hold_out
     from reid_lit.data.statistics import lists_of, statistics_of, to_json
     from reid_lit.run.datasets import make_data, split_ids

@@ -32,30 +32,30 @@ def doctor(config: DictConfig) -> None:
     data = make_data(config)
     protocol = instantiate(config.evaluation)
     members = getattr(data, "members", (data,))
-    diagnoses = [examine(one, protocol=protocol, others=partial(_others, config, one.root)) for one in members]
-    surroundings = _surroundings(config)
+    diagnoses = [examine(member, protocol=protocol, others=partial(_others, config, member.root)) for member in members]
+    machine_facts = _machine_facts(config)
     console = Console()
     for diagnosis in diagnoses:
         show(console, diagnosis)
-    facts(console, "this machine", surroundings)
+    facts(console, "this machine", machine_facts)
     if config.json is not None:
         content = {
             "data_sets": [diagnosis.as_json() for diagnosis in diagnoses],
-            "machine": {fact.name: fact.value for fact in surroundings},
+            "machine": {fact.name: fact.value for fact in machine_facts},
         }
         write_text(Path(config.json), json.dumps(content, indent=2) + "\n")
     if any(diagnosis.findings for diagnosis in diagnoses):
         raise SystemExit(1)
 
 
-def _surroundings(config: DictConfig) -> list[Fact]:
+def _machine_facts(config: DictConfig) -> list[Fact]:
     from reid_lit.checkup.machine import machine
     from reid_lit.run.environment import environment
     from reid_lit.run.loggers import why_offline
 
-    now = environment()
-    packages = [f"{name} {version}" for name, version in now["packages"].items()]
-    versions = ", ".join([f"Python {now['python']}", *packages])
+    installed = environment()
+    packages = [f"{name} {version}" for name, version in installed["packages"].items()]
+    versions = ", ".join([f"Python {installed['python']}", *packages])
     name, weights = config.backbone.get("name", ""), str(config.backbone.get("weights"))
     return [Fact(name="versions", value=versions), *machine(name, weights, why_offline=why_offline())]
 
@@ -74,8 +74,8 @@ def _others(config: DictConfig, root: Path) -> "Mapping[str, ReidData]":
             try:
                 data = make_data(with_dataset(config, {"dataset": name, "root": str(root)}))
             except (HydraException, OmegaConfBaseException, OSError, ValueError, TypeError):
-                continue  # it is not read from one folder
-            if not isinstance(data, PlainImages):  # which any folder of images would be
+                continue  # it cannot be read from one folder
+            if not isinstance(data, PlainImages):  # any folder of images can be read as these
                 readers[name] = data
     return readers
 

@@ -21,7 +21,7 @@ from reid_lit.records import Shot, Split
 
 
 def init(config: DictConfig) -> None:
-    """Write the list that ``config`` asks for, and show what is in it.
+    """Write the list of a folder's images, and print its counts.
 
     Raises:
         ExistingFileError: the file is there already, and ``overwrite`` is not set.
@@ -39,15 +39,14 @@ def init(config: DictConfig) -> None:
     )
     read: list[Split] = []
 
-    def write(beside: Path) -> None:
-        beside.write_text(drafted.text(), encoding="utf-8")
+    def write(partial: Path) -> None:
+        partial.write_text(drafted.text(), encoding="utf-8")
         try:
-            read.append(csv_file.read(beside))  # what training will read; if it cannot, no file is left
+            read.append(csv_file.read(partial))  # as training will read it; if it cannot, no file is left
         except (DataError, MissingDataError) as error:
-            told = error.problem.fact.replace(str(beside.resolve()), str(file.resolve())).replace(
-                beside.name, file.name
-            )
-            raise dataclasses.replace(error.problem, place=file, fact=told).error() from None
+            fact = error.problem.fact.replace(str(partial.resolve()), str(file.resolve()))
+            fact = fact.replace(partial.name, file.name)
+            raise dataclasses.replace(error.problem, place=file, fact=fact).error() from None
 
     write_whole(file, write)
     _show(file, drafted, read[0])
@@ -64,8 +63,8 @@ def _show(file: Path, drafted: Draft, split: Split) -> None:
     if split.train:
         purpose, words = "Train", ["reid_lit.train", "+experiment=csv_softmax", assignment("dataset.root", file)]
     else:
-        other = assignment("root", file).replace("=", ": ", 1)
-        purpose, words = "Test a run", ["reid_lit.evaluate", "run=<folder>", f"test_on=[{{dataset: csv, {other}}}]"]
+        root = assignment("root", file).replace("=", ": ", 1)
+        purpose, words = "Test a run", ["reid_lit.evaluate", "run=<folder>", f"test_on=[{{dataset: csv, {root}}}]"]
     command = shlex.join(["python", "-m", *words])
     console.print(f"{file} lists them. {purpose} with\n  {command}", markup=False, soft_wrap=True)
 

@@ -83,8 +83,8 @@ def deeper(root):
 DAMAGES = {
     "no such folder": (lambda root: shutil.rmtree(root), "missing", "no such folder: ROOT", "point dataset.root"),
     "a folder too high": (one_level_down, "nested folder", "ROOT/inner holds what is looked for in ROOT", "dataset.root=ROOT/inner"),
-    "a folder in itself": (deeper, "nested folder", "the images of query/ lie deeper, in query/", "mv ROOT/query/query/* ROOT/query/"),
-    "a folder inside another": (move("query", "bounding_box_test/query"), "misplaced folder", "query/ lies in bounding_box_test/", "mv ROOT/bounding_box_test/query ROOT/query"),
+    "a folder in itself": (deeper, "nested folder", "the images of query/ are deeper, in query/", "mv ROOT/query/query/* ROOT/query/"),
+    "a folder inside another": (move("query", "bounding_box_test/query"), "misplaced folder", "query/ is in bounding_box_test/", "mv ROOT/bounding_box_test/query ROOT/query"),
     "a misspelt folder": (move("bounding_box_test", "bounding-box-test"), "misplaced folder", "bounding_box_test/ is called bounding-box-test/", "mv ROOT/bounding-box-test ROOT/bounding_box_test"),
     "a folder lost": (lambda root: shutil.rmtree(root / "query"), "missing", "no query/ in ROOT", "the folder must look like"),
     "another data set": (as_duke, "another data set", "ROOT looks like duke, by 23 file names", "dataset=duke dataset.root=ROOT"),
@@ -125,7 +125,7 @@ def test_an_undamaged_copy_has_no_finding_and_nothing_is_changed_in_it(tree, rea
     diagnosis = examine(reader(tree))
     assert diagnosis.findings == ()
     facts = {fact.name: fact.value for fact in diagnosis.facts}
-    assert facts["gallery"] == "7 images (official: 7), of which 1 junk, 3 persons, 2 cameras"
+    assert facts["gallery"] == "7 images (official: 7), 1 of them junk, 3 persons, 2 cameras"
     assert facts["cameras per person, train"] == "persons seen: 3 by 2"
     assert before == sorted((path, path.stat().st_mtime_ns) for path in tree.rglob("*"))
 

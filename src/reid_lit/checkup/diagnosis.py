@@ -1,4 +1,4 @@
-"""What an examination gives."""
+"""The result of an examination: problems and facts."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,11 +9,11 @@ from reid_lit.data.problems import Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something worth knowing that is not wrong.
+    """Something worth knowing that is not a problem.
 
     Attributes:
         name: What it is about.
-        value: What is the case.
+        value: What is known about it.
     """
 
     name: str
@@ -47,5 +47,5 @@ class Diagnosis:
 
 
 def below(path: Path, root: Path) -> str:
-    """A path as it is shown: counted from the data set's folder where it lies in it."""
+    """A path as it is shown: relative to the data set's folder if it is in that folder."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

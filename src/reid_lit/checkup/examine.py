@@ -18,12 +18,12 @@ from reid_lit.wording import counted
 
 
 def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others = dict) -> Diagnosis:
-    """Everything that is wrong with a data set's folder; nothing is changed in it.
+    """Find everything that is wrong with a data set's folder, without changing it.
 
     Args:
         data: The data set; it need not be set up.
         protocol: Its camera rule decides which queries have a match.
-        others: Gives the readers of all other data sets, in case this folder holds one of those.
+        others: Gives the readers of all other data sets; this folder may hold one of them.
     """
     split, problems = read(data, prepare=True)
     if split is None:
@@ -32,14 +32,14 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
         )
     problems = [find_misplaced(problem, split, data.root) for problem in problems]
     explained = {problem.place for problem in problems}
-    if all(problem.kind != LISTS for problem in problems):  # where images do not fit their lists, that says it all
+    if all(problem.kind != LISTS for problem in problems):  # images that do not fit their lists explain wrong counts
         problems += compare(split, data.official(), data.root, explained=explained)
     protocol = protocol or Protocol()
     gone = [problem.place for problem in problems if problem.kind in (MISSING, MISPLACED)]
-    found, copies = _look_at_files(split, data, protocol, gone)
-    problems += found
+    damaged, files = _look_at_files(split, data, protocol, gone)
+    problems += damaged
     problems += without_match(split, protocol, data.root)
-    known = [*facts(split, data.official()), *cameras_per_person(split), *copies]
+    known = [*facts(split, data.official()), *cameras_per_person(split), *files]
     known += [Fact(name="note", value=note) for note in split.notes]
     return Diagnosis(name=split.name, root=data.root, findings=tuple(problems), facts=tuple(known))
 
@@ -47,7 +47,7 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
 def _look_at_files(
     split: Split, data: ReidData, protocol: Protocol, gone: Collection[Path]
 ) -> tuple[list[Problem], list[Fact]]:
-    """Problems of images that do not lie in folders known to be gone, and how many bytes and copies there are."""
+    """The problems of image files outside the folders that are gone, and the number of files, bytes and copies."""
     shots = [shot for shot in split.shots if not any(shot.path.is_relative_to(folder) for folder in gone)]
     paths = dict.fromkeys(shot.path for shot in shots)
     with progress("reading all images") as tell:
@@ -60,5 +60,5 @@ def _look_at_files(
     value = f"{counted(len(paths), 'file', grouped=True)} of {size / 1e6:,.1f} MB; copies among them: {copies:,}"
     sizes = [Fact(name="images on disk", value=value)]
     rule = camera_rule(split.tested[0], protocol)
-    found = [*damage(bad, shots, data.root), *duplicates(split, groups, data.root, camera_rule=rule)]
-    return found, sizes
+    problems = [*damage(bad, shots, data.root), *duplicates(split, groups, data.root, camera_rule=rule)]
+    return problems, sizes

@@ -1,4 +1,4 @@
-"""Images that cannot be read, and images that are there twice."""
+"""Images that cannot be read, and images that are stored twice."""
 
 import hashlib
 from collections import defaultdict
@@ -36,17 +36,17 @@ def damage(bad: Mapping[Path, str], shots: Collection[Shot], root: Path) -> list
         else:
             sorts[word][path] = f" ({detail})" if detail and word != "empty" else ""
     problems = []
-    for sort, found in sorted(sorts.items(), key=lambda item: -len(item[1])):
-        place = common_folder([shot for shot in shots if shot.path in found], root)
-        examples = tuple(f"{below(path, place)}{detail}" for path, detail in list(found.items())[:3])
-        many, are = counted(len(found), "image", grouped=True), "is" if len(found) == 1 else "are"
-        fact = f"{many} of {len(shots):,} {are} {sort}"
+    for sort, details in sorted(sorts.items(), key=lambda item: -len(item[1])):
+        place = common_folder([shot for shot in shots if shot.path in details], root)
+        examples = tuple(f"{below(path, place)}{detail}" for path, detail in list(details.items())[:3])
+        images, verb = counted(len(details), "image", grouped=True), "is" if len(details) == 1 else "are"
+        fact = f"{images} of {len(shots):,} {verb} {sort}"
         problems.append(Problem(kind=sort.partition(" but ")[0], place=place, fact=fact, cure=ANEW, examples=examples))
     return problems
 
 
 def digests(paths: Iterable[Path], *, tell: Progress | None = None) -> list[list[Path]]:
-    """The groups of files of the same content; sizes are compared before anything is read."""
+    """The groups of files of the same content; only files of the same size are read."""
     sizes: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
         sizes[path.stat().st_size].append(path)
@@ -64,8 +64,8 @@ def duplicates(
 ) -> list[Problem]:
     """Images that stand on both sides of a test, or for two persons.
 
-    A camera that gave the same frame twice is no problem of a split that was cut from its recording, where the rule
-    removes the copy (WARD has a hundred).
+    A camera may give the same frame twice (WARD has a hundred of these). That is no problem where the camera rule
+    removes the copy.
 
     Args:
         split: The lists; a file that is query and gallery by design is no duplicate of itself.
@@ -86,7 +86,7 @@ def duplicates(
         sort, pair = _sort([shots[path] for path in group], roles, strict=strict)
         if pair:
             pairs[sort].append(pair)
-    return [_problem(sort, found, root) for sort, found in pairs.items()]
+    return [_problem(sort, copies, root) for sort, copies in pairs.items()]
 
 
 _CURES = {
@@ -99,10 +99,11 @@ _CURES = {
 
 def _sort(group: list[Shot], roles: Mapping[str, set[Path]], *, strict: bool) -> tuple[str, tuple[Path, Path] | None]:
     """What is wrong with shots of the same content, and two of them to show it."""
-    for one, other in (("query", "gallery"), ("training", "query"), ("training", "gallery")):
+    for role, second_role in (("query", "gallery"), ("training", "query"), ("training", "gallery")):
         for first, second in permutations(group, 2):
-            if first.path in roles[one] and second.path in roles[other] and (strict or not _one_take(first, second)):
-                return f"in {one} and in {other}", (first.path, second.path)
+            in_both = first.path in roles[role] and second.path in roles[second_role]
+            if in_both and (strict or not _one_take(first, second)):
+                return f"in {role} and in {second_role}", (first.path, second.path)
     persons = {shot.person_id: shot.path for shot in reversed(group) if shot.person_id != JUNK}
     if len(persons) > 1:
         first_path, second_path, *_ = sorted(persons.values())
@@ -111,11 +112,11 @@ def _sort(group: list[Shot], roles: Mapping[str, set[Path]], *, strict: bool) ->
 
 
 def _one_take(first: Shot, second: Shot) -> bool:
-    """Whether both are frames of one person and camera out of one folder."""
+    """Whether both are frames of one person by one camera in one folder."""
     return replace(first, path=second.path) == second and first.path.parent == second.path.parent
 
 
 def _problem(sort: str, pairs: list[tuple[Path, Path]], root: Path) -> Problem:
-    examples = tuple(f"{below(one, root)} = {below(other, root)}" for one, other in pairs[:3])
+    examples = tuple(f"{below(first, root)} = {below(second, root)}" for first, second in pairs[:3])
     fact = f"{counted(len(pairs), 'image is', 'images are', grouped=True)} {sort}, byte for byte"
     return Problem(kind=DUPLICATES, place=root, fact=fact, cure=_CURES[sort], examples=examples)

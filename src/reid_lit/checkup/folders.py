@@ -22,14 +22,14 @@ UNREAD = "cannot be read"
 
 _DEPTH = 3
 _FOLDERS = 500
-"""So many folders are looked at, level by level: a look must not walk a whole disk."""
+"""At most so many folders are looked at, level by level, so that the search does not walk a whole disk."""
 
 Others = Callable[[], Mapping[str, ReidData]]
 """Gives every other data set's reader by its option, pointed at the same folder."""
 
 
 def read(data: ReidData, *, prepare: bool = False) -> tuple[Split | None, list[Problem]]:
-    """What the reader gets out of its folder, None when nothing at all, and all that it complains of.
+    """The lists that a reader finds in its folder (None when there is no image), and the problems that it reports.
 
     Args:
         data: The data set.
@@ -52,7 +52,7 @@ def read(data: ReidData, *, prepare: bool = False) -> tuple[Split | None, list[P
 
 
 def look_around(data: ReidData, problems: list[Problem], others: Others) -> list[Problem]:
-    """The problems of a folder out of which nothing could be read, or the one thing that explains them."""
+    """The problems of a folder in which no image was read, or the one problem that explains them."""
     places = list(_accepted(data))
     if places:
         fact = f"{places[0]} holds what is looked for in {data.root.resolve()}"
@@ -66,34 +66,44 @@ def look_around(data: ReidData, problems: list[Problem], others: Others) -> list
     if any(problem.kind in (MISPLACED, NESTED) for problem in moved):
         return moved
     with _silence():
-        different = {name: other for name, other in others().items() if not isinstance(other, type(data))}
-        fitting = [(name, split) for name, other in different.items() if (split := _whole(other)) is not None]
+        fitting = dict(_fitting(data, others))
     if fitting:
-        names = [name for name, _ in fitting]
-        images = len(fitting[0][1].shots)
+        names = list(fitting)
+        images = len(fitting[names[0]].shots)
         fact = f"{data.root.resolve()} looks like {' or '.join(names)}, by {counted(images, 'file name', grouped=True)}"
         cure = f"dataset={names[0]} {shlex.quote(assignment('dataset.root', data.root.resolve()))}"
         return [Problem(kind=OTHER, place=data.root, fact=fact, cure=cure)]
     return problems
 
 
+def _fitting(data: ReidData, others: Others) -> Iterator[tuple[str, Split]]:
+    """The other data sets that can be read from the folder, and their lists."""
+    for name, reader in others().items():
+        split = None if isinstance(reader, type(data)) else _whole(reader)
+        if split is not None:
+            yield name, split
+
+
 def find_misplaced(problem: Problem, split: Split, root: Path) -> Problem:
-    """The problem of a missing or empty folder, with the command that mends it when what it lacks lies nearby."""
-    wanted = problem.place
-    if problem.kind == EMPTY and len(deeper := _with_images(wanted)) == 1:
-        fact = f"the images of {wanted.name}/ lie deeper, in {deeper[0].relative_to(wanted)}/"
-        cure = f"mv {shlex.quote(str(deeper[0].resolve()))}/* {shlex.quote(str(wanted.resolve()))}/"
+    """The problem of a missing or empty folder; if its images are nearby, with the command that moves them."""
+    missing = problem.place
+    if problem.kind == EMPTY and len(deeper := _with_images(missing)) == 1:
+        fact = f"the images of {missing.name}/ are deeper, in {deeper[0].relative_to(missing)}/"
+        cure = f"mv {shlex.quote(str(deeper[0].resolve()))}/* {shlex.quote(str(missing.resolve()))}/"
         return replace(problem, kind=NESTED, fact=fact, cure=cure)
-    if problem.kind != MISSING or wanted == root or wanted.exists():
+    if problem.kind != MISSING or missing == root or missing.exists():
         return problem
-    found = next((folder for folder in _below(root, depth=_DEPTH) if folder.name == wanted.name), None)
-    if found is None:
-        found = _near(wanted, {shot.path.parent for shot in split.shots})
-    if found is None:
+    folder = next((folder for folder in _below(root, depth=_DEPTH) if folder.name == missing.name), None)
+    if folder is None:
+        folder = _near(missing, {shot.path.parent for shot in split.shots})
+    if folder is None:
         return problem
-    here = found.relative_to(root)
-    fact = f"{wanted.name}/ lies in {here.parent}/" if here.name == wanted.name else f"{wanted.name}/ is called {here}/"
-    cure = shlex.join(["mv", str(found.resolve()), str(wanted.resolve())])
+    place = folder.relative_to(root)
+    if place.name == missing.name:
+        fact = f"{missing.name}/ is in {place.parent}/"
+    else:
+        fact = f"{missing.name}/ is called {place}/"
+    cure = shlex.join(["mv", str(folder.resolve()), str(missing.resolve())])
     return replace(problem, kind=MISPLACED, fact=fact, cure=cure)
 
 
@@ -104,33 +114,33 @@ def _with_images(folder: Path) -> list[Path]:
     ]
 
 
-def _near(wanted: Path, used: set[Path]) -> Path | None:
-    """The folder beside ``wanted`` whose name is nearly the same, out of those that nothing was read from."""
-    beside = _below(wanted.parent, depth=1)
-    names = [folder.name for folder in beside if not any(path.is_relative_to(folder) for path in used)]
-    near = get_close_matches(wanted.name.lower(), [name.lower() for name in names], n=1, cutoff=0.75)
-    return next((wanted.parent / name for name in names if name.lower() in near), None)
+def _near(missing: Path, used: set[Path]) -> Path | None:
+    """The folder next to ``missing`` whose name is nearly the same, if nothing was read from it."""
+    neighbours = _below(missing.parent, depth=1)
+    names = [folder.name for folder in neighbours if not any(path.is_relative_to(folder) for path in used)]
+    near = get_close_matches(missing.name.lower(), [name.lower() for name in names], n=1, cutoff=0.75)
+    return next((missing.parent / name for name in names if name.lower() in near), None)
 
 
 def _accepted(data: ReidData) -> Iterator[Path]:
-    """The folders around the data set's own that its reader can read, nearest first."""
+    """The folders near the data set's folder that its reader can read, nearest first."""
     root = data.root.resolve()
     if root.is_dir():
         nearby = [*_below(root, depth=_DEPTH), *(folder for folder in root.parents[:2] if folder.parent != folder)]
     else:
         nearby = list(_below(root.parent, depth=1))
-    found: list[Path] = []
+    accepted: list[Path] = []
     with _silence():
         for folder in nearby:
             moved = copy.copy(data)
             moved.root = folder
-            if not any(folder.is_relative_to(other) for other in found) and _whole(moved) is not None:
-                found.append(folder)
+            if not any(folder.is_relative_to(outer) for outer in accepted) and _whole(moved) is not None:
+                accepted.append(folder)
                 yield folder
 
 
 def _whole(data: ReidData) -> Split | None:
-    """What a reader makes of a folder; None when a list of it is missing."""
+    """The lists that a reader finds in a folder; None when one of them is missing or empty."""
     split, problems = read(data)
     if split is None or not split.train or any(problem.kind in (MISSING, EMPTY) for problem in problems):
         return None
@@ -139,12 +149,13 @@ def _whole(data: ReidData) -> Split | None:
 
 def _below(root: Path, *, depth: int) -> Iterator[Path]:
     """Folders below ``root``, level by level, hidden ones left out."""
-    level, seen = [root], 0
+    level, count = [root], 0
     for _ in range(depth):
         deeper: list[Path] = []
         for folder in level:
             for path in _folders(folder):
-                if (seen := seen + 1) > _FOLDERS:
+                count += 1
+                if count > _FOLDERS:
                     return
                 yield path
                 deeper.append(path)
@@ -162,7 +173,7 @@ def _folders(folder: Path) -> list[Path]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What readers log about folders that they only try is no news."""
+    """Log nothing below an error: the readers only try these folders."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""What this machine offers: processors, precisions, and what is installed beside the necessary."""
+"""What this machine offers: processors, precisions and optional packages."""
 
 import importlib
 import logging
@@ -20,7 +20,7 @@ YES, NO = "✓", "–"
 
 
 def machine(backbone: str, weights: str, *, why_offline: str) -> Iterator[Fact]:
-    """One fact for each thing that a run may want; it begins with ✓ or – where it is there or not.
+    """A fact for each thing that a run may use; it begins with ✓ if this machine has it and with – if not.
 
     Args:
         backbone: timm's name of the network.
@@ -70,7 +70,7 @@ def _precisions() -> Iterator[Fact]:
 
 
 def _faiss() -> str:
-    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells what it tries
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it logs each library that it tries
     try:
         faiss = importlib.import_module("faiss")
     except ImportError as error:

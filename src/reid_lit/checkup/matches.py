@@ -1,4 +1,4 @@
-"""Who is seen by how many cameras, and which queries can find nobody."""
+"""How many cameras see each person, and which queries have no match."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -28,8 +28,8 @@ def cameras_per_person(split: Split) -> Iterator[Fact]:
     for name, shots in (("train", split.train), ("test", tested)):
         numbers = Counter(len(cameras) for cameras in _cameras(shots).values())
         if numbers:
-            seen = ", ".join(f"{persons:,} by {number}" for number, persons in sorted(numbers.items()))
-            yield Fact(name=f"cameras per person, {name}", value=f"persons seen: {seen}")
+            groups = ", ".join(f"{persons:,} by {number}" for number, persons in sorted(numbers.items()))
+            yield Fact(name=f"cameras per person, {name}", value=f"persons seen: {groups}")
 
 
 def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]:
@@ -45,10 +45,10 @@ def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]
         if not (test.query and test.gallery):
             continue
         rule = camera_rule(test, protocol)
-        found = causes(Lists.of(test.query, test.gallery), rule).tolist()
+        results = causes(Lists.of(test.query, test.gallery), rule).tolist()
         lost = [
             (shot, _JUNK if shot.person_id == JUNK else _REASONS[cause])
-            for shot, cause in zip(test.query, found, strict=True)
+            for shot, cause in zip(test.query, results, strict=True)
             if cause != FOUND
         ]
         if lost:

@@ -1,4 +1,4 @@
-"""A diagnosis to read."""
+"""Print a diagnosis."""
 
 import textwrap
 from collections import defaultdict
@@ -12,11 +12,11 @@ from reid_lit.checkup.diagnosis import Diagnosis, Fact, below
 
 
 def show(console: Console, diagnosis: Diagnosis) -> None:
-    """Print the findings as a table, what mends them below it, one to a line that a terminal copies whole; then facts.
+    """Print the findings as a table, then their cures, one a line that a terminal copies whole, then the facts.
 
     Args:
-        console: Where to.
-        diagnosis: What was found.
+        console: Where to print.
+        diagnosis: The findings and facts.
     """
     number = len(diagnosis.findings)
     verdict = "nothing is wrong" if not number else "1 finding" if number == 1 else f"{number} findings"
@@ -45,20 +45,20 @@ def _findings(diagnosis: Diagnosis) -> Table:
     return table
 
 
-def facts(console: Console, title: str, known: Iterable[Fact]) -> None:
+def facts(console: Console, title: str, entries: Iterable[Fact]) -> None:
     """Print facts below a title, values in a column of their own.
 
     Args:
-        console: Where to.
+        console: Where to print.
         title: What they are about.
-        known: The facts.
+        entries: The facts.
     """
-    known = list(known)
-    if not known:
+    entries = list(entries)
+    if not entries:
         return
     console.print(f"\n[bold]{escape(title)}[/bold]")
-    width = min(max(len(fact.name) for fact in known), 28)
-    for fact in known:
+    width = min(max(len(fact.name) for fact in entries), 28)
+    for fact in entries:
         room = max(console.width - width - 4, 20)
         lines = textwrap.wrap(fact.value, room, break_long_words=False, break_on_hyphens=False) or [""]
         for name, line in zip([fact.name, *[""] * len(lines)], lines, strict=False):

@@ -121,7 +121,7 @@ ERRORS = {
     "a camera now and then": (changed(3, camera=""), ValueError, "no camera in .*: line 3; .* leave the whole column empty"),
     "a split now and then": (changed(3, split=""), ValueError, "no split in .*: line 3;"),
     "unknown split": (changed(4, split="trian"), ValueError, r"line 4 \('trian'\); did you mean train\?"),
-    "test is no split": (changed(8, split="test"), ValueError, r"line 8 \('test'\); the images that ask are the query"),
+    "test is no split": (changed(8, split="test"), ValueError, r"line 8 \('test'\); a test ranks the images of gallery for each image of query"),
     "path twice": (changed(3, path="./a/1.jpg"), ValueError, r"1 row with an image that is listed already in .* line 3 repeats line 2: \./a/1\.jpg"),
     "trained and tested": (
         changed(2, person="d"), ValueError, r"1 person is in training and in query or gallery .* d \(line 2 and line 8\)"
@@ -201,4 +201,4 @@ def test_where_the_file_may_lie(crops):
 def test_a_list_without_training_is_for_testing(crops):
     split = read(written(crops / "reid.csv", [row for row in without("train") if row[3] != "val"]))
     assert (len(split.train), len(split.query), len(split.gallery)) == (0, 2, 4)
-    assert "nobody to train on: this set is for testing" in split.notes
+    assert "no training images: this set is for testing" in split.notes

@@ -173,9 +173,9 @@ ERRORS = {
     "one person": (nested("a"), {}, r"holds 1 person \(a\)"),
     "two for three": (nested("ab"), {"val_fraction": 0.2}, r"holds 2 persons \(a, b\); a split needs 3"),
     "all train": (nested("ab"), {"train_fraction": 1.0}, r"^train_fraction=1\.0: outside"),
-    "nobody tested": (nested("ab"), {"val_fraction": 0.5}, r"^val_fraction=0\.5: with train_fraction=0\.5, that leaves nobody"),
+    "nobody tested": (nested("ab"), {"val_fraction": 0.5}, r"^val_fraction=0\.5: with train_fraction=0\.5, no person is left"),
     "half a split": (["train/a/1.jpg"], {}, r"has train/ but no query/, gallery/"),
-    "images beside persons": (["a/1.jpg", "1.jpg"], {}, r"1 image lies in .* itself, such as 1\.jpg"),
+    "images beside persons": (["a/1.jpg", "1.jpg"], {}, r"1 image is in .* itself, such as 1\.jpg"),
     "empty": ([], {}, "no image"),
     "empty, pattern": ([], {"pattern": "(?P<person>.)"}, "no image .* point folder= at the images"),
 }  # fmt: skip

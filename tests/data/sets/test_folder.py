@@ -72,7 +72,7 @@ def test_fraction_and_seed(plant, tmp_path):
 ERRORS = {
     "empty": ([], FileNotFoundError, "no image"),
     "no images": (["a/readme.txt"], FileNotFoundError, "no image"),
-    "images at the top": (["a/1.jpg", "1.jpg"], ValueError, r"1 image lies in .* itself, such as 1\.jpg"),
+    "images at the top": (["a/1.jpg", "1.jpg"], ValueError, r"1 image is in .* itself, such as 1\.jpg"),
     "one person": (nested("a"), ValueError, r"holds 1 person \(a\)"),
     "mixed persons": (flat("a") + nested("b"), ValueError, r"mixes person/image \(a/0\.png\) and .* \(b/door/0\.jpg\)"),
     "mixed in a person": (flat("a") + nested("a"), ValueError, "mixes person/image"),

@@ -62,7 +62,7 @@ def test_tests_that_are_averaged_alone_are_averaged_here():
 
 def test_members_are_two_or_more_and_differ():
     for members in ([split("a")], [split("a"), split("a")]):
-        with pytest.raises(ValueError, match=r"^members=.*needs two members or more, each of them once"):
+        with pytest.raises(ValueError, match=r"^members=.*needs two members or more, each once"):
             join(members)
 
 

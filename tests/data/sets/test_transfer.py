@@ -45,7 +45,7 @@ def test_what_cannot_be_transferred_is_refused():
         transfer(unlabelled, split("b"))
     with pytest.raises(ValueError, match=r"^target=b: it has no training images to adapt to"):
         transfer(split("a"), split("b", train=()))
-    with pytest.raises(ValueError, match=r"^target=\w+: 3 of its training images are the source's too"):
+    with pytest.raises(ValueError, match=r"^target=\w+: 3 training images are in the source too"):
         transfer(split("a"), split("a"))
 
 

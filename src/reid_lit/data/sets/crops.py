@@ -1,7 +1,7 @@
-"""A user's own crops, whatever told whom they show: numbered, and split by identity or as the user split them."""
+"""A user's own crops: numbered, and split by identity or as the user split them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,17 +15,17 @@ WORDS = ("train", "val", "query", "gallery")
 """The lists that a user may make."""
 
 NEEDED = ("query", "gallery")
-"""Those without which there is no test; without ``train`` the crops are good for nothing else."""
+"""The lists that a test needs; without ``train`` the crops serve for testing alone."""
 
 UNSPLIT = ""
-"""Stands for the list of all crops where the user made none."""
+"""The name of the list of all crops where the user made no lists."""
 
 JUNK_NAME = "-1"
-"""The person that is nobody in particular, as in Market-1501."""
+"""The person of junk images, as in Market-1501."""
 
 
 class Crop(NamedTuple):
-    """An image and who told whom it shows; ``camera`` is empty when nothing told it."""
+    """An image with the names of its person and camera; ``camera`` is empty where it is unknown."""
 
     person: str
     camera: str
@@ -33,7 +33,7 @@ class Crop(NamedTuple):
 
 
 def numbers(names: Iterable[str], *, first: int) -> dict[str, int]:
-    """The number of each name in sorted order: of their values if all are whole numbers, of their letters otherwise.
+    """Number the names in sorted order: by value if all are whole numbers, by letters otherwise.
 
     >>> numbers(["10", "2"], first=1), numbers(["10", "2", "Ann"], first=1)
     ({'2': 1, '10': 2}, {'10': 1, '2': 2, 'Ann': 3})
@@ -45,16 +45,17 @@ def numbers(names: Iterable[str], *, first: int) -> dict[str, int]:
 
 
 def shots_of(lists: Mapping[str, Sequence[Crop]]) -> tuple[dict[str, tuple[Shot, ...]], tuple[str, ...]]:
-    """Each list as shots, persons numbered from 1 and cameras from 0; and what to note about the numbers."""
-    crops = [crop for each in lists.values() for crop in each]
+    """Each list as shots, persons numbered from 1 and cameras from 0; and notes about the numbers."""
+    crops = list(chain.from_iterable(lists.values()))
     persons = numbers((crop.person for crop in crops if crop.person != JUNK_NAME), first=1)
     cameras = numbers((crop.camera for crop in crops), first=0)
     ids = persons | {JUNK_NAME: JUNK}
     shots = {
-        word: tuple(Shot(path=c.path, person_id=ids[c.person], camera_id=cameras[c.camera]) for c in each)
-        for word, each in lists.items()
+        word: tuple(Shot(path=c.path, person_id=ids[c.person], camera_id=cameras[c.camera]) for c in members)
+        for word, members in lists.items()
     }
-    return shots, tuple(_notes(list(persons), list(cameras), sum(crop.person == JUNK_NAME for crop in crops)))
+    junk = sum(crop.person == JUNK_NAME for crop in crops)
+    return shots, tuple(_notes(list(persons), list(cameras), junk))
 
 
 def _notes(persons: list[str], cameras: list[str], junk: int) -> Iterable[str]:
@@ -65,7 +66,7 @@ def _notes(persons: list[str], cameras: list[str], junk: int) -> Iterable[str]:
     if persons:
         yield f"persons are numbered in the order of their names: {_numbered('', persons)}"
     if junk:
-        yield f"junk: {counted(junk, 'image')} of person {JUNK_NAME}, nobody in particular"
+        yield f"junk: {counted(junk, 'image')} of person {JUNK_NAME}"
 
 
 def _numbered(prefix: str, names: list[str]) -> str:
@@ -85,15 +86,15 @@ def drawn(
 ) -> Split:
     """A split whose persons are drawn: some train, some validate, the others are tested.
 
-    Of the persons tested and validated, the first image of each camera asks (see :func:`.splits.query_and_gallery`);
-    one with a single image is a distractor. Junk goes to the gallery.
+    The first image that each camera took of a test or validation person is a query (see
+    :func:`.splits.query_and_gallery`). A person with a single image is a distractor. Junk goes to the gallery.
 
     Args:
         crops: All images.
         name: The name of the split.
-        place: The folder or file that is to blame in messages.
+        place: The folder or file that messages name.
         train_fraction: Share of the persons to train on, in (0, 1); at least one trains and one is left.
-        val_fraction: Share of the persons to validate with, in [0, 1 - train_fraction); 0 sets nobody aside.
+        val_fraction: Share of the persons to validate with, in [0, 1 - train_fraction); 0 sets none aside.
         split_seed: Seed of the choice.
 
     Raises:
@@ -101,8 +102,8 @@ def drawn(
     """
     _check_fractions(train_fraction, val_fraction)
     shots, notes = shots_of({UNSPLIT: crops})
-    junk, known = part(shots[UNSPLIT], frozenset({JUNK}))
-    persons = {shot.person_id for shot in known}
+    junk, labelled = part(shots[UNSPLIT], frozenset({JUNK}))
+    persons = {shot.person_id for shot in labelled}
     needed = 3 if val_fraction else 2
     if len(persons) < needed:
         names = ", ".join(sorted({crop.person for crop in crops} - {JUNK_NAME})) or "nobody"
@@ -111,8 +112,8 @@ def drawn(
         raise Problem(kind=LISTS, place=place, fact=fact, cure=cure).error()
     training = min(max(round(train_fraction * len(persons)), 1), len(persons) - needed + 1)
     validating = min(max(round(val_fraction * len(persons)), 1), len(persons) - training - 1) if val_fraction else 0
-    train, rest = part(known, draw_persons(persons, training, seed=split_seed))
-    held, test = part(rest, draw_persons(persons, training + validating, seed=split_seed))
+    train, remaining = part(labelled, draw_persons(persons, training, seed=split_seed))
+    held, test = part(remaining, draw_persons(persons, training + validating, seed=split_seed))
     validation = _validation(held, name=name, place=place) if validating else None
     query, gallery = query_and_gallery(test)
     if not query:
@@ -120,10 +121,10 @@ def drawn(
         fact = f"{tested} of {place.resolve()}, but none has two images,"
         cure = f"add images, lower train_fraction={train_fraction} or change split_seed={split_seed}"
         raise Problem(kind=LISTS, place=place, fact=f"{fact} so there is no query", cure=cure).error()
-    told = f"{training} of {len(persons)} persons train" + (f", {validating} validate" if validating else "")
+    shares = f"{training} of {len(persons)} persons train" + (f", {validating} validate" if validating else "")
     lone = len({shot.person_id for shot in gallery} - {shot.person_id for shot in query})
     dropped = (f"distractors: {counted(lone, 'test person')} with a single image",) if lone else ()
-    notes = (*notes, f"{told}, drawn by split_seed={split_seed}", *dropped)
+    notes = (*notes, f"{shares}, drawn by split_seed={split_seed}", *dropped)
     return Split(name=name, train=train, query=query, gallery=junk + gallery, notes=notes, validation=validation)
 
 
@@ -132,8 +133,8 @@ def _check_fractions(train: float, val: float) -> None:
         raise InputError(f"train_fraction={train}: outside (0, 1); 0.5 trains on half of the persons")
     if not 0 <= val < 1 - train:
         raise InputError(
-            f"val_fraction={val}: with train_fraction={train}, that leaves nobody to test or is negative; their sum"
-            f" must be below 1"
+            f"val_fraction={val}: with train_fraction={train}, no person is left to test, or it is negative; their"
+            f" sum must be below 1"
         )
 
 
@@ -149,60 +150,63 @@ def _validation(held: tuple[Shot, ...], *, name: str, place: Path, report: Repor
 
 
 def ready_made(
-    lists: Mapping[str, Sequence[Crop]], *, name: str, place: Path, told: Callable[[Crop], str], report: Report = stop
+    lists: Mapping[str, Sequence[Crop]], *, name: str, place: Path, source: Callable[[Crop], str], report: Report = stop
 ) -> Split:
     """The split that the user made: ``query``, ``gallery`` and perhaps ``train`` and ``val``.
 
     Args:
         lists: The images, by the words of :data:`WORDS`.
         name: The name of the split.
-        place: The folder or file that is to blame in messages.
-        told: Where the user said whom a crop shows, for messages.
+        place: The folder or file that messages name.
+        source: The line or file that gives the person of a crop, for messages.
         report: Receives what is wrong; by default it raises.
 
     Raises:
-        ValueError: a person is on two sides, a query is junk, no query's person is in the gallery, or nobody of ``val``
-            has two images.
+        ValueError: a person is on two sides, a query is junk, no query's person is in the gallery, or no person of
+            ``val`` has two images.
     """
-    _check_sides(lists, place, told, report)
+    _check_sides(lists, place, source, report)
     _check_queries(lists, place, report)
     shots, notes = shots_of(lists)
     validation = _validation(shots["val"], name=name, place=place, report=report) if shots.get("val") else None
     train, query, gallery = (shots.get(word, ()) for word in ("train", "query", "gallery"))
-    notes = notes if train else (*notes, "nobody to train on: this set is for testing")
-    asking, shown = ({shot.person_id for shot in each} for each in (query, gallery))
-    if strangers := len(shown - asking - {JUNK}):
-        notes = (*notes, f"distractors: {counted(strangers, 'gallery person')} that no query shows")
-    if absent := len(asking - shown):
-        notes = (*notes, f"no match for {absent} of {counted(len(asking), 'query person')}: not in the gallery")
+    notes = notes if train else (*notes, "no training images: this set is for testing")
+    query_persons = {shot.person_id for shot in query}
+    gallery_persons = {shot.person_id for shot in gallery}
+    if distractors := len(gallery_persons - query_persons - {JUNK}):
+        notes = (*notes, f"distractors: {counted(distractors, 'gallery person')} that no query shows")
+    if absent := len(query_persons - gallery_persons):
+        notes = (*notes, f"no match for {absent} of {counted(len(query_persons), 'query person')}: not in the gallery")
     return Split(name=name, train=train, query=query, gallery=gallery, notes=notes, validation=validation)
 
 
-def _check_sides(lists: Mapping[str, Sequence[Crop]], place: Path, told: Callable[[Crop], str], report: Report) -> None:
-    """Nobody is on two of the sides training, validation and testing."""
+def _check_sides(
+    lists: Mapping[str, Sequence[Crop]], place: Path, source: Callable[[Crop], str], report: Report
+) -> None:
+    """Report persons on two of the sides training, validation and testing."""
     sides = {"training": ("train",), "validation": ("val",), "query or gallery": ("query", "gallery")}
     first = {
         side: {crop.person: crop for word in reversed(words) for crop in reversed(lists.get(word, ()))}
         for side, words in sides.items()
     }
-    for one, other in combinations(sides, 2):
-        shared = sorted((first[one].keys() & first[other].keys()) - {JUNK_NAME})
+    for side, second in combinations(sides, 2):
+        shared = sorted((first[side].keys() & first[second].keys()) - {JUNK_NAME})
         if shared:
-            examples = (f"{who} ({told(first[one][who])} and {told(first[other][who])})" for who in shared[:3])
-            fact = f"{counted(len(shared), 'person is', 'persons are')} in {one} and in {other} of {place.resolve()}"
+            examples = (f"{who} ({source(first[side][who])} and {source(first[second][who])})" for who in shared[:3])
+            fact = f"{counted(len(shared), 'person is', 'persons are')} in {side} and in {second} of {place.resolve()}"
             cure = "a re-ID test needs unseen persons, so remove them from one side"
             report(Problem(kind=SHARED, place=place, fact=fact, cure=cure, examples=tuple(examples)))
 
 
 def _check_queries(lists: Mapping[str, Sequence[Crop]], place: Path, report: Report) -> None:
-    nobody = [crop.path.name for crop in lists["query"] if crop.person == JUNK_NAME]
-    if nobody:
-        queries = counted(len(nobody), "query", "queries")
+    junk = [crop.path.name for crop in lists["query"] if crop.person == JUNK_NAME]
+    if junk:
+        queries = counted(len(junk), "query", "queries")
         fact = f"{queries} of person {JUNK_NAME}, which is junk, in {place.resolve()}"
         cure = "put them into the gallery or remove them"
-        report(Problem(kind=LISTS, place=place, fact=fact, cure=cure, examples=tuple(nobody[:3])))
-    asking = sorted({crop.person for crop in lists["query"]} - {JUNK_NAME})
-    if asking and not {crop.person for crop in lists["gallery"]}.intersection(asking):
-        fact = f"{counted(len(asking), 'query person')} of {place.resolve()}, but none is in the gallery"
+        report(Problem(kind=LISTS, place=place, fact=fact, cure=cure, examples=tuple(junk[:3])))
+    persons = sorted({crop.person for crop in lists["query"]} - {JUNK_NAME})
+    if persons and not {crop.person for crop in lists["gallery"]}.intersection(persons):
+        fact = f"{counted(len(persons), 'query person')} of {place.resolve()}, but none is in the gallery"
         cure = "query and gallery must name the same persons alike"
-        report(Problem(kind=LISTS, place=place, fact=fact, cure=cure, examples=tuple(asking[:3])))
+        report(Problem(kind=LISTS, place=place, fact=fact, cure=cure, examples=tuple(persons[:3])))

@@ -1,7 +1,7 @@
 """A user's own crops, listed in a CSV file: ``path``, ``person``, and perhaps ``camera`` and ``split``.
 
 ``python -m reid_lit.init folder=<folder>`` writes such a file. Paths are absolute or start at the file's folder;
-persons and cameras are any texts, numbered as in :mod:`.person_folders`; person ``-1`` is junk. ``split`` is ``train``,
+persons and cameras are any text, numbered as in :mod:`.person_folders`; person ``-1`` is junk. ``split`` is ``train``,
 ``val``, ``query`` or ``gallery``; without it, the lists are drawn as :mod:`.person_folders` draws them. The order of
 the lines does not matter: each list is sorted by person, camera and path.
 """
@@ -45,7 +45,7 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
     lists = {word: [crops[row.line] for row in rows if row.split == word] for word in WORDS}
     _check_lists(file, lists)
     lines = {crop.path: line for line, crop in crops.items()}
-    split = ready_made(lists, name="csv", place=file, told=lambda crop: f"line {lines[crop.path]}", report=report)
+    split = ready_made(lists, name="csv", place=file, source=lambda crop: f"line {lines[crop.path]}", report=report)
     return replace(split, notes=(f"lists: the column split of {file.name}", *split.notes))
 
 
@@ -62,10 +62,10 @@ def locate(root: Path) -> Path:
     if not root.is_dir():
         fact, cure = f"no such file: {root.resolve()}", f"point dataset.root at a CSV file or at a folder with {FILE}"
         raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
-    others = sorted(file.name for file in root.glob("*.csv"))
-    fact = f"no {FILE} in {root.resolve()}" + (f", only {', '.join(others[:3])}" if others else "")
+    tables = sorted(file.name for file in root.glob("*.csv"))
+    fact = f"no {FILE} in {root.resolve()}" + (f", only {', '.join(tables[:3])}" if tables else "")
     cure = f"python -m reid_lit.init {shlex.quote(assignment('folder', root))} writes one"
-    cure += "; or point dataset.root at the file" * bool(others)
+    cure += "; or point dataset.root at the file" * bool(tables)
     raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
 
 
@@ -75,19 +75,17 @@ def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(_key(file, row), row.line)
-    again = [
-        (row.line, f"repeats line {line}: {row.path}") for row in rows if (line := first[_key(file, row)]) != row.line
-    ]
-    tell(file, again, "an image that is listed already", "remove them, or tell the paths apart", report, LISTS)
+    repeats = [row for row in rows if first[_key(file, row)] != row.line]
+    lines = [(row.line, f"repeats line {first[_key(file, row)]}: {row.path}") for row in repeats]
+    tell(file, lines, "an image that is listed already", "remove them, or correct their paths", report, LISTS)
     rows = [row for row in rows if first[_key(file, row)] == row.line]
     gone = [row for row in rows if not (file.parent / row.path).is_file()]
     cure = f"paths must be absolute or start at {file.parent.resolve()}"
     if any("\\" in row.path for row in gone):
         cure += ", with / between folders"
-    told = [(row.line, f"({row.path})") for row in gone]
-    tell(file, told, "a file that is not there", cure, report, MISSING)
-    missing = {row.line for row in gone}
-    return [row for row in rows if row.line not in missing]
+    tell(file, [(row.line, f"({row.path})") for row in gone], "a file that is not there", cure, report, MISSING)
+    absent = {row.line for row in gone}
+    return [row for row in rows if row.line not in absent]
 
 
 def _key(file: Path, row: CsvRow) -> str:
@@ -98,17 +96,17 @@ def _known_words(file: Path, rows: Sequence[CsvRow], report: Report) -> list[Csv
     rows = [row._replace(split=row.split.lower()) for row in rows]
     bad = [row for row in rows if row.split and row.split not in WORDS]
     near = get_close_matches(bad[0].split, WORDS, n=1) if bad else []
-    hint = f"did you mean {near[0]}?" if near else "the images that ask are the query, the others tested the gallery"
-    told = [(row.line, f"({row.split!r})") for row in bad]
-    tell(file, told, f"another split than {', '.join(WORDS)}", hint, report)
+    hint = f"did you mean {near[0]}?" if near else "a test ranks the images of gallery for each image of query"
+    lines = [(row.line, f"({row.split!r})") for row in bad]
+    tell(file, lines, f"another split than {', '.join(WORDS)}", hint, report)
     return [row for row in rows if not row.split or row.split in WORDS]
 
 
 def _check_lists(file: Path, lists: dict[str, list[Crop]]) -> None:
     missing = [word for word in NEEDED if not lists[word]]
     if missing:
-        there = ", ".join(f"{len(crops)} {word}" for word, crops in lists.items() if crops) or "no"
+        present = ", ".join(f"{len(crops)} {word}" for word, crops in lists.items() if crops) or "no"
         rows = "row" if sum(map(len, lists.values())) == 1 else "rows"
-        fact = f"{file.resolve()} has {there} {rows} but none with split {' or '.join(missing)}"
+        fact = f"{file.resolve()} has {present} {rows} but none with split {' or '.join(missing)}"
         cure = "a test needs query and gallery (a training, train too); or remove the column split to have lists drawn"
         raise Problem(kind=EMPTY, place=file, fact=fact, cure=cure).error()

@@ -1,13 +1,14 @@
 """The rows of a user's table of images: ``path``, ``person`` and perhaps ``camera`` and ``split``, with line numbers.
 
 UTF-8, with or without a byte order mark; columns in any order, separated by a comma, semicolon, tab or bar; other
-columns are passed over. A column that is empty in every row counts as missing.
+columns are ignored. A column that is empty in every row counts as missing.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ COLUMNS = {
     "camera": ("cam", "camid", "cam_id", "camera_id"),
     "split": ("set", "subset", "partition"),
 }
-"""The columns, each with names that others use for it and that an error points at."""
+"""The columns, each with other names in use, which an error points at."""
 
 REQUIRED = ("path", "person")
 DELIMITERS = ",;\t|"
@@ -71,7 +72,7 @@ def _cell(name: str, text: str) -> str:
 
 
 def _filled(file: Path, rows: list[CsvRow], report: Report) -> list[CsvRow]:
-    """The rows without those in which something is empty that other rows have."""
+    """Report rows with an empty cell in a column that is required or filled elsewhere; return the other rows."""
     for name in COLUMNS:
         empty = [row for row in rows if not getattr(row, name)]
         if empty and (name in REQUIRED or len(empty) < len(rows)):
@@ -88,13 +89,13 @@ def tell(file: Path, bad: Iterable[tuple[int, str]], fact: str, cure: str, repor
 
     Args:
         file: The table.
-        bad: Number and peculiarity of each line.
+        bad: The number of each line and its details.
         fact: What is wrong with them, after "3 rows with".
         cure: What to do about it.
         report: Receives the problem.
-        kind: What sort of problem it is.
+        kind: The kind of the problem.
     """
-    lines = [f"line {line} {what}".rstrip() for line, what in bad]
+    lines = [f"line {line} {details}".rstrip() for line, details in bad]
     if lines:
         fact = f"{counted(len(lines), 'row')} with {fact} in {file.resolve()}"
         report(Problem(kind=kind, place=file, fact=fact, cure=cure, examples=tuple(lines[:EXAMPLES])))
@@ -125,9 +126,9 @@ def _text(file: Path) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """What separates most of the column names in the first line that is not blank."""
+    """The delimiter that separates most of the column names in the first line that is not blank."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    known = {name for column, others in COLUMNS.items() for name in (column, *others)}
+    known = {*COLUMNS, *chain.from_iterable(COLUMNS.values())}
     cells = {mark: [_word(cell) for cell in first.split(mark)] for mark in DELIMITERS}
     return max(DELIMITERS, key=lambda mark: (len(known.intersection(cells[mark])), len(cells[mark])))
 
@@ -147,18 +148,19 @@ def _places(file: Path, header: list[str]) -> dict[str, int]:
         fact = f"the first line of {file.resolve()} is a single cell, {header[0]!r}"
         cure = "separate path, person, camera and split by a comma, semicolon, tab or |"
         raise Problem(kind=LAYOUT, place=file, fact=fact, cure=cure).error()
-    for name, others in COLUMNS.items():
+    for name, aliases in COLUMNS.items():
         if names.count(name) > 1:
             fact = f"the first line of {file.resolve()} has the column {name!r} {names.count(name)} times"
             raise Problem(kind=LAYOUT, place=file, fact=fact, cure="rename or remove all but one").error()
         if header and name not in names:
-            _check_missing(file, name, names, others)
+            _check_missing(file, name, names, aliases)
     return {name: names.index(name) for name in COLUMNS if name in names}
 
 
-def _check_missing(file: Path, name: str, names: list[str], others: tuple[str, ...]) -> None:
-    near = [other for other in others if other in names]
-    near = near or [other for other in get_close_matches(name, names, cutoff=0.8) if other not in COLUMNS]
+def _check_missing(file: Path, name: str, names: list[str], aliases: tuple[str, ...]) -> None:
+    """Raise DataError if the column is required or may be there under another name."""
+    near = [alias for alias in aliases if alias in names]
+    near = near or [word for word in get_close_matches(name, names, cutoff=0.8) if word not in COLUMNS]
     if near or name in REQUIRED:
         fact = f"the first line of {file.resolve()} has no column {name!r} but {', '.join(map(repr, names))}"
         cure = (

@@ -45,13 +45,13 @@ def read(
     extract_to: Path | None = None,
     report: Report = stop,
 ) -> Split:
-    """The images below ``root``: the data set's folder or the folder it lies in.
+    """The images below ``root``: the data set's folder or the folder around it.
 
     Args:
         root: The folder.
         options: Which images, protocol, split and cameras.
         train_on: ``split``, or ``all`` persons, which leaves nothing to test.
-        extract_to: Where the archive was unpacked to, if not beside itself.
+        extract_to: Where the archive was unpacked to; None: next to it.
         report: Receives what is wrong; by default it raises.
 
     Raises:
@@ -87,10 +87,9 @@ def _new(places: Places, options: Options, report: Report) -> Split:
 
 
 def _classic(places: Places, options: Options, report: Report) -> Split:
-    found = [path for name in options.unpacked if (path := places.find(name))]
-    if len(found) < len(options.unpacked):
+    images, testsets = (places.find(name) for name in options.unpacked)
+    if images is None or testsets is None:
         raise places.lacking(options).error()
-    images, testsets = found
     train, test = read_classic(images, testsets, options, report)
     notes = (
         f"{options.images} images, classic protocol, split {options.split_id}",
@@ -110,7 +109,7 @@ class CUHK03(ReidData):
         split_id: Which of the 20 classic splits.
         camera: ``view`` (two cameras) or ``pair_view`` (ten); the same images are removed from a ranking.
         train_on: ``split``, or ``all`` persons with nothing to test.
-        extract_to: Where to unpack the archive; None: beside it.
+        extract_to: Where to unpack the archive; None: next to it.
     """
 
     images: str = "detected"
@@ -129,12 +128,12 @@ class CUHK03(ReidData):
 
     @property
     def target(self) -> Path | None:
-        """Where to unpack the archive, if not beside it."""
+        """Where to unpack the archive; None: next to it."""
         return None if self.extract_to is None else Path(self.extract_to).expanduser()
 
     @property
     def options(self) -> Options:
-        """Which CUHK03 is meant."""
+        """The options of the split: images, protocol, split and cameras."""
         return Options(images=self.images, protocol=self.protocol, split_id=self.split_id, camera=self.camera)
 
     @override

@@ -1,4 +1,4 @@
-"""CUHK03's raw archive ``cuhk-03.mat`` as image files: opened once, unpacked beside itself.
+"""CUHK03's raw archive ``cuhk-03.mat`` as image files: opened once and unpacked next to it.
 
 A MATLAB 7.3 file, which is HDF5 with every array transposed: ``detected`` and ``labeled`` refer to five camera pairs,
 a pair to persons × 10 images (1 to 5 by its first view), ``testsets`` to 20 lists of 100 (pair, person).
@@ -37,8 +37,8 @@ def is_there(path: Path) -> bool:
 def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> None:
     """Write what ``target`` lacks of ``images_detected``, ``images_labeled`` and ``testsets.json``.
 
-    Each is written aside and renamed when it is whole, so that a killed run leaves nothing that could be taken for it,
-    and two processes may call this at once. The test sets come last, with the number of images of each kind.
+    Each is written under another name and renamed when it is complete. So a killed run leaves no incomplete copy, and
+    two processes may call this at once. The test sets come last, with the number of images of each kind.
 
     Args:
         archive: ``cuhk-03.mat``.
@@ -67,7 +67,7 @@ def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> 
 
 
 def is_web_page(path: Path) -> bool:
-    """Whether a file is a web page: what a failed download leaves under another name."""
+    """Whether a file is a web page, as a failed download leaves it."""
     with path.open("rb") as file:
         return file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
@@ -88,9 +88,9 @@ def _opened(archive: Path) -> Any:
         fact = f"{archive.resolve()} cannot be opened as HDF5 ({error})"
         cure = "download it again: it is cut short or another file"
         raise Problem(kind=LISTS, place=archive, fact=fact, cure=cure).error() from error
-    missing = [key for key in (*KINDS, "testsets") if key not in file]
-    if missing:
-        fact = f"{archive.resolve()} holds {', '.join(sorted(file)) or 'nothing'} but no {', '.join(missing)}"
+    lacking = [key for key in (*KINDS, "testsets") if key not in file]
+    if lacking:
+        fact = f"{archive.resolve()} holds {', '.join(sorted(file)) or 'nothing'} but no {', '.join(lacking)}"
         file.close()
         raise Problem(kind=LISTS, place=archive, fact=fact, cure="use CUHK03's own cuhk-03.mat").error()
     return file
@@ -118,7 +118,7 @@ def _make(partial: Path, archive: Path) -> None:
 
 
 def _write_images(file: Any, partial: Path, kinds: list[str], progress: Progress | None) -> dict[str, int]:
-    """Writes the images of ``kinds``; the number of images of every kind."""
+    """Write the images of ``kinds``, and return the number of images of every kind."""
     pairs = {kind: [file[reference][()] for reference in np.ravel(file[kind][()])] for kind in KINDS}
     total = sum(pair.shape[1] for of_kind in pairs.values() for pair in of_kind)
     counts, done = dict.fromkeys(KINDS, 0), 0
@@ -137,7 +137,7 @@ def _write_images(file: Any, partial: Path, kinds: list[str], progress: Progress
 
 
 def _images(file: Any, references: Any) -> Iterator[tuple[int, Any]]:
-    """The images of a person that are there, numbered 1 … 10; MATLAB writes the size of an empty cell in its place."""
+    """The images of a person, numbered 1 … 10, without empty cells, in which MATLAB writes the size."""
     for number, reference in enumerate(references, start=1):
         if reference and file[reference].ndim == 3 and file[reference].size:
             yield number, file[reference]
@@ -149,7 +149,7 @@ def _testsets(file: Any) -> list[list[list[int]]]:
 
 
 def _publish(partial: Path, final: Path) -> None:
-    """Rename what is whole; if another process was faster, that one's stands."""
+    """Rename what is complete; if another process was faster, its copy stays."""
     try:
         partial.rename(final)
     except OSError:

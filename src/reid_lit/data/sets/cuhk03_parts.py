@@ -1,4 +1,4 @@
-"""What a copy of CUHK03 consists of, and where its parts lie."""
+"""The parts of a copy of CUHK03, and where they are."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NP_FOLDERS = ("cuhk03-np", "CUHK03-NP")
 SPLITS = {"new": 1, "classic": 20}
 
 LAYOUT = (
-    "images_detected/1_001_1_01.png and cuhk03_new_protocol_config_detected.mat (labeled likewise), or"
+    "images_detected/1_001_1_01.png and cuhk03_new_protocol_config_detected.mat (or labeled in both), or"
     " cuhk03-np/detected/bounding_box_train/0001_c1_1.png, query/…, bounding_box_test/…, or cuhk03_release/cuhk-03.mat"
 )
 NAMING = Naming(
@@ -40,13 +40,13 @@ NP_NAMING = Naming(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Which CUHK03 is meant.
+    """Which images, protocol, split and cameras of CUHK03 to use.
 
     Attributes:
-        images: ``detected`` or ``labeled``: cut out by a detector or by hand.
+        images: ``detected``, cut out by a detector, or ``labeled``, cut out by hand.
         protocol: ``new`` (767 persons train, 700 are tested) or ``classic`` (20 splits with 100 test persons).
         split_id: Which of the classic splits, 0 … 19; 0 in the new protocol.
-        camera: ``view``: cameras 0 and 1 are the views of a pair; ``pair_view``: 0 … 9, those of the five pairs.
+        camera: ``view``, cameras 0 and 1 for the views of a pair, or ``pair_view``, 0 … 9 for the views of five pairs.
 
     Raises:
         ValueError: there is no such option or split.
@@ -72,7 +72,7 @@ class Options:
 
     @property
     def unpacked(self) -> tuple[str, ...]:
-        """What is needed of the archive's content."""
+        """The names of what is needed out of the archive."""
         return (images_folder(self.images), *([TESTSETS] if self.protocol == "classic" else []))
 
     def camera_of(self, name: re.Match[str]) -> int:
@@ -82,11 +82,11 @@ class Options:
 
 
 class Places:
-    """Where the parts of a copy lie: in ``root``, in a folder inside it, or where the archive was unpacked to.
+    """Where the parts of a copy are: in ``root``, in a folder inside it, or where the archive was unpacked to.
 
     Args:
         root: The folder.
-        extract_to: Where the archive was unpacked to, if not beside itself.
+        extract_to: Where the archive was unpacked to; None: next to it.
     """
 
     def __init__(self, root: Path, extract_to: Path | None = None) -> None:
@@ -103,13 +103,13 @@ class Places:
         return next((folder for folder in inner if (folder / ORIGINAL.train).is_dir()), None)
 
     def to_unpack(self, options: Options) -> Path | None:
-        """The archive, where there is one and the options need what has not been unpacked."""
+        """The archive, if there is one and the options need something that has not been unpacked."""
         if options.protocol == "new" and (self.find_np(options.images) or not self.find(options.split_file)):
-            return None  # either it is read as it lies, or the images alone would not do
+            return None  # it is read without the archive, or it lacks the split file, which the archive does not hold
         return None if all(self.find(name) for name in options.unpacked) else self.find(ARCHIVE)
 
     def lacking(self, options: Options) -> Problem:
-        """The problem that not all that the options need is there."""
+        """The problem that a part which the options need is missing."""
         needed = (*options.unpacked, *([options.split_file] if options.protocol == "new" else []))
         names = [name for name in needed if not self.find(name)]
         problem, cures = NAMING.nowhere(self.root, " and no ".join(names)), []

@@ -11,14 +11,14 @@ from reid_lit.data.sets.cuhk03_archive import KINDS, TESTSETS, images_folder
 from reid_lit.data.sets.cuhk03_parts import SPLITS, Options
 
 NAMES = [f"{pair}_001_{1 + (number > 5)}_{number:02d}.png" for pair in (1, 2) for number in (1, 2, 6, 10)]
-"""One person of each of two camera pairs, seen twice in each view."""
+"""Two camera pairs with one person each, seen twice in each view."""
 
 
 def sample(options: Options) -> Sample:
     """Two persons: the first trains, the second is tested.
 
     Args:
-        options: Which CUHK03 is meant.
+        options: Which images, protocol, split and cameras.
     """
     folder = images_folder(options.images)
     images = {f"{folder}/{name}": (int(name[0]), _camera(name, options.camera)) for name in NAMES}

@@ -1,4 +1,4 @@
-"""Who trains and who is tested in CUHK03: the new protocol's split files and folders, the classic test sets."""
+"""The training and test persons of CUHK03: the new protocol's split files and folders, the classic test sets."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -33,19 +33,19 @@ def read_split_file(
 
     Raises:
         FileNotFoundError: there is no image.
-        ValueError: the file cannot be read, or lists images that are not there, as that of the other kind does.
+        ValueError: the file cannot be read, or lists images that are not there, as the file of the other kind does.
     """
     names, labels, positions = _content(file)
     present = {path.stem: (path, camera(match)) for path, match in named_images(images, NAMING, report)}
     stems = [Path(name).stem for name in names]  # a copy may hold JPEG files
-    missing = sorted(stem for stem in stems if stem not in present)
-    if missing:
-        fact = f"{len(missing)} of the {len(names)} images that {file.resolve()} lists are not in {images.resolve()}"
+    absent = sorted(stem for stem in stems if stem not in present)
+    if absent:
+        fact = f"{len(absent)} of the {len(names)} images that {file.resolve()} lists are not in {images.resolve()}"
         cure = (
             "detected and labeled images have split files of their own; if this is the right one, remove the folder"
             f" and a training run unpacks {ARCHIVE} anew"
         )
-        report(Problem(kind=LISTS, place=file, fact=fact, cure=cure, examples=tuple(missing[:3])))
+        report(Problem(kind=LISTS, place=file, fact=fact, cure=cure, examples=tuple(absent[:3])))
     shots = {
         position: Shot(path=present[stem][0], person_id=labels[position], camera_id=present[stem][1])
         for position, stem in enumerate(stems)
@@ -66,7 +66,7 @@ def _content(file: Path) -> tuple[list[str], list[int], list[list[int]]]:
         content = loadmat(file, variable_names=_KEYS, squeeze_me=True)
         names, labels = [str(name) for name in content["filelist"]], content["labels"].astype(int).tolist()
         positions = [(content[key].astype(int) - 1).tolist() for key in _KEYS[2:]]
-    except Exception as error:  # scipy raises whatever it meets in a damaged file
+    except Exception as error:  # scipy raises errors of many types for a damaged file
         fact = f"{file.resolve()} cannot be read as a split file of CUHK03 ({type(error).__name__}: {error})"
         cure = "copy it anew from Zhong et al.'s public code (person-re-ranking, evaluation/data/CUHK03)"
         raise Problem(kind=LISTS, place=file, fact=fact, cure=cure).error() from error
@@ -100,7 +100,7 @@ def read_classic(images: Path, testsets: Path, options: Options, report: Report 
 
     Raises:
         FileNotFoundError: there is no image.
-        ValueError: the test sets cannot be read, images of the archive are missing, or a test person is.
+        ValueError: the test sets cannot be read, or images of the archive or a test person are missing.
     """
     tested, count = _testset(testsets, options)
     named = named_images(images, NAMING, report)
@@ -123,7 +123,7 @@ def read_classic(images: Path, testsets: Path, options: Options, report: Report 
 
 
 def _testset(file: Path, options: Options) -> tuple[list[tuple[int, int]], int]:
-    """The test persons as (pair, person), and how many images of the kind the archive holds."""
+    """The test persons as (pair, person), and the archive's number of images of the kind."""
     try:
         content = json.loads(file.read_text())
         if len(content["testsets"]) != SPLITS["classic"]:

@@ -1,4 +1,4 @@
-"""Persons and cameras told by file names: by a pattern that the user gives, or by names that are known."""
+"""Persons and cameras out of file names, by the user's pattern or by a known one."""
 
 import os
 import re
@@ -16,7 +16,7 @@ KNOWN = {
     "Market-1501's (0001_c1…: person, camera)": r"(^|/)(?P<person>-1|\d+)_c(?P<camera>\d+)[^/]*$",
     "WARD's (000100020003.png: person, camera, frame)": r"(^|/)(?P<person>\d{4})(?P<camera>\d{4})\d{4}\.[^./]+$",
 }
-"""Names that tell person and camera without being told how."""
+"""Patterns of file names that are known, by what an error calls them."""
 
 GUESSES = (
     r"(^|/)(?P<person>[^/_]+)_(?P<camera>[^/_]+)_[^/]*$",
@@ -33,7 +33,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """The pattern as a regular expression.
 
     Raises:
-        ValueError: it is none, or it lacks the group ``person``, or it has another than that and ``camera``.
+        ValueError: it is no regular expression, lacks the group ``person``, or has groups other than ``camera``.
     """
     try:
         expression = re.compile(pattern)
@@ -47,7 +47,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 def recognised(folder: Path, paths: Sequence[Path]) -> tuple[str, re.Pattern[str]]:
-    """Whose names the images have, and the pattern of these.
+    """The title and the pattern of the known names that the images have.
 
     Raises:
         ValueError: the names are not known, or not all of them.
@@ -65,7 +65,7 @@ def recognised(folder: Path, paths: Sequence[Path]) -> tuple[str, re.Pattern[str
             raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(odd[:3])).error()
     images = counted(len(names), "image")
     fact = f"{images} of {folder.resolve()}, neither in folders of persons nor named in a known way"
-    cure = f"""tell where a name holds the person (and the camera), for instance 'pattern="{_guess(names)}"'"""
+    cure = f"""say where a name holds the person (and the camera), for instance 'pattern="{_guess(names)}"'"""
     raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(names[:3])).error()
 
 
@@ -74,7 +74,7 @@ def _guess(names: Sequence[str]) -> str:
 
 
 def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) -> dict[str, list[Crop]]:
-    """The crops of each list, sorted by path, with the persons and cameras that their paths below ``folder`` tell.
+    """The crops of each list, sorted by path, with the persons and cameras of their paths below ``folder``.
 
     Raises:
         FileNotFoundError: a list has no image.
@@ -85,8 +85,9 @@ def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) ->
     for word, place in places.items():
         for path in sorted(path for path in files(place) if path.name.lower().endswith(EXTENSIONS)):
             name = path.relative_to(folder).as_posix()
-            groups = match.groupdict() if (match := pattern.search(name)) else {"person": ""}
-            if all(groups.values()):
+            match = pattern.search(name)
+            groups = match.groupdict() if match else {}
+            if groups and all(groups.values()):
                 lists[word].append(Crop(groups["person"], groups.get("camera", ""), path))
             else:
                 bad.append(name)
@@ -109,7 +110,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def other_files(folder: Path, *, but: Path) -> dict[str, int]:
-    """How many files below ``folder`` but one are no images, by the ending of their names, most frequent first."""
+    """Count the files below ``folder`` that are no images, by ending, most frequent first; ``but`` is not counted."""
     names = (path for path in files(folder) if not path.name.lower().endswith(EXTENSIONS))
     endings = Counter(path.suffix.lower() or "without ending" for path in names if path.resolve() != but.resolve())
     return dict(endings.most_common())

@@ -1,4 +1,4 @@
-"""A folder of a user's own crops as a data set; :mod:`.person_folders` says what the folder holds."""
+"""A folder of a user's own crops as a data set; :mod:`.person_folders` describes its layout."""
 
 from dataclasses import dataclass
 

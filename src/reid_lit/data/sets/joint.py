@@ -16,16 +16,16 @@ from reid_lit.records import JUNK, Shot, Split
 
 
 def join(splits: Sequence[Split]) -> Split:
-    """One training list whose persons and cameras are disjoint, and every set's tests as they are in the set alone.
+    """Join the training lists, without shared persons and cameras, and keep the tests of every set as they are.
 
-    The training persons of a set are numbered after those of the sets before it, and so are its cameras.
+    The training persons and cameras of a set are numbered after those of the sets before it.
 
     Raises:
         ValueError: fewer than two sets, or one of them twice.
     """
     names = [split.name for split in splits]
     if len(names) < 2 or len(set(names)) < len(names):
-        raise InputError(f"members={names}: a joint data set needs two members or more, each of them once")
+        raise InputError(f"members={names}: a joint data set needs two members or more, each once")
     train: list[Shot] = []
     notes: list[str] = []
     person = camera = 0
@@ -57,8 +57,8 @@ class Joint(ReidData):
     """Several data sets at once.
 
     Args:
-        members: The data sets; of their own settings only where and how they are read counts.
-        switching: Whether each batch is of one member, see :class:`~reid_lit.data.feeding.switching.SwitchingSampler`.
+        members: The data sets; only their settings of what is read have an effect.
+        switching: Whether each batch is of one member; see :class:`~reid_lit.data.feeding.switching.SwitchingSampler`.
     """
 
     root: Path = Path()

@@ -27,7 +27,7 @@ NAMING = Naming(
     example="0000/0000_000_01_0303morning_0008_0.jpg 0",
     extensions=(".jpg",),
     layout=(
-        "train/, test/ (version 1) or mask_train_v2/, mask_test_v2/ (version 2) beside list_train.txt, list_val.txt,"
+        "train/, test/ (version 1) or mask_train_v2/, mask_test_v2/ (version 2) next to list_train.txt, list_val.txt,"
         " list_query.txt, list_gallery.txt"
     ),
     folders=("MSMT17_V1", "MSMT17_V2", "MSMT17", "msmt17", "msmt17/MSMT17_V1", "msmt17/MSMT17_V2"),
@@ -98,7 +98,7 @@ def _locate(root: Path) -> tuple[Path, str]:
     ]
     different = {folder.resolve(): version for folder, version in found}  # names may differ in case only
     if not found:
-        raise NAMING.nowhere(root, "train/ or mask_train_v2/ beside list_train.txt").error()
+        raise NAMING.nowhere(root, "train/ or mask_train_v2/ next to list_train.txt").error()
     if found[0][0] != root and len(different) > 1:
         fact = f"MSMT17: {len(different)} versions are in {root.resolve()}"
         cure = "point dataset.root at one of them; their scores differ"
@@ -149,7 +149,7 @@ class MSMT17(ReidData):
     @override
     def official(self) -> dict[str, Count]:
         counts = {"query": Count(images=11659, persons=3060), "gallery": Count(images=82161, persons=3060)}
-        if self.train_on == "trainval":  # nobody counted list_train.txt alone
+        if self.train_on == "trainval":  # there is no official count of list_train.txt alone
             counts["train"] = Count(images=32621, persons=1041)
         return counts
 

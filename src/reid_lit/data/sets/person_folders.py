@@ -1,7 +1,7 @@
 """A user's own crops: ``person/camera/image`` or ``person/image``, split by identity or already split.
 
 Person and camera folders may have any names. Persons are numbered from 1 and cameras from 0, both in the sorted order
-of their names (of their values, where all names are whole numbers); ``person_names`` gives the persons back. A person
+of their names (of their values, where all names are whole numbers); ``person_names`` gives their names. A person
 folder ``-1`` is junk, as in Market-1501.
 """
 
@@ -44,15 +44,15 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
         split = drawn(crops, name="folder", place=root, train_fraction=train_fraction, split_seed=split_seed)
     else:
         split = ready_made(
-            lists, name="folder", place=root, told=lambda c: f"{c.path.relative_to(root)}", report=report
+            lists, name="folder", place=root, source=lambda c: f"{c.path.relative_to(root)}", report=report
         )
     return replace(split, notes=(note, *split.notes))
 
 
 def person_names(split: Split) -> dict[int, str]:
     """The name of each person's folder, by person id."""
-    below = {shot.person_id: shot.path.parent for shot in split.shots}
-    return {person: (folder.parent if NESTED in split.notes else folder).name for person, folder in below.items()}
+    folders = {shot.person_id: shot.path.parent for shot in split.shots}
+    return {person: (folder.parent if NESTED in split.notes else folder).name for person, folder in folders.items()}
 
 
 NESTED, FLAT = "layout: person/camera/image", "layout: person/image"
@@ -74,10 +74,10 @@ def part_folders(root: Path) -> dict[str, Path]:
         raise Problem(kind=MISSING, place=root, fact=fact, cure=f"point dataset.root at {SHAPE}").error()
     present = [name for name in WORDS if (root / name).is_dir()]
     marks = [name for name in present if name != "val"]  # val/ alone may be a person
-    missing = [f"{name}/" for name in NEEDED if name not in marks]
-    if marks and missing:
-        there = f"{root.resolve()} has {marks[0]}/ but no {', '.join(missing)}"
-        fact = f"{there}: a ready-made split needs query/ and gallery/"
+    lacking = [f"{name}/" for name in NEEDED if name not in marks]
+    if marks and lacking:
+        folders = f"{root.resolve()} has {marks[0]}/ but no {', '.join(lacking)}"
+        fact = f"{folders}: a ready-made split needs query/ and gallery/"
         cure = f"add what is missing, or rename {marks[0]}/ if it is a person"
         raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
     return {name: root / name for name in present} if marks else {UNSPLIT: root}
@@ -88,7 +88,7 @@ def crops_below(folders: Mapping[str, Path], report: Report = stop) -> dict[str,
 
     Raises:
         FileNotFoundError: a folder holds no image.
-        ValueError: images lie beside the person folders, or too deep.
+        ValueError: images are next to the person folders, or too deep.
     """
     return {name: _crops(folder, report) for name, folder in folders.items()}
 
@@ -96,9 +96,7 @@ def crops_below(folders: Mapping[str, Path], report: Report = stop) -> dict[str,
 def _crops(root: Path, report: Report) -> list[Crop]:
     folders, images = listed(root)
     if images:
-        fact = (
-            f"{counted(len(images), 'image lies', 'images lie')} in {root.resolve()} itself, such as {images[0].name}"
-        )
+        fact = f"{counted(len(images), 'image is', 'images are')} in {root.resolve()} itself, such as {images[0].name}"
         cure = f"put each into a folder named after its person ({SHAPE}); {INIT}"
         report(Problem(kind=LAYOUT, place=root, fact=fact, cure=cure))
     crops = [crop for folder in folders for crop in _crops_of_person(folder, report)]
@@ -115,25 +113,25 @@ def _crops_of_person(person: Path, report: Report) -> list[Crop]:
         deeper, images = listed(camera)
         if deeper:
             fact = f"{deeper[0].resolve()} is one folder too deep"
-            cure = f"images must lie as {SHAPE}; {INIT}"
+            cure = f"images must be in {SHAPE}; {INIT}"
             report(Problem(kind=LAYOUT, place=camera, fact=fact, cure=cure))
         crops += [Crop(person.name, camera.name, path) for path in images]
     return crops
 
 
 def listed(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Sub-folders and images in sorted order; hidden ones and other files are passed over."""
+    """Sub-folders and images in sorted order; hidden ones and other files are left out."""
     with os.scandir(folder) as entries:
-        seen = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    images = [folder / name for name, is_folder in seen if not is_folder and name.lower().endswith(EXTENSIONS)]
-    return [folder / name for name, is_folder in seen if is_folder], images
+        names = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    images = [folder / name for name, is_folder in names if not is_folder and name.lower().endswith(EXTENSIONS)]
+    return [folder / name for name, is_folder in names if is_folder], images
 
 
 def check_depth(lists: Mapping[str, Sequence[Crop]], root: Path, report: Report = stop) -> str:
-    """The note about the layout.
+    """Check that all persons have the same layout, and return its note.
 
     Raises:
-        ValueError: it is not the same for all persons.
+        ValueError: some persons have cameras, others have none.
     """
     example: dict[bool, Path] = {}
     for crop in (crop for crops in lists.values() for crop in crops):

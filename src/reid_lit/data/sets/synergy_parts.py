@@ -1,4 +1,4 @@
-"""What a copy of SynergySports consists of: two spellings of its folders, labeled names and hidden ones."""
+"""The parts of a copy of SynergySports: folders in two spellings, labelled names and those of the hidden test."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ HIDDEN = Naming(
 
 
 def sequence(path: Path) -> int:
-    """The number of the sequence that an image of a known person comes from; all its positives come from the same.
+    """The number of an image's sequence; all images of a match come from the same sequence.
 
     Raises:
         ValueError: the name holds none, as in the hidden test.
@@ -53,8 +53,10 @@ def hidden_test(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     for place in (folder / "reid_challenge", folder / "reid_test"):
         if place.is_dir() and not _has_labels(place):
             return _numbered(place / "query"), _numbered(place / "gallery")
-    fact = f"SynergySports: no hidden test in {folder.resolve()} (looked for reid_challenge/, and for reid_test/ whose"
-    fact = f"{fact} names are single numbers)"
+    fact = (
+        f"SynergySports: no hidden test in {folder.resolve()} (looked for reid_challenge/, and for reid_test/ whose"
+        f" names are single numbers)"
+    )
     raise Problem(kind=MISSING, place=folder, fact=fact, cure=HIDDEN.cure).error()
 
 
@@ -73,7 +75,7 @@ def locate(root: Path) -> Path:
 
 
 def labeled(folder: Path) -> Path:
-    """The folder of the validation persons: ``reid_val``, or ``reid_test`` where that has labels.
+    """The folder of the validation persons: ``reid_val``, or ``reid_test`` if its names hold labels.
 
     Raises:
         FileNotFoundError: there is neither.

@@ -42,21 +42,20 @@ def read(
 ) -> Split:
     """The images below ``root``: ``data_reid`` or the folder that holds it, in either spelling of its folders.
 
-    Queries get camera 0 and the gallery camera 1, so that the camera rule excludes nothing: a query is the first frame
-    of a sequence, the gallery holds the others. Training images follow: the first frame of a sequence camera 0, the
-    others camera 1.
+    A query is the first frame of a sequence, and the gallery holds the other frames. Queries get camera 0 and the
+    gallery gets camera 1, so that the camera rule excludes nothing. Training images get them in the same way.
 
     Args:
         root: The folder.
         train_on: ``train``, or ``trainval`` with the validation persons too (for a submission).
         test_on: ``val``; ``test``, whose labels are not public, is an error; None tests nothing.
-        ap: Convention of the average precision that the challenge's scorer has; None leaves it to the evaluation.
+        ap: Convention of the average precision, by default that of the challenge; None leaves it to the evaluation.
         report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
-        ValueError: an image is not named like SynergySports, an option is unknown, or it would be tested on persons
-            that it was trained on or whose labels are not public.
+        ValueError: an image is not named like SynergySports, an option is unknown, or a test person is a training
+            person or has no public label.
     """
     check_choice("train_on", train_on, ("train", "trainval"))
     check_choice("test_on", test_on, ("val", "test", None))

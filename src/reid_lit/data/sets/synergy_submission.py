@@ -10,7 +10,7 @@ from torch import Tensor
 def write(
     file: Path, distance: Float[Tensor, "queries gallery"], query: tuple[Path, ...], gallery: tuple[Path, ...]
 ) -> None:
-    """A row for each query and a column for each gallery image, headed by the images' numbers."""
+    """Write a row for each query and a column for each gallery image, with the images' numbers as headers."""
     with file.open("w", newline="", encoding="ascii") as text:
         rows = csv.writer(text)
         rows.writerow(["", *(path.stem for path in gallery)])

@@ -25,26 +25,25 @@ logger = logging.getLogger(__name__)
 def transfer(source: Split, target: Split) -> Split:
     """The source's training list, then the target's without its persons; the tests are the target's.
 
-    The target's training cameras are numbered after all of the source's, and its training persons are -1 throughout:
-    nothing that trains can read them. Its test lists stay as they are.
+    The target's training cameras are numbered after all cameras of the source. Its training persons are all -1, so
+    that training cannot read them. Its test lists stay as they are.
 
     Raises:
-        ValueError: the source has no labels, or the target no training images or some of the source's.
+        ValueError: the source has no labels, the target has no training images, or both share images.
     """
     labelled = tuple(shot for shot in source.train if shot.person_id != JUNK)
     if len({shot.person_id for shot in labelled}) < 2:
         raise InputError(
             f"source={source.name}: it has no two training persons with labels to learn from; name a labelled data"
-            f" set as the source and this one, if anything, as the target"
+            f" set as the source; this one can only be the target"
         )
     if not target.train:
         raise InputError(f"target={target.name}: it has no training images to adapt to; name a data set that has")
     shared = sorted(absolute(source.train) & absolute(target.train))
     if shared:
         raise InputError(
-            f"target={target.name}: {counted(len(shared), 'of its training images is', 'of its training images are')}"
-            f" the source's too, such as {shared[0]}: there would be nothing to adapt to; name another data set as the"
-            f" target, {target.name} is the source"
+            f"target={target.name}: {counted(len(shared), 'training image is', 'training images are')} in the source"
+            f" too, such as {shared[0]}; name another data set as the target, {target.name} is the source"
         )
     first = camera_count(source)
     unlabelled = tuple(
@@ -65,9 +64,9 @@ def camera_count(split: Split) -> int:
 
 
 class TransferSampler(EpochSampler):
-    """Each rank's share of a labelled batch, then its share of an unlabelled one.
+    """Each rank's share of a labelled batch, then its share of an unlabelled batch.
 
-    An epoch is one of the source's; the target goes round as often as it takes, in a new order each time.
+    An epoch is an epoch of the source. The target is repeated as often as needed, in a new order each time.
 
     Args:
         source: Draws the labelled batches.
@@ -94,11 +93,11 @@ class TransferSampler(EpochSampler):
         return [self._dealt(*pair) for pair in zip(self.source.draw(epoch), targets, strict=False)]
 
     def _dealt(self, source: Sequence[int], target: Sequence[int]) -> list[int]:
-        own, other = self.source.share, self.target.share
+        labelled, unlabelled = self.source.share, self.target.share
         dealt: list[int] = []
-        for rank in range(len(source) // own):
-            dealt += source[rank * own : (rank + 1) * own]
-            dealt += [self.offset + position for position in target[rank * other : (rank + 1) * other]]
+        for rank in range(len(source) // labelled):
+            dealt += source[rank * labelled : (rank + 1) * labelled]
+            dealt += [self.offset + position for position in target[rank * unlabelled : (rank + 1) * unlabelled]]
         return dealt
 
 
@@ -106,7 +105,7 @@ class TransferShots(ShotDataset):
     """The images of a source and of a target, given as a :class:`~reid_lit.records.TransferBatch`.
 
     Attributes:
-        labelled: How many of the positions that are asked for are the source's; they come first.
+        labelled: How many positions of a batch are the source's; they come first.
     """
 
     labelled: int = 0
@@ -114,9 +113,9 @@ class TransferShots(ShotDataset):
     def __getitems__(self, index: list[int]) -> TransferBatch:  # type: ignore[override]
         """A whole batch of both."""
         batch = super().__getitems__(index)
-        return TransferBatch(
-            Batch(*(part[: self.labelled] for part in batch)), Batch(*(part[self.labelled :] for part in batch))
-        )
+        source = Batch(*(part[: self.labelled] for part in batch))
+        target = Batch(*(part[self.labelled :] for part in batch))
+        return TransferBatch(source, target)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -125,11 +124,11 @@ class Transfer(ReidData):
 
     Args:
         source: Trained on with its persons; several data sets are one :class:`~reid_lit.data.sets.joint.Joint`.
-        target: Trained on without its persons. Of both data sets' own settings only where and how they are read counts.
-        target_batch_size: Images of the target in a *global* batch, beside the source's ``loader.batch_size``.
+        target: Trained on without its persons. Of both, only the settings of what is read have an effect.
+        target_batch_size: Images of the target in a *global* batch, in addition to ``loader.batch_size`` of the source.
 
     Attributes:
-        camera_counts: Cameras of the source and of the target: those of the target follow those of the source.
+        camera_counts: The number of cameras of the source and of the target.
     """
 
     two_domains: ClassVar[bool] = True
@@ -148,7 +147,7 @@ class Transfer(ReidData):
 
     @property
     def members(self) -> tuple[ReidData, ...]:
-        """The data sets, one by one."""
+        """All data sets: the members of the source, then the target."""
         return (*getattr(self.source, "members", (self.source,)), self.target)
 
     @override
