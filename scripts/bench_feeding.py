@@ -71,7 +71,8 @@ def rivals_batches(files: list[Path], interpolation: str) -> Callable[[], None]:
 
 def our_batches(files: list[Path], interpolation: str, *, cached: bool, augmented: bool) -> Callable[[], None]:
     """Ours: a dataset that gives whole batches, the transform, the backbone's normalisation."""
-    train = [Flip(probability=0.5), PadCrop(pad=10), Erase()]
+    erase = Erase(probability=0.5, area=(0.02, 0.4), aspect=(0.3, 1 / 0.3), fill=IMAGENET_MEAN)
+    train = [Flip(probability=0.5), PadCrop(pad=10), erase]
     transform = Transform(size=SIZE, interpolation=interpolation, train=train)
     shots = [Shot(path=file, person_id=0, camera_id=0) for file in files]
     cache = shared_cache(images=COUNT, size=SIZE, trainer=None) if cached else None

@@ -1,12 +1,15 @@
 """Contracts that hold for every file of conf/, so that a new one is covered without a test of its own."""
 
 import inspect
+import json
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import get_class, instantiate
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.utils import get_class, get_object, instantiate
 from omegaconf import OmegaConf
 
 from reid_lit.command.near_names import near_names
@@ -47,6 +50,75 @@ def test_what_is_extended_is_not_said_again(file):
     own = leaves(OmegaConf.to_container(OmegaConf.load(file)))
     own = {key: value for key, value in own.items() if not key.startswith(".defaults")}
     assert not [key for key, value in own.items() if key in known and known[key] == value]
+
+
+NEUTRAL = "the default leaves the part off or as it is"
+PYTHON = "built in Python as well, as in docs/extending.md"
+MAY_HAVE_DEFAULTS = {
+    "reid_lit.evaluation": PYTHON,
+    "reid_lit.data.sets": PYTHON,
+    "reid_lit.data.feeding.loading": PYTHON,
+    "reid_lit.data.transforms.transform": NEUTRAL,
+    "reid_lit.backbones": NEUTRAL,
+}
+"""Where a constructor may have a default for a value that YAML gives, and why."""
+MAY_DIFFER = {
+    "reid_lit.data.sets.viper.Viper.split_id": "one split in Python, the published mean over all as an option",
+}
+
+
+def parts(node):
+    """Every mapping of a config that names a part of ours by ``_target_``."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    if isinstance(node, dict) and str(node.get("_target_")).startswith("reid_lit."):
+        yield node
+    for child in children:
+        yield from parts(child)
+
+
+@pytest.fixture(scope="module")
+def option_parts():
+    """The parts that the options name, with their values."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        configs = [
+            hydra_compose("figure" if option.startswith("figure=") else "train", overrides=[option])
+            for option in [*OPTIONS, *(f"evaluation/search={kind}" for kind in SETTINGS)]
+        ]
+        values = [OmegaConf.to_container(config) for config in configs]
+    return list({json.dumps(part, sort_keys=True): part for value in values for part in parts(value)}.values())
+
+
+def own_defaults(target):
+    """The defaults that a part of ours gives its parameters; Lightning's own are left out."""
+    call = get_object(target)
+    if not inspect.getmodule(call.__init__ if inspect.isclass(call) else call).__name__.startswith("reid_lit."):
+        return {}
+    parameters = inspect.signature(call).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def test_a_value_of_yaml_stands_once(option_parts):
+    with_defaults, differing = set(), set()
+    for target in {part["_target_"] for part in option_parts}:
+        defaults = own_defaults(target)
+        values = {name: [p[name] for p in option_parts if p["_target_"] == target and name in p] for name in defaults}
+        given = {name: choices for name, choices in values.items() if choices}
+        if not given:
+            continue
+        room = next((room for room in MAY_HAVE_DEFAULTS if target.startswith(f"{room}.")), None)
+        assert room, f"{target}: YAML gives {', '.join(given)}; remove the constructor's defaults"
+        with_defaults.add(room)
+        for name, choices in given.items():
+            elsewhere = any(str(value).startswith("${") for value in choices)
+            if not elsewhere and plain(defaults[name]) not in map(plain, choices):
+                differing.add(f"{target}.{name}")
+    assert differing == set(MAY_DIFFER)
+    assert with_defaults == set(MAY_HAVE_DEFAULTS)
+
+
+def plain(value):
+    """A list for a tuple, as YAML has it; None for no options."""
+    return list(value) if isinstance(value, tuple) else (value or None) if isinstance(value, dict) else value
 
 
 def test_what_is_only_extended_is_no_option():

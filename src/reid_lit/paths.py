@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def packaged(name: str) -> Path:
-    """The folder ``name``: beside this package in a wheel, at the root of the checkout otherwise.
+    """The folder ``name``: next to this package in a wheel, at the root of the checkout otherwise.
 
     Raises:
         FileNotFoundError: neither place has it.
@@ -15,7 +15,7 @@ def packaged(name: str) -> Path:
     for folder in (package / name, package.parents[1] / name):
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"no folder {name!r} beside {package} or at {package.parents[1]}; reinstall reid-lit")
+    raise FileNotFoundError(f"no folder {name!r} next to {package} or at {package.parents[1]}; reinstall reid-lit")
 
 
 def options(group: str) -> list[str]:
@@ -24,22 +24,22 @@ def options(group: str) -> list[str]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a file beside ``path``, then rename it: a killed run leaves the old file or the new one.
+    """Let ``write`` fill a file next to ``path``, then rename it: a killed run leaves the old file or the new one.
 
     Args:
         path: Where the file is to be; its folder is made.
-        write: Called with the path of the file beside, which has the same ending.
+        write: Called with the path of that file, which has the same ending.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        write(beside)
-        beside.replace(path)
+        write(part)
+        part.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return path
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file whole or not at all."""
-    return write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

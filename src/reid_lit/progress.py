@@ -1,4 +1,4 @@
-"""How far long work is, shown while somebody watches; and which of several processes shows it."""
+"""How far long work is, shown on a terminal; and which of several processes shows it."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
     watched = console.is_terminal and first_rank()
     start, shown = time.monotonic(), False
 
-    def tell(done: int, total: int) -> None:
+    def update(done: int, total: int) -> None:
         nonlocal shown
         if watched and not shown and time.monotonic() - start > after:
             bar.start()
@@ -40,7 +40,7 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
         bar.update(task, completed=done, total=total)
 
     try:
-        yield tell
+        yield update
     finally:
         if shown:
             bar.stop()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 JUNK = -1
-"""Person id of junk: detections of nobody in particular, removed from every ranking (Market-1501's ``-1``)."""
+"""Person id of junk: detections that show no known person, removed from every ranking (Market-1501's ``-1``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Batch(NamedTuple):
     image: Tensor
     person: Tensor
     camera: Tensor
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a batch
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which a batch does not need
 
 
 class TransferBatch(NamedTuple):

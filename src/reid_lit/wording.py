@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def counted(number: int, one: str, many: str = "", *, grouped: bool = False) -> str:
-    """A number and what there are so many of.
+    """A number with its noun.
 
     >>> counted(1, "image"), counted(2, "image"), counted(0, "query", "queries")
     ('1 image', '2 images', '0 queries')
@@ -22,7 +22,7 @@ def counted(number: int, one: str, many: str = "", *, grouped: bool = False) -> 
 
 
 def near(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """What to try in place of a word that is not known: the names that are near, else all.
+    """The names that are near an unknown word; all names where none is near.
 
     >>> near("jitter", ["flip", "color_jitter"]), near("xyz", ["flip", "crop"])
     ('did you mean color_jitter?', 'there are flip, crop')
@@ -33,7 +33,7 @@ def near(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
 
 
 def unknown(kind: str, word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """The message for a word of which there is none, with the names that are near.
+    """The message for an unknown word, with the names that are near.
 
     >>> unknown("loss", "circel", ["circle", "triplet"])
     "no loss 'circel'; did you mean circle?"

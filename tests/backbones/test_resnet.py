@@ -7,6 +7,10 @@ from torch import nn
 from reid_lit.backbones.resnet import resnet
 
 
+def resnet18(*, weights="none", init="fan_out"):
+    return resnet(name="resnet18.tv_in1k", weights=weights, stem_relu=True, init=init, options={})
+
+
 def convolutions(backbone):
     return {name: layer for name, layer in backbone.named_modules() if isinstance(layer, nn.Conv2d)}
 
@@ -14,7 +18,7 @@ def convolutions(backbone):
 @pytest.mark.parametrize("init", ["fan_out", "layer"])
 def test_convolutions_start_as_asked(init):
     torch.manual_seed(0)
-    for layer in convolutions(resnet(name="resnet18.tv_in1k", weights="none", init=init)).values():
+    for layer in convolutions(resnet18(init=init)).values():
         if layer.weight.numel() < 30_000:
             continue
         size = layer.kernel_size[0] ** 2
@@ -24,13 +28,13 @@ def test_convolutions_start_as_asked(init):
 
 
 def test_weights_of_a_file_stay_as_they_are(tmp_path):
-    given = resnet(name="resnet18.tv_in1k", weights="none")
+    given = resnet18()
     torch.save(given.body.model.state_dict(), tmp_path / "weights.pth")
-    read = resnet(name="resnet18.tv_in1k", weights=str(tmp_path / "weights.pth"), init="layer")
+    read = resnet18(weights=str(tmp_path / "weights.pth"), init="layer")
     for name, layer in convolutions(read).items():
         assert torch.equal(layer.weight, convolutions(given)[name].weight)
 
 
 def test_an_unknown_init_is_refused():
     with pytest.raises(ValueError, match=r"^init='he': choose one of fan_out, layer"):
-        resnet(name="resnet18.tv_in1k", weights="none", init="he")
+        resnet18(init="he")

@@ -130,7 +130,10 @@ def test_two_ranks_train_on_the_batches_of_one(market_data):
 @pytest.mark.parametrize("sampler", ["shuffle", "person"])
 def test_fit_draws_each_epoch_anew_and_a_resumed_run_repeats_it(market_data, tmp_path, workers, sampler):
     def data():
-        kind = {"shuffle": ShuffleSampler, "person": lambda **asked: PersonSampler(persons=2, images=1, **asked)}
+        kind = {
+            "shuffle": ShuffleSampler,
+            "person": lambda **asked: PersonSampler(persons=2, images=1, repeat=False, **asked),
+        }
         return market_data(workers=workers, sampler=kind[sampler])
 
     whole, _ = run(data(), tmp_path, epochs=4)

@@ -24,7 +24,7 @@ def test_numbers_of_a_list_are_those_of_counting_one_by_one(seed):
     strangers = []
     for shot in gallery:
         if shot.person_id != -1 and not any(asking.person_id == shot.person_id for asking in query):
-            strangers.append(shot)  # noqa: PERF401 - a loop on purpose
+            strangers.append(shot)
     assert distractors(query, gallery) == tuple(strangers)
     told = statistics_of(Listing(gallery, strangers), headers=0)
     assert told.distractors == len(strangers)

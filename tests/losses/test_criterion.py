@@ -25,11 +25,11 @@ def test_terms_read_what_they_are_told_in_float32_under_autocast():
 
 def test_an_unknown_output_is_refused():
     with pytest.raises(ValueError, match=r"^reads='embeding': choose one of feature, embedding, logits"):
-        Term(loss=Sum(), reads="embeding")
+        Term(loss=Sum(), reads="embeding", weight=1.0)
 
 
 def test_a_neck_without_logits_is_refused_before_training():
-    criterion = Criterion(terms={"id": Term(loss=nn.CrossEntropyLoss(), reads="logits")})
+    criterion = Criterion(terms={"id": Term(loss=nn.CrossEntropyLoss(), reads="logits", weight=1.0)})
     with pytest.raises(ValueError, match=r"^terms\.id\.reads=logits: this neck has no classifier; choose another neck"):
         criterion.sized(persons=3, feature=2, embedding=2, classified=False)
     assert criterion.sized(persons=3, feature=2, embedding=2, classified=True) is criterion

@@ -107,7 +107,7 @@ def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose, monk
     data.split = Split("viper", (), (), ())
     monkeypatch.setattr(data, "prepare_data", lambda: None)
     monkeypatch.setattr(data, "setup", lambda stage: None)
-    with pytest.raises(ValueError, match="viper is read with nobody to test; name other data sets in test_on"):
+    with pytest.raises(ValueError, match="viper is read without test persons; name other data sets in test_on"):
         find_tests(config, data)
 
 

@@ -149,6 +149,28 @@ def test_an_objective_that_cannot_be_had_is_said_before_training():
     check_objective("val/mAP", SimpleNamespace(validation=object()))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("eer", r"^objective=eer: .* a lower equal error rate is better; give objective=mAP$"),
+        ("val/R", r"^objective=val/R: .* a lower R is better; give objective=val/mAP$"),
+        ("mPA", r"^objective=mPA: no score 'mPA'; did you mean mAP"),
+        ("val/rank-1", r"^objective=val/rank-1: no score 'rank-1'; did you mean rank1"),
+    ],
+)
+def test_an_objective_that_cannot_be_maximised_is_refused_before_training(study, name, message):
+    with pytest.raises(ValueError, match=message):
+        check_objective(name, SimpleNamespace(validation=object()))
+    if name.startswith("val/"):
+        with pytest.raises(ValueError, match=message):
+            study(objective=name)
+
+
+@pytest.mark.parametrize("name", ["rank1", "rank7", "mAP_nd", "val/mINP", "tpr@fpr=0.01"])
+def test_a_score_that_is_better_when_higher_can_be_maximised(name):
+    check_objective(name, SimpleNamespace(validation=object()))
+
+
 @pytest.mark.parametrize("selected", [None, {"epoch": 1}])
 @pytest.mark.parametrize("logged", [{"val/mAP": 0.5, "train/loss": 1.0}, {}])
 def test_the_held_out_persons_are_validated_again_where_the_last_score_is_not_of_these_weights(logged, selected):

@@ -43,7 +43,7 @@ class ChannelGate(nn.Module):
     """Weighs each channel by a number in (0, 1) that a two-layer network reads off the channels' means.
 
     Args:
-        channels: Of the map; at least 16, of which a sixteenth are hidden.
+        channels: Of the map; at least 16; a sixteenth of them are hidden.
 
     Source: Zhou et al., *Omni-Scale Feature Learning for Person Re-Identification*, ICCV 2019, section 3.2.
     """
@@ -92,7 +92,7 @@ class OSBlock(nn.Module):
 
 
 def _network(channels: tuple[int, int, int, int]) -> nn.Module:
-    """The stem, three stages of two blocks, of which two halve the map, and a last 1×1 convolution."""
+    """The stem, three stages of two blocks (the first two halve the map), and a last 1×1 convolution."""
     parts: dict[str, nn.Module] = {
         "conv1": convolution(3, channels[0], 7, stride=2),
         "maxpool": nn.MaxPool2d(3, stride=2, padding=1),

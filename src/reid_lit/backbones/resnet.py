@@ -17,11 +17,11 @@ def resnet(
     name: str,
     weights: str,
     last_stride: int = 2,
-    stem_relu: bool = True,
-    init: str = "fan_out",
+    stem_relu: bool,
+    init: str,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    options: dict[str, Any] | None = None,
+    options: dict[str, Any],
 ) -> Backbone:
     """A ResNet of timm.
 

@@ -14,7 +14,7 @@ from reid_lit.health.collapse import Limits
 from reid_lit.health.domains import WatchedImages, earlier_images, watched_images
 from reid_lit.health.figures import BETTER, FigureSettings, evaluating, health_figures
 from reid_lit.health.oracle import oracle_scores, oracle_table
-from reid_lit.health.series import Row, write_series
+from reid_lit.health.series import Figures, write_series
 from reid_lit.models.base import RetrievalModel
 
 _log = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ class Health(pl.Callback):
         self.limits = limits
         self.selection = selection
         self.oracle = oracle
-        self.rows: list[Row] = []
-        self.oracle_rows: list[Row] = []
+        self.rows: list[Figures] = []
+        self.oracle_rows: list[Figures] = []
         self.chosen: dict[str, Any] | None = None
         self._settings = FigureSettings(
             batch_size=batch_size,
@@ -149,8 +149,8 @@ class Health(pl.Callback):
 
     def _measure(self, trainer: pl.Trainer, model: RetrievalModel, epoch: int) -> None:
         """Measure, write, and stop the run where features have collapsed; every rank takes part."""
-        figures: Row = {}
-        scores: Row = {}
+        figures: Figures = {}
+        scores: Figures = {}
         with evaluating(model):
             if trainer.is_global_zero:
                 with trainer.precision_plugin.val_step_context():
@@ -183,7 +183,7 @@ class Health(pl.Callback):
         if self.oracle_rows:
             write_series(self.folder / "oracle.csv", self.oracle_rows)
 
-    def _log(self, trainer: pl.Trainer, epoch: int, scores: Row) -> None:
+    def _log(self, trainer: pl.Trainer, epoch: int, scores: Figures) -> None:
         figures = {f"health/{name}": value for name, value in self.rows[-1].items() if name != "epoch"}
         figures |= {f"oracle/{name}": value for name, value in scores.items()}
         for logger in trainer.loggers:

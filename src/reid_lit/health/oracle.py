@@ -16,7 +16,7 @@ TITLE = "uses target labels: oracle in %"
 
 
 def oracle_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> dict[str, float]:
-    """``rank1`` and ``mAP`` of the data's tests, in [0, 1]; the test's name is put before where there are several.
+    """``rank1`` and ``mAP`` of the data's tests, in [0, 1]; where there are several tests, the test's name comes first.
 
     Every rank takes part, and all get the same. The model has to be in evaluation mode.
     """

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from reid_lit.paths import write_text
 
-Row = dict[str, int | float]
-"""Figures by name, and ``epoch``."""
+Figures = dict[str, int | float]
+"""The figures of an epoch by name, and ``epoch``."""
 
 
-def write_series(file: Path, rows: Sequence[Row]) -> None:
+def write_series(file: Path, rows: Sequence[Figures]) -> None:
     """Write a line for each row and a column for each name; a figure that a row lacks is empty."""
     text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))

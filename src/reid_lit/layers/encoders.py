@@ -22,8 +22,8 @@ def fitted_kernels(rows: int, columns: int, layers: int) -> list[Kernel]:
 
 
 def _shares(length: int, layers: int) -> list[int]:
-    each, rest = divmod(length - 1, layers)
-    return [1 + each + (layer < rest) for layer in range(layers)]
+    share, rest = divmod(length - 1, layers)
+    return [1 + share + (layer < rest) for layer in range(layers)]
 
 
 def chosen_kernels(
@@ -42,7 +42,7 @@ def chosen_kernels(
     fitted = fitted_kernels(rows, columns, layers)
     if kernels is None:
         return fitted
-    pairs = [(each, each) if isinstance(each, int) else (each[0], each[1]) for each in kernels]
+    pairs = [(size, size) if isinstance(size, int) else (size[0], size[1]) for size in kernels]
     left = tuple(length - sum(pair[axis] - 1 for pair in pairs) for axis, length in enumerate((rows, columns)))
     if len(pairs) != layers or left != (1, 1) or min(map(min, pairs)) < 1:
         raise InputError(

@@ -25,7 +25,7 @@ class Term(nn.Module):
         ValueError: ``reads`` is no field of an output.
     """
 
-    def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float = 1.0) -> None:
+    def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float) -> None:
         super().__init__()
         if reads not in Output._fields:
             raise InputError(f"reads={reads!r}: choose one of {', '.join(Output._fields)}")
@@ -61,7 +61,7 @@ class Criterion(nn.Module):
             )
 
     def behind(self, neck: Any, *, persons: int, feature: int) -> "Criterion":
-        """The criterion as :meth:`sized` gives it for a neck; one whose ``classifier`` is None gives no logits."""
+        """The criterion as :meth:`sized` gives it for a neck; without a ``classifier`` there are no logits."""
         classified = getattr(neck, "classifier", True) is not None
         return self.sized(persons=persons, feature=feature, embedding=neck.dim, classified=classified)
 

@@ -9,7 +9,7 @@ def difference_loss(shared: Float[Tensor, "batch dim"], private: Float[Tensor, "
 
     Source: Bousmalis et al., *Domain Separation Networks*, NeurIPS 2016, eq. 5.
     """
-    # the sum over (dim × other) entries is that over (batch × batch) ones, of which there are far fewer
+    # the sum over (dim × other) entries is that over (batch × batch) ones, which are far fewer
     return ((shared @ shared.T) * (private @ private.T)).sum()
 
 

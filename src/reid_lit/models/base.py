@@ -73,7 +73,7 @@ class RetrievalModel(EmbeddingModel):
             )
 
     def unlabelled(self, split: Split) -> tuple[Shot, ...]:  # noqa: ARG002 - for models that adapt
-        """The training images whose persons nobody may read, to which the model is adapted; here none."""
+        """The training images of unknown persons, to which the model is adapted; here none."""
         return ()
 
     def load_weights(self, checkpoint: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Labels out of clusters of features, for images whose persons nobody knows."""
+"""Labels out of clusters of features, for images of unknown persons."""
 
 import warnings
 

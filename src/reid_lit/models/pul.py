@@ -90,7 +90,7 @@ class Pul(RetrievalModel):
         self.weights = weights
         self._neck = neck
         self._ended = 0  # epochs
-        self._round = -1  # whose labels these are
+        self._round = -1  # the round that the labels are of
         self._labels: Int[Tensor, " images"] | None = None
         self._model_0: dict[str, Tensor] = {}
 

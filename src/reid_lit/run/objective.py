@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation import catalogue
+from reid_lit.wording import unknown
 
 if TYPE_CHECKING:  # tables read scores without importing torch and Lightning
     import pytorch_lightning as pl
@@ -29,12 +31,34 @@ def check_objective(name: str, data: ReidData) -> None:
         data: What is trained on, after ``setup``.
 
     Raises:
-        ValueError: it is a score of held-out persons, and none are held out.
+        ValueError: it is no score, a score that is better when lower, or one of held-out persons, and none are held
+            out.
     """
+    check_maximised(name)
     if name.startswith(HELD_OUT) and data.validation is None:
         raise InputError(
             f"objective={name} is a score of held-out training persons, and none are held out: give"
             f" dataset.val_persons=<number>"
+        )
+
+
+def check_maximised(name: str) -> None:
+    """Raise InputError unless the objective is a score that is better when higher.
+
+    Args:
+        name: The config's ``objective``.
+
+    Raises:
+        ValueError: there is no such score, or a lower one is better.
+    """
+    score = name.removeprefix(HELD_OUT)
+    metric = catalogue.find(score)
+    if metric is None:
+        raise InputError(f"objective={name}: {unknown('score', score, catalogue.names())}")
+    if not metric.higher_is_better:
+        instead = f"{name.removesuffix(score)}mAP"
+        raise InputError(
+            f"objective={name}: a sweep maximises it, but a lower {metric.label} is better; give objective={instead}"
         )
 
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from reid_lit.errors import FailedError, InputError, MissingPackageError
 from reid_lit.paths import write_text
-from reid_lit.run.objective import HELD_OUT
+from reid_lit.run.objective import HELD_OUT, check_maximised
 from reid_lit.wording import counted
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _check(config: DictConfig, space: "Space") -> None:
             f"objective={config.objective} would choose hyper-parameters by the persons of the test; give"
             f" objective=val/mAP and dataset.val_persons=<number>, training persons that are held out"
         )
+    check_maximised(str(config.objective))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,5 +16,5 @@ def over_seeds(scores: Sequence[Mapping[str, float]]) -> dict[str, dict[str, flo
     >>> over_seeds([{"mAP": 0.25}, {"mAP": 0.75}])["mAP"]["mean"]
     0.5
     """
-    shared = [key for key in scores[0] if all(key in each for each in scores)] if scores else []
-    return {key: spread([each[key] for each in scores]) for key in shared}
+    shared = [key for key in scores[0] if all(key in run for run in scores)] if scores else []
+    return {key: spread([run[key] for run in scores]) for key in shared}

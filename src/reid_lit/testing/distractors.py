@@ -97,9 +97,9 @@ def _check_apart(source: Source, split: Split) -> None:
     """Raise InputError if some distractors are images of the test."""
     shared = sorted(absolute((*split.query, *split.gallery)) & absolute(source.shots))
     if shared:
-        one, several = f"distractor of {source.name} is an image", f"distractors of {source.name} are images"
+        singular, plural = f"distractor of {source.name} is an image", f"distractors of {source.name} are images"
         raise InputError(
-            f"{counted(len(shared), one, several)} of {split.name}'s own query or gallery, such as {shared[0]}; a"
+            f"{counted(len(shared), singular, plural)} of {split.name}'s own query or gallery, such as {shared[0]}; a"
             f" person whom a query shows is no distractor: leave them out"
         )
 

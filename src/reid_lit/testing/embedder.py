@@ -109,8 +109,8 @@ def _listed(images: AnImage | Iterable[Any]) -> list[tuple[int, Any]]:
     Raises:
         ValueError: there is none.
     """
-    one = isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
-    listed = list(enumerate(cast(Iterable[Any], [images] if one else images)))
+    single = isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
+    listed = list(enumerate(cast(Iterable[Any], [images] if single else images)))
     if not listed:
         raise InputError("no image is given to be embedded; give one or several")
     return listed

@@ -159,7 +159,7 @@ def images_of(path: Path, name: str) -> tuple[Shot, ...]:
         listed = ", ".join(f"{count} {name_of_part}" for name_of_part, count in counts.items())
         raise InputError(f"{path}: {listed} of the {name} do not fit together; {WRITE}")
     people = zip(files, parts["person"].tolist(), parts["camera"].tolist(), strict=True)
-    return tuple(Shot(Path(os.fsdecode(one)), person, camera) for one, person, camera in people)
+    return tuple(Shot(Path(os.fsdecode(file)), person, camera) for file, person, camera in people)
 
 
 def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> None:

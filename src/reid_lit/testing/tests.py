@@ -71,7 +71,7 @@ def find_tests(config: DictConfig, data: ReidData) -> list[Test]:
         data: The data set that the run trains on.
 
     Raises:
-        ValueError: there is nobody to test, no query can have a match, the images are too few for the evaluation's
+        ValueError: there are no test persons, no query can have a match, the images are too few for the evaluation's
             expansion or re-ranking, or its crops do not fit into them.
         FileNotFoundError: a data set is not there.
     """
@@ -129,7 +129,7 @@ def _read(data: ReidData, split_id: int | None) -> list[Test]:
     data.setup("test")
     if not all(test.query for test in data.split.tested):
         raise InputError(
-            f"{data.split.name} is read with nobody to test; name other data sets in test_on, or choose persons to"
+            f"{data.split.name} is read without test persons; name other data sets in test_on, or choose persons to"
             f" test (dataset.train_on=split for CUHK03 and VIPeR, dataset.test_on=val for SynergySports)"
         )
     tests = []

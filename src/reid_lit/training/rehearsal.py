@@ -20,7 +20,7 @@ def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> Non
 
     Args:
         config: What is trained.
-        stages: What is trained first; a stage that is done is only asked for its images.
+        stages: What is trained first; of a stage that is done, only the images are read.
         data: What the run itself is trained on, after ``setup``.
 
     Raises:
@@ -51,7 +51,7 @@ def _rehearsed(stage: Stage) -> Lineage:
 
 
 def _checked_model(config: DictConfig, data: ReidData) -> RetrievalModel:
-    """The model without weights, once it has said that it can be trained with these data."""
+    """The model without weights, once it is checked against these data."""
     bare = copy.deepcopy(config)
     bare.backbone.weights = "none"
     with isolate_rng():

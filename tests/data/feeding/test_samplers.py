@@ -30,7 +30,9 @@ labels_strategy = st.lists(st.integers(1, 12), min_size=1, max_size=12).map(
 @given(labels_strategy, st.integers(2, 4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
 def test_person_batches(labels, persons, images, seed, epoch):
     persons = min(persons, len(set(labels)))
-    sampler = PersonSampler(persons=persons, images=images, labels=labels, batch_size=persons * images, seed=seed)
+    sampler = PersonSampler(
+        persons=persons, images=images, repeat=False, labels=labels, batch_size=persons * images, seed=seed
+    )
     sampler.set_epoch(epoch)
     drawn = list(sampler)
     assert len(drawn) == len(sampler) > 0
@@ -48,7 +50,9 @@ def test_person_batches(labels, persons, images, seed, epoch):
 @given(labels_strategy, st.integers(0, 5), st.integers(0, 5))
 def test_epoch_0_uses_no_image_twice_unless_a_person_has_too_few(labels, seed, epoch):
     persons = min(2, len(set(labels)))
-    drawn = list(PersonSampler(persons=persons, images=3, labels=labels, batch_size=persons * 3, seed=seed))
+    drawn = list(
+        PersonSampler(persons=persons, images=3, repeat=False, labels=labels, batch_size=persons * 3, seed=seed)
+    )
     owned = Counter(labels)
     repeated = {labels[position] for position, times in Counter(drawn).items() if times > 1}
     assert all(owned[person] < 3 for person in repeated)
@@ -57,7 +61,9 @@ def test_epoch_0_uses_no_image_twice_unless_a_person_has_too_few(labels, seed, e
 @pytest.mark.parametrize("world", [2, 4])
 @pytest.mark.parametrize("epoch", [0, 5])
 @pytest.mark.parametrize(
-    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1})], ids=["shuffle", "person"]
+    ("kind", "more"),
+    [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1, "repeat": False})],
+    ids=["shuffle", "person"],
 )
 def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
     labels = [person for person in range(9) for _ in range(person + 1)]
@@ -66,7 +72,9 @@ def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1})], ids=["shuffle", "person"]
+    ("kind", "more"),
+    [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1, "repeat": False})],
+    ids=["shuffle", "person"],
 )
 def test_epochs_and_seeds_differ_and_repeat(kind, more):
     labels = [person for person in range(9) for _ in range(person + 1)]
@@ -85,7 +93,7 @@ def test_epochs_and_seeds_differ_and_repeat(kind, more):
 
 def test_length_is_the_same_in_each_epoch():
     labels = [person for person in range(20) for _ in range(1 + 7 * person % 11)]
-    sampler = PersonSampler(persons=4, images=3, labels=labels, batch_size=12)
+    sampler = PersonSampler(persons=4, images=3, repeat=False, labels=labels, batch_size=12)
     lengths = set()
     for epoch in range(30):
         sampler.set_epoch(epoch)
@@ -143,7 +151,7 @@ PERSON_ERRORS = [
 def test_person_errors_come_at_once(asked, message):
     start = time.perf_counter()
     with pytest.raises(ValueError, match=message):
-        PersonSampler(labels=[0, 0, 1], **asked)
+        PersonSampler(repeat=False, labels=[0, 0, 1], **asked)
     assert time.perf_counter() - start < 0.5
 
 
@@ -157,5 +165,5 @@ def test_shuffle_errors():
 
 
 def test_a_person_with_one_image_shows_it_again():
-    sampler = PersonSampler(persons=2, images=4, labels=[0, 1, 1, 1, 1], batch_size=8)
+    sampler = PersonSampler(persons=2, images=4, repeat=False, labels=[0, 1, 1, 1, 1], batch_size=8)
     assert len(list(sampler)) == len(sampler) == 8

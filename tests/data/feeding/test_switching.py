@@ -37,14 +37,14 @@ def test_each_batch_is_of_one_set_and_every_image_comes_once():
 
 
 def test_the_batches_are_those_that_each_set_gives_alone():
-    drawn = [tuple(batch) for batch in cut(list(switching(PersonSampler, persons=3, images=2, epoch=4)))]
+    drawn = [tuple(batch) for batch in cut(list(switching(PersonSampler, persons=3, images=2, repeat=False, epoch=4)))]
     expected = []
     for number in range(3):
         own = [position for position, of in enumerate(SETS) if of == number]
         labels = [LABELS[position] for position in own]
-        alone = PersonSampler(persons=3, images=2, labels=labels, batch_size=6, seed=2)
+        alone = PersonSampler(persons=3, images=2, repeat=False, labels=labels, batch_size=6, seed=2)
         expected += [tuple(own[k] for k in batch) for batch in alone.draw(4)]
-    assert len(drawn) == switching(PersonSampler, persons=3, images=2).batches()
+    assert len(drawn) == switching(PersonSampler, persons=3, images=2, repeat=False).batches()
     assert sorted(drawn) == sorted(expected)
     assert drawn != expected
 
@@ -54,7 +54,9 @@ def test_the_sets_come_in_another_order_in_each_epoch():
     assert len(orders) > 1
 
 
-@pytest.mark.parametrize(("kind", "options"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 6, "images": 1})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [(ShuffleSampler, {}), (PersonSampler, {"persons": 6, "images": 1, "repeat": False})]
+)
 def test_the_world_does_not_change_a_global_batch(kind, options):
     sets = {"sets": SETS[:36], "labels": [k // 2 for k in range(36)], "batch_size": 6}
     whole, *halves = (
@@ -68,7 +70,7 @@ def test_persons_with_fewer_images_than_asked_for_are_refused_unless_repeats_are
     with pytest.raises(
         ValueError, match=r"^images=3: no training person has more than 2, .*or repeat=true .* for member 2"
     ):
-        switching(PersonSampler, persons=2, images=3)
+        switching(PersonSampler, persons=2, images=3, repeat=False)
     drawn = cut(list(switching(PersonSampler, persons=2, images=3, repeat=True)))
     assert all(len({LABELS[position] for position in batch}) == 2 for batch in drawn)
 
@@ -77,4 +79,4 @@ def test_a_set_that_gives_no_batch_is_named():
     with pytest.raises(
         ValueError, match=r"^persons=6: more than the 4 training persons; .* for member 1, whose batches"
     ):
-        switching(PersonSampler, persons=6, images=1)
+        switching(PersonSampler, persons=6, images=1, repeat=False)

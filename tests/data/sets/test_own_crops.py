@@ -25,7 +25,7 @@ def evaluated(split, **protocol):
 
 
 def sampled(split):
-    PersonSampler(persons=4, images=2, labels=[shot.person_id for shot in split.train], batch_size=8)
+    PersonSampler(persons=4, images=2, repeat=False, labels=[shot.person_id for shot in split.train], batch_size=8)
 
 
 def ready(train=("a/1.jpg",), query=("b/1.jpg",), gallery=("b/2.jpg",)):

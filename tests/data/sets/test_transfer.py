@@ -70,7 +70,7 @@ def test_each_rank_gets_its_share_of_the_source_then_of_the_target(world):
 
 def test_no_round_of_the_target_repeats_another():
     pair = TransferSampler(
-        source=PersonSampler(persons=2, images=2, labels=[0, 0, 1, 1, 2, 2, 3, 3] * 4, batch_size=4),
+        source=PersonSampler(persons=2, images=2, repeat=False, labels=[0, 0, 1, 1, 2, 2, 3, 3] * 4, batch_size=4),
         target=ShuffleSampler(labels=range(9), batch_size=3), offset=32, world=1,
     )  # fmt: skip
     draws = [tuple(batch[4:]) for epoch in range(3) for batch in pair.draw(epoch)]

@@ -6,6 +6,7 @@ from reid_lit.data.transforms.color import ColorJitter, brightened, contrasted, 
 from reid_lit.data.transforms.noise import ImageNoise
 
 RANGES = {"brightness": [0.5, 1.6], "contrast": [0.4, 1.8], "saturation": [0.0, 2.0], "hue": [-0.3, 0.4]}
+NEUTRAL = {"probability": 1.0, **{key: [1.0, 1.0] for key in RANGES}, "hue": [0.0, 0.0]}
 CHANGES = (oracle.adjust_brightness, oracle.adjust_contrast, oracle.adjust_saturation, oracle.adjust_hue)
 
 
@@ -43,14 +44,14 @@ def test_a_turn_of_the_colour_wheel_is_torchvisions(turn):
 
 def test_an_image_is_changed_as_often_as_asked_for():
     batch, index = images(1).repeat(2000, 1, 1, 1), torch.arange(2000)
-    changed = ColorJitter(probability=0.3, brightness=[0.5, 0.6])(batch, noise(index))
+    changed = ColorJitter(**NEUTRAL | {"probability": 0.3, "brightness": [0.5, 0.6]})(batch, noise(index))
     share = (changed != batch.float() / 255).flatten(1).any(1).float().mean().item()
     assert share == pytest.approx(0.3, abs=0.04)
 
 
 def test_each_image_has_its_own_factors_in_a_fixed_order():
     batch = images(40)
-    changed = ColorJitter(**RANGES)(batch, noise(torch.arange(40)))
+    changed = ColorJitter(probability=1.0, **RANGES)(batch, noise(torch.arange(40)))
     for index, (image, got) in enumerate(zip(batch, changed, strict=True)):
         factors = [
             low + share * (high - low)
@@ -64,16 +65,16 @@ def test_each_image_has_its_own_factors_in_a_fixed_order():
 
 def test_what_is_not_asked_for_is_left_alone_and_takes_the_same_numbers():
     batch, index = images(8), torch.arange(8)
-    assert torch.equal(ColorJitter()(batch, noise(index)), batch.float() / 255)
+    assert torch.equal(ColorJitter(**NEUTRAL)(batch, noise(index)), batch.float() / 255)
     stream = noise(index)
-    ColorJitter(contrast=[0.5, 1.5])(batch, stream)
+    ColorJitter(**NEUTRAL | {"contrast": [0.5, 1.5]})(batch, stream)
     other = noise(index)
     other.uniform(5)
     assert torch.equal(stream.uniform(1), other.uniform(1))
 
 
 def test_colours_do_not_depend_on_how_images_are_batched():
-    jitter, batch, index = ColorJitter(**RANGES), images(8), torch.arange(8)
+    jitter, batch, index = ColorJitter(probability=1.0, **RANGES), images(8), torch.arange(8)
     whole = jitter(batch, noise(index))
     assert torch.equal(whole, torch.cat([jitter(batch[i : i + 1], noise(index[i : i + 1])) for i in range(8)]))
     by_pixel = batch.contiguous(memory_format=torch.channels_last)
@@ -83,7 +84,7 @@ def test_colours_do_not_depend_on_how_images_are_batched():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 def test_gpu_changes_colours_as_the_cpu_does():
-    jitter, batch, index = ColorJitter(**RANGES), images(64), torch.arange(64)
+    jitter, batch, index = ColorJitter(probability=1.0, **RANGES), images(64), torch.arange(64)
     there = jitter(batch.cuda(), ImageNoise(index.cuda(), seed=0, epoch=0))
     assert torch.equal(jitter(batch, noise(index)), there.cpu())
 
@@ -97,10 +98,10 @@ def test_gpu_changes_colours_as_the_cpu_does():
 )
 def test_wrong_turns_and_probabilities(wrong, message):
     with pytest.raises(ValueError, match=message):
-        ColorJitter(**wrong)
+        ColorJitter(**NEUTRAL | wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"brightness": [1.2, 0.8]}, {"contrast": [-0.1, 1.0]}, {"saturation": [1.0]}])
 def test_errors(wrong):
     with pytest.raises(ValueError, match=rf"^{next(iter(wrong))}=\[.*\]: give \[least, largest\] factor ≥ 0"):
-        ColorJitter(**wrong)
+        ColorJitter(**NEUTRAL | wrong)

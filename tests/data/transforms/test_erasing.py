@@ -11,6 +11,7 @@ from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Flip, PadCrop, Transform
 
 HEIGHT, WIDTH = 32, 16
+SETTINGS = {"probability": 0.5, "area": (0.02, 0.4), "aspect": (0.3, 1 / 0.3), "fill": IMAGENET_MEAN}
 
 
 def noise(index, seed=0):
@@ -42,7 +43,7 @@ def naive_box(erase, stream, height, width):
 
 @pytest.mark.parametrize("changes", [{}, {"probability": 1.0, "area": [0.3, 1.0]}, {"fill": "random"}], ids=str)
 def test_an_image_is_erased_as_the_public_code_does_it(changes):
-    erase, batch = Erase(**changes), images(300)
+    erase, batch = Erase(**SETTINGS | changes), images(300)
     erased = erase(batch, noise(torch.arange(300)))
     assert erased.dtype == torch.float32
     for index, (image, got) in enumerate(zip(batch, erased, strict=True)):
@@ -61,7 +62,7 @@ def test_an_image_is_erased_as_the_public_code_does_it(changes):
 
 def test_boxes_are_drawn_as_defined():
     height, width, count = 256, 128, 10_000
-    erase = Erase()
+    erase = Erase(**SETTINGS)
     top, left, tall, wide = erase.boxes(noise(torch.arange(count)), height, width).T
     erased = tall > 0
     assert abs(erased.float().mean().item() - 0.5) < 0.015
@@ -95,14 +96,16 @@ def expected_boxes(height, width):
 
 def test_what_never_fits_is_left_alone():
     batch = images(20)
-    erased = Erase(probability=1.0, area=[1.0, 1.0], aspect=[2.0, 2.0])(batch, noise(torch.arange(20)))
+    erased = Erase(probability=1.0, area=[1.0, 1.0], aspect=[2.0, 2.0], fill="random")(batch, noise(torch.arange(20)))
     assert torch.equal(erased, batch.float() / 255)
 
 
 @pytest.mark.parametrize("fill", [IMAGENET_MEAN, "random"])
 def test_erasing_does_not_depend_on_how_images_are_batched(fill):
     transform = Transform(
-        size=[HEIGHT, WIDTH], interpolation="bicubic", train=[PadCrop(pad=3), Erase(fill=fill), Flip(probability=0.5)]
+        size=[HEIGHT, WIDTH],
+        interpolation="bicubic",
+        train=[PadCrop(pad=3), Erase(**SETTINGS | {"fill": fill}), Flip(probability=0.5)],
     )
     batch, index = images(12), torch.tensor([5, 9, 2, 40, 41, 7, 0, 3, 11, 12, 13, 14])
     whole = transform.training(batch, noise(index))
@@ -111,7 +114,7 @@ def test_erasing_does_not_depend_on_how_images_are_batched(fill):
 
 
 def test_slices_are_painted_as_masks_are():
-    boxes = Erase().boxes(noise(torch.arange(50)), HEIGHT, WIDTH)
+    boxes = Erase(**SETTINGS).boxes(noise(torch.arange(50)), HEIGHT, WIDTH)
     batch, paint = torch.rand(50, 3, HEIGHT, WIDTH), torch.rand(50, 3, HEIGHT, WIDTH)
     assert torch.equal(paint_masks(batch, boxes, paint), paint_slices(batch.clone(), boxes, paint))
 
@@ -119,7 +122,7 @@ def test_slices_are_painted_as_masks_are():
 def test_the_images_given_stay():
     for batch in (images(10), images(10).float() / 255):
         before = batch.clone()
-        Erase(probability=1.0)(batch, noise(torch.arange(10)))
+        Erase(**SETTINGS | {"probability": 1.0})(batch, noise(torch.arange(10)))
         assert torch.equal(batch, before)
 
 
@@ -130,8 +133,17 @@ def test_modules_are_named_in_yaml():
         interpolation: bilinear
         train:
           - {_target_: reid_lit.data.transforms.transform.PadCrop, pad: 10}
-          - {_target_: reid_lit.data.transforms.color.ColorJitter, brightness: [0.8, 1.2], contrast: [0.85, 1.15]}
-          - {_target_: reid_lit.data.transforms.erasing.Erase, probability: 0.5, area: [0.02, 0.4], fill: [0.596, 0.558, 0.497]}
+          - _target_: reid_lit.data.transforms.color.ColorJitter
+            probability: 1.0
+            brightness: [0.8, 1.2]
+            contrast: [0.85, 1.15]
+            saturation: [1.0, 1.0]
+            hue: [0.0, 0.0]
+          - _target_: reid_lit.data.transforms.erasing.Erase
+            probability: 0.5
+            area: [0.02, 0.4]
+            aspect: [0.3, 3.3]
+            fill: [0.596, 0.558, 0.497]
     """)
     transform = instantiate(config, _convert_="all")
     assert transform.training(images(4), noise(torch.arange(4))).shape == (4, 3, HEIGHT, WIDTH)
@@ -141,7 +153,7 @@ def test_modules_are_named_in_yaml():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 @pytest.mark.parametrize("fill", [IMAGENET_MEAN, "random"])
 def test_gpu_erases_as_the_cpu_does(fill):
-    erase, batch, index = Erase(fill=fill), images(64), torch.arange(64)
+    erase, batch, index = Erase(**SETTINGS | {"fill": fill}), images(64), torch.arange(64)
     there = erase(batch.cuda(), ImageNoise(index.cuda(), seed=0, epoch=0))
     assert torch.equal(erase(batch, noise(index)), there.cpu())
 
@@ -159,4 +171,4 @@ def test_gpu_erases_as_the_cpu_does(fill):
 )
 def test_errors(wrong, message):
     with pytest.raises(ValueError, match=message):
-        Erase(**wrong)
+        Erase(**SETTINGS | wrong)

@@ -132,7 +132,7 @@ class PersonSampler(EpochSampler):
         *,
         persons: int,
         images: int,
-        repeat: bool = False,
+        repeat: bool,
         labels: Sequence[int],
         batch_size: int,
         rank: int = 0,

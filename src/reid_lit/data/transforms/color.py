@@ -22,8 +22,8 @@ class ColorJitter(nn.Module):
     Args:
         probability: Of changing an image at all, in [0, 1].
         brightness: Least and largest factor, uniform between them; [1, 1] leaves the image as it is, 0 is black.
-        contrast: Likewise; 0 is the image's mean grey.
-        saturation: Likewise; 0 is the grey image.
+        contrast: The same; 0 is the image's mean grey.
+        saturation: The same; 0 is the grey image.
         hue: Least and largest turn of the colour wheel, in [-0.5, 0.5]; [0, 0] leaves the colours as they are.
 
     Raises:
@@ -33,11 +33,11 @@ class ColorJitter(nn.Module):
     def __init__(
         self,
         *,
-        probability: float = 1.0,
-        brightness: Sequence[float] = (1.0, 1.0),
-        contrast: Sequence[float] = (1.0, 1.0),
-        saturation: Sequence[float] = (1.0, 1.0),
-        hue: Sequence[float] = (0.0, 0.0),
+        probability: float,
+        brightness: Sequence[float],
+        contrast: Sequence[float],
+        saturation: Sequence[float],
+        hue: Sequence[float],
     ) -> None:
         super().__init__()
         check_probability(probability)

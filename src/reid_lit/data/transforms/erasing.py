@@ -41,10 +41,10 @@ class Erase(nn.Module):
     def __init__(
         self,
         *,
-        probability: float = 0.5,
-        area: Sequence[float] = (0.02, 0.4),
-        aspect: Sequence[float] = (0.3, 1 / 0.3),
-        fill: Sequence[float] | str = IMAGENET_MEAN,
+        probability: float,
+        area: Sequence[float],
+        aspect: Sequence[float],
+        fill: Sequence[float] | str,
     ) -> None:
         super().__init__()
         check_probability(probability)

@@ -28,7 +28,7 @@ class AutoAugment(nn.Module):
         ValueError: the probability is outside [0, 1], or the policy unknown.
     """
 
-    def __init__(self, *, probability: float, policy: str = "imagenet") -> None:
+    def __init__(self, *, probability: float, policy: str) -> None:
         super().__init__()
         check_probability(probability)
         known = [one.value for one in v2.AutoAugmentPolicy]
