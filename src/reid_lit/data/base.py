@@ -1,28 +1,27 @@
-"""The datamodule that all data sets share; a data set is a reader and a few lines."""
+"""The datamodule that all data sets share; a data set adds what :mod:`.contract` asks for."""
 
 import copy
 import dataclasses
 import logging
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 from typing_extensions import override
 
-from reid_lit.data.counts import Count, describe, is_whole
+from reid_lit.data.contract import DataContract
+from reid_lit.data.counts import describe
 from reid_lit.data.feeding.cache import RamCache, check_room, shared_cache
 from reid_lit.data.feeding.images import CHOICES, sound
-from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader
-from reid_lit.data.feeding.samplers import BlockSampler, EpochSampler
+from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, ordered_loader
+from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.selection import SelectionSampler
-from reid_lit.data.problems import Report, stop
-from reid_lit.data.sample import Sample
 from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Transform
@@ -33,30 +32,30 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ReidData(pl.LightningDataModule, ABC):
+class ReidData(pl.LightningDataModule, DataContract, ABC):
     """Training, validation and test batches of a re-ID data set; a data set adds its own fields and ``read``.
 
     Args:
-        root: Where the data set lies.
-        transform: What happens to the images.
+        root: The folder of the data set.
+        transform: Size and augmentation of the images.
         sampler: Makes the training sampler from ``labels, batch_size, rank, world, seed``.
         loader: Batch sizes and workers.
-        val_persons: Training persons held out for validation; 0 holds out none, as the papers do.
+        val_persons: Number of training persons held out for validation; 0, as in the papers, holds out none.
         split_seed: Seed of every choice of persons; runs that differ in ``seed`` share their split.
         seed: Seed of the order of images and of their augmentation.
-        on_bad_image: What an image that cannot be read leads to: ``stop``, or ``drop`` to leave it out.
+        on_bad_image: ``stop`` at an image that cannot be read, or ``drop`` it.
 
     Attributes:
-        split: What is trained on and tested with (after ``setup``); ``split.train`` lacks the validation persons.
+        split: The training and test lists (after ``setup``); ``split.train`` lacks the validation persons.
         validation: Query and gallery of the held-out persons; None without them.
         persons: Number of training classes.
-        cameras: Number of cameras, the highest camera of all lists.
+        cameras: Number of cameras in all lists.
     """
 
     if TYPE_CHECKING:
         root: Path
     else:
-        root: str | Path  # as YAML has it; a Path from __post_init__ on
+        root: str | Path  # as in YAML; a Path after __post_init__
     transform: Transform
     sampler: Callable[..., EpochSampler]
     loader: Loader
@@ -64,12 +63,6 @@ class ReidData(pl.LightningDataModule, ABC):
     split_seed: int = 0
     seed: int = 0
     on_bad_image: str = "stop"
-
-    two_domains: ClassVar[bool] = False
-    """Whether each training batch has a labelled source and an unlabelled target."""
-
-    SPLITS: ClassVar[int] = 1
-    """How many numbered splits the protocol averages over; a data set with more has a field ``split``."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -89,42 +82,13 @@ class ReidData(pl.LightningDataModule, ABC):
         return self.loader.batch_size
 
     @property
-    def draws_by_member(self) -> bool:
-        """Whether each training batch is drawn from one of several data sets."""
-        return False
-
-    @property
     def draws_by_person(self) -> bool:
         """Whether training batches are drawn by the persons of the images."""
         kind = self.sampler.func if isinstance(self.sampler, partial) else self.sampler
         return isinstance(kind, type) and issubclass(kind, EpochSampler) and kind.reads_labels
 
-    @abstractmethod
-    def read(self, report: Report = stop) -> Split:
-        """The data set's lists; the one method that a data set writes.
-
-        Args:
-            report: Receives what is wrong; by default it raises.
-        """
-
-    def official(self) -> dict[str, Count]:
-        """What an undamaged copy holds, by ``train``, ``query`` and ``gallery``; empty where nobody counted."""
-        return {}
-
-    def whole(self) -> bool | None:
-        """Whether the test of ``split`` is of an undamaged copy, uncut; None where nobody counted (after ``setup``)."""
-        return is_whole(self.split, self.official())
-
-    def sample(self) -> Sample:
-        """A small copy, by which the contract tests check ``read``.
-
-        Raises:
-            NotImplementedError: the data set has none.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no sample; give it a method that returns a small copy")
-
     def tests(self) -> list["ReidData"]:
-        """This data set once for each of its tests, to be handed to a Trainer one after the other (after ``setup``)."""
+        """A view of this data set for each of its tests, which a Trainer runs one by one (after ``setup``)."""
         if not self.split.tests:
             return [self]
         views = []
@@ -142,10 +106,10 @@ class ReidData(pl.LightningDataModule, ABC):
                 self._sampler(rank=0, world=1)
                 self._check_room()
         if self.trainer is not None and self.validation is None:
-            self.trainer.limit_val_batches = 0  # else Lightning warns in each run that the empty loader is empty
+            self.trainer.limit_val_batches = 0  # else Lightning warns that the loader is empty
 
     def read_sound(self, on_bad_image: str) -> Split:
-        """What ``read`` gives, all of its images read once: what cannot be read stops the run or is left out."""
+        """Read the lists and all images once; an image that cannot be read stops the run or is left out."""
         return sound(self.read(), root=self.root, on_bad_image=on_bad_image, processes=self.loader.processes(1))
 
     def _read_once(self) -> None:
@@ -160,8 +124,8 @@ class ReidData(pl.LightningDataModule, ABC):
     def _check_trainable(self) -> None:
         if self.persons == 0:
             raise InputError(
-                f"{self.split.name} at {self.root.resolve()} has nobody to train on; give it training images, or name"
-                f" it in test_on of a run on other data"
+                f"{self.split.name} at {self.root.resolve()} has no person to train on; give it training images, or"
+                f" name it in test_on of a run on other data"
             )
 
     @override
@@ -196,13 +160,11 @@ class ReidData(pl.LightningDataModule, ABC):
     def plain_dataloader(self) -> BatchLoader:
         """The training images in their order, without augmentation, each on exactly one rank; uint8."""
         self.setup()
-        dataset, (rank, world) = self._train_images(), self._place()
-        size = max(1, min(self.loader.test_batch_size, len(dataset) // world))  # every rank takes part
-        sampler = BlockSampler(count=len(dataset), batch_size=size, rank=rank, world=world)
-        return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
+        rank, world = self._place()
+        return ordered_loader(self._train_images(), self.loader, rank=rank, world=world)
 
     def as_tested(self, image: Tensor) -> Tensor:
-        """Images as a test shows them to a model: float32 in [0, 1]."""
+        """The images that a model gets in a test: float32 in [0, 1]."""
         return self.transform.testing(image)
 
     def _train_images(self) -> ShotDataset:
@@ -232,15 +194,13 @@ class ReidData(pl.LightningDataModule, ABC):
     def _test_loader(self, split: Split, *, cached: bool = False) -> BatchLoader:
         rank, world = self._place()
         shots = split.query + split.gallery
-        size = max(1, min(self.loader.test_batch_size, len(shots) // world))  # every rank takes part in a test
-        sampler = BlockSampler(count=len(shots), batch_size=size, rank=rank, world=world)
         cache = self._cache(len(shots), self.transform.test_size) if cached else None
         persons = [shot.person_id for shot in shots]
         dataset = ShotDataset(shots, persons, transform=self.transform, cache=cache, testing=True)
-        return make_loader(dataset, sampler, batch_size=size, workers=self.loader.processes(world), train=False)
+        return ordered_loader(dataset, self.loader, rank=rank, world=world)
 
     def _check_room(self) -> None:
-        """Refuse, before a network is built, a cache that would not fit."""
+        """Raise InputError, before a network is built, unless the cache fits into memory."""
         if self.loader.cache == "ram":
             held = () if self.validation is None else self.validation.query + self.validation.gallery
             check_room(len(self.split.train) + len(held), self.transform.test_size if held else self.transform.size)

@@ -1,4 +1,4 @@
-"""Images, persons and cameras of a list of shots, counted and as the data set's authors counted them."""
+"""Counts of images, persons and cameras, of a list and by the authors of a data set."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from reid_lit.wording import counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How much a list holds.
+    """Numbers of a list's images, persons and cameras.
 
     Attributes:
         images: Images, junk included.
-        persons: Persons; junk is none.
-        cameras: Cameras; None in official counts that do not say.
-        junk: Images of nobody in particular; None likewise.
+        persons: Persons, junk left out.
+        cameras: Cameras; None where an official count is unknown.
+        junk: Junk images; None where an official count is unknown.
     """
 
     images: int
@@ -30,7 +30,7 @@ class Count:
 
 
 def count(shots: Iterable[Shot]) -> Count:
-    """What a list of shots holds."""
+    """Count the images, persons, cameras and junk of a list."""
     shots = tuple(shots)
     return Count(
         images=len(shots),
@@ -41,7 +41,7 @@ def count(shots: Iterable[Shot]) -> Count:
 
 
 def is_whole(split: Split, official: Mapping[str, Count]) -> bool | None:
-    """Whether a test holds what the authors of its data set counted; None where they counted nothing.
+    """Whether a test has the official numbers of images and persons; None where none are known.
 
     Args:
         split: The query and the gallery of a test.

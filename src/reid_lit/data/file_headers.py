@@ -13,7 +13,7 @@ from reid_lit.data.spread import Spread, spread
 
 
 class Header(NamedTuple):
-    """What the first bytes of an image file say; the size is as the file has it, before any rotation it asks for."""
+    """Size and format by the first bytes of an image file; the size is that before a rotation by EXIF."""
 
     height: int
     width: int
@@ -27,11 +27,11 @@ class Files:
     Attributes:
         megabytes: Size of all files, in 10⁶ bytes.
         looked_at: How many files were opened.
-        unreadable: How many of those are no image, by their headers.
-        formats: How many of them have each format.
+        unreadable: How many of these are no image, by their headers.
+        formats: The number of files of each format.
         height: Spread of their heights in pixels; None when none was readable.
         width: Spread of their widths.
-        sizes: The (height, width) of each.
+        sizes: Height and width of each readable file.
     """
 
     megabytes: float
@@ -44,11 +44,11 @@ class Files:
 
 
 def files_of(paths: Sequence[Path], *, most: int) -> Files:
-    """The files in numbers; of many, only ``most``, evenly spread over the list, are opened.
+    """Count and open the files of a list; of many, open only ``most``, evenly spread over the list.
 
     Args:
         paths: The files.
-        most: The number of files that are opened.
+        most: The highest number of files to open.
     """
     some = [paths[place * len(paths) // most] for place in range(most)] if len(paths) > most else list(paths)
     headers = [header for header in map(header_of, some) if header is not None]
@@ -63,7 +63,7 @@ def files_of(paths: Sequence[Path], *, most: int) -> Files:
     )
 
 
-@functools.lru_cache(maxsize=100_000)  # an image is in its own list and in that of all
+@functools.lru_cache(maxsize=100_000)  # each image is in two lists: its own and that of all
 def header_of(path: Path) -> Header | None:
     """Size and format of an image, without reading its pixels; None when it is none."""
     try:

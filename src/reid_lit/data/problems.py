@@ -1,4 +1,4 @@
-"""What can be wrong with a copy of a data set: a reader stops at the first problem, the doctor collects them all."""
+"""Problems of a copy of a data set: a reader stops at the first one, the doctor collects all."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        kind: What sort of thing, one of this module's constants or the doctor's own.
-        place: The folder or file that it is about.
+        kind: A constant of this module or of the doctor.
+        place: The folder or file that has the problem.
         fact: What is wrong, with the values: half a sentence.
         cure: What to do about it: half a sentence.
-        examples: Up to a few names, relative to ``place`` where they lie below it.
+        examples: A few names, relative to ``place`` if they are below it.
     """
 
     kind: str
@@ -40,12 +40,12 @@ class Problem:
         return f"{self.fact}{shown}; {self.cure}"
 
     def error(self) -> "MissingDataError | DataError":
-        """The exception that a reader raises for it."""
+        """The exception that a reader raises for this problem."""
         return MissingDataError(self) if self.kind in (MISSING, NESTED, MISPLACED, EMPTY) else DataError(self)
 
 
 class MissingDataError(MissingFileError):
-    """Something of a data set is not where it should be; ``problem`` says what."""
+    """A part of a data set is missing; ``problem`` says which."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -53,7 +53,7 @@ class MissingDataError(MissingFileError):
 
 
 class DataError(InputError):
-    """Something of a data set is not as it should be; ``problem`` says what."""
+    """A part of a data set is wrong; ``problem`` says which."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -61,14 +61,14 @@ class DataError(InputError):
 
 
 Report = Callable[[Problem], None]
-"""Receives the problems that a reader finds. When it returns, the reader goes on with what it can read."""
+"""Receives a problem that a reader finds. When it returns, the reader continues with what it can read."""
 
 
 def stop(problem: Problem) -> None:
-    """The report of a training run: nothing wrong is trained on.
+    """Raise the problem as an error: the report of a training run.
 
     Raises:
-        MissingDataError: something is not there.
-        DataError: something is not as it should be.
+        MissingDataError: a part of the data set is missing.
+        DataError: a part of the data set is wrong.
     """
     raise problem.error()

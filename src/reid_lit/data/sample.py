@@ -1,4 +1,4 @@
-"""A small copy of a data set: its layout by example, which the contract tests write and read."""
+"""A small copy of a data set, which the contract tests write and read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ class Sample:
     """The files of a small copy, and who is on each image.
 
     Attributes:
-        images: Person and camera (counted from 0) of each image, as the reader has to tell them, by the image's path
-            below the data set's folder.
+        images: Person and camera (counted from 0) that the reader must find for each image, by the image's path below
+            the data set's folder.
         files: The content of each other file, by its path.
     """
 
@@ -25,7 +25,7 @@ class Sample:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     def write(self, root: Path) -> Path:
-        """Write all files below ``root``; the images are noise, each another."""
+        """Write all files below ``root``; each image is noise of its own."""
         for name in (*self.images, *self.files):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
         for name in self.images:

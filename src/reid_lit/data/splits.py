@@ -1,4 +1,4 @@
-"""Identity-disjoint splits: who trains, who is tested, and which images ask."""
+"""Identity-disjoint splits: training persons, test persons, and which images are queries."""
 
 import dataclasses
 import hashlib
@@ -31,19 +31,19 @@ def part(shots: Sequence[Shot], persons: frozenset[int]) -> tuple[tuple[Shot, ..
 def query_and_gallery(shots: Sequence[Shot]) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
     """Queries and gallery cut from the shots of test persons.
 
-    A query is the first shot of each person and camera that has two shots or more there. A person with one shot in
-    every camera asks with the first of them. A person with a single shot asks nothing and is a distractor. So each
-    query keeps a match in the gallery, from another camera whenever the person was seen by two.
+    The first shot of a person by a camera is a query, if that camera took two shots of the person or more. If no camera
+    did, the shot by the first camera is a query. A person with a single shot has no query and is a distractor. So each
+    query keeps a match in the gallery, by another camera whenever two cameras saw the person.
     """
     groups: dict[int, dict[int, list[Shot]]] = defaultdict(lambda: defaultdict(list))
     for shot in shots:
         groups[shot.person_id][shot.camera_id].append(shot)
-    asking = {id(shot) for cameras in groups.values() for shot in _asking(cameras)}
-    query = tuple(shot for shot in shots if id(shot) in asking)
-    return query, tuple(shot for shot in shots if id(shot) not in asking)
+    queries = {id(shot) for cameras in groups.values() for shot in _queries(cameras)}
+    query = tuple(shot for shot in shots if id(shot) in queries)
+    return query, tuple(shot for shot in shots if id(shot) not in queries)
 
 
-def _asking(cameras: dict[int, list[Shot]]) -> list[Shot]:
+def _queries(cameras: dict[int, list[Shot]]) -> list[Shot]:
     firsts = [shots[0] for _, shots in sorted(cameras.items()) if len(shots) > 1]
     if not firsts and len(cameras) > 1:
         return [cameras[min(cameras)][0]]
@@ -51,7 +51,7 @@ def _asking(cameras: dict[int, list[Shot]]) -> list[Shot]:
 
 
 def train_on_all(split: Split) -> Split:
-    """The split with every person trained on, test persons too, and nothing left to test (a source of a transfer)."""
+    """Move all test persons to training, which leaves nothing to test (a source of a transfer)."""
     shots = sorted(split.shots, key=lambda shot: (shot.person_id, shot.camera_id, shot.path))
     note = "trained on all persons, the test persons too: there is nothing left to test"
     notes = (*split.notes, note)
@@ -59,10 +59,10 @@ def train_on_all(split: Split) -> Split:
 
 
 def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, report: Report = stop) -> None:
-    """Nobody is both trained on and tested with.
+    """Report persons that are in training and in the test.
 
     Raises:
-        ValueError: a person is in both; up to three are named with a file of each side.
+        ValueError: a person is in both; the message names up to three, with a file of each side.
     """
     first_train = {shot.person_id: shot.path for shot in reversed(tuple(train)) if shot.person_id != JUNK}
     first_test = {shot.person_id: shot.path for shot in reversed(tuple(test)) if shot.person_id != JUNK}
@@ -79,10 +79,10 @@ def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, 
 
 
 def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | None]:
-    """The split without junk in training and without ``count`` of its training persons, and those as query and gallery.
+    """Remove junk and ``count`` persons from training; return the split, and these persons as query and gallery.
 
     Raises:
-        ValueError: nobody would be left to train on, or none of the held-out can be a query.
+        ValueError: no person would be left for training, or no held-out person has a query.
     """
     train = tuple(shot for shot in split.train if shot.person_id != JUNK)
     persons = {shot.person_id for shot in train}
@@ -95,7 +95,7 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
         return dataclasses.replace(split, train=train), split.validation
     if split.validation is not None:
         raise InputError(f"val_persons={count}: {split.name} sets validation persons aside itself; leave it at 0")
-    held, rest = part(train, draw_persons(persons, count, seed=seed))
+    held, remaining = part(train, draw_persons(persons, count, seed=seed))
     query, gallery = query_and_gallery(held)
     if not query:
         raise InputError(
@@ -104,10 +104,10 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
         )
     note = f"{counted(count, 'training person')} held out for validation, drawn by split_seed={seed}"
     validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
-    return dataclasses.replace(split, train=rest, notes=(*split.notes, note)), validation
+    return dataclasses.replace(split, train=remaining, notes=(*split.notes, note)), validation
 
 
 def fingerprint(shots: tuple[Shot, ...]) -> str:
-    """What tells one training list from another: names, persons and cameras, in order; not where the images lie."""
+    """A hash of a training list: names, persons and cameras, in order, without the images' folders."""
     text = "\n".join(f"{shot.path.name} {shot.person_id} {shot.camera_id}" for shot in shots)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""How many images, persons and cameras a list has, how they are spread, and what its files are."""
+"""The images, persons and cameras of a list in numbers, and its files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ ALL = "all"
 
 
 class Listing(NamedTuple):
-    """The shots of a list, and the distractors among them; None for a list that is no gallery."""
+    """The shots of a list, and the distractors among them (None unless it is a gallery)."""
 
     shots: Sequence[Shot]
     strangers: Sequence[Shot] | None = None
@@ -27,9 +27,9 @@ class Statistics:
 
     Attributes:
         total: Images, persons, cameras and junk.
-        distractors: Images of persons that no query shows; None for a list that is no gallery.
-        images_of_person: How many images each person has, without junk and distractors: Market-1501's distractors share
-            a number without being one person.
+        distractors: Images of persons that no query shows; None unless the list is a gallery.
+        images_of_person: How many images each person has, without junk and distractors (Market-1501's distractors are
+            many persons with one number).
         images_of_camera: How many images each camera took, junk and distractors included; cameras are counted from 0.
         cameras_of_person: By how many cameras each person was seen, without junk and distractors.
         files: The image files.
@@ -44,9 +44,11 @@ class Statistics:
 
 
 def lists_of(split: Split, validation: Split | None) -> dict[str, Listing]:
-    """Every list by its name, and ``all`` with each image once."""
+    """The lists by their names, and ``all`` with each image once."""
     lists = {"train": Listing(split.train)}
-    tests = [*([("validation ", validation)] if validation else []), *split.named_tests]
+    tests = list(split.named_tests)
+    if validation:
+        tests.insert(0, ("validation ", validation))
     for prefix, test in tests:
         lists[f"{prefix}query"] = Listing(test.query)
         lists[f"{prefix}gallery"] = Listing(test.gallery, distractors(test.query, test.gallery))
@@ -62,24 +64,24 @@ def distractors(query: Sequence[Shot], gallery: Sequence[Shot]) -> tuple[Shot, .
 
 
 def statistics_of(listing: Listing, *, headers: int) -> Statistics:
-    """A list in numbers.
+    """Count a list's images, persons and cameras, and look at its files.
 
     Args:
         listing: The list.
-        headers: The number of files that are opened, at most.
+        headers: The highest number of files to open.
     """
     shots, strangers = listing
     left_out = {shot.person_id for shot in strangers or ()} | {JUNK}
-    known = [shot for shot in shots if shot.person_id not in left_out]
+    persons = [shot for shot in shots if shot.person_id not in left_out]
     cameras: dict[int, set[int]] = defaultdict(set)
-    for shot in known:
+    for shot in persons:
         cameras[shot.person_id].add(shot.camera_id)
     return Statistics(
         total=count(shots),
         distractors=None if strangers is None else len(strangers),
-        images_of_person=dict(sorted(Counter(shot.person_id for shot in known).items())),
+        images_of_person=dict(sorted(Counter(shot.person_id for shot in persons).items())),
         images_of_camera=dict(sorted(Counter(shot.camera_id for shot in shots).items())),
-        cameras_of_person={person: len(seen) for person, seen in sorted(cameras.items())},
+        cameras_of_person={person: len(views) for person, views in sorted(cameras.items())},
         files=files_of([shot.path for shot in shots], most=headers),
     )
 
@@ -97,7 +99,7 @@ def sides(lists: Mapping[str, Listing]) -> dict[str, list[Shot]]:
 
 
 def to_json(statistics: Statistics) -> dict[str, Any]:
-    """The numbers of a list in JSON's types, without those of single persons and files."""
+    """The statistics of a list in JSON's types, without single persons and files."""
     total, files = statistics.total, statistics.files
     return {
         "images": total.images,

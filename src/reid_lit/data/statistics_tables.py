@@ -9,7 +9,7 @@ from reid_lit.data.spread import Spread, spread
 from reid_lit.data.statistics import ALL, Statistics
 
 COLUMNS = 4
-"""Lists side by side in the table of cameras; more go into another table."""
+"""Lists in a table of cameras; more lists go into another table."""
 
 CAMERAS = 40
 """Cameras that are printed; ``describe.json`` has all."""
@@ -21,7 +21,7 @@ Lists = Mapping[str, Statistics]
 
 
 def tables(title: str, lists: Lists) -> Iterator[Table]:
-    """How much each list holds, how it is spread, what its files are, and how much each camera took."""
+    """Tables of the counts, of the numbers per person, of the files, and of the images of each camera."""
     yield _table(
         title,
         ("list", "persons", "images", "cameras", "junk", "distractors"),
@@ -41,7 +41,7 @@ def tables(title: str, lists: Lists) -> Iterator[Table]:
 
 
 def footnotes(lists: Lists) -> Iterator[str]:
-    """What a reader of the tables has to know about their numbers."""
+    """Notes about what the tables leave out."""
     whole = lists[ALL]
     if whole.total.junk or whole.distractors:
         yield "per person: junk and distractors are left out"

@@ -137,7 +137,7 @@ PERSON_ERRORS = [
     ({"persons": 0, "images": 4, "batch_size": 0}, "^persons=0: persons × images is no batch"),
     (
         {"persons": 1, "images": 2, "batch_size": 2},
-        "^persons=1: .*one person, in which nothing is a negative; set it to 2 or more",
+        "^persons=1: .*one person and so no negative; set it to 2 or more",
     ),
     ({"persons": 2, "images": 1, "batch_size": 2, "world": 2}, "^persons=2: over 2 ranks, .* set it to 4 or more"),
     (

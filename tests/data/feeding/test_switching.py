@@ -77,6 +77,6 @@ def test_persons_with_fewer_images_than_asked_for_are_refused_unless_repeats_are
 
 def test_a_set_that_gives_no_batch_is_named():
     with pytest.raises(
-        ValueError, match=r"^persons=6: more than the 4 training persons; .* for member 1, whose batches"
+        ValueError, match=r"^persons=6: more than the 4 training persons; .* for member 1 alone, as each batch"
     ):
         switching(PersonSampler, persons=6, images=1, repeat=False)

@@ -23,11 +23,11 @@ _SHARE = 0.9  # of the free memory; the rest is for the training itself
 
 
 class RamCache:
-    """The images of one list of one run, resized uint8, kept when they are decoded for the first time.
+    """The images of one list of one run, resized uint8, stored when they are first decoded.
 
-    The block is a file in memory that has lost its name before it gets its size: nobody else can open it, and the
-    kernel frees it with the last process that holds it, however that ends. Its size is reserved at once, so that no
-    process dies of a page that cannot be had. A byte an image says whether it is there, and is set after the image.
+    The block is a file in memory. Its name is removed before it gets its size: no other process can open it, and the
+    kernel frees it when the last process that holds it ends. Its size is reserved at once, so that no process dies of a
+    missing page. One byte for each image says whether the image is stored; it is set after the image.
 
     Args:
         file: Descriptor of an open file; it is closed with the cache.
@@ -53,19 +53,19 @@ class RamCache:
         return _received, (reduction.DupFd(self._file), self._images, self._size)  # workers that are not forked
 
     def held(self, index: Sequence[int]) -> np.ndarray:
-        """Which of the images are there, as bools."""
+        """Which of the images are stored, as bools."""
         return self._held[np.asarray(index, np.int64)] == 1
 
     def load(self, index: Sequence[int]) -> UInt8[Tensor, "b 3 h w"]:
-        """A copy of images that are there, ``channels_last``."""
+        """A copy of stored images, ``channels_last``."""
         image = torch.from_numpy(self._pixels[np.asarray(index, np.int64)])
         return image.view(len(index), *self._size, 3).permute(0, 3, 1, 2)
 
     def store(self, index: Sequence[int], image: UInt8[Tensor, "b 3 h w"]) -> None:
-        """Keep these images."""
-        where = np.asarray(index, np.int64)
-        self._pixels[where] = image.permute(0, 2, 3, 1).reshape(len(index), -1).numpy()
-        self._held[where] = 1
+        """Store these images."""
+        rows = np.asarray(index, np.int64)
+        self._pixels[rows] = image.permute(0, 2, 3, 1).reshape(len(index), -1).numpy()
+        self._held[rows] = 1
 
 
 def _received(file: Any, images: int, size: tuple[int, int]) -> RamCache:
@@ -73,12 +73,12 @@ def _received(file: Any, images: int, size: tuple[int, int]) -> RamCache:
 
 
 def needed_bytes(images: int, size: tuple[int, int]) -> int:
-    """The block of a list: its pixels, and a byte an image."""
+    """The size of a list's block: its pixels, and one byte for each image."""
     return images * (3 * size[0] * size[1] + 1)
 
 
 def check_room(images: int, size: tuple[int, int]) -> None:
-    """Refuse what would not fit; call it before a run's first work, for all of its lists together.
+    """Raise InputError unless the images of all lists fit into memory; call this before a run's first work.
 
     Args:
         images: Images of all lists.
@@ -92,8 +92,8 @@ def check_room(images: int, size: tuple[int, int]) -> None:
     if needed > _SHARE * free:
         raise InputError(
             f"cache=ram: {counted(images, 'image')} of {size[0]} × {size[1]} pixels need {_gigabytes(needed)}, and"
-            f" {_gigabytes(free)} are free in {owner}, of which a tenth is left alone;"
-            f" set machine.cache=none or a smaller transform.size, or make more room there"
+            f" {_gigabytes(free)} are free in {owner}, a tenth of it for other uses;"
+            f" set machine.cache=none or a smaller transform.size, or free memory there"
         )
 
 
@@ -102,16 +102,16 @@ def _gigabytes(count: int) -> str:
 
 
 def shared_cache(*, images: int, size: tuple[int, int], trainer: pl.Trainer | None) -> RamCache:
-    """A new, empty cache, the same one for all ranks of a machine; every rank has to call this.
+    """Make an empty cache, one for all ranks of a machine; every rank has to call this.
 
     Args:
         images: Length of the list.
         size: Height and width in pixels.
-        trainer: Knows the other ranks; None is a single process.
+        trainer: Gives the ranks; None is a single process.
 
     Raises:
-        ValueError: it would not fit.
-        FailedError: the first rank of this machine could not reserve it and says why.
+        ValueError: the images do not fit.
+        FailedError: the first rank of this machine could not reserve it; its own error says why.
     """
     first = trainer is None or trainer.local_rank == 0
     barrier = (lambda: None) if trainer is None else trainer.strategy.barrier
@@ -122,7 +122,7 @@ def shared_cache(*, images: int, size: tuple[int, int], trainer: pl.Trainer | No
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, mode=0o600))
     barrier()
     file = os.open(path, os.O_RDWR)
-    barrier()  # all hold it: from here on it needs no name
+    barrier()  # all ranks have opened it: it needs no name any more
     if first:
         refusal = _refusal(path, file, images, size)
     barrier()
@@ -133,7 +133,7 @@ def shared_cache(*, images: int, size: tuple[int, int], trainer: pl.Trainer | No
 
 
 def _refusal(path: Path, file: int, images: int, size: tuple[int, int]) -> Exception | None:
-    """Reserve the block; the error is handed back, for the other ranks wait."""
+    """Reserve the block; return an error instead of raising it, because the other ranks wait."""
     try:
         path.unlink()
         check_room(images, size)

@@ -1,11 +1,11 @@
 """From image files to uint8 tensors of the network's size, in a worker.
 
-OpenCV decodes ordinary JPEGs, in half of PIL's time and with the same pixels. Whatever is not ordinary goes to PIL, the
-judge of what an image is: other formats, other than three colours of 8 bit, a header with EXIF (its orientation), a
-file without its end (OpenCV would fill in grey). torchvision's decoders are deprecated since its release 0.29.
+OpenCV decodes ordinary JPEGs, in half of PIL's time and with the same pixels. PIL decodes the rest: other formats,
+other than three colours of 8 bit, a header with EXIF (its orientation), and a file without its end (OpenCV would fill
+in grey). torchvision's decoders are deprecated since its release 0.29.
 
-torch resizes with PIL's pixels (within 1 of 255), in a fifth of PIL's time when the images lie as (h w 3) and several
-go at once: whence the memory layout of all batches, which is also the one that networks run fastest with.
+torch resizes with PIL's pixels (within 1 of 255), in a fifth of PIL's time if several images are stored as (h w 3) and
+resized at once. So all batches have this memory layout, with which networks run fastest too.
 """
 
 import io
@@ -27,7 +27,7 @@ from reid_lit.errors import InputError
 _AT_ONCE = 2**22  # bytes resized by one call: a batch of small crops, but one photograph
 _FRAMES = (0xC0, 0xC1, 0xC2)  # JPEG's frame headers: baseline, extended, progressive
 _APPLICATION = (0xE1, 0xEE)  # EXIF and Adobe, which change what the pixels mean
-_PIXELS = 2**26  # above it PIL has a say about decompression bombs
+_PIXELS = 2**26  # above it PIL checks for decompression bombs
 _READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -46,7 +46,7 @@ def decode(path: Path, *, size: tuple[int, int], interpolation: str) -> UInt8[Te
 
 
 def decode_batch(paths: Sequence[Path], *, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
-    """As :func:`decode`, for a batch; in memory it lies as (b h w 3), which torch calls ``channels_last``.
+    """As :func:`decode`, for a batch; its memory layout is (b h w 3), which torch calls ``channels_last``.
 
     Args:
         paths: The files.
@@ -60,7 +60,7 @@ def decode_batch(paths: Sequence[Path], *, size: tuple[int, int], interpolation:
 
 
 def resized(images: Iterator[np.ndarray], *, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
-    """A batch out of uint8 images (height width 3) of any sizes, as :func:`decode_batch` gives it."""
+    """Resize uint8 images (height width 3) of any sizes to a batch, as :func:`decode_batch` returns it."""
     groups = [_resized(group, size, interpolation) for group in _alike(images)]
     return groups[0] if len(groups) == 1 else torch.cat(groups)
 
@@ -71,7 +71,7 @@ def _resized(group: np.ndarray, size: tuple[int, int], interpolation: str) -> UI
 
 
 def _alike(images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Neighbours of the same size, stacked, a few megabytes at once."""
+    """Stack neighbours of the same size, up to a few megabytes at once."""
     for shape, run in groupby(images, key=lambda image: image.shape):
         at_once = max(1, _AT_ONCE // math.prod(shape))
         while group := list(islice(run, at_once)):
@@ -88,13 +88,13 @@ def pixels(path: Path) -> np.ndarray:
         with path.open("rb", buffering=0) as file:
             data = file.readall()
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _READ) if _is_ordinary(data) else None
-        return _judged(data) if image is None else image
+        return _decoded_by_pil(data) if image is None else image
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error}); remove it or copy it anew") from error
 
 
 def _is_ordinary(data: bytes) -> bool:
-    """Whether it is a whole JPEG of three colours with 8 bits each and without EXIF, by its markers."""
+    """Whether the data are a whole JPEG of three colours of 8 bit without EXIF, by its markers."""
     if not (data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")):
         return False
     place, last = 2, len(data) - 10
@@ -109,7 +109,7 @@ def _is_ordinary(data: bytes) -> bool:
     return False
 
 
-def _judged(data: bytes) -> np.ndarray:
+def _decoded_by_pil(data: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as image:
         ImageOps.exif_transpose(image, in_place=True)
         return np.array(rgb(image))

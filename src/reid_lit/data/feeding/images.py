@@ -1,4 +1,4 @@
-"""Images that cannot be read, found before anything is trained; what was found good is remembered."""
+"""Find images that cannot be read before training, and remember those that can."""
 
 import hashlib
 import json
@@ -31,20 +31,20 @@ from reid_lit.wording import counted
 logger = logging.getLogger(__name__)
 
 CHOICES = ("stop", "drop")
-_ALONE = 1000  # so many are read faster than other processes start
+_ALONE = 1000  # up to so many images are read faster than other processes start
 _CHUNK = 64
-_RULES = f"1, Pillow {PIL.__version__}"  # what was judged by others is judged again
+_RULES = f"1, Pillow {PIL.__version__}"  # images that were checked by other rules are checked again
 
 State = list[int]
 """Size in bytes and time of the last change in ns."""
 
 
 def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) -> Split:
-    """The split without images that cannot be read.
+    """Remove images that cannot be read from a split, or raise an error for them.
 
     Args:
         split: All lists.
-        root: The data set's folder, under whose name the good images are remembered.
+        root: The data set's folder; the good images are remembered under its name.
         on_bad_image: ``stop`` raises when there is such an image, ``drop`` leaves them out and notes how many.
         processes: Processes that read.
 
@@ -57,28 +57,28 @@ def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) ->
     if not bad:
         return split
     examples = tuple(f"{path}: {reason}" for path, reason in list(bad.items())[:3])
-    kept = _without(split, bad)
-    emptied = _emptied(split, kept)
+    readable = _without(split, bad)
+    emptied = _emptied(split, readable)
     if on_bad_image == "drop" and not emptied:
         note = f"{len(bad)} of {counted(len(paths), 'image')} dropped: unreadable, such as {examples[0]}"
-        return replace(kept, notes=(*kept.notes, note))
-    leaving = f"; without them {' and '.join(emptied)} would be empty" if emptied else ""
-    fact = f"{len(bad)} of {counted(len(paths), 'image')} of {split.name} cannot be used{leaving}"
+        return replace(readable, notes=(*readable.notes, note))
+    emptying = f"; without them {' and '.join(emptied)} would be empty" if emptied else ""
+    fact = f"{len(bad)} of {counted(len(paths), 'image')} of {split.name} cannot be used{emptying}"
     place = shlex.quote(assignment("dataset.root", root.resolve()))
     cure = f"copy them anew (python -m reid_lit.doctor dataset=… {place} lists them all)"
-    way = "" if emptied else ", or set dataset.on_bad_image=drop to leave them out, counted and reported"
-    raise Problem(kind=IMAGES, place=root, fact=fact, cure=cure + way, examples=examples).error()
+    drop = "" if emptied else ", or set dataset.on_bad_image=drop to leave them out, counted and reported"
+    raise Problem(kind=IMAGES, place=root, fact=fact, cure=cure + drop, examples=examples).error()
 
 
 def _without(split: Split, bad: dict[Path, str]) -> Split:
-    def kept(shots: Iterable[Shot]) -> tuple[Shot, ...]:
+    def readable(shots: Iterable[Shot]) -> tuple[Shot, ...]:
         return tuple(shot for shot in shots if shot.path not in bad)
 
     return replace(
         split,
-        train=kept(split.train),
-        query=kept(split.query),
-        gallery=kept(split.gallery),
+        train=readable(split.train),
+        query=readable(split.query),
+        gallery=readable(split.gallery),
         tests=tuple(_without(test, bad) for test in split.tests),
         validation=split.validation and _without(split.validation, bad),
     )
@@ -94,9 +94,9 @@ def _emptied(before: Split, after: Split) -> list[str]:
 
 
 def memory(root: Path) -> Path:
-    """Where the good images of a data set are remembered: in ``$REID_CACHE`` or the user's cache, never beside them."""
-    given = os.environ.get("REID_CACHE")
-    cache = Path(given).expanduser() if given else platformdirs.user_cache_path("reid_lit")
+    """The file that remembers the good images of a data set, in ``$REID_CACHE`` or the user's cache folder."""
+    folder = os.environ.get("REID_CACHE")
+    cache = Path(folder).expanduser() if folder else platformdirs.user_cache_path("reid_lit")
     place = str(root.resolve())
     return cache / "images" / f"{root.resolve().name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
 
@@ -104,17 +104,17 @@ def memory(root: Path) -> Path:
 def bad_images(
     paths: Iterable[Path], *, root: Path, memory: Path | None = None, processes: int = 1, tell: Progress | None = None
 ) -> dict[Path, str]:
-    """The images that cannot be read to their end, in the order of ``paths``, and why.
+    """Find the images that cannot be read to their end, in the order of ``paths``, and the reasons.
 
     Args:
-        paths: The files; one that is named twice is read once.
-        root: The data set's folder; in the memory, names count from it.
-        memory: A file that holds which images were found good, by size and time of change; it is brought up to date.
+        paths: The files; a repeated one is read once.
+        root: The data set's folder; the names in the memory are relative to it.
+        memory: The file that remembers good images by size and time of change; it is updated.
         processes: Processes that read, for a thousand images and more.
-        tell: Is told how many are read.
+        tell: Called with the number of images read so far and their total.
     """
     names = {os.fspath(path): path for path in paths}
-    known = _recall(memory)
+    remembered = _recall(memory)
     states: dict[str, State] = {}
     troubles: dict[str, str] = {}
     start = os.path.join(absolute_path(root), "")  # noqa: PTH118 - 30,000 pure paths take a second
@@ -124,21 +124,21 @@ def bad_images(
         except OSError as error:
             troubles[name] = "missing" if isinstance(error, FileNotFoundError) else f"{CLOSED} ({error.strerror})"
     keys = {name: absolute_path(name).removeprefix(start) for name in states}
-    new = [name for name, state in states.items() if known.get(keys[name]) != state]
+    new = [name for name, state in states.items() if remembered.get(keys[name]) != state]
     if len(new) > _ALONE:
         rank_zero_only(logger.info)("reading %d images of %s to find broken ones", len(new), root)
     troubles |= _read(new, processes=processes, tell=tell)
     good = {keys[name]: states[name] for name in new if name not in troubles}
     if memory is not None and good:
-        _remember(memory, known | good)
+        _remember(memory, remembered | good)
     return {path: troubles[name] for name, path in names.items() if name in troubles}
 
 
 def _state(name: str) -> State:
-    found = os.stat(name)  # noqa: PTH116 - the same
-    if not stat.S_ISREG(found.st_mode):  # to open a pipe is to wait for ever
+    status = os.stat(name)  # noqa: PTH116 - the same
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         raise OSError(0, "no regular file")
-    return [found.st_size, found.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _recall(memory: Path | None) -> dict[str, State]:
@@ -162,15 +162,15 @@ def _remember(memory: Path, good: dict[str, State]) -> None:
 
 
 def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[str, str]:
-    """The trouble with each image that has one."""
+    """The reason for each image that cannot be read."""
     chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     done, lock = 0, threading.Lock()
 
     def take(chunk: list[str], answers: list[str]) -> None:
         nonlocal done
         with lock:
-            found.update({name: reason for name, reason in zip(chunk, answers, strict=True) if reason})
+            reasons.update({name: reason for name, reason in zip(chunk, answers, strict=True) if reason})
             done += len(chunk)
             if tell is not None:
                 tell(done, len(names))
@@ -178,7 +178,7 @@ def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[st
     if processes <= 1 or len(names) <= _ALONE:
         for chunk in chunks:
             take(chunk, [trouble(name) for name in chunk])
-        return found
+        return reasons
 
     def take_share(share: int) -> None:
         for chunk, answers in _read_apart(chunks[share::processes]):
@@ -186,11 +186,11 @@ def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[st
 
     with ThreadPoolExecutor(processes) as pool:
         list(pool.map(take_share, range(processes)))
-    return found
+    return reasons
 
 
 def _read_apart(chunks: list[list[str]]) -> Iterator[tuple[list[str], list[str]]]:
-    """Read in a plain process: threads wait for each other in PIL, and a fork of a process that has some may hang."""
+    """Read in a plain process: threads wait for each other in PIL, and a fork of a process with threads may hang."""
     package = str(Path(__file__).resolve().parents[3])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", "reid_lit.data.feeding.readable"]
@@ -202,11 +202,11 @@ def _read_apart(chunks: list[list[str]]) -> Iterator[tuple[list[str], list[str]]
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        asked, answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+        requests, answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
         for chunk in chunks:
             try:
-                asked.write(json.dumps(chunk) + "\n")
-                asked.flush()
+                requests.write(json.dumps(chunk) + "\n")
+                requests.flush()
                 reply = json.loads(answers.readline())
             except (OSError, ValueError) as error:
                 process.kill()

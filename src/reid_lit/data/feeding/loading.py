@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from reid_lit.data.feeding.cache import CACHES, RamCache
 from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.feeding.samplers import BlockSampler
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
 from reid_lit.records import Batch, Shot, TransferBatch
@@ -56,7 +57,7 @@ class Loader:
 
 
 def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; a container may own fewer cores than there are
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; a container may have fewer cores than the machine
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
@@ -65,10 +66,10 @@ class ShotDataset(Dataset[Item]):
 
     Args:
         shots: The images.
-        labels: What to give as person: the class in training, the data set's own id in testing.
-        transform: Knows size and interpolation.
-        cache: Keeps what is decoded; made for this list and size.
-        testing: Whether the images get the size that the transform has for testing.
+        labels: The person of each image: the class in training, the data set's id in testing.
+        transform: Gives size and interpolation.
+        cache: Stores decoded images; made for this list and size.
+        testing: Whether the images get the transform's size for testing.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class ShotDataset(Dataset[Item]):
         return self._image([index])[0], self.labels[index], self.shots[index].camera_id, index
 
     def __getitems__(self, index: list[int]) -> Batch:
-        """A whole batch; a DataLoader asks for it where there is such a method."""
+        """A whole batch; a DataLoader calls this method if a dataset has it."""
         person = torch.tensor([self.labels[i] for i in index])
         camera = torch.tensor([self.shots[i].camera_id for i in index])
         return Batch(self._image(index), person, camera, torch.tensor(index))
@@ -104,8 +105,8 @@ class ShotDataset(Dataset[Item]):
             return self._decoded(index)
         held = self.cache.held(index)
         if not held.all():
-            missing = [i for i, is_held in zip(index, held, strict=True) if not is_held]
-            self.cache.store(missing, self._decoded(missing))
+            absent = [i for i, is_held in zip(index, held, strict=True) if not is_held]
+            self.cache.store(absent, self._decoded(absent))
         return self.cache.load(index)
 
     def _decoded(self, index: list[int]) -> UInt8[Tensor, "b 3 h w"]:
@@ -114,20 +115,34 @@ class ShotDataset(Dataset[Item]):
 
 
 def collate(batch: Any) -> Batch | TransferBatch:
-    """The batch, which :meth:`ShotDataset.__getitems__` made whole."""
+    """Return the batch as it is: :meth:`ShotDataset.__getitems__` has made it."""
     return batch
 
 
 class BatchLoader(DataLoader[Item]):
-    """A DataLoader that starts on its first batch.
+    """A DataLoader that asks its sampler for nothing until the first batch is needed.
 
-    Lightning makes the iterator before it tells the sampler the epoch, and a DataLoader asks its sampler for the first
-    batches at once: a resumed run would repeat the draw of epoch 0.
+    Lightning makes the iterator before it sets the sampler's epoch. An ordinary DataLoader asks its sampler for the
+    first batches at once, so that a resumed run would repeat the draw of epoch 0.
     """
 
     @override
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         yield from super().__iter__()
+
+
+def ordered_loader(dataset: ShotDataset, loader: Loader, *, rank: int, world: int) -> BatchLoader:
+    """The loader of a rank that gives the images in their order, each on exactly one rank.
+
+    Args:
+        dataset: The images.
+        loader: Batch sizes and workers.
+        rank: This process, 0 … world-1.
+        world: The number of processes.
+    """
+    size = max(1, min(loader.test_batch_size, len(dataset) // world))  # every rank takes part
+    sampler = BlockSampler(count=len(dataset), batch_size=size, rank=rank, world=world)
+    return make_loader(dataset, sampler, batch_size=size, workers=loader.processes(world), train=False)
 
 
 def make_loader(
@@ -146,10 +161,10 @@ def make_loader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,
-        num_workers=workers,  # torch gives each of them one thread
+        num_workers=workers,  # torch gives each worker one thread
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         drop_last=train,
         persistent_workers=train and workers > 0,
-        generator=torch.Generator(),  # or it draws from the one that dropout uses, at other moments in a resumed run
+        generator=torch.Generator(),  # else it uses dropout's generator, at other moments in a resumed run
     )

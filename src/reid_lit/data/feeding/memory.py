@@ -1,4 +1,4 @@
-"""How much memory is free, for whoever is about to take much of it."""
+"""How much memory is free."""
 
 import os
 import shutil
@@ -11,19 +11,19 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def shared_folder() -> Path:
-    """Where files lie in memory: ``/dev/shm``; the folder of temporary files on systems that have none."""
+    """The folder for files in memory: ``/dev/shm``, or the folder of temporary files on systems without it."""
     memory = Path("/dev/shm")
     return memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def free_bytes(folder: Path) -> tuple[int, str]:
-    """What a file in ``folder`` may take at most, and whose limit that is.
+    """The largest size of a new file in ``folder``, and what sets that limit.
 
-    On a disk it is the disk's free space. In memory (``/dev/shm``) it is the least of that folder's free space, of the
-    machine's available memory and of what the control groups, such as a container or a SLURM job, leave to us.
+    On a disk it is the disk's free space. In memory (``/dev/shm``) it is the least of that folder's free space, the
+    machine's available memory, and the free memory of the control groups, such as a container or a SLURM job.
 
     Args:
-        folder: Where the file is to lie.
+        folder: The folder of the new file.
     """
     limits = [(shutil.disk_usage(folder).free, str(folder))]
     if folder == Path("/dev/shm"):
@@ -43,21 +43,21 @@ def _of_cgroups() -> Iterator[tuple[int, str]]:
             if (folder / limit).is_file() and (folder / used).is_file():
                 most = (folder / limit).read_text().strip()
                 if most != "max":
-                    taken = int((folder / used).read_text()) - _given_back(folder)
+                    taken = int((folder / used).read_text()) - _reclaimable(folder)
                     yield int(most) - taken, f"the control group's memory ({folder / limit})"
 
 
 def _cgroups() -> Iterator[Path]:
-    """The folders of this process's control groups and of all groups around them, of version 2 and 1."""
-    own = Path("/proc/self/cgroup")
-    for line in own.read_text().splitlines() if own.is_file() else ():
+    """The folders of this process's control groups and their parents, of version 2 and 1."""
+    file = Path("/proc/self/cgroup")
+    for line in file.read_text().splitlines() if file.is_file() else ():
         _, controllers, path = line.split(":", maxsplit=2)
         if controllers in ("", "memory"):
             group = Path(path.lstrip("/"))
             yield from (_CGROUPS / controllers / part for part in (group, *group.parents))
 
 
-def _given_back(folder: Path) -> int:
+def _reclaimable(folder: Path) -> int:
     """Bytes of cached files, which the kernel gives back when memory is short."""
     statistics = folder / "memory.stat"
     for line in statistics.read_text().splitlines() if statistics.is_file() else ():

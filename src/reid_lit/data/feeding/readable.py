@@ -1,6 +1,6 @@
-"""Whether a file is an image that can be read to its end; run as a process of its own, it answers on standard output.
+"""Whether a file is an image that can be read to its end; run as a process, it answers on standard output.
 
-It needs PIL alone, so that such a process starts within a twentieth of a second.
+It needs PIL alone, so that its process starts within a twentieth of a second.
 """
 
 import io
@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-"""How the names of image files end, in lower case."""
+"""The endings of image files, in lower case."""
 
 EMPTY = "empty"
 TRUNCATED = "truncated"
@@ -36,13 +36,13 @@ _OTHERS = {
 def trouble(name: str) -> str:
     """Why a file cannot be used as an image: one of this module's words and, in brackets, the detail.
 
-    JPEG is decoded to an eighth of its size, in grey: every byte is read, a twelfth of the work is left.
+    JPEG is decoded to an eighth of its size, in grey: this reads every byte and takes a twelfth of the time.
 
     Args:
         name: The file.
 
     Returns:
-        The reason; empty when the image is whole.
+        The reason; empty if the image is whole.
     """
     try:
         data = Path(name).read_bytes()
@@ -51,7 +51,7 @@ def trouble(name: str) -> str:
     if not data:
         return f"{EMPTY} (0 bytes)"
     try:
-        with warnings.catch_warnings():  # of odd metadata and of great size
+        with warnings.catch_warnings():  # about odd metadata or a great size
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
                 image.draft("L", (1, 1))
@@ -67,7 +67,7 @@ def _damage(data: bytes, error: Exception) -> str:
     """The reason for data that cannot be decoded."""
     kind = next((kind for start, kind in _STARTS.items() if data.startswith(start)), "")
     if not kind:
-        return f"{OTHER} ({_what(data)})"
+        return f"{OTHER} ({_kind(data)})"
     if not _ends(data, kind):
         return f"{TRUNCATED} (a {kind} file that ends after {len(data)} bytes)"
     detail = f"a {kind} header that says nothing" if isinstance(error, Image.UnidentifiedImageError) else error
@@ -85,11 +85,11 @@ def _ends(data: bytes, kind: str) -> bool:
     return len(data) >= 8 + int.from_bytes(data[4:8], "little")
 
 
-def _what(data: bytes) -> str:
-    """What data that are no image seem to be."""
-    for start, what in _OTHERS.items():
+def _kind(data: bytes) -> str:
+    """The kind of data that are no image."""
+    for start, kind in _OTHERS.items():
         if data.startswith(start):
-            return what
+            return kind
     text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in text:
         return "an HTML page"
@@ -101,7 +101,7 @@ def _what(data: bytes) -> str:
 
 
 def answer() -> None:
-    """Read lines with a JSON list of names, answer each with the list of their troubles."""
+    """Read lines with a JSON list of names; answer each with the list of their reasons."""
     for line in sys.stdin:
         sys.stdout.write(json.dumps([trouble(name) for name in json.loads(line)]) + "\n")
         sys.stdout.flush()

@@ -1,7 +1,7 @@
 """Which images a batch holds: global batches, drawn once an epoch and dealt over the ranks.
 
-Each draw depends on (seed, epoch) only, so a resumed run repeats it, and the world size changes who computes a batch,
-not what is in it: global batch k is the k-th batch of rank 0, of rank 1, and so on, one after the other.
+Each draw depends on (seed, epoch) only, so a resumed run repeats it. The number of ranks does not change a global
+batch: global batch k is the k-th batch of rank 0, then that of rank 1, and so on.
 """
 
 import random
@@ -31,7 +31,7 @@ class EpochSampler(Sampler[int], ABC):
     """
 
     reads_labels: ClassVar[bool] = False
-    """Whether what is drawn depends on the classes of the images, not on their number alone."""
+    """Whether the draw depends on the classes of the images, not only on their number."""
 
     def __init__(self, *, batch_size: int, rank: int, world: int, seed: int) -> None:
         if batch_size < 1:
@@ -104,8 +104,8 @@ class ShuffleSampler(EpochSampler):
 class PersonSampler(EpochSampler):
     """P persons × K images a global batch, dealt over the ranks by person.
 
-    An epoch has as many batches as the draw of epoch 0 has: Lightning fixes the length when training starts. A later
-    draw that ends earlier is followed by another, one that ends later is cut (one of Market-1501's 183 batches).
+    Every epoch has as many batches as the draw of epoch 0: Lightning fixes the length when training starts. A shorter
+    later draw is followed by another one; a longer one is cut (one of Market-1501's 183 batches).
 
     Source: Hermans et al., "In Defense of the Triplet Loss", 2017 (P × K batches); the epoch is that of Luo et al.,
     "Bag of Tricks and a Strong Baseline for Deep Person Re-identification", CVPR Workshops 2019 (public code).
@@ -166,13 +166,15 @@ class PersonSampler(EpochSampler):
         return random.Random(f"person {self.seed} {epoch}")
 
     def _round(self, source: random.Random) -> list[list[int]]:
-        chunks = {person: draw_chunks(own, self.images, source) for person, own in sorted(self.positions.items())}
-        left = list(chunks)
+        chunks = {
+            person: draw_chunks(positions, self.images, source) for person, positions in sorted(self.positions.items())
+        }
+        persons = list(chunks)
         batches = []
-        while len(left) >= self.persons:
-            chosen = source.sample(left, self.persons)
+        while len(persons) >= self.persons:
+            chosen = source.sample(persons, self.persons)
             batches.append([position for person in chosen for position in chunks[person].pop()])
-            left = [person for person in left if chunks[person]]
+            persons = [person for person in persons if chunks[person]]
         return batches
 
 
@@ -207,7 +209,7 @@ def _check_persons(persons: int, images: int, available: int, batch_size: int, w
         )
     if persons < 2 * world:
         raise InputError(
-            f"persons={persons}: over {world} ranks, that leaves a batch of one person, in which nothing is a negative;"
+            f"persons={persons}: over {world} ranks, a batch holds one person and so no negative;"
             f" set it to {2 * world} or more"
         )
 
@@ -216,12 +218,12 @@ def _check_images(images: int, most: int) -> None:
     if images > most:
         raise InputError(
             f"images={images}: no training person has more than {most}, so every batch would show the same images"
-            f" again; set it to {most} or less, or repeat=true if that is wanted"
+            f" again; set it to {most} or less, or repeat=true to allow that"
         )
 
 
 class BlockSampler(Sampler[int]):
-    """Deals whole test batches over the ranks in turn: every position on exactly one rank, batches as with one process.
+    """Deals whole test batches over the ranks in turn: each position is on one rank, batches are those of one process.
 
     Args:
         count: The number of images.

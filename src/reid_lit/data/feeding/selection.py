@@ -1,4 +1,4 @@
-"""Training on a part of the images, those that have a label."""
+"""Training on the images that have a label."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,11 +9,11 @@ from reid_lit.records import JUNK
 
 
 class SelectionSampler(EpochSampler):
-    """Draws as another sampler does, but only images with a label.
+    """Another sampler, restricted to images with a label.
 
     Args:
         sampler: Makes the other sampler from ``labels``.
-        labels: The class of each training image; -1 has none and is left out.
+        labels: The class of each training image; -1 leaves the image out.
 
     Raises:
         ValueError: the other sampler cannot draw from the images that are left.
@@ -22,7 +22,7 @@ class SelectionSampler(EpochSampler):
     def __init__(self, *, sampler: Callable[..., EpochSampler], labels: Sequence[int]) -> None:
         self.positions = [position for position, label in enumerate(labels) if label != JUNK]
         self.among = sampler(labels=[labels[position] for position in self.positions])
-        share, rank = self.among.share, self.among.rank  # world=1: the other one has checked that the ranks get it
+        share, rank = self.among.share, self.among.rank  # world=1: the other sampler has checked the ranks
         super().__init__(batch_size=share, rank=rank, world=1, seed=self.among.seed)
 
     @override

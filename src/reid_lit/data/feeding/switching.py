@@ -1,4 +1,4 @@
-"""Batches of one data set each, where several are trained on as one."""
+"""Batches of one data set each, when several are trained on together."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -10,13 +10,13 @@ from reid_lit.errors import InputError
 
 
 class SwitchingSampler(EpochSampler):
-    """Deals the batches that each data set would give alone, those of all sets in one random order.
+    """Mixes the batches of all data sets in one random order; each set gives the batches that it would give alone.
 
-    So a set's share of the batches is that of its images, and each of its images comes as often as alone.
+    So a set's share of the batches is its share of the images, and an image comes as often as it would alone.
 
     Args:
         sampler: Makes the sampler of one set from ``labels, batch_size, rank, world, seed``.
-        sets: Which set each training image is of.
+        sets: The number of each training image's set.
         labels: The class of each training image.
         batch_size: Images of a global batch.
         rank: This process, 0 … world-1.
@@ -24,7 +24,7 @@ class SwitchingSampler(EpochSampler):
         seed: Seed of the draws.
 
     Source: Feng et al., "Metric Embedding Autoencoders for Unsupervised Cross-Dataset Transfer Learning", ICANN 2018,
-        section 4: batches of one data set each; that sets share them by size is ours, the paper is silent.
+        section 4: batches of one data set each. The paper does not say how sets share them; here they do by size.
 
     Raises:
         ValueError: the sampler of a set refuses it; the message names the set.
@@ -46,14 +46,16 @@ class SwitchingSampler(EpochSampler):
         for position, number in enumerate(sets):
             self.positions[number].append(position)
         self.samplers: dict[int, EpochSampler] = {}
-        for number, own in self.positions.items():
-            own_labels = [labels[position] for position in own]
+        for number, positions in self.positions.items():
+            set_labels = [labels[position] for position in positions]
             try:
                 self.samplers[number] = sampler(
-                    labels=own_labels, batch_size=batch_size, rank=rank, world=world, seed=seed
+                    labels=set_labels, batch_size=batch_size, rank=rank, world=world, seed=seed
                 )
             except InputError as error:
-                raise InputError(f"{error}; so it is for member {number}, whose batches are its own") from error
+                raise InputError(
+                    f"{error}; this is for member {number} alone, as each batch is of one member"
+                ) from error
 
     @override
     def batches(self) -> int:

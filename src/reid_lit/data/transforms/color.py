@@ -15,19 +15,19 @@ Factor = Float32[Tensor, "b 1 1 1"]
 
 
 class ColorJitter(nn.Module):
-    """Changes brightness, then contrast, saturation and hue of an image by random factors of its own, or leaves it be.
+    """Changes brightness, contrast, saturation and hue of each image by random factors, with some probability.
 
-    The four are torchvision's, clamped to [0, 1] after each; torchvision draws their order, here it is fixed.
+    The four are torchvision's, clamped to [0, 1] after each; torchvision draws their order; here the order is fixed.
 
     Args:
         probability: Of changing an image at all, in [0, 1].
-        brightness: Least and largest factor, uniform between them; [1, 1] leaves the image as it is, 0 is black.
-        contrast: The same; 0 is the image's mean grey.
-        saturation: The same; 0 is the grey image.
-        hue: Least and largest turn of the colour wheel, in [-0.5, 0.5]; [0, 0] leaves the colours as they are.
+        brightness: Least and largest factor, uniform between them; [1, 1] changes nothing, 0 is black.
+        contrast: Least and largest factor; 0 is the image's mean grey.
+        saturation: Least and largest factor; 0 is the grey image.
+        hue: Least and largest turn of the colour wheel, in [-0.5, 0.5]; [0, 0] changes nothing.
 
     Raises:
-        ValueError: a pair is not two factors ≥ 0 (two turns) in their order, or the probability is none.
+        ValueError: a pair is not two factors ≥ 0 (two turns) in ascending order, or the probability is outside [0, 1].
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class ColorJitter(nn.Module):
 
 
 def brightened(image: Float32[Tensor, "b 3 h w"], factor: Factor) -> Float32[Tensor, "b 3 h w"]:
-    """The images times their factors."""
+    """Multiply the images by their factors."""
     return (image * factor).clamp_(0, 1)
 
 
 def contrasted(image: Float32[Tensor, "b 3 h w"], factor: Factor) -> Float32[Tensor, "b 3 h w"]:
-    """The images away from their mean grey.
+    """Move the images away from their mean grey.
 
-    Its sum is one of whole numbers, which is the same in any order: on any device, in a batch of any size.
+    The mean is a sum of whole numbers, which is the same in any order: on any device, in a batch of any size.
     """
     total = (grey(image) * 2**20).long().sum(dim=(1, 2, 3), keepdim=True)
     mean = total.to(torch.float32) / (2**20 * image[0, 0].numel())
@@ -76,7 +76,7 @@ def contrasted(image: Float32[Tensor, "b 3 h w"], factor: Factor) -> Float32[Ten
 
 
 def saturated(image: Float32[Tensor, "b 3 h w"], factor: Factor) -> Float32[Tensor, "b 3 h w"]:
-    """The images away from their grey selves."""
+    """Move the images away from their grey versions."""
     return (image * factor + grey(image) * (1 - factor)).clamp_(0, 1)
 
 
@@ -87,7 +87,7 @@ def grey(image: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 1 h w"]:
 
 
 def turned(image: Float32[Tensor, "b 3 h w"], turn: Factor) -> Float32[Tensor, "b 3 h w"]:
-    """The images with their hues moved along the colour wheel, a whole turn being 1.
+    """Move the hues of the images along the colour wheel; 1 is a whole turn.
 
     Source: Smith, "Color Gamut Transform Pairs", SIGGRAPH 1978 (the hexcone model).
     """
@@ -107,4 +107,4 @@ def turned(image: Float32[Tensor, "b 3 h w"], turn: Factor) -> Float32[Tensor, "
 
 
 CHANGES = ((brightened, 1.0), (contrasted, 1.0), (saturated, 1.0), (turned, 0.0))
-"""What is changed, in this order, and the factor that changes nothing."""
+"""The changes in their order, each with the factor that changes nothing."""

@@ -31,8 +31,8 @@ class Erase(nn.Module):
         area: Least and largest part of the image that is erased, in (0, 1].
         aspect: Least and largest height / width of the rectangle; uniform between them.
         fill: Red, green and blue in [0, 1], or ``random`` for a uniform value of each pixel and colour. ImageNet's
-            mean is 0 once it is normalised. The public code wrote the mean into images that were normalised already,
-            which is the colour mean·(1 + std), so [0.596, 0.558, 0.497].
+            mean becomes 0 when it is normalised. The public code wrote the mean into normalised images; there it is the
+            colour mean·(1 + std), so [0.596, 0.558, 0.497].
 
     Raises:
         ValueError: a number is outside its range.
@@ -68,7 +68,7 @@ class Erase(nn.Module):
         if self.fill is None:
             paint = noise.uniform(image[0].numel()).view(image.shape)
         else:
-            colors = [image.new_full((1, 1, 1, 1), color) for color in self.fill]  # made there: no wait for the device
+            colors = [image.new_full((1, 1, 1, 1), color) for color in self.fill]  # made on the device: no wait for it
             paint = torch.cat(colors, dim=1).expand_as(image)
         return paint_masks(image, boxes, paint) if image.is_cuda else paint_slices(image, boxes, paint)
 
@@ -88,16 +88,15 @@ class Erase(nn.Module):
 
 
 def paint_slices(image: Images, boxes: Boxes, paint: Float32[Tensor, "b 3 h w"]) -> Images:
-    """The images with ``paint`` inside their boxes, in place, box by box."""
-    source = paint.numpy()
-    for one, other, (top, left, height, width) in zip(image.numpy(), source, boxes.tolist(), strict=True):
+    """Copy ``paint`` into the boxes of the images, in place, box by box."""
+    for target, source, (top, left, height, width) in zip(image.numpy(), paint.numpy(), boxes.tolist(), strict=True):
         window = slice(None), slice(top, top + height), slice(left, left + width)
-        one[window] = other[window]
+        target[window] = source[window]
     return image
 
 
 def paint_masks(image: Images, boxes: Boxes, paint: Float32[Tensor, "b 3 h w"]) -> Images:
-    """As :func:`paint_slices`, but a new tensor, by a few kernels a batch."""
+    """As :func:`paint_slices`, but in a new tensor, by a few kernels for a batch."""
     top, left, height, width = boxes[:, :, None, None].unbind(dim=1)
     row = torch.arange(image.shape[2], device=image.device)[:, None]
     column = torch.arange(image.shape[3], device=image.device)

@@ -1,4 +1,4 @@
-"""Images turned and moved by any angle and length, which needs interpolation."""
+"""Turning and moving of images by any angle and length, with interpolation."""
 
 import math
 
@@ -14,7 +14,7 @@ from reid_lit.errors import InputError
 
 
 class RotateShift(nn.Module):
-    """Turns each image about its centre and moves it; what comes into sight repeats the nearest pixel of the edge.
+    """Turns each image about its centre and moves it; new places get the nearest pixel of the edge.
 
     Args:
         degrees: The angle is uniform within ± this.
@@ -53,14 +53,14 @@ class RotateShift(nn.Module):
 def sampled_places(
     angle: Float32[Tensor, " b"], down: Float32[Tensor, " b"], right: Float32[Tensor, " b"], *, height: int, width: int
 ) -> Float32[Tensor, "b h w 2"]:
-    """Where each pixel of the new image is taken from: its place moved by ``down`` and ``right``, then turned.
+    """The source of each pixel of the new image: its place moved by ``down`` and ``right``, then turned.
 
     Args:
         angle: In radians; positive turns the places clockwise.
         down: In pixels.
         right: In pixels.
         height: Of the image, in pixels.
-        width: Likewise.
+        width: Of the image, in pixels.
 
     Returns:
         x and y as ``grid_sample`` counts them, from -1 to 1 between the outer edges.

@@ -17,11 +17,11 @@ _SECOND = 0x94D049BB133111EB - 2**64
 class ImageNoise:
     """A stream of uniform numbers for each image of a batch.
 
-    The numbers are a function of (seed, epoch, index, how often the index stood in this batch before): the same on CPU
+    The numbers are a function of (seed, epoch, index, earlier repeats of the index in this batch): the same on CPU
     and GPU, in any order of batches, for any number of ranks, and after a resume. Nothing is copied between devices.
 
     Args:
-        index: The images' positions in the training list; a repeated one gets a stream of its own.
+        index: The images' positions in the training list; a repeated position gets another stream.
         seed: The run's seed.
         epoch: The epoch.
 

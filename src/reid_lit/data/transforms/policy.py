@@ -1,4 +1,4 @@
-"""Augmentation policies that were found by search: a few operations of torchvision on some of the images."""
+"""Augmentation policies found by search: a few operations of torchvision on some of the images."""
 
 import torch
 from jaxtyping import UInt8
@@ -14,9 +14,9 @@ from reid_lit.errors import InputError
 class AutoAugment(nn.Module):
     """AutoAugment with one of torchvision's policies, each image with some probability.
 
-    The operations draw from torch's generator, which is seeded for each image and put back after: an image's change
-    does not depend on its batch. Images are changed one by one, so this costs; it comes before anything that makes
-    the images float.
+    The operations draw from torch's generator, which is seeded for each image and restored afterwards. So an image's
+    change does not depend on its batch. This is slow, because images are changed one by one. It has to come before all
+    modules that make the images float.
 
     Args:
         probability: Of changing an image, in [0, 1].
@@ -31,9 +31,9 @@ class AutoAugment(nn.Module):
     def __init__(self, *, probability: float, policy: str) -> None:
         super().__init__()
         check_probability(probability)
-        known = [one.value for one in v2.AutoAugmentPolicy]
-        if policy not in known:
-            raise InputError(f"policy={policy!r}: unknown; choose one of {', '.join(known)}")
+        policies = [choice.value for choice in v2.AutoAugmentPolicy]
+        if policy not in policies:
+            raise InputError(f"policy={policy!r}: unknown; choose one of {', '.join(policies)}")
         self.probability = probability
         self.change = v2.AutoAugment(v2.AutoAugmentPolicy(policy))
 

@@ -1,8 +1,8 @@
-"""What happens to a batch of images on the device: per-image random augmentation in training, then float in [0, 1].
+"""The transform of a batch on the device: per-image random augmentation in training, then float in [0, 1].
 
-Images stay uint8 as long as they are only moved about, a quarter of the memory; the first module that computes colours
-makes them float. Mean and standard deviation belong to the backbone, which normalises by its own. Every module takes
-all its numbers from the images' own noise and does the same to an image in any batch, on any rank and device.
+Images stay uint8, a quarter of the memory, until a module computes colours: it makes them float. The backbone
+normalises by its own mean and standard deviation. Every module takes its random numbers from the noise of each image,
+so it does the same to an image in any batch, on any rank and device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ Images = UInt8[Tensor, "b 3 h w"] | Float32[Tensor, "b 3 h w"]
 
 
 class Transform:
-    """Size of the images, and what is done to them in training.
+    """Size of the images, and their augmentation in training.
 
     Args:
         size: Height and width in pixels, to which the workers resize.
-        test_scale: Test images are resized to so many times ``size``, out of which ``evaluation.crops`` cuts.
+        test_scale: Test images are resized to this many times ``size``; ``evaluation.crops`` cuts crops out of them.
         interpolation: ``bicubic`` or ``bilinear``, with antialiasing as PIL has it.
-        train: Modules, by name or not, called in turn as ``module(image, noise)``, the first with uint8 images; testing
-            uses none.
+        train: Modules, with or without names, called in turn as ``module(image, noise)``; the first gets uint8 images.
+            Testing uses none.
 
     Raises:
         ValueError: the size is no pair of positive numbers, the scale is below 1, or the interpolation is unknown.
@@ -67,7 +67,7 @@ class Transform:
 
 
 def as_float(image: Images) -> Float32[Tensor, "b 3 h w"]:
-    """0 … 255 as float32 in [0, 1]; what is float already stays the same tensor."""
+    """Convert 0 … 255 to float32 in [0, 1]; return a float tensor as it is."""
     return image.to(torch.float32).div_(255) if image.dtype == torch.uint8 else image
 
 
@@ -78,14 +78,14 @@ def check_probability(probability: float) -> None:
 
 
 class PadCrop(nn.Module):
-    """Pads on all sides, then cuts the original size out at a random place, of its own for each image.
+    """Pads each image on all sides, then cuts the original size out at a random place.
 
     Args:
         pad: Pixels added on each side; each of the (2·pad+1)² places is equally likely.
         fill: Colour of the padding, 0 … 255.
 
     Raises:
-        ValueError: the padding is negative or the colour is none.
+        ValueError: the padding is negative, or the colour is outside 0 … 255.
     """
 
     def __init__(self, *, pad: int, fill: int = 0) -> None:
@@ -119,17 +119,17 @@ def copy_windows(image: Images, place: Int64[Tensor, "b 2"], pad: int, fill: flo
     height, width = image.shape[-2:]
     source = image.numpy()
     target = np.full_like(source, fill)
-    for one, other, (top, left) in zip(target, source, (place - pad).tolist(), strict=True):
+    for window, pixels, (top, left) in zip(target, source, (place - pad).tolist(), strict=True):
         to_rows, from_rows = _overlap(top, height)
         to_columns, from_columns = _overlap(left, width)
-        one[:, to_rows, to_columns] = other[:, from_rows, from_columns]
+        window[:, to_rows, to_columns] = pixels[:, from_rows, from_columns]
     return torch.from_numpy(target)
 
 
 def _overlap(shift: int, length: int) -> tuple[slice, slice]:
-    """Where in a window that is shifted by so many pixels its image lies, and which part of the image that is."""
-    kept, to, start = max(0, length - abs(shift)), max(0, -shift), max(0, shift)
-    return slice(to, to + kept), slice(start, start + kept)
+    """The part of a window, shifted by ``shift`` pixels, that its image covers, and that part of the image."""
+    common, to, start = max(0, length - abs(shift)), max(0, -shift), max(0, shift)
+    return slice(to, to + common), slice(start, start + common)
 
 
 class Flip(nn.Module):
@@ -154,7 +154,7 @@ class Flip(nn.Module):
 
 
 def mirror_by_mask(image: Images, chosen: Bool[Tensor, " b"]) -> Images:
-    """The images, the chosen ones mirrored, by two kernels."""
+    """Mirror the chosen images, by two kernels."""
     return torch.where(chosen[:, None, None, None], image.flip(-1), image)
 
 

@@ -1,0 +1,54 @@
+"""The contract of a data set: what it defines itself, next to its fields."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from reid_lit.data.counts import Count, is_whole
+from reid_lit.data.problems import Report, stop
+from reid_lit.data.sample import Sample
+from reid_lit.records import Split
+
+
+class DataContract(ABC):
+    """The methods and constants of a data set; it must define ``read`` and may redefine the others.
+
+    Attributes:
+        split: The training and test lists (after ``setup``).
+    """
+
+    split: Split
+
+    two_domains: ClassVar[bool] = False
+    """Whether each training batch has a labelled source and an unlabelled target."""
+
+    SPLITS: ClassVar[int] = 1
+    """How many numbered splits the protocol averages over; a data set with more has a field ``split_id``."""
+
+    @abstractmethod
+    def read(self, report: Report = stop) -> Split:
+        """Read the data set's lists.
+
+        Args:
+            report: Receives what is wrong; by default it raises.
+        """
+
+    def official(self) -> dict[str, Count]:
+        """The counts of an undamaged copy, by ``train``, ``query`` and ``gallery``; empty where none are known."""
+        return {}
+
+    def whole(self) -> bool | None:
+        """Whether the test of ``split`` has the official counts; None where none are known."""
+        return is_whole(self.split, self.official())
+
+    def sample(self) -> Sample:
+        """A small copy, by which the contract tests check ``read``.
+
+        Raises:
+            NotImplementedError: the data set has none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no sample; give it a method that returns a small copy")
+
+    @property
+    def draws_by_member(self) -> bool:
+        """Whether each training batch is drawn from one of several data sets."""
+        return False
