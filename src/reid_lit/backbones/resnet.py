@@ -21,7 +21,7 @@ def resnet(
     init: str,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    options: dict[str, Any],
+    options: dict[str, Any] | None,
 ) -> Backbone:
     """A ResNet of timm.
 

@@ -31,9 +31,9 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
     convolutions = {f"layer4.0.{key}": part for key, part in block.named_modules() if isinstance(part, nn.Conv2d)}
     halving = {key: part for key, part in convolutions.items() if part.stride == (2, 2)}
     if len(halving) != 2:
-        what = list(halving) if stage is not None else "no layer4"
+        layers = list(halving) if stage is not None else "no layer4"
         raise InputError(
-            f"last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, but has {what};"
+            f"last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, but has {layers};"
             f" give 2 (the Strong Baseline's experiments give 1), or choose a ResNet, SE-ResNet, SE-ResNeXt or IBN-Net"
         )
     for convolution in halving.values():

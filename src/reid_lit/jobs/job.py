@@ -93,7 +93,7 @@ def needs_whole_machine(devices: Any) -> bool:
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """The content of a folder's ``job.json``; empty where there is none."""
+    """The content of a folder's ``job.json``; empty without such a file."""
     file = folder / STATE
     return json.loads(file.read_text()) if file.is_file() else {}
 

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 _RANKS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_", "TORCHELASTIC_", "SLURM_")
 """Variables of a process that is one of several (torchrun's, SLURM's): a job is none of those, it starts its own."""
-_PATIENCE = 20.0  # seconds for a job to end by itself when it is asked to
+_PATIENCE = 20.0  # seconds that a job has to end by itself after a request
 
 
 class Runner:
@@ -113,7 +113,7 @@ class Runner:
         return Outcome(job, state, seconds, reason)
 
     def _hold(self, lock: IO[str], job: Job) -> None:
-        """Wait until no other process runs the job: that of a killed sweep lives on, and sweeps share trainings."""
+        """Wait until no other process runs the job: a killed sweep's job may still run, and sweeps share trainings."""
         logged = False
         while True:
             try:
@@ -152,7 +152,7 @@ class Runner:
         return {**alone, "CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
 
     def _stop(self) -> None:
-        """End the running jobs: by a request, then by force."""
+        """End the running jobs: first by a request, then by force."""
         self._stopped.set()
         for process in (running := list(self._processes)):
             _signal(process, signal.SIGTERM)
@@ -169,7 +169,7 @@ def visible_gpus() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name for name in named.split(",") if name.strip()]
-    import torch  # seconds that a process without GPUs to deal need not spend
+    import torch  # takes seconds; needed only where there are GPUs to deal
 
     return [str(index) for index in range(torch.cuda.device_count())]
 

@@ -9,11 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from reid_lit.evaluation import catalogue
-from reid_lit.run.detail_tables import cell, detail_tables
+from reid_lit.run.detail_tables import Row, cell, detail_tables
 from reid_lit.run.folder import Run
 from reid_lit.wording import counted
-
-Row = dict[str, Any]
 
 
 def averaged(rows: Sequence[Row]) -> list[Row]:

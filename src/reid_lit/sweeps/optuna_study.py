@@ -168,7 +168,7 @@ def _tell(study: "optuna.Study", trial: "optuna.Trial", job: JobReturn) -> None:
 
     try:
         value = job.return_value
-    except Exception as error:  # one trial stops no other
+    except Exception as error:  # a trial's failure stops no other trial
         reason = str(error)
     else:
         reason = "" if isinstance(value, int | float) else "its objective gave no score"

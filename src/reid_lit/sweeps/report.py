@@ -1,4 +1,4 @@
-"""The jobs of a multirun, grouped by what varies in them: mean and deviation over seeds."""
+"""The jobs of a multirun, grouped by the overrides that vary: mean and deviation over seeds."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def report_multirun(folder: Path) -> dict[str, Any]:
 
 
 def grouped(folder: Path) -> dict[str, Any]:
-    """The jobs of a multirun by what varies, but the seed.
+    """The jobs of a multirun by the overrides that vary, without the seed.
 
     Args:
         folder: The multirun's.
@@ -153,7 +153,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 
 def as_csv(report: Mapping[str, Any]) -> str:
-    """The groups as CSV, a line a group."""
+    """The groups as CSV, one line for each."""
     pairs = [(metric, part) for metric in report["metrics"] for part in ("mean", "sd")]
     head = [*report["varies"], "data set", "n", *(f"{metric} {part}" for metric, part in pairs)]
     rows = []

@@ -37,7 +37,7 @@ def embed_tests(config: DictConfig) -> Iterator[tuple[Path, dict[str, int]]]:
 
 
 def _tests(config: DictConfig) -> list[Test]:
-    """What is to be embedded: tests, or plain images as a test without queries."""
+    """The tests to embed; plain images are a test without queries."""
     data = make_data(config)
     if isinstance(data, PlainImages):
         data.setup("predict")

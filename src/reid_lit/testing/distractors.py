@@ -55,7 +55,7 @@ class Source:
 
 
 def of_file(path: Path, origin: Provenance) -> Source:
-    """All images of a file, whoever they show.
+    """All images of a file, whichever persons they show.
 
     Raises:
         FileNotFoundError: there is no such file.

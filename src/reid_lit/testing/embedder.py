@@ -32,7 +32,7 @@ _AUTOCAST = {"32-true": None, "32": None, "16-mixed": torch.float16, "bf16-mixed
 
 
 class Embedder(nn.Module):
-    """A trained model with what it takes to embed images: their decoding, size and batches, the run's arithmetic.
+    """A trained model with all that embeds images: their decoding, size and batches, the run's arithmetic.
 
     Args:
         model: It is put into evaluation mode; its ``evaluation`` says which feature, flips and crops are embedded.

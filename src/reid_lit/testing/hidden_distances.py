@@ -25,7 +25,7 @@ NOBODY = 0
 def hidden_distances(config: DictConfig) -> tuple[Float[Tensor, "queries gallery"], tuple[Path, ...], tuple[Path, ...]]:
     """The distances of the hidden test's queries to its gallery, by the weights of ``config.run``, and the images.
 
-    They are those that ``config.evaluation`` ranks by: expanded and re-ranked where it says so.
+    They are those that ``config.evaluation`` ranks by: expanded and re-ranked as it sets.
     """
     model = trained_model(config, Run(Path(config.run)))
     data = make_data(config)

@@ -37,7 +37,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
     """
     check_precision(config)
     checkpoint = _checkpoint_to_resume(run, config)
-    if checkpoint is None:  # which has all of it
+    if checkpoint is None:  # a checkpoint has all that the stages learnt
         check_start(config, stages)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = make_data(config)
@@ -79,7 +79,7 @@ def _checkpoint_to_resume(run: Run, config: DictConfig) -> Path | None:
     if config.resume is None:
         return None
     if not run.checkpoint.is_file():
-        if run.folder.is_dir():  # a split of several may not have been begun
+        if run.folder.is_dir():  # of several splits, this one may not have started
             _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None
     run.read_checkpoint()  # refuses one that holds code, before anything else is done

@@ -1,4 +1,4 @@
-"""Whether a run and its stages can be trained, found out before the first stage is."""
+"""The check, before the first stage starts, that a run and its stages can be trained."""
 
 import copy
 from collections.abc import Sequence
