@@ -1,1 +1,1 @@
-"""A drawn world of people, cameras and scenes, good enough to learn re-identification on."""
+"""Drawn people, cameras and scenes, on which a network can learn re-identification."""

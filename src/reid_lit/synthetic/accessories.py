@@ -13,7 +13,7 @@ _BEHIND = -0.09
 
 
 def _offset(pose: Pose, left: float, forward: float) -> tuple[float, float]:
-    """Where a point off the body's axis lies: screen x, depth."""
+    """Screen x and depth of a point next to the body's axis."""
     sine, cosine = math.sin(pose.yaw), math.cos(pose.yaw)
     return left * cosine + forward * sine, forward * cosine - left * sine
 
@@ -23,7 +23,7 @@ def _breadth(pose: Pose, wide: float, deep: float) -> float:
 
 
 def hair(person: Person, pose: Pose, at: Joints) -> Iterator[Part]:
-    """Hair that leaves the outline of the head."""
+    """Hair outside the outline of the head."""
     kind, colour = person.hair.kind, cloth.plain(person.hair.colour)
     x, y, _ = at["head"]
     shift, depth = _offset(pose, 0.0, -0.04)

@@ -1,4 +1,4 @@
-"""A camera: what it stands before, how light falls there, and what its lens and sensor do to the picture."""
+"""A camera: its setting and light, and the effects of its lens and sensor."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 128, 64
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a camera looks at.
+    """The place that a camera looks at.
 
     Attributes:
         ground: Tiles, cobbles, asphalt, grass or boards.
@@ -43,14 +43,14 @@ class Camera:
     """One camera.
 
     Attributes:
-        setting: What it looks at.
-        light: How light falls on people there.
+        setting: The place that it looks at.
+        light: The light on people there.
         pitch: How far it looks down, in radians.
-        gains: White balance: gains of red, green and blue.
+        gains: White balance, as gains of red, green and blue.
         exposure: Brightness; 1 is neutral.
         contrast: Exponent of the response; 1 is neutral.
         saturation: 0 is grey, 1 neutral.
-        haze: Share of the light that comes from mist or glare instead of the scene, in [0, 1].
+        haze: Share of light from mist or glare instead of the scene, in [0, 1].
         blur: Standard deviation of the blur, in pixels of the image.
         noise: Standard deviation of the noise, in grey levels.
         resolution: Size of the crop before it is enlarged to the image, as a share of the image.
@@ -93,7 +93,7 @@ class Jitter:
 
 
 def expose(canvas: Canvas, camera: Camera, jitter: Jitter, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture that a camera takes of a canvas: ``(128 64 3)`` uint8."""
+    """Take a camera's picture of a canvas: ``(128 64 3)`` uint8."""
     share = camera.resolution * rng.uniform(0.8, 1.1)
     size = max(round(WIDTH * share), 16), max(round(HEIGHT * share), 32)
     image = cv2.resize(canvas[:, :, :3], size, interpolation=cv2.INTER_AREA)
@@ -120,14 +120,14 @@ def _colour_matrix(camera: Camera, jitter: Jitter, rng: np.random.Generator) -> 
     gains *= camera.exposure * np.exp(rng.normal(0, jitter.exposure))
     grey = np.array([0.3, 0.59, 0.11]) * (1 - camera.saturation)
     matrix = np.eye(3) * camera.saturation + grey[None]
-    seen = np.hstack([matrix * (1 - camera.haze), np.full((3, 1), _MIST * camera.haze)])
-    return (seen * gains[:, None]).astype(np.float32)
+    hazy = np.hstack([matrix * (1 - camera.haze), np.full((3, 1), _MIST * camera.haze)])
+    return (hazy * gains[:, None]).astype(np.float32)
 
 
-_BANK = np.random.default_rng(11).standard_normal((HEIGHT * 3, WIDTH * 3, 3)).astype(np.float32)
+_NORMAL = np.random.default_rng(11).standard_normal((HEIGHT * 3, WIDTH * 3, 3)).astype(np.float32)
 
 
 def _noise(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Standard normal noise, cut from a bank."""
+    """Standard normal noise, cut out of a fixed array."""
     top, left = int(rng.integers(HEIGHT * 2)), int(rng.integers(WIDTH * 2))
-    return _BANK[top : top + HEIGHT, left : left + WIDTH]
+    return _NORMAL[top : top + HEIGHT, left : left + WIDTH]

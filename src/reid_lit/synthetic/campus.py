@@ -1,4 +1,4 @@
-"""The world ``campus``: paths and halls in the low sun and mist of autumn, seen from higher up."""
+"""The world ``campus``: paths and halls in the low sun and mist of autumn, with cameras higher up."""
 
 from reid_lit.synthetic.camera import Camera, Jitter, Setting
 from reid_lit.synthetic.person import Wardrobe

@@ -1,7 +1,7 @@
-"""Colour around a body part: garments, heads and bags as images wrapped round a cylinder.
+"""Colour around a body part: garments, heads and bags as images around a cylinder.
 
-A wrap is ``(rows columns 3)`` float32 in [0, 1]; rows run from the top of the part down, columns once around it, from
-the middle of the back over the person's right, the front (the middle column) and the left to the back again.
+A wrap is ``(rows columns 3)`` float32 in [0, 1]; rows run from the top of the part down, columns once around it: from
+the middle of the back over the person's right, the front (the middle column) and the left, to the back.
 """
 
 from functools import lru_cache
@@ -38,7 +38,7 @@ def _folds(rows: int, columns: int) -> Wrap:
 
 
 def pattern(item: Item, rows: int, columns: int, repeat: float, folds: float = 1.0) -> Wrap:
-    """Colour and texture of a garment; ``repeat`` is how often a stripe comes back, ``folds`` how deep creases are."""
+    """Colour and texture of a garment; ``repeat`` is the number of stripes, ``folds`` the depth of creases."""
     height, angle = _grid(rows, columns)
     second = _second_colour(item.texture, height, angle, repeat)[:, :, None]
     colour = np.asarray(item.colour, np.float32) * (1 - second) + np.asarray(item.second, np.float32) * second
@@ -48,7 +48,7 @@ def pattern(item: Item, rows: int, columns: int, repeat: float, folds: float = 1
 def _second_colour(
     texture: str, height: NDArray[np.float32], angle: NDArray[np.float32], repeat: float
 ) -> NDArray[np.float32]:
-    """Where the second colour shows, in [0, 1]."""
+    """The share of the second colour at each place, in [0, 1]."""
     rows_wave = np.sin(height * repeat * 2 * np.pi)
     columns_wave = np.sin(angle * round(repeat * 1.6))
     flat = np.zeros((height.size, angle.size), np.float32)
@@ -69,7 +69,7 @@ def _second_colour(
 
 @lru_cache(maxsize=512)
 def torso(item: Item, inner: Colour, straps: Colour | None, sling: Colour | None) -> Wrap:
-    """The upper garment round the torso, with what is printed on it and slung over it."""
+    """The upper garment around the torso, with its print and the straps over it."""
     wrap = pattern(item, TORSO_ROWS, TORSO_COLUMNS, 6.0)
     height, angle = _grid(TORSO_ROWS, TORSO_COLUMNS)
     if item.texture == "logo":
@@ -92,7 +92,7 @@ def torso(item: Item, inner: Colour, straps: Colour | None, sling: Colour | None
 
 
 def _print_logo(wrap: Wrap, colour: Colour, height: NDArray[np.float32], angle: NDArray[np.float32]) -> None:
-    """A disc over a bar on the chest; nothing of it reaches the sides."""
+    """Print a disc over a bar on the chest; from the side it is not visible."""
     disc = (angle / 0.52) ** 2 + ((height - 0.33) / 0.15) ** 2 < 1
     bar = (np.abs(angle) < 0.5) & (np.abs(height - 0.56) < 0.045)
     wrap[disc | bar] = np.asarray(colour, np.float32)
@@ -110,7 +110,7 @@ def sleeve(item: Item) -> Wrap:
 
 @lru_cache(maxsize=512)
 def leg(item: Item) -> Wrap:
-    """The cloth of one half of a leg; a band becomes a stripe down the outer seam."""
+    """The cloth of one half of a leg; a band is drawn as a stripe down the outer seam."""
     wrap = pattern(item if item.texture != "band" else Item(item.kind, item.colour), LIMB_ROWS, LIMB_COLUMNS, 2.5)
     if item.texture == "band":
         _, angle = _grid(LIMB_ROWS, LIMB_COLUMNS)

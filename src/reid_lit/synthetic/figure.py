@@ -37,7 +37,7 @@ def breadth(yaw: float, wide: float, deep: float) -> float:
 
 
 def _between(a: Joint, b: Joint, before: float, after: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The line from ``a`` to ``b``, lengthened at both ends by body heights."""
+    """The line from ``a`` to ``b``, made longer at both ends, in body heights."""
     x, y = b[0] - a[0], b[1] - a[1]
     length = math.hypot(x, y) or 1e-6
     x, y = x / length, y / length

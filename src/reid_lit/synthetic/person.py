@@ -1,4 +1,4 @@
-"""Who a person is: build, skin, and the items worn; how two people come to look alike."""
+"""The look of a person: build, skin and items worn; near twins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,7 +9,7 @@ Colour = tuple[float, float, float]
 """Red, green, blue in [0, 1]."""
 
 Weights = dict[str, float]
-"""How often each choice is taken, in any unit."""
+"""The relative frequency of each choice."""
 
 ITEMS = ("hair", "upper", "lower", "shoes", "bag", "backpack", "hat")
 """The items in which near twins may differ."""
@@ -17,10 +17,10 @@ ITEMS = ("hair", "upper", "lower", "shoes", "bag", "backpack", "hat")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something worn: its kind and its colours; ``kind="none"`` is not worn.
+    """Something worn: its kind and its colours; ``kind="none"`` stands for nothing.
 
     Attributes:
-        kind: What it is (a coat, a cap …).
+        kind: A coat, a cap ….
         colour: The main colour.
         second: The colour of the texture, lining or trim.
         texture: plain, stripes, bars, checks, dots, block, band or logo.
@@ -65,7 +65,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Wardrobe:
-    """What people of one world wear, and how often; few choices make look-alikes.
+    """The items that people of one world wear, and how often; with few choices, people look alike.
 
     Attributes:
         skins: Colours of skin.
@@ -73,7 +73,7 @@ class Wardrobe:
         hair: Kinds of hair.
         upper_colours: Colours of upper garments and of their textures.
         upper: Kinds of upper garments.
-        sleeves: Probability of short sleeves, where the kind has a choice.
+        sleeves: Probability of short sleeves, for kinds that may have them.
         textures: Textures of upper garments.
         lower_colours: Colours of lower garments.
         lower: Kinds of lower garments.
@@ -105,7 +105,7 @@ class Wardrobe:
 
 
 def dress(rng: np.random.Generator, wardrobe: Wardrobe) -> Person:
-    """A person at random."""
+    """Draw a person at random."""
     return Person(
         girth=float(rng.uniform(0.86, 1.2)),
         legs=float(rng.uniform(0.96, 1.04)),
@@ -115,7 +115,7 @@ def dress(rng: np.random.Generator, wardrobe: Wardrobe) -> Person:
 
 
 def near_twin(person: Person, rng: np.random.Generator, wardrobe: Wardrobe) -> Person:
-    """Someone who differs from ``person`` in exactly one item."""
+    """Draw a person that differs from ``person`` in exactly one item."""
     name = ITEMS[int(rng.integers(len(ITEMS)))]
     item = getattr(person, name)
     while item == getattr(person, name):
@@ -123,9 +123,9 @@ def near_twin(person: Person, rng: np.random.Generator, wardrobe: Wardrobe) -> P
     return replace(person, **{name: item})
 
 
-def differences(one: Person, other: Person) -> tuple[str, ...]:
+def differences(first: Person, second: Person) -> tuple[str, ...]:
     """Names of the traits in which two people differ."""
-    return tuple(f.name for f in fields(Person) if getattr(one, f.name) != getattr(other, f.name))
+    return tuple(f.name for f in fields(Person) if getattr(first, f.name) != getattr(second, f.name))
 
 
 def _pick(rng: np.random.Generator, choices: Sequence[Colour]) -> Colour:
@@ -162,7 +162,7 @@ def _upper(rng: np.random.Generator, wardrobe: Wardrobe) -> Item:
     length = {"vest": 0.0, "shirt": 0.34 if short else 1.0, "jumper": 1.0}.get(kind, 1.0)
     colour, second = _two(rng, wardrobe.upper_colours)
     if texture == "plain" and kind not in ("jacket", "coat"):
-        second = colour  # the second colour of a plain garment would show nowhere
+        second = colour  # a plain garment shows no second colour
     return Item(kind, colour, second, texture, length)
 
 

@@ -1,4 +1,4 @@
-"""Which images a data set has, before any is drawn: a pure function of world, size and seed."""
+"""The plan of a data set's images, a pure function of world, size and seed."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,19 +13,19 @@ TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 FOLDERS = (TRAIN, QUERY, GALLERY)
 
 _DISTRACTORS, _JUNK = 100_000, 200_000
-"""Where the identities of people without a number of their own begin."""
+"""The first identities of distractors and of people in junk."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetSize:
-    """How large a data set is.
+    """The numbers of cameras, persons and images of a data set.
 
     Attributes:
-        cameras: How many of the world's cameras take part, at most.
+        cameras: The highest number of the world's cameras that are used.
         train_persons: Persons of the training set.
         train_images: Images of the training set.
         test_persons: Persons of query and gallery.
-        queries: Queries: one for each test person and camera that saw this person.
+        queries: Queries, one for each test person and camera that saw this person.
         matches: Images of test persons in the gallery.
         distractors: Images of other people in the gallery (``0000``).
         junk: Bad boxes in the gallery (``-1``).
@@ -52,14 +52,14 @@ class PlannedImage(NamedTuple):
     """One image to be drawn.
 
     Attributes:
-        folder: The folder it goes to.
+        folder: Its folder.
         name: Its file name.
         person_id: The number in the name: 0 is a distractor, -1 junk.
         camera: The camera, counted from 0.
-        identity: Who is shown; people with a number have ``person_id - 1``.
-        track: The walk past a camera that this image belongs to.
-        step: Which image of the track this is.
-        yaw: Where the person faces, in radians (0 is the camera).
+        identity: The drawn person; ``person_id - 1`` for people with a number.
+        track: The number of the walk past a camera.
+        step: The number of the image in the track.
+        yaw: The direction of the person, in radians (0 faces the camera).
         position: Position in the plan.
     """
 
@@ -75,7 +75,7 @@ class PlannedImage(NamedTuple):
 
 
 class _Track(NamedTuple):
-    """A walk past a camera: how many images, and whether the first of them is a query."""
+    """A walk past a camera: the number of images, and whether one of them is a query."""
 
     person_id: int
     identity: int
@@ -88,7 +88,7 @@ def size_of(name: str) -> SetSize:
     """The size of that name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such size.
     """
     if name not in SIZES:
         raise InputError(f"size={name!r}: unknown; choose one of {', '.join(SIZES)}")
@@ -96,7 +96,7 @@ def size_of(name: str) -> SetSize:
 
 
 def plan(world_name: str, size_name: str, seed: int = 0) -> list[PlannedImage]:
-    """Every image of a data set, track by track.
+    """Plan every image of a data set, track by track.
 
     Raises:
         ValueError: world or size is unknown.
@@ -108,9 +108,10 @@ def plan(world_name: str, size_name: str, seed: int = 0) -> list[PlannedImage]:
     train = _tracks(rng, 0, size.train_persons, sightings, size.train_images, cameras)
     test = _tracks(rng, size.train_persons, size.test_persons, size.queries, size.matches, cameras)
     test = [track._replace(images=track.images + 1, query=True) for track in test]
-    others = _others(rng, 0, _DISTRACTORS, size.distractors, cameras) + _others(rng, -1, _JUNK, size.junk, cameras)
+    unnumbered = _unnumbered(rng, 0, _DISTRACTORS, size.distractors, cameras)
+    unnumbered += _unnumbered(rng, -1, _JUNK, size.junk, cameras)
     drawings = _draw_up(rng, TRAIN, train, 0, 0)
-    return drawings + _draw_up(rng, GALLERY, test + others, len(drawings), len(train))
+    return drawings + _draw_up(rng, GALLERY, test + unnumbered, len(drawings), len(train))
 
 
 def counts(drawings: list[PlannedImage]) -> dict[str, int]:
@@ -121,35 +122,38 @@ def counts(drawings: list[PlannedImage]) -> dict[str, int]:
 def _tracks(
     rng: np.random.Generator, first: int, persons: int, sightings: int, images: int, cameras: int
 ) -> list[_Track]:
-    """Tracks of people: each is seen by two cameras or more, each sighting has an image or more."""
+    """Tracks of people: two cameras or more for each person, one image or more for each track."""
     slots = np.repeat(np.arange(persons), cameras - 2)
-    seen = 2 + np.bincount(rng.permutation(slots)[: sightings - 2 * persons], minlength=persons)
-    numbers = _share(rng, images, int(seen.sum()))
-    pairs = [(p, int(c)) for p in range(persons) for c in np.sort(rng.permutation(cameras)[: seen[p]])]
+    views = 2 + np.bincount(rng.permutation(slots)[: sightings - 2 * persons], minlength=persons)
+    numbers = _share(rng, images, int(views.sum()))
+    pairs: list[tuple[int, int]] = []
+    for person in range(persons):
+        chosen = np.sort(rng.permutation(cameras)[: views[person]]).tolist()
+        pairs += [(person, camera) for camera in chosen]
     return [
-        _Track(first + p + 1, first + p, camera, int(number), False)
-        for (p, camera), number in zip(pairs, numbers, strict=True)
+        _Track(first + person + 1, first + person, camera, int(number), False)
+        for (person, camera), number in zip(pairs, numbers, strict=True)
     ]
 
 
 def _share(rng: np.random.Generator, images: int, tracks: int) -> NDArray[np.int64]:
-    """Images dealt to tracks, at least one to each."""
+    """Divide images among tracks, at least one for each."""
     weight = rng.gamma(2.0, size=tracks)
     return 1 + rng.multinomial(images - tracks, weight / weight.sum())
 
 
-def _others(rng: np.random.Generator, person_id: int, first: int, images: int, cameras: int) -> list[_Track]:
+def _unnumbered(rng: np.random.Generator, person_id: int, first: int, images: int, cameras: int) -> list[_Track]:
     """Short tracks of people without a number."""
     tracks = max(images // 2, 1)
     numbers = _share(rng, images, tracks)
-    seen = rng.integers(cameras, size=tracks)
-    return [_Track(person_id, first + k, int(seen[k]), int(numbers[k]), False) for k in range(tracks)]
+    views = rng.integers(cameras, size=tracks)
+    return [_Track(person_id, first + k, int(views[k]), int(numbers[k]), False) for k in range(tracks)]
 
 
 def _draw_up(
     rng: np.random.Generator, folder: str, tracks: list[_Track], first_image: int, first_track: int
 ) -> list[PlannedImage]:
-    """The drawings of tracks; frame numbers grow along all of them, so no name comes twice."""
+    """Plan the images of tracks; frame numbers grow over all tracks, so that no name is repeated."""
     drawings: list[PlannedImage] = []
     total = sum(track.images for track in tracks)
     frames = np.cumsum(rng.integers(5, 25, total)).tolist()
@@ -174,6 +178,6 @@ def _draw_up(
 
 
 def _headings(rng: np.random.Generator, tracks: int) -> NDArray[np.float64]:
-    """Where people walk: to the camera, away from it, or past it."""
+    """The directions of walking people: to the camera, away from it, or past it."""
     main = rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], size=tracks, p=[0.34, 0.34, 0.16, 0.16])
     return np.asarray(main + rng.normal(0, 0.3, tracks))

@@ -1,4 +1,4 @@
-"""Things that stand in front of people, and shadows, as sprites with alpha."""
+"""Things in front of people, and shadows, as sprites with alpha."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ SIZE = 96
 
 
 def occluder(kind: str, rng: np.random.Generator) -> Canvas:
-    """One of ``KINDS``, as a sprite ``(96 96 4)``."""
+    """Draw one of ``KINDS`` as a sprite ``(96 96 4)``."""
     colour = np.zeros((SIZE, SIZE, 3), np.uint8)
     alpha = np.zeros((SIZE, SIZE), np.uint8)
     _DRAWERS[kind](colour, alpha, rng)
@@ -21,7 +21,7 @@ def occluder(kind: str, rng: np.random.Generator) -> Canvas:
 
 
 def shadow() -> Canvas:
-    """A soft dark disc, as a sprite ``(48 48 4)``."""
+    """Draw a soft dark disc as a sprite ``(48 48 4)``."""
     axis = np.linspace(-1, 1, 48, dtype=np.float32)
     distance = np.hypot(axis[:, None], axis[None])
     sprite = np.zeros((48, 48, 4), np.float32)

@@ -1,4 +1,4 @@
-"""From a drawing of the plan to an image."""
+"""Draw a planned image."""
 
 import math
 from functools import lru_cache
@@ -19,17 +19,17 @@ from reid_lit.synthetic.stamp import Canvas, Light, paste
 from reid_lit.synthetic.world import World
 
 _HEIGHT, _WIDTH = 192, 96
-"""Size of the canvas; half as large again as the image."""
+"""Size of the canvas; 1.5 times the image."""
 
 _BODY, _FOOT = 0.89, 0.95
-"""Height of the body and height of its foot in a perfect box, as shares of the box."""
+"""Height of the body and place of its foot (from the top) in a perfect box, as shares of the box."""
 
 _PERSON, _TRACK, _IMAGE, _SCENE, _PASSER = 1, 2, 3, 4, 5
 """Streams of random numbers."""
 
 
 class Box(NamedTuple):
-    """Where a person stands on the canvas: the foot in pixels, and the pixels of a body height."""
+    """The place of a person on the canvas: the foot in pixels, and the body height in pixels."""
 
     x: float
     y: float
@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
 
 def person_of(world: World, identity: int, seed: int) -> Person:
-    """Who an identity is; of two neighbours in number the second is at times the near twin of the first."""
+    """The person of an identity; an odd number may be the near twin of the number before."""
     rng = np.random.default_rng([seed, world.number, _PERSON, identity])
     if identity % 2 and rng.random() < world.twins:
         return near_twin(person_of(world, identity - 1, seed), rng, world.wardrobe)
@@ -45,7 +45,7 @@ def person_of(world: World, identity: int, seed: int) -> Person:
 
 
 def draw(world: World, drawing: PlannedImage, seed: int = 0) -> NDArray[np.uint8]:
-    """The image of a drawing: ``(128 64 3)`` uint8, red, green, blue."""
+    """Draw a planned image: ``(128 64 3)`` uint8, red, green, blue."""
     person = person_of(world, drawing.identity, seed)
     track = np.random.default_rng([seed, world.number, _TRACK, drawing.track])
     rng = np.random.default_rng([seed, world.number, _IMAGE, drawing.position])
@@ -66,7 +66,7 @@ def draw(world: World, drawing: PlannedImage, seed: int = 0) -> NDArray[np.uint8
 
 
 def portrait(person: Person, yaw: float = 0.0, phase: float = 0.8) -> NDArray[np.uint8]:
-    """A person before plain grey, for contact sheets and tests: ``(192 96 3)`` uint8, red, green, blue."""
+    """Draw a person on plain grey, for contact sheets and tests: ``(192 96 3)`` uint8, red, green, blue."""
     canvas = np.full((_HEIGHT, _WIDTH, 4), 0.72, np.float32)
     canvas[:, :, 3] = 1
     draw_figure(canvas, person, Pose(yaw, phase=phase), (_WIDTH / 2, _FOOT * _HEIGHT), _BODY * _HEIGHT, Light())
@@ -87,14 +87,14 @@ def _pose(person: Person, camera: Camera, yaw: float, track: np.random.Generator
 
 def _light(camera: Camera, track: np.random.Generator, rng: np.random.Generator) -> Light:
     light = camera.light
-    level = math.exp(rng.normal(0, 0.06)) * (1.0 if track.random() < 0.7 else 0.8)  # at times in the shade
+    level = math.exp(rng.normal(0, 0.06)) * (1.0 if track.random() < 0.7 else 0.8)  # some tracks are in the shade
     return Light(
         light.right + rng.normal(0, 0.1), light.up + rng.normal(0, 0.05), light.front * level, light.ambient * level
     )
 
 
 def _box(camera: Camera, drawing: PlannedImage, rng: np.random.Generator) -> Box:
-    """A box about the person: queries are boxed by hand, junk misses most of the body."""
+    """A box around the person: tighter for queries (drawn by hand), off the body for junk."""
     loose = camera.looseness * (0.5 if drawing.folder == QUERY else 1.0)
     scale = _BODY * math.exp(rng.normal(-0.01, loose))
     x, y = 0.5 + rng.normal(0, 1.2 * loose), _FOOT + rng.normal(0, loose)
@@ -118,7 +118,7 @@ def _scene(world: World, camera: int, seed: int) -> Canvas:
 def _background(
     world: World, drawing: PlannedImage, seed: int, box: Box, place: tuple[float, float], rng: np.random.Generator
 ) -> Canvas:
-    """What lies behind the person; those who stand further down the picture are nearer, and so larger."""
+    """The scene behind the person; a person lower in the scene is nearer, and so larger."""
     horizon = world.cameras[drawing.camera].setting.horizon
     walked = 0.07 * drawing.step
     across = (place[0] + walked * math.sin(drawing.yaw) + rng.normal(0, 0.03)) % 1.0
@@ -133,7 +133,7 @@ _SHADOW = props.shadow()
 
 
 def _shade_ground(canvas: Canvas, box: Box, light: Light) -> None:
-    """A shadow under the feet, drawn out away from the light."""
+    """Draw a shadow under the feet, longer away from the light."""
     wide, deep = box.scale * 0.2 / 24, box.scale * 0.045 / 24
     lean = -light.right * 0.25 * box.scale
     for size, drift in ((1.0, 0.0), (1.5, lean)):
@@ -145,7 +145,7 @@ def _shade_ground(canvas: Canvas, box: Box, light: Light) -> None:
 
 @lru_cache(maxsize=128)
 def _passer(world: World, camera: int, seed: int, number: int) -> Canvas:
-    """A passer-by on a canvas of its own, half as large as the image's."""
+    """Draw a passer-by on a separate canvas of half the size."""
     rng = np.random.default_rng([seed, world.number, _PASSER, camera, number])
     canvas = np.zeros((_HEIGHT, _WIDTH, 4), np.float32)
     pose = Pose(rng.uniform(0, 6.28), world.cameras[camera].pitch, rng.uniform(0, 6.28))
@@ -155,7 +155,7 @@ def _passer(world: World, camera: int, seed: int, number: int) -> Canvas:
 
 
 def _passer_by(canvas: Canvas, world: World, camera: int, seed: int, box: Box, rng: np.random.Generator) -> None:
-    """Somebody smaller, further off and to the side."""
+    """Draw a passer-by: smaller, further away and to the side."""
     sprite = _passer(world, camera, seed, int(rng.integers(12)))
     zoom = 2 * rng.uniform(0.5, 0.95) * box.scale / (_BODY * _HEIGHT)
     side = rng.choice([-1.0, 1.0]) * rng.uniform(0.16, 0.34) * box.scale
@@ -170,7 +170,7 @@ def _occluder(kind: str, number: int) -> Canvas:
 
 
 def _occlude(canvas: Canvas, camera: Camera, box: Box, rng: np.random.Generator) -> None:
-    """Something between the camera and the person, standing a little nearer."""
+    """Draw a thing in front of the person, a little nearer to the camera."""
     kind = camera.setting.occluders[int(rng.integers(len(camera.setting.occluders)))]
     sprite = _occluder(kind, int(rng.integers(4)))
     tall = 1.6 if kind == "pole" else rng.uniform(0.42, 0.6)

@@ -15,7 +15,7 @@ Image = NDArray[np.uint8]
 
 
 def draw_scene(setting: Setting, rng: np.random.Generator) -> Canvas:
-    """The scene of a camera as a canvas."""
+    """Draw the scene of a camera as a canvas."""
     image = np.empty((ROWS, COLUMNS, 3), np.uint8)
     horizon = round(setting.horizon * ROWS)
     _GROUNDS[setting.ground](image[horizon:], setting.ground_colour, rng)
@@ -43,7 +43,7 @@ def _patches(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _ground(image: Image, colour: Colour) -> None:
-    """Brighter towards the camera."""
+    """Fill the ground, brighter towards the camera."""
     rise = np.linspace(0.8, 1.08, image.shape[0], dtype=np.float32)[:, None, None]
     image[:] = np.clip(np.asarray(colour, np.float32) * 255 * rise, 0, 255).astype(np.uint8)
 

@@ -1,7 +1,7 @@
-"""Draws one share of a data set in a process of its own: ``python -m reid_lit.synthetic.share``.
+"""Draw one share of a data set in a separate process: ``python -m reid_lit.synthetic.share``.
 
-The arguments are those of :func:`reid_lit.synthetic.write.write_share`, in their order; each line of the output is a
-number of images drawn.
+The arguments are those of :func:`reid_lit.synthetic.write.write_share`, in the same order. Each line of the output is
+the number of images drawn since the line before.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Where the joints are: a walking body in three dimensions, seen by a camera.
+"""The joints of a walking body in three dimensions, projected to the screen of a camera.
 
 Body axes: x to the person's left, y up, z forward; the unit is the height of the body, the origin between the feet.
 On the screen x runs right, y up, and depth towards the camera.
@@ -17,7 +17,7 @@ class Pose(NamedTuple):
     """One instant of a walk.
 
     Attributes:
-        yaw: Where the person faces, in radians: 0 the camera, π away from it, π/2 the right of the image.
+        yaw: The direction that the person faces, in radians: 0 the camera, π away from it, π/2 the right of the image.
         pitch: How far the camera looks down, in radians.
         phase: The instant of the step, in radians; a step is 2π.
         stride: Swing of the legs, in radians; 0 stands still.
@@ -90,7 +90,7 @@ def _project(body: dict[str, Joint], pose: Pose) -> dict[str, Joint]:
 
 
 def project(points: NDArray[np.float64], pose: Pose) -> NDArray[np.float64]:
-    """Body coordinates ``(n 3)`` as screen coordinates ``(n 3)``."""
+    """Convert body coordinates ``(n 3)`` to screen coordinates ``(n 3)``."""
     sine, cosine = math.sin(pose.yaw), math.cos(pose.yaw)
     down, level = math.sin(pose.pitch), math.cos(pose.pitch)
     turned = np.array([[cosine, sine * down, -sine], [0.0, level, 0.0], [sine, -cosine * down, cosine]])

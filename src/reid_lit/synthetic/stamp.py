@@ -1,7 +1,7 @@
-"""One body part on a canvas: a shape with a wrap round it, lit from the side, laid between two points.
+"""Draw one body part on a canvas: a shape with a wrap around it, with light, between two points.
 
 A canvas is ``(h w 4)`` float32: red, green, blue times alpha, and alpha, in [0, 1]. A scene has alpha 1 everywhere; a
-figure that is to be pasted later is drawn on zeros.
+figure to be pasted later is drawn on zeros.
 """
 
 import math
@@ -18,13 +18,13 @@ Canvas = NDArray[np.float32]
 
 
 class Shape(NamedTuple):
-    """The outline of a part and how its surface turns.
+    """The outline of a part and the normals of its surface.
 
     Attributes:
         alpha: Coverage, ``(rows columns)``.
         across: The surface normal's component across the part, in [-1, 1].
         towards: Its component towards the camera, in [0, 1].
-        angle: The angle round the part that each column shows at yaw 0, as a fraction of a full turn.
+        angle: The angle around the part at each column for yaw 0, as a fraction of a full turn.
     """
 
     alpha: NDArray[np.float32]
@@ -34,7 +34,7 @@ class Shape(NamedTuple):
 
 
 def _shape(rows: int, columns: int, *profile: tuple[float, float]) -> Shape:
-    """A shape from pairs of (height from the top, half-width), both in [0, 1]."""
+    """Make a shape out of pairs of (height from the top, half-width), both in [0, 1]."""
     height = (np.arange(rows) + 0.5) / rows
     column = (np.arange(columns) + 0.5) / columns * 2 - 1
     width = np.interp(height, [h for h, _ in profile], [w for _, w in profile])[:, None]
@@ -51,7 +51,7 @@ def _shape(rows: int, columns: int, *profile: tuple[float, float]) -> Shape:
 
 
 def _round(rows: int, columns: int, power: float = 2.0) -> Shape:
-    """An ellipse (power 2), a rounded box (power 4)."""
+    """Make an ellipse (power 2) or a rounded box (power 4)."""
     height = np.linspace(-1, 1, 41)
     width = np.maximum(1 - np.abs(height) ** power, 0) ** (1 / power)
     return _shape(rows, columns, *zip((height + 1) / 2, width, strict=True))
@@ -110,14 +110,14 @@ class Light(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A shape with a wrap, laid from ``top`` to ``bottom`` (screen x and y up, body heights).
+    """A shape with a wrap, from ``top`` to ``bottom`` (screen x and y up, in body heights).
 
     Attributes:
-        order: Parts with smaller orders are drawn first, and so lie behind.
+        order: Parts with smaller orders are drawn first, and so are behind.
         shape: Name of the outline.
         wrap: Colour around it.
-        top: Where the first row lies.
-        bottom: Where the last row lies.
+        top: The place of the first row.
+        bottom: The place of the last row.
         half_width: Half the width, in body heights.
         yaw: Turn of the wrap, in radians.
     """
@@ -132,7 +132,7 @@ class Part(NamedTuple):
 
 
 def draw_part(canvas: Canvas, part: Part, foot: tuple[float, float], scale: float, light: Light) -> None:
-    """Lay a part over the canvas; ``foot`` is where the origin lies, ``scale`` the pixels of a body height."""
+    """Draw a part over the canvas; ``foot`` is the origin in pixels, ``scale`` the body height in pixels."""
     x0, y0 = foot[0] + part.top[0] * scale, foot[1] - part.top[1] * scale
     along = (part.bottom[0] - part.top[0]) * scale, (part.top[1] - part.bottom[1]) * scale
     length = math.hypot(*along) or 1e-6
@@ -159,14 +159,14 @@ def draw_part(canvas: Canvas, part: Part, foot: tuple[float, float], scale: floa
 
 
 def paste(region: Canvas, sprite: Canvas, move: NDArray[np.float64]) -> None:
-    """Lay a sprite with alpha over a region of a canvas, moved by an affine matrix ``(2 3)``."""
+    """Draw a sprite with alpha over a region of a canvas, moved by an affine matrix ``(2 3)``."""
     patch = cv2.warpAffine(sprite, move, region.shape[1::-1], flags=cv2.INTER_LINEAR)
     region *= 1 - patch[:, :, 3:]
     region += patch
 
 
 def _sprite(part: Part, across: tuple[float, float], light: Light) -> Canvas:
-    """The part upright, lit, with alpha."""
+    """Draw the part upright, with light and alpha."""
     shape = SHAPES[part.shape]
     rows, columns = shape.alpha.shape
     wrap_rows, wrap_columns = part.wrap.shape[:2]
@@ -187,5 +187,5 @@ def _sprite(part: Part, across: tuple[float, float], light: Light) -> Canvas:
 
 @lru_cache(maxsize=64)
 def _rows(have: int, want: int) -> NDArray[np.intp]:
-    """Which rows of a wrap are the rows of a sprite."""
+    """The row of a wrap for each row of a sprite."""
     return (np.arange(want) * have // want).astype(np.intp)

@@ -1,4 +1,4 @@
-"""What makes a world."""
+"""A world: cameras and a wardrobe."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from reid_lit.synthetic.person import Wardrobe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """A set of cameras and what the people before them wear.
+    """A set of cameras, and the clothes of the people in front of them.
 
     Attributes:
-        number: Tells the random numbers of worlds apart.
-        wardrobe: What people wear.
+        number: Part of the seed, so that worlds have different random numbers.
+        wardrobe: The clothes of people.
         cameras: The cameras, in the order of their numbers.
-        jitter: How much pictures of one camera vary.
-        twins: Share of people who are somebody's near twin.
+        jitter: The variation of pictures by one camera.
+        twins: Probability that a person of odd number is the near twin of the person before.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The worlds there are, by name."""
+"""All worlds, by name."""
 
 from reid_lit.errors import InputError
 from reid_lit.synthetic.campus import CAMPUS
@@ -12,7 +12,7 @@ def world(name: str) -> World:
     """The world of that name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such world.
     """
     if name not in WORLDS:
         raise InputError(f"world={name!r}: unknown; choose one of {', '.join(WORLDS)}")

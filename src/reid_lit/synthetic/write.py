@@ -1,4 +1,4 @@
-"""The data set as JPEG files in Market-1501's layout."""
+"""Write the data set as JPEG files in Market-1501's layout."""
 
 import json
 import os
@@ -21,10 +21,10 @@ from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import world as world_of
 
 VERSION = 1
-"""Grows whenever the same world, size and seed would be drawn otherwise."""
+"""The version of the drawing; it grows when the same world, size and seed give other images."""
 
 RECORD = "synthetic.json"
-"""The file that says which set a folder holds; it is written last."""
+"""The file that names the set in a folder; it is written last."""
 
 Progress = Callable[[int, int], None]
 
@@ -38,17 +38,17 @@ def write(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Path:
-    """Draw a data set into ``root``, or find it there.
+    """Draw a data set into ``root``, unless it is there already.
 
-    The set is drawn beside ``root`` and renamed when it is whole, so that a killed run leaves nothing that could be
-    taken for a set, and two processes may call this at once.
+    The set is drawn next to ``root`` and renamed when it is complete. So a killed run leaves no incomplete set, and two
+    processes may call this at once.
 
     Args:
-        root: The folder to write; it must not exist, be empty, or hold this very set.
+        root: The folder to write; it must be missing, be empty, or hold this same set.
         world: ``plaza`` or ``campus``.
         size: ``tiny`` (tests), ``small`` (the demo) or ``full`` (Market-1501's own counts).
         seed: The same seed gives the same files, whatever the number of workers.
-        workers: Processes that draw.
+        workers: The number of processes that draw.
         progress: Called with the number of images drawn so far and their total.
 
     Returns:
@@ -59,7 +59,7 @@ def write(
         ExistingFileError: ``root`` holds something else.
     """
     if workers < 1:
-        raise InputError(f"workers={workers}: they draw nothing; give 1 or more")
+        raise InputError(f"workers={workers}: no process would draw; give 1 or more")
     drawings = plan(world, size, seed)
     record = {"world": world, "size": size, "seed": seed, "version": VERSION, "counts": counts(drawings)}
     if _holds(root, record):
@@ -78,19 +78,19 @@ def write(
 
 
 def write_share(folder: Path, world: str, size: str, seed: int, share: int, shares: int) -> Iterator[int]:
-    """Draw one of several shares of a plan into ``folder``; yields the number of images drawn since the last time."""
+    """Draw one of several shares of a plan into ``folder``; yield the number of images drawn since the last yield."""
     cv2.setNumThreads(1)
     place = world_of(world)
-    mine = _cut(plan(world, size, seed), share, shares)
-    for start in range(0, len(mine), 64):
-        for drawing in mine[start : start + 64]:
+    drawings = _cut(plan(world, size, seed), share, shares)
+    for start in range(0, len(drawings), 64):
+        for drawing in drawings[start : start + 64]:
             target = folder / drawing.folder / drawing.name
             target.write_bytes(encode(draw(place, drawing, seed), place.cameras[drawing.camera].quality))
-        yield len(mine[start : start + 64])
+        yield len(drawings[start : start + 64])
 
 
 def encode(image: NDArray[np.uint8], quality: int) -> bytes:
-    """An image (red, green, blue) as JPEG.
+    """Encode an image (red, green, blue) as JPEG.
 
     Raises:
         RuntimeError: OpenCV cannot encode it.
@@ -111,7 +111,7 @@ def _cut(drawings: list[PlannedImage], share: int, shares: int) -> list[PlannedI
 def _draw_all(
     folder: Path, world: str, size: str, seed: int, workers: int, total: int, progress: Progress | None
 ) -> None:
-    """Draw every image, in this process or in others."""
+    """Draw every image, in this process or in several."""
     lock, done = threading.Lock(), 0
 
     def count(images: int) -> None:
@@ -135,7 +135,7 @@ def _draw_all(
 
 
 def _draw_apart(arguments: list[str], count: Callable[[int], None]) -> None:
-    """Draw a share in a process of its own; a plain one, for multiprocessing would import the caller's main again."""
+    """Draw a share in a separate process; not by multiprocessing, which would import the caller's main again."""
     package = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "reid_lit.synthetic.share", *arguments]
@@ -144,10 +144,10 @@ def _draw_apart(arguments: list[str], count: Callable[[int], None]) -> None:
     ) as process:
         for line in process.stdout or ():
             count(int(line))
-        trouble = process.stderr.read() if process.stderr else ""
+        errors = process.stderr.read() if process.stderr else ""
     if process.returncode:
         raise FailedError(
-            f"{' '.join(command)} ended with {process.returncode}; draw with workers=1 to see why:\n{trouble}"
+            f"{' '.join(command)} ended with {process.returncode}; draw with workers=1 to see why:\n{errors}"
         )
 
 
@@ -160,17 +160,19 @@ def _holds(root: Path, record: dict[str, object]) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found = json.loads((root / RECORD).read_text())
+        present = json.loads((root / RECORD).read_text())
     except (OSError, ValueError):
-        found = None
-    if found == record:
+        present = None
+    if present == record:
         return True
-    what = f"the set {json.dumps(found)}" if found else f"no finished synthetic set (no {RECORD} to read)"
-    raise ExistingFileError(f"{root.resolve()} holds {what}, not {json.dumps(record)}; remove it or give another root")
+    content = f"the set {json.dumps(present)}" if present else f"no finished synthetic set (no {RECORD} to read)"
+    raise ExistingFileError(
+        f"{root.resolve()} holds {content}, not {json.dumps(record)}; remove it or give another root"
+    )
 
 
 def _publish(partial: Path, root: Path, record: dict[str, object]) -> None:
-    """Rename the finished set; if another process was faster with the same set, that one stands."""
+    """Rename the finished set; if another process was faster with the same set, its copy stays."""
     try:
         partial.rename(root)
     except OSError:
