@@ -33,6 +33,7 @@ def cases(folder: Path, run: Path | None) -> list[tuple[float, list[str]]]:
         ["reid_lit.evaluate"],
         ["reid_lit.figure"],
         ["reid_lit.report"],
+        ["reid_lit.report", "strong/table1"],
         ["reid_lit.init", f"folder={crops(folder)}", "overwrite=true"],
     ]
     if run is not None:

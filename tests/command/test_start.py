@@ -1,10 +1,13 @@
 """Commands answer at once: what does not use a library does not import it."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 HEAVY = {"torch", "pytorch_lightning", "timm", "matplotlib", "wandb", "torchmetrics", "cv2", "scipy", "sklearn"}
 WATCHED = """
@@ -16,6 +19,7 @@ try:
 finally:
     sys.stderr.write("\\nimported: " + " ".join(sys.modules))
 """
+KEPT = Path(__file__).parents[1] / "run" / "kept_82168aa"
 COMMANDS = ("train", "evaluate", "embed", "submission", "figure", "page", "matrix", "describe", "doctor", "init")
 
 
@@ -39,6 +43,7 @@ def start(code, *arguments, cwd):
         ("page", [], "no run is named"),
         ("figure", [], "figure=<name> draws one of"),
         ("report", [], "python -m reid_lit.report"),
+        ("report", ["strong/table1"], "Influence of each trick"),
     ],
 )
 def test_a_command_imports_what_it_uses(tmp_path, module, arguments, answer):
@@ -53,3 +58,29 @@ def test_the_package_imports_none_of_them(tmp_path):
     done = start(code, cwd=tmp_path)
     assert "reid_lit" in imported(done)
     assert not {*HEAVY, "hydra", "numpy", "rich"} & imported(done)
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a run that has finished."""
+    shutil.copytree(KEPT, tmp_path / "run")
+    (tmp_path / "run" / "hydra_folder").rename(tmp_path / "run" / ".hydra")
+    (tmp_path / "run" / "metrics_when_finished.json").rename(tmp_path / "run" / "metrics.json")
+    return tmp_path / "run"
+
+
+def test_the_page_of_a_finished_run(finished):
+    done = start(WATCHED, "reid_lit.page", "run=run", cwd=finished.parent)
+    assert "page.html" in done.stdout, done.stderr
+    assert (finished / "page.html").is_file()
+    assert not HEAVY & imported(done)
+
+
+def test_a_list_of_crops(tmp_path):
+    for number in range(50):
+        file = tmp_path / "crops" / f"{number // 5:04}" / f"{number:04}_c{1 + number % 2}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 64), number).save(file)
+    done = start(WATCHED, "reid_lit.init", "folder=crops", cwd=tmp_path)
+    assert (tmp_path / "crops" / "reid.csv").is_file(), done.stderr
+    assert not HEAVY & imported(done)
