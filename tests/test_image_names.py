@@ -43,7 +43,7 @@ def read(compose, ways):
 def test_the_same_images_are_never_source_and_target(read, source):
     first, second = read(source).split, read(1 - source).split
     assert {shot.path for shot in first.train}.isdisjoint({shot.path for shot in second.train})
-    with pytest.raises(ValueError, match="the source's too, such as /"):
+    with pytest.raises(ValueError, match="are in the source too, such as /"):
         transfer(first, second)
     with pytest.raises(ValueError, match="are those of the source, such as /"):
         check_apart(second.train, absolute(first.train), name="plaza")
