@@ -26,6 +26,8 @@ def test_the_wheel_holds_conf_and_runs_without_a_checkout(tmp_path):
     }
     wanted |= {"reid_lit/experiments/table/strong/table1.yaml", "hydra_plugins/reid_lit_tables.py"}
     assert wanted <= set(names)
+    (entry_points,) = (tmp_path / "site").glob("*.dist-info/entry_points.txt")
+    assert "reid-lit = reid_lit.command.console:main" in entry_points.read_text()
     assert not [name for name in names if name.endswith((".so", ".pyd", ".jpg"))]
     done = subprocess.run(
         [sys.executable, "-c", "import reid_lit, runpy, sys; print(reid_lit.__file__); sys.argv = ['train', '+experiment=duke_hrnet',"

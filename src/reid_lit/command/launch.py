@@ -1,4 +1,4 @@
-"""What every command shares: earlier runs taken up again, near names for what is misspelt."""
+"""The start of every command: overrides of an earlier run, Hydra, errors in plain words, near names."""
 
 import functools
 import logging
@@ -36,7 +36,7 @@ def launch(
     Args:
         task: What to do with the config.
         config_name: The primary config in ``conf/``.
-        replay: Whether ``run=<folder>`` means all that the run was told, not its folder alone.
+        replay: Whether ``run=<folder>`` stands for all overrides of that run, and not for its folder alone.
         first: Refuses words of the command line, before Hydra makes a folder.
         reword: Turns the words of the command line into those that Hydra composes.
     """
