@@ -4,9 +4,9 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
@@ -14,9 +14,15 @@ from reid_lit.run.composing import composed
 
 
 @functools.cache
+def _lists() -> DictConfig:
+    """What ``conf/keys.yaml`` says, read once."""
+    return cast(DictConfig, OmegaConf.load(packaged("conf") / "keys.yaml"))
+
+
+@functools.cache
 def keys(kind: str) -> tuple[str, ...]:
     """The keys of one list of ``conf/keys.yaml``, such as ``learnt`` or ``stages.takes``."""
-    return tuple(OmegaConf.select(OmegaConf.load(packaged("conf") / "keys.yaml"), kind))
+    return tuple(OmegaConf.select(_lists(), kind))
 
 
 def training_part(config: Mapping[str, Any]) -> dict[str, Any]:
