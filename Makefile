@@ -14,7 +14,7 @@ setup: $(VENV)/.installed ## the environment in .venv (about 7 GB: torch brings 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --progress-bar off -c $(CONSTRAINTS) -e . --group dev
+	$(BIN)/python -m pip install --quiet --progress-bar off -c $(CONSTRAINTS) -e '.[weights]' --group dev
 	touch $@
 
 demo: setup ## draw the synthetic data set, train, test, and show the result (4 to 6 minutes on two cores)

@@ -78,18 +78,55 @@ def test_the_key_sets_the_stride(name):
     assert build(name, last_stride=1).eval()(torch.rand(1, 3, 64, 32)).shape[2:] == (4, 2)
 
 
-@pytest.mark.parametrize("name", ["densenet121", "hrnet_w18", "mobilenet_v1", "osnet_x1_0", "timm"])
+DEPTHWISE = {
+    "mobilenet_v1": "blocks.4.0.conv_dw", "mobilenet_v2": "blocks.5.0.conv_dw",
+    "efficientnet_lite0": "blocks.5.0.conv_dw", "efficientnet_lite1": "blocks.5.0.conv_dw",
+    "efficientnet_lite2": "blocks.5.0.conv_dw", "timm": "blocks.4.0.conv_dw",
+}  # fmt: skip
+"""The depthwise convolution that halves the map last; timm's example is a MobileNet v3."""
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", sorted(DEPTHWISE))
+def test_the_last_stride_of_a_mobile_network_is_that_of_a_depthwise_convolution(name):
+    halved, kept = build(name).eval(), build(name, last_stride=1).eval()
+    kept.load_state_dict(halved.state_dict())
+    before, after = strides(halved.body.model), strides(kept.body.model)
+    assert {key: after[key] for key in before if after[key] != before[key]} == {DEPTHWISE[name]: (1, 1)}
+    assert kept.body.model.get_submodule(DEPTHWISE[name]).groups > 1
+    image = torch.rand(1, 3, 256, 128)
+    assert halved(image).shape == (1, halved.dim, 8, 4)
+    assert kept(image).shape == (1, halved.dim, 16, 8)
+    seen = {}
+    for key, backbone in (("halved", halved), ("kept", kept)):
+        layer = backbone.body.model.get_submodule(DEPTHWISE[name])
+        layer.register_forward_hook(lambda _, inputs, output, key=key: seen.update({key: (inputs[0], output)}))
+        backbone(image)
+    torch.testing.assert_close(seen["halved"][0], seen["kept"][0])
+    first = (
+        1 if name.startswith("efficientnet") else 0
+    )  # TensorFlow pads an even map behind alone, so its grid begins at 1
+    torch.testing.assert_close(seen["kept"][1][:, :, first::2, first::2], seen["halved"][1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["densenet121", "hrnet_w18", "osnet_x1_0"])
 def test_a_network_without_that_stage_says_so(name):
-    with pytest.raises(ValueError, match=r"last_stride=1: the last stage of .*has no layer4; give 2 \(the"):
+    with pytest.raises(ValueError, match=r"last_stride=1: the last stage of .* has no such stage; give 2, or choose"):
         build(name, last_stride=1)
     assert build(name).dim
 
 
-def test_a_transformer_and_a_stage_of_another_kind_say_what_was_found():
-    with pytest.raises(ValueError, match=r"of vit_tiny_patch16_224 should .* has no layer4"):
-        build("timm", name="vit_tiny_patch16_224", last_stride=1)
-    with pytest.raises(ValueError, match=r"of resnet18d should .* has \['layer4.0.conv1'\]"):
-        build("timm", name="resnet18d", last_stride=1)
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("vit_tiny_patch16_224", "no such stage"),
+        ("resnet18d", r"layer4.0.conv1 \(Conv2d\), layer4.0.downsample.0 \(AvgPool2d\)"),
+        ("efficientnet_blur_b0", r"blocks.5.0.aa \(BlurPool2d\)"),
+    ],
+)
+def test_a_transformer_and_a_stage_of_another_kind_say_what_was_found(name, found):
+    with pytest.raises(ValueError, match=rf"of {name} that halves .* but {name} has {found}; give 2"):
+        build("timm", name=name, last_stride=1)
 
 
 @pytest.mark.parametrize("stride", [0, 3, 16])

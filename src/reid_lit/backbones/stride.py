@@ -1,24 +1,27 @@
 """The trick "last stride": a map of twice the height and width from a network as it is."""
 
+import re
+from typing import Any
+
 from torch import nn
 
 from reid_lit.errors import InputError
 
 
 def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
-    """Let the last stage of a ResNet-like network keep its input's resolution, without dilation.
+    """Let the last stage that halves the map keep its input's resolution, without dilation.
 
-    The stride is in another convolution in each family (3×3 or, Caffe style, 1×1), so it is looked for, not named; the
-    weights stay as they are.
+    The stride is in another convolution in each family (3×3; 1×1, Caffe style; depthwise, with one for a shortcut or
+    without), so it is looked for, not named; the weights stay as they are.
 
     Args:
-        model: The network; changed in place.
+        model: The network; changed in place. Its stages are ``layer4`` (ResNets) or in ``blocks`` (timm's MobileNets
+            and EfficientNets).
         stride: 1, or 2 for leaving it as it is.
         name: Its name, for the messages.
 
     Raises:
-        ValueError: the stride is another, or the network's last stage does not begin with exactly two convolutions of
-            stride 2 (one of the block, one of its shortcut).
+        ValueError: the stride is another, or no such stage begins with a block that halves by convolutions alone.
 
     Source: Luo et al., *A Strong Baseline and Batch Normalization Neck*, TMM 2019, "Last stride".
     """
@@ -26,15 +29,30 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
         raise InputError(f"last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
     if stride == 2:
         return
-    stage = getattr(model, "layer4", None)
-    block = next(iter(stage.children())) if isinstance(stage, nn.Sequential) else nn.Module()
-    convolutions = {f"layer4.0.{key}": part for key, part in block.named_modules() if isinstance(part, nn.Conv2d)}
-    halving = {key: part for key, part in convolutions.items() if part.stride == (2, 2)}
-    if len(halving) != 2:
-        layers = list(halving) if stage is not None else "no layer4"
+    halving = _last_halving(model)
+    first = all(re.match(r"(layer4|blocks\.\d+)\.0\.", key) for key in halving)
+    if not halving or not first or not all(isinstance(layer, nn.Conv2d) for layer in halving.values()):
+        layers = ", ".join(f"{key} ({type(layer).__name__})" for key, layer in halving.items()) or "no such stage"
         raise InputError(
-            f"last_stride=1: the last stage of {name} should begin with two convolutions of stride 2, but has {layers};"
-            f" give 2 (the Strong Baseline's experiments give 1), or choose a ResNet, SE-ResNet, SE-ResNeXt or IBN-Net"
+            f"last_stride=1: the last stage of {name} that halves the map, layer4 or one of its blocks, should do so by"
+            f" convolutions of its first block, but {name} has {layers}; give 2, or choose a ResNet, SE-ResNet,"
+            f" SE-ResNeXt, IBN-Net, MobileNet or EfficientNet"
         )
     for convolution in halving.values():
         convolution.stride = (1, 1)
+
+
+def _last_halving(model: nn.Module) -> dict[str, Any]:
+    """The layers of stride 2 of the last stage that has any, by their keys in the network."""
+    stages = [key for key, _ in model.named_modules() if re.fullmatch(r"layer4|blocks\.\d+", key)]
+    for stage in reversed(stages):
+        layers = model.get_submodule(stage).named_modules(prefix=stage)
+        halving = {key: layer for key, layer in layers if _halves(layer)}
+        if halving:
+            return halving
+    return {}
+
+
+def _halves(layer: nn.Module) -> bool:
+    """Whether a convolution or a pooling has stride 2; blocks that keep a number for their convolutions are none."""
+    return getattr(layer, "stride", 1) in (2, (2, 2)) and not [*layer.children()]

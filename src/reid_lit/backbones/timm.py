@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.imagenet import require_imagenet
+from reid_lit.backbones.installed import installed_weights
 from reid_lit.backbones.stride import set_last_stride
 from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
@@ -47,8 +48,10 @@ def timm_backbone(
     Args:
         name: timm's name; with its tag (``resnet50.tv_in1k``) when ImageNet weights are wanted, since the bare name
             picks whatever weights timm likes best today.
-        weights: ``imagenet``, ``none``, or a file or run folder.
-        last_stride: 2 (the model as it is), or 1 for a map of twice the height and width, which ResNet-like ones can.
+        weights: ``imagenet`` (of the installed package that :mod:`~reid_lit.backbones.installed` knows for the name,
+            else timm's, from a local cache or fetched into it), ``none``, or a file or run folder.
+        last_stride: 2 (the model as it is), or 1 for a map of twice the height and width, see
+            :func:`~reid_lit.backbones.stride.set_last_stride`.
         mean: None for the mean that the ImageNet weights were trained with; another only with other weights. In [0, 1],
             for red, green, blue.
         std: None for the standard deviation that they were trained with; another only with other weights.
@@ -58,19 +61,25 @@ def timm_backbone(
         ValueError: timm has no such model, the tag is missing, the stride cannot be set, or the mean or the standard
             deviation contradicts the weights.
         FileNotFoundError: the weights cannot be had.
+        ModuleNotFoundError: the package that holds the weights is not installed.
 
     Source: Wightman, *PyTorch Image Models*, 2019.
     """
-    _check_name(name, weights)
+    installed = installed_weights(name) if weights == "imagenet" else None
+    fetched = weights == "imagenet" and installed is None
+    _check_name(name, tag_needed=fetched)
     config = timm.get_pretrained_cfg(name)
     for argument, chosen, trained in (("mean", mean, config.mean), ("std", std, config.std)):
         if chosen is not None:
             _check_statistics(argument, chosen, trained, name=name, weights=weights)
-    if weights == "imagenet":
+    if fetched:
         require_imagenet(name, config)
-    model = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0, **(options or {}))
+    file = installed.path() if installed else None
+    model = timm.create_model(name, pretrained=fetched, num_classes=0, **(options or {}))
     set_last_stride(model, last_stride, name=name)
-    if weights not in ("imagenet", "none"):
+    if installed and file:
+        load(model, file, name=name, rename=installed.rename, at_least=1.0)
+    elif weights not in ("imagenet", "none"):
         load(model, Path(weights), name=name)
     return Backbone(Maps(model), dim=model.num_features, mean=mean or config.mean, std=std or config.std)
 
@@ -100,14 +109,14 @@ def densenet(
     return backbone
 
 
-def _check_name(name: str, weights: str) -> None:
-    """Raise InputError for a name that timm does not know, or that leaves the ImageNet weights open."""
+def _check_name(name: str, *, tag_needed: bool) -> None:
+    """Raise InputError for a name that timm does not know, or that leaves open which of timm's weights are meant."""
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(architecture, timm.list_models(), n=3) or "none near"
         raise InputError(f"name={name!r}: timm {timm.__version__} has no such model; near names: {near}")
     tagged = timm.list_pretrained(f"{architecture}.*")
-    if weights == "imagenet" and tagged and name not in tagged:
+    if tag_needed and tagged and name not in tagged:
         raise InputError(f"name={name!r}: write the tag of the weights, one of {tagged}")
 
 

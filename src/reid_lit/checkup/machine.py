@@ -13,8 +13,10 @@ import torch
 from torch.backends import cpu
 
 from reid_lit.backbones.imagenet import imagenet_file
+from reid_lit.backbones.installed import installed_weights
 from reid_lit.checkup.diagnosis import Fact
 from reid_lit.command.resolvers import cpu_precision
+from reid_lit.errors import UserError
 
 YES, NO = "✓", "–"
 
@@ -84,6 +86,12 @@ def _weights(backbone: str, weights: str) -> str:
         return f"{YES} {backbone} starts from random weights"
     if weights != "imagenet":
         return f"{YES if Path(weights).exists() else NO} {weights}"
+    installed = installed_weights(backbone)
+    if installed is not None:
+        try:
+            return f"{YES} {backbone}: {installed.path()}"
+        except UserError as error:
+            return f"{NO} {error}"
     config = timm.get_pretrained_cfg(backbone)
     file = imagenet_file(config) if config is not None else None
     return f"{YES} {backbone}: {file}" if file else f"{NO} {backbone}: not in the local cache, so to be downloaded"

@@ -1,0 +1,93 @@
+"""ImageNet weights that are installed as Python packages: found, checked, their tensors named as timm does."""
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import cast
+
+from omegaconf import OmegaConf
+
+from reid_lit.errors import InputError, MissingPackageError
+
+_TABLE = Path(__file__).with_name("installed.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalledWeights:
+    """An entry of ``installed.yaml``, which says what each of its values is.
+
+    Attributes:
+        name: timm's name of the network.
+    """
+
+    name: str
+    package: str
+    version: str
+    file: str
+    sha256: str
+    licence: str
+    stages: Sequence[int]
+    first_block: int
+    renames: Mapping[str, str]
+    pip: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """What installs the package."""
+        return " ".join(filter(None, ("pip install", self.pip.get("options"), f"{self.package}=={self.version}")))
+
+    def path(self) -> Path:
+        """The file in the installed package, which is not imported.
+
+        Raises:
+            MissingPackageError: the package is not installed; the message has the command that installs it.
+            InputError: the file is not there, or is another one.
+        """
+        try:
+            file = Path(str(distribution(self.package).locate_file(self.file)))
+        except PackageNotFoundError as error:
+            reason = f" ({self.pip['reason']})" if "reason" in self.pip else ""
+            raise MissingPackageError(
+                f"weights=imagenet: those of {self.name} are in the package {self.package}, which is not installed:"
+                f" {self.command}{reason}"
+            ) from error
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "none, since there is no such file"
+        if found != self.sha256:
+            raise InputError(
+                f"weights=imagenet: the SHA-256 of {file} is {found}, and that of {self.package} {self.version} is"
+                f" {self.sha256}: {self.command} --force-reinstall"
+            )
+        return file
+
+    def rename(self, key: str) -> str:
+        """The key that timm has for a tensor, for the file's own.
+
+        >>> installed_weights("mobilenetv2_100").rename("features.3.conv.6.weight")
+        'blocks.1.1.conv_pwl.weight'
+        """
+        layer, _, tensor = key.rpartition(".")
+        return f"{self._layers.get(layer, layer)}.{tensor}"
+
+    @functools.cached_property
+    def _layers(self) -> dict[str, str]:
+        """The renames with a line for each block."""
+        places = [f"{stage}.{block}" for stage, blocks in enumerate(self.stages) for block in range(blocks)]
+        layers: dict[str, str] = {}
+        for layer, renamed in self.renames.items():
+            for number, place in enumerate(places, self.first_block):
+                layers.setdefault(layer.replace("{block}", str(number)), renamed.replace("{block}", place))
+        return layers
+
+
+def installed_weights(name: str) -> InstalledWeights | None:
+    """The entry of a network, by timm's name with its tag; None where no package is known to hold its weights."""
+    entry = _table().get(name)
+    return InstalledWeights(name=name, **entry) if entry else None
+
+
+@functools.cache
+def _table() -> dict[str, dict]:
+    return cast(dict[str, dict], OmegaConf.to_container(OmegaConf.load(_TABLE)))
