@@ -4,13 +4,28 @@ import torch
 from reid_lit.command.resolvers import cpu_precision
 
 
-@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_the_faster_precision_of_the_processor(monkeypatch, compose, amx, precision):
+def processor(monkeypatch, *, amx=False, avx512_bf16=False):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512_bf16", "precision"),
+    [(True, True, "bf16-mixed"), (False, True, "bf16-mixed"), (False, False, "32-true")],
+)
+def test_the_faster_precision_of_the_processor(monkeypatch, compose, amx, avx512_bf16, precision):
+    processor(monkeypatch, amx=amx, avx512_bf16=avx512_bf16)
     assert cpu_precision() == precision
     assert compose("trainer=cpu").trainer.precision == precision
 
 
+def test_a_depthwise_network_trains_in_float32(monkeypatch, compose):
+    processor(monkeypatch, amx=True)
+    assert compose("trainer=cpu", "backbone=mobilenet_v1").trainer.precision == "32-true"
+    assert compose("trainer=cpu", "backbone=resnet18").trainer.precision == "bf16-mixed"
+
+
 def test_a_torch_that_cannot_tell(monkeypatch):
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert cpu_precision() == "32-true"

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from reid_lit.run.folder import Run
-from reid_lit.run.machine import check_precision, make_trainer
+from reid_lit.run.machine import check_precision, compiled, make_trainer
 from reid_lit.training.once import train_once
 
 
@@ -37,3 +37,19 @@ def test_a_progress_bar_that_is_off_takes_its_callback_along(compose):
     assert trainer.progress_bar_callback is None
     assert any("ModelSummary" in type(callback).__name__ for callback in trainer.callbacks)
     assert make_trainer(compose("machine=cpu")).progress_bar_callback is not None
+
+
+def test_compiled_while_it_trains_and_only_then(compose, monkeypatch):
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    names, images = list(network.state_dict()), torch.rand(4, 3)
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module: setattr(module, "_compiled_call_impl", compiled_call)
+    )
+    compiled_call = lambda *_: "compiled"  # noqa: E731
+    plain = network(images)
+    with compiled(compose("machine.compile=true"), network):
+        assert network(images) == "compiled"
+    assert torch.equal(network(images), plain)
+    assert list(network.state_dict()) == names
+    with compiled(compose(), network):
+        assert torch.equal(network(images), plain)

@@ -1,9 +1,13 @@
 """The machine that a run computes on, as the group ``machine`` of the config says."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
+from torch import nn
 
 from reid_lit.errors import InputError
 
@@ -19,6 +23,23 @@ def make_trainer(config: DictConfig) -> pl.Trainer:
         with open_dict(config):
             config.callbacks.pop("progress", None)  # Lightning refuses a bar that is switched off
     return instantiate(config.trainer, _convert_="all")
+
+
+@contextmanager
+def compiled(config: DictConfig, backbone: nn.Module) -> Iterator[None]:
+    """Within it a backbone is compiled, if ``machine.compile`` says so.
+
+    Its parameters and their names stay; what follows, such as a test, is computed as in a run that was not compiled.
+    """
+    if not config.machine.get("compile", False):  # a run folder of before has no such key
+        yield
+        return
+    backbone.compile()
+    try:
+        yield
+    finally:
+        torch.compiler.reset()
+        backbone._compiled_call_impl = None  # torch has no public way back
 
 
 def check_precision(config: DictConfig) -> None:

@@ -16,7 +16,7 @@ from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import absolute, check_apart, inherited
 from reid_lit.run.loggers import log_objective, on_rank_zero
-from reid_lit.run.machine import check_precision, make_trainer
+from reid_lit.run.machine import check_precision, compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
@@ -62,7 +62,8 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
     try:
         start = time.perf_counter()
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        with compiled(config, model.backbone):
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
         seconds = round(time.perf_counter() - start, 1)
         selected = {} if model.selected is None else {"selected": model.selected}
         facts = {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected

@@ -1,0 +1,78 @@
+"""Ways to train on a CPU, beside each other: ``python scripts/bench_cpu.py`` (a few minutes on two cores).
+
+A bare PyTorch loop (forward, cross-entropy, backward, Adam) at 128 × 64 in batches of 64, float32 in torch's own memory
+layout, is 1.00; the others are ratios to it, their steps interleaved with its.
+"""
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Callable
+
+import timm
+import torch
+from torch import Tensor, nn
+
+NETWORKS = {"ResNet-18": "resnet18", "EfficientNet-Lite0": "tf_efficientnet_lite0"}
+WAYS = ("contiguous", "channels-last", "channels-last, compiled", "channels-last, bfloat16")
+
+
+class Way:
+    """One way to train a network, with its own weights and optimizer."""
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        self.layout = torch.contiguous_format if name == "contiguous" else torch.channels_last
+        self.bfloat16 = name.endswith("bfloat16")
+        self.network = copy.deepcopy(network).train().to(memory_format=self.layout)
+        self.forward: Callable[[Tensor], Tensor] = self.network
+        if name.endswith("compiled"):
+            self.forward = torch.compile(self.network)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=3.5e-4)
+
+    def step(self, image: Tensor, person: Tensor) -> float:
+        """One step; its seconds."""
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            loss = nn.functional.cross_entropy(self.forward(image.contiguous(memory_format=self.layout)), person)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return time.perf_counter() - start
+
+
+def bfloat16_in_hardware() -> bool:
+    """Whether this processor multiplies bfloat16 itself."""
+    has = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
+    return any(supported() for supported in has)
+
+
+def measure(name: str, architecture: str, *, batch: int, steps: int) -> None:
+    """A row of the table for each way."""
+    image, person = torch.rand(batch, 3, 128, 64), torch.randint(751, (batch,))
+    network = timm.create_model(architecture, num_classes=751)
+    ways = {way: Way(network, way) for way in WAYS if bfloat16_in_hardware() or not way.endswith("bfloat16")}
+    first = {way: ways[way].step(image, person) for way in ways}  # compiling is in it
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(steps):
+        for way in ways:
+            seconds[way].append(ways[way].step(image, person))
+    bare = statistics.median(seconds["contiguous"])
+    for way, times in seconds.items():
+        median = statistics.median(times)
+        print(f"| {name} | {way} | {batch / median:.0f} | {bare / median:.2f} | {first[way]:.1f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=15)
+    arguments = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
+    print("| network | way | images/s | × the bare loop | first step, s |\n|---|---|---|---|---|")
+    for name, architecture in NETWORKS.items():
+        measure(name, architecture, batch=arguments.batch, steps=arguments.steps)
+
+
+if __name__ == "__main__":
+    main()
