@@ -90,7 +90,7 @@ def test_other_data_than_the_papers_is_never_drawn_beside_published_scores(draw,
     drawing = draw("figure=table", report(tmp_path, reproduction=False))
     assert {each["published"] for rows in drawing.numbers.values() for each in rows.values()} == {None}
     assert list(drawing.numbers) == ["market1501: rank-1"]
-    assert "not the paper's data: no reproduction" in drawing.figure.get_suptitle().replace("\n", " ")
+    assert "not the paper's data and network: no reproduction" in drawing.figure.get_suptitle().replace("\n", " ")
 
 
 def test_fractions_are_drawn_in_percent(draw, tmp_path):

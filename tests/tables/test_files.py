@@ -22,7 +22,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
-from reid_lit.tables.spec import cells, dimensions, read_table, rows_of, status, table_names
+from reid_lit.tables.spec import PAPER, SIZES, cells, dimensions, read_table, rows_of, status, table_names
 
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text())
 """Every number that the papers print, copied from them apart from the tables: the rows of each table, in its order."""
@@ -75,6 +75,7 @@ def test_rows_are_named_once_and_are_of_one_kind(name):
             "set",
             "evaluate",
             "laptop",
+            "real",
             "note",
             "quoted",
             "waiting",
@@ -172,7 +173,7 @@ def check_arguments(node, place=""):
 
 def telling(table, size):
     """The cells by which each row and each label is seen: what they set apart from each other, they set together."""
-    across = (table if size == "paper" else table["laptop"])["across"]
+    across = (table if size == "paper" else table[size])["across"]
     labels = [value for dimension, values in across.items() if dimension != "seed" for value in values.values()]
     for row in rows_of(table, size):
         for part in ("set", "evaluate"):
@@ -190,8 +191,15 @@ def keys(overrides):
     return {key_of(each) for each in overrides}
 
 
-@pytest.mark.parametrize("size", ["paper", "laptop"])
-@pytest.mark.parametrize("name", [name for name in TABLES if "laptop" in read_table(name)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        (name, size)
+        for name in TABLES
+        for size in SIZES
+        if "laptop" in (spec := read_table(name)) and size in (PAPER, *spec)
+    ],
+)
 def test_every_row_of_a_table_composes(composed, name, size):
     table = read_table(name)
     for cell in telling(table, size):
@@ -207,6 +215,11 @@ def test_every_row_of_a_table_composes(composed, name, size):
             assert not re.search("market|duke|cuhk|ward|viper", " ".join(str(config.test_on).split()))
         else:
             assert "synthetic" not in str(config.dataset)
+        if size == "real":
+            assert config.trainer.max_epochs <= 24
+            assert config.trainer.accelerator == "cpu"
+            assert config.transform.size[0] * config.transform.size[1] <= 128 * 64
+            assert not re.search("duke|msmt", f"{config.dataset} {config.test_on}")
 
 
 @pytest.mark.parametrize(

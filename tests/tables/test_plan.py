@@ -12,7 +12,17 @@ from reid_lit.tables import command
 from reid_lit.tables.command import TableRequest, chosen_rows, read_request, reword_table
 from reid_lit.tables.plan import chains, places_of
 from reid_lit.tables.plan_file import write_plan
-from reid_lit.tables.spec import TableError, cells, read_file, read_table, rows_of, status, table_names
+from reid_lit.tables.spec import (
+    SIZES,
+    TableError,
+    cells,
+    own_keys,
+    read_file,
+    read_table,
+    rows_of,
+    status,
+    table_names,
+)
 
 SPEC = {
     "title": "Made up", "source": "nobody", "paper": "made", "metrics": ["rank1", "mAP"], "unit": "percent",
@@ -23,10 +33,14 @@ SPEC = {
         "base": ["+experiment=synthetic_strong"], "across": {"dataset": {"s": {"set": []}}}, "drop": ["backbone"],
         "set": ["dataset.size=tiny"],
     },
+    "real": {
+        "base": ["+experiment=real_strong"], "across": {"dataset": {"m": {"set": []}}}, "run": ["A", "C"],
+        "minutes": 30, "test_minutes": 6,
+    },
     "rows": [
         {"name": "A", "set": ["loss=id"], "published": {"m": {"rank1": 90.0, "mAP": 80.0}}},
         {"name": "B, step", "set": ["loss=id"], "evaluate": ["evaluation.ap=trapezoid"], "only": ["m"]},
-        {"name": "C", "set": ["loss=id_triplet", "backbone=resnet34"]},
+        {"name": "C", "set": ["loss=id_triplet", "backbone=resnet34"], "real": {"set": ["loss=id"], "minutes": 60}},
         {"name": "Q", "quoted": True, "published": {"m": {"rank1": 1.0}}},
         {"name": "W", "waiting": "not built"},
     ],
@@ -49,6 +63,23 @@ def test_on_a_laptop_its_own_base_and_labels_and_the_dropped_keys_left_out():
     found = cells(SPEC, "laptop", ["loss=id_circle"])
     assert [(cell.row, cell.label) for cell in found] == [(0, "s"), (1, "s"), (2, "s")]
     assert found[2].train == ("+experiment=synthetic_strong", "dataset.size=tiny", "loss=id_circle")
+
+
+def test_a_size_has_its_own_base_and_rows_their_own_overrides_for_it():
+    found = cells(SPEC, "real")
+    assert [(cell.row, cell.label) for cell in found] == [(0, "m"), (1, "m"), (2, "m")]
+    assert found[2].train == ("+experiment=real_strong", "loss=id")
+    assert chosen_rows(SPEC, (), "real") == [0, 2]  # the second is run where it is asked for
+    assert chosen_rows(SPEC, ("2",), "real") == [1]
+    assert chosen_rows(SPEC, ()) == [0, 1, 2]
+
+
+def test_a_size_that_a_table_has_not_is_refused():
+    spec = {key: value for key, value in SPEC.items() if key != "real"}
+    with pytest.raises(TableError, match=r"Made up: there is no size=real; choose paper or laptop"):
+        cells(spec, "real")
+    with pytest.raises(TableError, match=r"nothing of this table is trained, so there is no size=laptop"):
+        cells({key: value for key, value in spec.items() if key != "laptop"}, "laptop")
 
 
 def test_rows_that_differ_in_evaluation_share_a_training(compose, tmp_path):
@@ -165,7 +196,7 @@ def test_the_words_of_a_table_survive_hydra(made):
         (["rows=W"], ["rows=W", "not built"]),
         (["dataset=synthetic"], ["no dataset 'synthetic'", "size=laptop"]),
         (["seed=x"], ["no seed 'x'"]),
-        (["size=large"], ["size=large is unknown; choose paper or laptop"]),
+        (["size=large"], ["size=large is unknown; choose paper, real or laptop"]),
         (["plan=perhaps"], ["plan=perhaps is unknown; choose true or false"]),
     ],
 )
@@ -190,17 +221,18 @@ def test_an_override_that_is_none_of_ours_is_named_with_its_row(compose, tmp_pat
         places_of(spec, TableRequest("made/up", table_dir=str(tmp_path)))
 
 
-@pytest.mark.parametrize("size", ["paper", "laptop"])
-@pytest.mark.parametrize("name", table_names())
+@pytest.mark.parametrize(
+    ("name", "size"), [(name, size) for name in table_names() for size in SIZES if size in ("paper", *read_table(name))]
+)
 def test_every_table_can_be_planned(monkeypatch, tmp_path, name, size):
     monkeypatch.setattr(composing, "composed", lambda overrides: small(optimizer=overrides))
     spec = read_table(name)
-    if size == "laptop" and "laptop" not in spec:
-        pytest.skip("nothing of this table is trained")
     ask = read_request([f"+table={name}", f"size={size}", f"table_dir={tmp_path}"])
     places = places_of(spec, ask)
-    runs = [place for place, row in enumerate(rows_of(spec, size)) if status(row) == "run"]
-    assert chosen_rows(spec, (), size) == runs
+    rows = rows_of(spec, size)
+    runs = [place for place, row in enumerate(rows) if status(row) == "run"]
+    chosen = own_keys(spec, size).get("run", [rows[place]["name"] for place in runs])
+    assert [rows[place]["name"] for place in chosen_rows(spec, (), size)] == chosen
     assert {place.cell.row for place in places} == set(runs)
     jobs = [job.folder for chain in chains(places) for job in chain.jobs]
     assert len(jobs) == len(set(jobs))
@@ -224,6 +256,8 @@ def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
         ("  metric: [mAP]\n  rows: []", "no key of a table 'metric'; did you mean metrics"),
         ("  rows: [{name: A, evalute: []}]", "no key of a row 'evalute'; did you mean evaluate"),
         ("  rows: []\n  laptop: {sets: []}", r"no key of a table\.laptop 'sets'; did you mean set"),
+        ("  rows: []\n  real: {minute: 1}", r"no key of a table\.real 'minute'; did you mean minutes"),
+        ("  rows: [{name: A, real: {nightly: 1}}]", r"no key of a row\.real 'nightly'"),
     ],
 )
 def test_a_key_that_nothing_reads_is_refused(tmp_path, place, words):

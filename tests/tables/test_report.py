@@ -94,6 +94,7 @@ def test_rows_that_are_not_run_are_shown_as_what_they_are(made):
     "changed",
     [
         {"size": "laptop"},
+        {"size": "real"},
         {"config": RECIPE | {"dataset": {"_target_": "reid_lit.data.sets.synthetic.Synthetic"}}},
         {"config": RECIPE | {"test_on": ["synthetic"]}},
         {"config": RECIPE | {"trainer": RECIPE["trainer"] | {"limit_test_batches": 2}}},
@@ -101,7 +102,16 @@ def test_rows_that_are_not_run_are_shown_as_what_they_are(made):
         {"whole": None},
         {"whole": [True, False]},
     ],
-    ids=["laptop", "other data", "tested elsewhere", "limited", "cut", "of an earlier version", "one split cut"],
+    ids=[
+        "laptop",
+        "real",
+        "other data",
+        "tested elsewhere",
+        "limited",
+        "cut",
+        "of an earlier version",
+        "one split cut",
+    ],
 )
 def test_other_data_are_never_a_reproduction(made, changed):
     report = report_of(made(**changed))

@@ -158,7 +158,7 @@ def _legend(cells: Sequence[Cell]) -> str:
 def _title(report: Report, cells: Sequence[Cell], *, reproduced: bool) -> str:
     how = shared_protocol([cell["stamp"] for cell in cells if cell.get("stamp")])
     if not reproduced:
-        how.insert(0, "not the paper's data: no reproduction")
+        how.insert(0, "not the paper's data and network: no reproduction")
     return f"{report['title']} ({report['source']}): {', '.join(how) or 'nothing was run yet'}"
 
 

@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.overrides import assignment
-from reid_lit.tables.spec import LAPTOP, PAPER, TableError, dimensions, read_table, rows_of, status
+from reid_lit.tables.spec import (
+    LAPTOP,
+    PAPER,
+    TableError,
+    check_size,
+    dimensions,
+    own_keys,
+    read_table,
+    rows_of,
+    status,
+    suffix,
+)
 from reid_lit.wording import unknown
 
 _WORDS = ("rows", "size", "plan", "table_dir")
@@ -18,7 +29,7 @@ class TableRequest:
 
     Attributes:
         table: ``<paper>/<table>``.
-        size: ``paper`` or ``laptop``.
+        size: ``paper``, ``real`` or ``laptop``.
         plan_only: Whether nothing is run.
         rows: Names or numbers (from 1) of rows; empty: all.
         labels: The labels that are run, of dimensions of ``across``; all labels of other dimensions are run.
@@ -39,7 +50,7 @@ class TableRequest:
     @property
     def folder(self) -> Path:
         """Where the plan and the report of the table are."""
-        return Path(self.table_dir).resolve() / (self.table + ("-laptop" if self.size == LAPTOP else ""))
+        return Path(self.table_dir).resolve() / (self.table + suffix(self.size))
 
     @property
     def trainings(self) -> Path:
@@ -75,15 +86,17 @@ def read_request(arguments: Sequence[str]) -> TableRequest:
     pairs = [(argument, *argument.partition("=")[::2]) for argument in arguments]
     table = next(value for _, key, value in pairs if key.lstrip("+") == "table")
     spec = read_table(table)
-    known = dimensions(spec, LAPTOP if "size=laptop" in arguments else PAPER)
     words = {key: value for _, key, value in pairs if key in _WORDS}
+    size = words.get("size", PAPER)
+    check_size(spec, size)
+    known = dimensions(spec, size)
     if words.get("plan", "false") not in ("true", "false"):
         raise TableError(f"plan={words['plan']} is unknown; choose true or false")
     rows = words.get("rows", "")
     names = {str(row["name"]).lower() for row in spec["rows"]}
     return TableRequest(
         table=table,
-        size=words.get("size", PAPER),
+        size=size,
         plan_only=words.get("plan") == "true",
         rows=(rows,) if rows.lower() in names else tuple(_listed(rows)),
         labels={key: tuple(_listed(value)) for _, key, value in pairs if key in known},
@@ -97,14 +110,15 @@ def _listed(value: str) -> list[str]:
 
 
 def chosen_rows(spec: Mapping[str, Any], words: Sequence[str], size: str = PAPER) -> list[int]:
-    """The places of the rows that are to be run.
+    """The places of the rows that are to be run: those named, or all that the size runs unless told otherwise.
 
     Raises:
         TableError: there is no such row, or it is one that cannot be run.
     """
     rows = rows_of(spec, size)
     if not words:
-        return [place for place, row in enumerate(rows) if status(row) == "run"]
+        own = own_keys(spec, size).get("run", [row["name"] for row in rows])
+        return [place for place, row in enumerate(rows) if status(row) == "run" and row["name"] in own]
     names = {str(row["name"]).lower(): place for place, row in enumerate(rows)}
     places = []
     for word in words:

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.jobs.job import Job
-from reid_lit.tables.command import TableRequest
+from reid_lit.tables.command import TableRequest, chosen_rows
+from reid_lit.tables.hours import hours_in_words
 from reid_lit.tables.jobs import Place
 from reid_lit.tables.plan import Chain, chains
 from reid_lit.tables.spec import rows_of, status
@@ -43,7 +44,20 @@ def show_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[P
         if (kind := status(row)) != "run":
             reason = {"quoted": "quoted by the paper, never run"}.get(kind, f"{kind}: {row.get(kind)}")
             console.print(f"  {escape(str(row['name']))}: {escape(reason)}", style="dim", soft_wrap=True)
-    console.print(summary(places, todo, others), highlight=False, soft_wrap=True)
+    left_out = _left_out(spec, request, rows)
+    if left_out:
+        text = f"  run where they are asked for (rows=…): {', '.join(left_out)}"
+        console.print(escape(text), style="dim", highlight=False, soft_wrap=True)
+    lines = (summary(places, todo, others), hours_in_words(spec, request.size, places, todo))
+    console.print(" ".join(filter(None, lines)), highlight=False, soft_wrap=True)
+
+
+def _left_out(spec: Mapping[str, Any], request: TableRequest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rows that this size can run and does not unless they are asked for."""
+    if request.rows:
+        return []
+    chosen = chosen_rows(spec, (), request.size)
+    return [str(row["name"]) for place, row in enumerate(rows) if status(row) == "run" and place not in chosen]
 
 
 def summary(places: Sequence[Place], todo: Sequence[Chain], others: Mapping[str, Sequence[str]]) -> str:

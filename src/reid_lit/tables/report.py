@@ -17,7 +17,7 @@ from reid_lit.tables.differences import cut, differences, same_data
 from reid_lit.tables.plan_file import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
 from reid_lit.tables.results import SeedResult, config_of, hours_of, machine_of, read_result, state_of, stopped
-from reid_lit.tables.spec import PAPER, dimensions, status
+from reid_lit.tables.spec import PAPER, dimensions, status, suffix
 
 
 def write_report(folder: Path) -> dict[str, Any]:
@@ -168,8 +168,7 @@ def _compared(plan: Mapping[str, Any], place: int, label: str, results: Sequence
 def _of_other(plan: Mapping[str, Any], named: str) -> dict[str, Any]:
     """The results of the row ``<paper>/<table>/<row>`` of another table; none where that has no plan yet."""
     paper, table, name = named.split("/", 2)
-    suffix = "" if plan["size"] == PAPER else f"-{plan['size']}"
-    folder = Path(plan["table_dir"]) / paper / (table + suffix)
+    folder = Path(plan["table_dir"]) / paper / (table + suffix(plan["size"]))
     other = plan if f"{paper}/{table}" == plan["table"] else read_plan(folder)
     rows = [] if other is None else [n for n, row in enumerate(other["rows"]) if str(row["name"]) == name]
     if other is None or not rows:

@@ -10,8 +10,9 @@ from rich.table import Table
 from reid_lit.evaluation import catalogue
 from reid_lit.pages.facts import number
 from reid_lit.sweeps.plain_text import csv_text, markdown_table
+from reid_lit.tables.spec import SMALL
 
-_NO_REPRODUCTION = "not the paper's data: no reproduction"
+_NO_REPRODUCTION = "not the paper's data and network: no reproduction"
 
 
 def figures(report: Mapping[str, Any], cell: Mapping[str, Any], metric: str) -> str:
@@ -75,8 +76,8 @@ def _headers(report: Mapping[str, Any]) -> list[str]:
 def remarks(report: Mapping[str, Any]) -> list[str]:
     """The lines below the table: how it was measured, how long it took, what differs, where the paper errs."""
     lines = []
-    if report["size"] != "paper":
-        lines.append("Laptop variant: synthetic data and small backbones; no number of ours is a reproduction.")
+    if report["size"] in SMALL:
+        lines.append(f"size={report['size']}: {SMALL[report['size']]}; no number of ours is a reproduction.")
     for facts, names in _by_facts(report).items():
         lines.append(f"{'; '.join(names)}: " + ". ".join(fact for fact in facts if fact))
     for key in ("reason", "note"):

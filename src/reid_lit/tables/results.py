@@ -85,11 +85,12 @@ def machine_of(start: Mapping[str, Any]) -> str:
 
 def hours_of(trainings: Sequence[Path]) -> float | None:
     """Hours of a training, mean over seeds, with killed starts as far as their time is known."""
-    hours = [seconds / 3600 for folder in trainings if (seconds := _seconds(folder)) is not None]
+    hours = [seconds / 3600 for folder in trainings if (seconds := seconds_of(folder)) is not None]
     return round(statistics.fmean(hours), 4) if hours else None
 
 
-def _seconds(training: Path) -> float | None:
+def seconds_of(training: Path) -> float | None:
+    """Seconds of all starts of a training; None where they are not known."""
     seconds = [start["seconds"] for start in recorded(training).get("starts", []) if "seconds" in start]
     if seconds:
         return sum(seconds)

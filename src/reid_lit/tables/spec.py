@@ -14,20 +14,29 @@ from reid_lit.overrides import merged, without
 from reid_lit.paths import packaged
 from reid_lit.wording import unknown
 
-PAPER, LAPTOP = "paper", "laptop"
+PAPER, REAL, LAPTOP = "paper", "real", "laptop"
+
+SMALL = {
+    REAL: "real data, smaller networks and smaller images than the paper's",
+    LAPTOP: "synthetic data and small backbones",
+}
+"""The sizes below the paper's, and what they have in place of its data and networks; none is a reproduction."""
+
+SIZES = (PAPER, *SMALL)
 
 SCORE_UNITS = ("percent", "fraction")
 """The units of tables whose metrics are scores of runs."""
 
 _RUNS = ("set", "evaluate")
+_SIZE = (*_RUNS, "base", "base_evaluate", "across", "drop", "run", "minutes", "test_minutes")
 _KEYS = {
     "table": (
         *("title", "source", "paper", "metrics", "unit", "digits", "base", "base_evaluate", "across", "tolerance"),
-        *("laptop", "notes", "rows"),
+        *("notes", "rows", *SMALL),
     ),
-    "table.laptop": (*_RUNS, "base", "base_evaluate", "across", "drop"),
-    "row": (*_RUNS, "name", "published", "corrected", "quoted", "waiting", "same_as", "only", "note", "laptop"),
-    "row.laptop": _RUNS,
+    "row": (*_RUNS, "name", "published", "corrected", "quoted", "waiting", "same_as", "only", "note", *SMALL),
+    **{f"table.{size}": _SIZE for size in SMALL},
+    **{f"row.{size}": (*_RUNS, "only", "minutes") for size in SMALL},
 }
 
 
@@ -88,9 +97,9 @@ def read_file(file: Path) -> dict[str, Any]:
 
 def _check_keys(file: Path, spec: Mapping[str, Any]) -> None:
     """Refuse a key that nothing reads: it would be ignored in silence."""
-    parts = [("table", spec), ("table.laptop", spec.get("laptop", {}))]
+    parts = [("table", spec), *((f"table.{size}", own_keys(spec, size)) for size in SMALL)]
     for row in spec["rows"]:
-        parts += [("row", row), ("row.laptop", row.get("laptop", {}))]
+        parts += [("row", row), *((f"row.{size}", own_keys(row, size)) for size in SMALL)]
     for kind, part in parts:
         for key in part:
             if key not in _KEYS[kind]:
@@ -112,9 +121,13 @@ def dimensions(spec: Mapping[str, Any], size: str = PAPER) -> dict[str, list[str
 
 
 def rows_of(spec: Mapping[str, Any], size: str = PAPER) -> list[dict[str, Any]]:
-    """The rows; on a laptop with their own keys for it."""
-    rows = [dict(row) for row in spec["rows"]]
-    return [row | row.get("laptop", {}) for row in rows] if size == LAPTOP else rows
+    """The rows, with the keys that they have for the size in place of their own."""
+    return [{**row, **own_keys(row, size)} for row in spec["rows"]]
+
+
+def own_keys(part: Mapping[str, Any], size: str) -> Mapping[str, Any]:
+    """The keys that a table, or a row, has for a size alone; none for the paper's."""
+    return part.get(size, {}) if size in SMALL else {}
 
 
 def status(row: Mapping[str, Any]) -> str:
@@ -132,7 +145,7 @@ def cells(spec: Mapping[str, Any], size: str = PAPER, overrides: Sequence[str] =
 
     Args:
         spec: The content of the file.
-        size: ``paper`` or ``laptop``.
+        size: One of ``SIZES``.
         overrides: The user's own, after all others.
     """
     maker = _CellMaker(spec, size, overrides)
@@ -152,9 +165,8 @@ class _CellMaker:
         self.variant, self.overrides = _variant(spec, size), overrides
         self.rows = rows_of(spec, size)
         self.across = {name: values for name, values in self.variant["across"].items() if name != "seed"}
-        laptop = size == LAPTOP
-        self.dropped = set(self.variant.get("drop", ())) if laptop else set()
-        self.last = self.variant.get("set", ()) if laptop else ()
+        self.dropped = set(self.variant.get("drop", ()))
+        self.last = self.variant.get("set", ())
         self.starts = {row["name"]: row for row in (*self.rows, *self.variant.get("stages", ()))}
 
     def left_out(self, row: Mapping[str, Any], labels: Sequence[str]) -> bool:
@@ -183,17 +195,34 @@ class _CellMaker:
 
 
 def _variant(spec: Mapping[str, Any], size: str) -> dict[str, Any]:
-    """The table's own keys, or those of its laptop in their place.
+    """The table's own keys, or those of a smaller size in their place.
 
     Raises:
-        TableError: there is no such size, or no laptop variant.
+        TableError: there is no such size, or the table has it not.
     """
     if size == PAPER:
         return dict(spec)
-    if size != LAPTOP:
-        raise TableError(f"size={size} is unknown; choose {PAPER} or {LAPTOP}")
-    if "laptop" not in spec:
-        raise TableError(f"{spec['title']}: nothing of this table is trained, so there is no size=laptop")
-    laptop = dict(spec["laptop"])
-    across = {"seed": spec["across"]["seed"]} | laptop.get("across", spec["across"])
-    return {"base": spec["base"], "base_evaluate": spec.get("base_evaluate", ())} | laptop | {"across": across}
+    check_size(spec, size)
+    small = dict(spec[size])
+    across = {"seed": spec["across"]["seed"]} | small.get("across", spec["across"])
+    return {"base": spec["base"], "base_evaluate": spec.get("base_evaluate", ())} | small | {"across": across}
+
+
+def suffix(size: str) -> str:
+    """What the name of a table's folder ends with."""
+    return "" if size == PAPER else f"-{size}"
+
+
+def check_size(spec: Mapping[str, Any], size: str) -> None:
+    """Refuse a size that a table has not.
+
+    Raises:
+        TableError: there is no such size, or the table has it not.
+    """
+    if size not in SIZES:
+        raise TableError(f"size={size} is unknown; choose {', '.join(SIZES[:-1])} or {SIZES[-1]}")
+    there = [each for each in SIZES if each == PAPER or each in spec]
+    if size not in there:
+        reason = "nothing of this table is trained, so " if len(there) == 1 else ""
+        cure = "" if len(there) == 1 else f"; choose {' or '.join(there)}"
+        raise TableError(f"{spec['title']}: {reason}there is no size={size}{cure}")
