@@ -211,7 +211,7 @@ def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(co
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if "adabn" not in name])  # it takes no step
 def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
     small = ("backbone=resnet18", "transform.size=[64,32]", "optimizer.lr=0.02")
     config = shrunk(compose(f"+experiment={name}", *small))

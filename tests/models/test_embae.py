@@ -65,6 +65,9 @@ class FakeData(pl.LightningDataModule):
     def plain_dataloader(self):
         raise NotImplementedError
 
+    def mixed_dataloader(self, batch_size):
+        raise NotImplementedError
+
     def as_tested(self, image):
         raise NotImplementedError
 

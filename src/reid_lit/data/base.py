@@ -19,7 +19,7 @@ from reid_lit.data.contract import DataContract
 from reid_lit.data.counts import describe
 from reid_lit.data.feeding.cache import RamCache, check_room, shared_cache
 from reid_lit.data.feeding.images import CHOICES, sound
-from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, ordered_loader
+from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, mixed_loader, ordered_loader
 from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.selection import SelectionSampler
 from reid_lit.data.splits import fingerprint, hold_out
@@ -162,6 +162,18 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self.setup()
         rank, world = self._place()
         return ordered_loader(self._train_images(), self.loader, rank=rank, world=world)
+
+    def mixed_dataloader(self, batch_size: int) -> BatchLoader:
+        """The training images without augmentation, each on exactly one rank, batches spread over the list; uint8.
+
+        Args:
+            batch_size: Images of a batch on one rank, or more by what does not fill another one.
+        """
+        self.setup()
+        rank, world = self._place()
+        return mixed_loader(
+            self._train_images(), batch_size=batch_size, workers=self.loader.processes(world), rank=rank, world=world
+        )
 
     def as_tested(self, image: Tensor) -> Tensor:
         """The images that a model gets in a test: float32 in [0, 1]."""

@@ -30,6 +30,7 @@ class RetrievalModel(EmbeddingModel):
 
     Attributes:
         weights: The run that training starts from, or its checkpoint; None: from none.
+        stamp: What results say of the weights beside the protocol, by name; kept in the checkpoint.
     """
 
     backbone_lr_scale: float = 1.0
@@ -43,6 +44,7 @@ class RetrievalModel(EmbeddingModel):
         self.backbone = backbone
         self.persons = persons
         self.weights: str | None = None
+        self.stamp: dict[str, str] = {}
         self._recipe = recipe
         self._selected: dict[str, Any] | None = None
 
@@ -77,9 +79,10 @@ class RetrievalModel(EmbeddingModel):
         return ()
 
     def load_weights(self, checkpoint: Mapping[str, Any]) -> None:
-        """Load a checkpoint's weights, and which epoch they are of where that was chosen."""
+        """Load a checkpoint's weights, what is said of them, and which epoch they are of where that was chosen."""
         self.load_state_dict(checkpoint["state_dict"])
         self._selected = checkpoint.get("selected")
+        self.stamp = dict(checkpoint.get("stamp", {}))
 
     def save_selected(self, file: Path, selected: dict[str, Any]) -> None:
         """Write a checkpoint of the weights alone that says why this epoch was chosen; every rank takes part.
@@ -147,5 +150,7 @@ class RetrievalModel(EmbeddingModel):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["persons"] = self.persons
+        if self.stamp:
+            checkpoint["stamp"] = dict(self.stamp)
         if self.selected is not None:
             checkpoint["selected"] = self.selected

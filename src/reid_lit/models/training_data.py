@@ -50,5 +50,8 @@ class TrainingData(Protocol):
     def plain_dataloader(self) -> Iterable[Batch]:
         """The training images in their order, without augmentation, each on exactly one rank; uint8."""
 
+    def mixed_dataloader(self, batch_size: int) -> Iterable[Batch]:
+        """The training images without augmentation, each on exactly one rank, batches spread over the list; uint8."""
+
     def as_tested(self, image: Tensor) -> Tensor:
         """Images as a test shows them to a model: float32 in [0, 1]."""

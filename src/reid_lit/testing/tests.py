@@ -184,6 +184,7 @@ def run_tests(
         row = result_row(test.data.split, result, named, precision=str(trainer.precision), seconds=seconds)
         if (whole := test.data.whole()) is not None:
             row["stamp"]["whole"] = whole
+        row["stamp"] |= model.stamp
         if model.selected is not None:
             row["stamp"]["weights"] = "epoch {epoch}, chosen by {figure} without labels".format(**model.selected)
         rows.append(row)

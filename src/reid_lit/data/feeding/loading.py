@@ -145,6 +145,37 @@ def ordered_loader(dataset: ShotDataset, loader: Loader, *, rank: int, world: in
     return make_loader(dataset, sampler, batch_size=size, workers=loader.processes(world), train=False)
 
 
+def mixed_loader(dataset: ShotDataset, *, batch_size: int, workers: int, rank: int, world: int) -> BatchLoader:
+    """The loader of a rank that gives each image on exactly one rank, the images of a batch spread over the list.
+
+    Args:
+        dataset: The images.
+        batch_size: Images of a batch, or more by what does not fill another one.
+        workers: Processes that read.
+        rank: This process, 0 … world-1.
+        world: The number of processes.
+    """
+    batches = spread_batches(len(dataset), batch_size, world)[rank::world]
+    return BatchLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),
+    )
+
+
+def spread_batches(count: int, batch_size: int, world: int) -> list[list[int]]:
+    """Positions in batches that are spread over a list of ``count``: every n-th of it, n batches in all.
+
+    >>> spread_batches(7, 3, 1)
+    [[0, 2, 4, 6], [1, 3, 5]]
+    """
+    number = max(1, count // (batch_size * world)) * world  # every rank takes part
+    return [list(range(first, count, number)) for first in range(number)]
+
+
 def make_loader(
     dataset: ShotDataset, sampler: Sampler[int], *, batch_size: int, workers: int, train: bool
 ) -> BatchLoader:
