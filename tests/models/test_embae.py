@@ -30,7 +30,15 @@ def autoencoder(**changes):
     def scheduled(optimizer):
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
 
-    asked = {"stage": 3, "variant": "plain", "weights": None, "cameras": None, "nuisance_epochs": 1} | changes
+    asked = {
+        "stage": 3,
+        "variant": "plain",
+        "weights": None,
+        "cameras": None,
+        "nuisance_epochs": 1,
+        "frozen_norms": True,
+    }
+    asked |= changes
     torch.manual_seed(3)
     return EmbAE(
         backbone=backbone(),
@@ -149,6 +157,44 @@ def test_each_epoch_trains_what_the_variant_says_and_leaves_the_rest_bit_for_bit
     assert moved == [set(parts.split()) for parts in expected]
     for epoch, parts in enumerate(expected):
         assert trained_parts(stage, variant, epoch=epoch, nuisance_epochs=1) == set(parts.split())
+
+
+def parameters_and_statistics(model):
+    """The names of the parts' parameters, and of their batch norms' statistics."""
+    parts = tuple(f"{part}." for part in PARTS)
+    parameters = {name for name, _ in model.named_parameters() if name.startswith(parts)}
+    return parameters, {name for name in model.state_dict() if name.startswith(parts) and "running" in name}
+
+
+@quiet
+@pytest.mark.parametrize("frozen_norms", [True, False])
+@pytest.mark.parametrize(("stage", "variant"), [(2, None), (3, "fix")])
+def test_statistics_of_frozen_parts_stay_or_follow_the_batches(tmp_path, stage, variant, frozen_norms):
+    run = saved(autoencoder(stage=2, variant=None), tmp_path / "run")
+    model = autoencoder(stage=stage, variant=variant, weights=run, frozen_norms=frozen_norms)
+    fit(model, epochs=0)  # loads
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(model)
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    learning = tuple(f"{part}." for part in trained_parts(stage, variant, epoch=0, nuisance_epochs=1))
+    parameters, statistics = parameters_and_statistics(model)
+    assert {name for name in parameters & moved if not name.startswith(learning)} == set()
+    frozen = {name for name in statistics if not name.startswith(learning)}
+    assert {name.partition(".")[0] for name in frozen} == {"backbone", "neck" if stage == 2 else "nuisance"}
+    assert frozen & moved == (set() if frozen_norms else frozen)
+
+
+@quiet
+def test_norms_that_follow_end_at_the_statistics_of_the_target(tmp_path):
+    """The backbone's weights are frozen, so its first norm sees the same images in every epoch."""
+    run = saved(autoencoder(stage=2, variant=None), tmp_path / "run")
+    model = autoencoder(variant="fix", weights=run, frozen_norms=False)
+    fit(model, epochs=60)
+    values = [model.backbone.body[0]((batch.image - 0.5) / 0.5) for batch in Images().train_dataloader()]
+    expected = sum(value.mean((0, 2, 3)) for value in values) / len(values)
+    torch.testing.assert_close(model.backbone.body[1].running_mean, expected, rtol=0.02, atol=0.005)
+    image = next(iter(Images().train_dataloader())).image
+    assert torch.equal(model.eval()(image).embedding, model(image).embedding)  # a test changes nothing
 
 
 def test_the_loss_is_the_mean_squared_error_of_the_feature_and_reads_no_person():

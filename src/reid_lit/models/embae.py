@@ -27,7 +27,8 @@ class EmbAE(RetrievalModel):
     """Backbone → pool → f_emb and f_nui → f_dec, trained to reconstruct the pooled feature; stage 2 or 3 of EmbAE.
 
     Person labels are never read. The backbone is frozen: its feature is the target of the reconstruction, which would
-    collapse with it. Frozen parts keep their weights and their batch norms' statistics bit for bit.
+    collapse with it. Frozen parts keep their weights bit for bit, and with ``frozen_norms`` the
+    statistics of their batch norms.
 
     Args:
         backbone: Images in [0, 1] to maps.
@@ -41,11 +42,14 @@ class EmbAE(RetrievalModel):
         weights: The folder of the run of the stage before, or its checkpoint.
         cameras: The number of cameras, if each has its own nuisance encoder; None is one encoder for all.
         nuisance_epochs: Epochs in which ``new`` and ``cam`` train the new nuisance encoders alone.
+        frozen_norms: Whether the batch norms of frozen parts keep their statistics and normalise by them. If not, they
+            normalise by the batch, and the statistics follow: in stage 3 from the source's to the target's.
         persons: Training persons; kept in the checkpoint alone.
         recipe: How the model is trained and compared.
 
     Source: Feng et al., "Metric Embedding Autoencoders for Unsupervised Cross-Dataset Transfer Learning", ICANN 2018,
-        section 3; the reconstruction loss (mean squared error) and the frozen backbone are ours, the paper is silent.
+        section 3; the reconstruction loss (mean squared error), the frozen backbone and its batch norms are ours, the
+        paper is silent.
 
     Raises:
         ValueError: the stage or its variant is unknown, or ``cameras`` or ``nuisance_epochs`` does not fit the variant.
@@ -66,6 +70,7 @@ class EmbAE(RetrievalModel):
         weights: str | None,
         cameras: int | None,
         nuisance_epochs: int,
+        frozen_norms: bool,
         persons: int,
         recipe: Recipe,
     ) -> None:
@@ -80,6 +85,7 @@ class EmbAE(RetrievalModel):
         self.weights = weights
         self.cameras = cameras
         self.nuisance_epochs = nuisance_epochs
+        self.frozen_norms = frozen_norms
         self._resumed = False
         backbone.requires_grad_(False)
         trained = ever_trained(stage, variant, nuisance_epochs=nuisance_epochs)
@@ -119,7 +125,7 @@ class EmbAE(RetrievalModel):
         super().train(mode)
         learning = self._learning()
         for part in ("backbone", *PARTS):
-            getattr(self, part).train(mode and part in learning)
+            getattr(self, part).train(mode and (part in learning or not self.frozen_norms))
         return self
 
     @override

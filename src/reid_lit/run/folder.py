@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.paths import write_text
+from reid_lit.run.added_keys import with_added
 from reid_lit.run.environment import environment
 from reid_lit.run.moved import renamed
 from reid_lit.run.moved_keys import present
@@ -60,7 +61,7 @@ class Run:
         split = self.folder.name.startswith("split_")
         for file in (place / "config.yaml" for place in (self.folder, self.folder.parent)[: 1 + split]):
             if file.is_file() and "model" in (config := OmegaConf.load(file)):
-                return OmegaConf.create(renamed(OmegaConf.to_container(config)))
+                return OmegaConf.create(with_added(renamed(OmegaConf.to_container(config))))
         raise MissingFileError(
             f"{self.folder.resolve()} is no run's folder: no config.yaml there says what was trained; give the folder"
             f" of a finished run, such as runs/duke_strong/<time>, or a checkpoint in its folder checkpoints"

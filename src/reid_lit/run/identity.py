@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
+from reid_lit.run.added_keys import without_added
 from reid_lit.run.composing import composed
 
 
@@ -28,11 +29,13 @@ def keys(kind: str) -> tuple[str, ...]:
 def training_part(config: Mapping[str, Any]) -> dict[str, Any]:
     """What of a composed config decides the weights: all but the keys that ``conf/keys.yaml`` names for something else.
 
+    Keys that were added are left out where they have the value of before.
+
     >>> training_part({"seed": 1, "machine": {"workers": 0}, "callbacks": {"pictures": {}, "health": {}}})
     {'seed': 1, 'callbacks': {'health': {}}}
     """
     others = {*keys("tested"), *keys("around"), *keys("own")}
-    kept = {key: value for key, value in config.items() if key not in others}
+    kept = {key: without_added(value) for key, value in config.items() if key not in others}
     for group, _, key in (name.partition(".") for name in others if "." in name):
         if isinstance(kept.get(group), Mapping):
             kept[group] = {name: value for name, value in kept[group].items() if name != key}

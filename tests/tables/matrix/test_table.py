@@ -63,6 +63,17 @@ def test_a_source_is_trained_once_for_all_targets_and_adapted_methods(tmp_path):
     assert ("arn", "plaza") not in kinds
 
 
+def test_adabn_starts_from_direct_transfer_and_reads_the_target(tmp_path):
+    cells, chains = plan(tmp_path, targets=["campus"], methods=["adabn"])
+    at = named(chains)
+    adapted, direct = at["adabn_plaza_to_campus"].training, at["direct_plaza"].training
+    assert f"model.weights={direct.folder}" in adapted.overrides
+    assert {"model=adabn", "dataset=synthetic", "dataset.world=campus"} <= set(adapted.overrides)
+    assert {(cell.method.name, cell.method.beside, cell.kind) for cell in cells} == {
+        ("direct", None, "direct"), ("adabn", "direct", "adapted"),
+    }  # fmt: skip
+
+
 def test_a_training_tests_itself_on_its_first_target_and_each_other_target_is_an_evaluation(tmp_path):
     (direct,) = plan(tmp_path)[1]
     campus, plaza = (f"{{dataset: synthetic, world: {world}, size: small}}" for world in ("campus", "plaza"))

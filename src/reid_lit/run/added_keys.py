@@ -1,0 +1,47 @@
+"""Keys that a part got after trainings had been made with it, and the value by which it learns as it did before.
+
+``conf/keys.yaml`` lists them. A training of that value keeps its name, and the config of an older run gets the key.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from reid_lit.paths import packaged
+
+
+@functools.cache
+def _added() -> dict[str, dict[str, Any]]:
+    """By the ``_target_`` of the part."""
+    return OmegaConf.to_container(OmegaConf.load(packaged("conf") / "keys.yaml"))["added"]  # type: ignore[index, call-overload, return-value]
+
+
+def without_added(config: Any) -> Any:
+    """A config without the keys that were added, where they have the value of before.
+
+    >>> without_added({"_target_": "reid_lit.models.embae.EmbAE", "stage": 2, "frozen_norms": True})
+    {'_target_': 'reid_lit.models.embae.EmbAE', 'stage': 2}
+    """
+    return _parts(config, lambda node, added: {k: v for k, v in node.items() if not (k in added and v == added[k])})
+
+
+def with_added(config: Any) -> Any:
+    """A config with all keys that were added, those that it lacks with the value of before.
+
+    >>> with_added({"_target_": "reid_lit.models.embae.EmbAE", "stage": 2})["frozen_norms"]
+    True
+    """
+    return _parts(config, lambda node, added: added | node)
+
+
+def _parts(node: Any, change: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]) -> Any:
+    """A config with every part that has added keys changed."""
+    if isinstance(node, list):
+        return [_parts(each, change) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    inner = {key: _parts(value, change) for key, value in node.items()}
+    added = _added().get(str(inner.get("_target_")))
+    return change(inner, added) if added else inner
