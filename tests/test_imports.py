@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "reid_lit"
-GROUND = {"records", "progress", "network", "paths", "wording", "errors"}
+GROUND = {"records", "progress", "network", "paths", "wording", "errors", "memory"}
 PARTS = {"losses", "layers", "backbones", "evaluation"}
 COMMANDS = {
     "train",

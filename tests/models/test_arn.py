@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.weights import read_state
-from reid_lit.records import Batch, TransferBatch
+from reid_lit.records import Batch, Shot, Split, TransferBatch
 from reid_lit.run.datasets import make_data
 
 FREE = ("model.criterion=null", "model.train_backbone_epochs=0")
@@ -113,6 +114,24 @@ def test_what_is_compared_is_the_shared_feature(make):
     assert model.train()(image).logits.shape == (2, 6)
 
 
+CLASSIFIER = ("model.private=false", "model.reconstruction_weight=0.0")
+
+
+def test_the_classifier_alone_is_trained_by_the_source_and_sees_no_target(make, fake_data):
+    model = make(*CLASSIFIER, "model.dropout=0.0").train()
+    model.check_data(fake_data(), 1)
+    model.log = lambda *_, **__: None
+    source, target = transfer_batch()
+    got = model.losses(source)
+    assert set(got) == {"class", "contrastive"}
+    shared = model.shared(model.backbone(source.image))
+    torch.testing.assert_close(got["class"], F.cross_entropy(model.classifier(shared), source.person))
+    assert model.unlabelled(Split("one", (Shot(Path("a"), 3, 0),), (), ())) == ()
+    beside = model.losses(TransferBatch(source, target._replace(image=target.image * 3)))
+    assert set(beside) == set(got)
+    assert not torch.equal(beside["class"], got["class"])  # E_C's norms see the target there
+
+
 def test_data_of_one_domain_alone_are_refused(make, fake_data):
     with pytest.raises(ValueError, match=r"somewhere is one data set; set dataset=transfer"):
         make().check_data(fake_data(), 1)
@@ -139,6 +158,7 @@ def test_maps_that_do_not_become_one_vector_are_refused(make):
         ([*ROWS["rebuilt"], "model.reconstruction_weight=0.0"], "nothing is trained; leave one of them"),
         (["model.train_backbone_epochs=-1"], "give 0, which freezes the backbone, or more"),
         (["model.lr_scales.shared=-1.0"], r"lr_scales=.*give each of backbone, shared"),
+        (["model.cached_maps=true"], r"^cached_maps=true with train_backbone_epochs=5: .* set train_backbone_epochs=0"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(make, overrides, message):

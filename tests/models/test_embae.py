@@ -37,6 +37,7 @@ def autoencoder(**changes):
         "cameras": None,
         "nuisance_epochs": 1,
         "frozen_norms": True,
+        "cached_maps": False,
     }
     asked |= changes
     torch.manual_seed(3)

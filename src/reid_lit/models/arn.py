@@ -16,9 +16,10 @@ from reid_lit.losses.difference import DifferenceLoss
 from reid_lit.losses.reconstruction import reconstruction_loss
 from reid_lit.models.arn_settings import PARTS, check_training, check_weights
 from reid_lit.models.base import RetrievalModel
+from reid_lit.models.cached_maps import STAMP, CachedMaps, check_memory
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.training_data import TrainingData
-from reid_lit.records import JUNK, Output, Parts, Shot, Split, TransferBatch
+from reid_lit.records import JUNK, Batch, Output, Parts, Shot, Split, TransferBatch
 
 
 class Arn(RetrievalModel):
@@ -27,6 +28,8 @@ class Arn(RetrievalModel):
     The backbone E_I gives maps. E_C encodes them to the shared feature e_c, E_S (source) or E_T (target) to the private
     feature e_p. From both the decoder D_C reconstructs the maps. The classifier C_S and the contrastive loss see e_c of
     the source. Both domains go through E_I and E_C as one batch, so that training and testing share their norms.
+    Without private encoders and reconstruction no loss reads the target, and C_S can be trained on the source alone:
+    what ARN is compared with on the same maps.
 
     Args:
         backbone: E_I.
@@ -43,6 +46,8 @@ class Arn(RetrievalModel):
         difference: The difference loss of one domain.
         train_backbone_epochs: The first epochs, in which E_I is trained; then it is frozen.
         frozen_norms: Whether E_I's batch norms keep their statistics while E_I is trained.
+        cached_maps: Whether E_I's maps of all training images are computed once and kept, see
+            :class:`~reid_lit.models.cached_maps.CachedMaps`; for an E_I that is not trained.
         lr_scales: Learning rates of ``backbone``, ``shared``, ``private``, ``decoder`` and ``classifier``, relative to
             the optimizer's.
         persons: Training persons of the source.
@@ -73,6 +78,7 @@ class Arn(RetrievalModel):
         difference: DifferenceLoss,
         train_backbone_epochs: int,
         frozen_norms: bool,
+        cached_maps: bool,
         lr_scales: Mapping[str, float],
         persons: int,
         recipe: Recipe,
@@ -83,9 +89,10 @@ class Arn(RetrievalModel):
             private=private,
             labels=criterion is not None,
         )
-        check_training(train_backbone_epochs, lr_scales)
+        check_training(train_backbone_epochs, lr_scales, cached_maps=cached_maps)
         super().__init__(backbone=backbone, persons=persons, recipe=recipe)
         rows, columns = map_size(backbone, size)
+        self.map_shape = (backbone.dim, rows, columns)
         fitted = chosen_kernels(kernels, rows=rows, columns=columns, layers=len(widths))
         self.shared, *private_encoders = (
             MapEncoder(channels=backbone.dim, widths=widths, kernels=fitted) for _ in range(3 if private else 1)
@@ -105,16 +112,21 @@ class Arn(RetrievalModel):
         self.difference_weight = difference_weight
         self.train_backbone_epochs = train_backbone_epochs
         self.frozen_norms = frozen_norms
+        self.cached_maps = cached_maps
+        self._cache: CachedMaps | None = None
         self._lr_scales = lr_scales
         backbone.requires_grad_(train_backbone_epochs > 0)
 
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:
-        if not data.two_domains:
+        if self._needs_target() and not data.two_domains:
             raise InputError(
                 f"ARN trains on a source and a target side by side, and {data.split.name} is one data set; set"
-                f" dataset=transfer dataset.source=<with labels> dataset.target=<without>"
+                f" dataset=transfer dataset.source=<with labels> dataset.target=<without>; its classifier alone"
+                f" (model.private=false model.reconstruction_weight=0.0) trains on one"
             )
+        if self.cached_maps:
+            check_memory(len(data.split.train), self.map_shape)
 
     @override
     def unlabelled(self, split: Split) -> tuple[Shot, ...]:
@@ -125,18 +137,40 @@ class Arn(RetrievalModel):
         return self._output(self.shared(self.backbone(image)))
 
     @override
-    def training_step(self, batch: TransferBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: TransferBatch | Batch, batch_idx: int) -> Tensor:
         return self._added(self.losses(batch))
 
-    def losses(self, batch: TransferBatch) -> dict[str, Tensor]:
-        """The weighted losses by name, in float32; their sum is minimised. The target's persons are not read."""
-        count = len(batch.source.image)
-        image = torch.cat([batch.source.image, batch.target.image])
-        maps = self.backbone(image.contiguous(memory_format=self._memory_format))
+    @override
+    def on_fit_start(self) -> None:
+        if self.cached_maps:
+            self._cache = CachedMaps(model=self, network=self._maps, shape=self.map_shape)
+            self.stamp["training"] = STAMP
+
+    def _maps(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
+        return self.backbone(image.contiguous(memory_format=self._memory_format))
+
+    def _maps_of(self, batches: Sequence[Batch]) -> Float[Tensor, "batch channels rows columns"]:
+        if self._cache is not None:
+            return self._cache.of(torch.cat([batch.index for batch in batches]))
+        return self._maps(torch.cat([batch.image for batch in batches]))
+
+    def _needs_target(self) -> bool:
+        """Whether a loss reads images of the target; without one C_S is trained on the source, through E_I and E_C."""
+        return len(self.private) > 0 or self.decoder is not None
+
+    def losses(self, batch: TransferBatch | Batch) -> dict[str, Tensor]:
+        """The weighted losses by name, in float32; their sum is minimised. The target's persons are not read.
+
+        Args:
+            batch: Of both domains; of the source alone where no loss reads the target.
+        """
+        source, *target = batch if isinstance(batch, TransferBatch) else (batch,)
+        count = len(source.image)
+        maps = self._maps_of([source, *target])
         shared = self.shared(maps)
         domains = (slice(0, count), slice(count, None))
         private = [encoder(maps[rows]) for encoder, rows in zip(self.private, domains, strict=False)]
-        losses = self._of_labels(shared[:count], batch.source.person)
+        losses = self._of_labels(shared[:count], source.person)
         if self.decoder is not None:
             rebuilt = self.decoder(torch.cat([shared, torch.cat(private)], 1) if private else shared)
             parts = [reconstruction_loss(rebuilt[rows].float(), maps[rows].float()) for rows in domains]

@@ -31,8 +31,13 @@ def check_weights(*, reconstruction_weight: float, difference_weight: float, pri
         )
 
 
-def check_training(train_backbone_epochs: int, lr_scales: Mapping[str, float]) -> None:
-    """Raise InputError unless the epochs are ≥ 0 and every part has a learning rate ≥ 0."""
+def check_training(train_backbone_epochs: int, lr_scales: Mapping[str, float], *, cached_maps: bool) -> None:
+    """Raise InputError unless the epochs are ≥ 0, maps are kept of a frozen backbone alone, and all rates are ≥ 0."""
+    if cached_maps and train_backbone_epochs > 0:
+        raise InputError(
+            f"cached_maps=true with train_backbone_epochs={train_backbone_epochs}: maps are computed once, and training"
+            f" the backbone changes them; set train_backbone_epochs=0"
+        )
     if train_backbone_epochs < 0:
         raise InputError(f"train_backbone_epochs={train_backbone_epochs}: give 0, which freezes the backbone, or more")
     if set(lr_scales) != set(PARTS) or min(lr_scales.values()) < 0:

@@ -14,6 +14,7 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
+from reid_lit.models.cached_maps import STAMP, CachedMaps, check_memory
 from reid_lit.models.embae_stages import PARTS, check_stage, ever_trained, inherited_parts, trained_parts
 from reid_lit.models.predecessor import load_parts
 from reid_lit.models.recipe import Recipe
@@ -44,6 +45,8 @@ class EmbAE(RetrievalModel):
         nuisance_epochs: Epochs in which ``new`` and ``cam`` train the new nuisance encoders alone.
         frozen_norms: Whether the batch norms of frozen parts keep their statistics and normalise by them. If not, they
             normalise by the batch, and the statistics follow: in stage 3 from the source's to the target's.
+        cached_maps: Whether the features h of all training images are computed once and kept, see
+            :class:`~reid_lit.models.cached_maps.CachedMaps`.
         persons: Training persons; kept in the checkpoint alone.
         recipe: How the model is trained and compared.
 
@@ -71,6 +74,7 @@ class EmbAE(RetrievalModel):
         cameras: int | None,
         nuisance_epochs: int,
         frozen_norms: bool,
+        cached_maps: bool,
         persons: int,
         recipe: Recipe,
     ) -> None:
@@ -86,6 +90,10 @@ class EmbAE(RetrievalModel):
         self.cameras = cameras
         self.nuisance_epochs = nuisance_epochs
         self.frozen_norms = frozen_norms
+        self.cached_maps = cached_maps
+        self._cache: CachedMaps | None = None
+        if cached_maps and not frozen_norms:
+            raise InputError("cached_maps=true with frozen_norms=false: features change with the batch; set one")
         self._resumed = False
         backbone.requires_grad_(False)
         trained = ever_trained(stage, variant, nuisance_epochs=nuisance_epochs)
@@ -98,15 +106,18 @@ class EmbAE(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        with torch.no_grad():
-            feature = self.pool(self.backbone(image))
+        feature = self._feature(image)
         return Output(feature, self.neck(feature), None)
+
+    @torch.no_grad()
+    def _feature(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
+        return self.pool(self.backbone(image.contiguous(memory_format=self._memory_format)))
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self(batch.image.contiguous(memory_format=self._memory_format))
-        nuisance = self.nuisance(output.feature, batch.camera)
-        loss = F.mse_loss(self.decoder(output.embedding, nuisance).float(), output.feature.float())
+        feature = self._feature(batch.image) if self._cache is None else self._cache.of(batch.index)
+        embedding, nuisance = self.neck(feature), self.nuisance(feature, batch.camera)
+        loss = F.mse_loss(self.decoder(embedding, nuisance).float(), feature.float())
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -151,6 +162,9 @@ class EmbAE(RetrievalModel):
     def on_fit_start(self) -> None:
         if not self._resumed:  # a killed run's checkpoint has all weights, and the stage before may be gone
             self._load_stage_before()
+        if self.cached_maps:
+            self._cache = CachedMaps(model=self, network=self._feature, shape=[self.backbone.dim])
+            self.stamp["training"] = STAMP
 
     @property
     @override
@@ -163,6 +177,8 @@ class EmbAE(RetrievalModel):
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:
         super().check_data(data, epochs)
+        if self.cached_maps:
+            check_memory(len(data.split.train), [self.backbone.dim])
         if self.stage == 3:
             check_blind(data, own_classes=False)
         if self.cameras is not None and data.cameras > self.cameras:

@@ -150,7 +150,8 @@ def _neighbours(stamp: dict[str, Any]) -> list[str]:
         parts.insert(0, f"expansion: {stamp['expansion']}")
     if isinstance(stamp.get("weights"), str):
         parts.append(f"weights of {stamp['weights']}")
-    parts += [f"batch norms: {stamp['norms']}"] if isinstance(stamp.get("norms"), str) else []
+    said = (("norms", "batch norms"), ("training", "training"))
+    parts += [f"{words}: {stamp[key]}" for key, words in said if isinstance(stamp.get(key), str)]
     if stamp.get("neighbours", "exact") != "exact":
         parts.append(f"neighbours: {stamp['neighbours']}")
     return parts

@@ -15,10 +15,10 @@ from PIL import Image
 from reid_lit.data.feeding import cache as module
 from reid_lit.data.feeding.cache import check_room, needed_bytes, shared_cache
 from reid_lit.data.feeding.loading import Loader, ShotDataset, make_loader
-from reid_lit.data.feeding.memory import shared_folder
 from reid_lit.data.feeding.samplers import BlockSampler
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import FailedError, InputError
+from reid_lit.memory import shared_folder
 from reid_lit.records import Shot
 
 SIZE = (16, 8)

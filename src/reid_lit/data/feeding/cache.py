@@ -14,8 +14,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from reid_lit.data.feeding.memory import free_bytes, shared_folder
 from reid_lit.errors import FailedError, InputError
+from reid_lit.memory import free_bytes, shared_folder
 from reid_lit.wording import counted
 
 CACHES = ("none", "ram")

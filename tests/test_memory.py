@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_lit.data.feeding import memory
+from reid_lit import memory
 
 
 @pytest.fixture
@@ -49,5 +49,16 @@ def test_on_a_disk_its_own_space_counts(machine, tmp_path):
     assert memory.free_bytes(tmp_path) == (4 * 10**9, str(tmp_path))
 
 
+def test_the_memory_of_a_process_is_bound_by_the_machine_and_its_group(machine):
+    machine(2, "max")
+    assert memory.free_memory() == (8 * 10**9, "the machine's memory")
+
+
+def test_a_narrow_group_counts(machine):
+    machine(2, 2 * 10**9)
+    assert memory.free_memory()[0] == 13 * 10**8
+
+
 def test_this_machine_has_free_memory():
     assert memory.free_bytes(memory.shared_folder())[0] > 0
+    assert memory.free_memory()[0] > 0

@@ -31,6 +31,16 @@ def free_bytes(folder: Path) -> tuple[int, str]:
     return min(limits)
 
 
+def free_memory() -> tuple[int, str]:
+    """How many bytes a process can take in addition, and what sets that limit.
+
+    It is the least of the machine's available memory and the free memory of the control groups. Where the system tells
+    neither (macOS), it is all of the machine's memory.
+    """
+    limits = [*_available(), *_of_cgroups()]
+    return min(limits or [(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "the machine's memory")])
+
+
 def _available() -> Iterator[tuple[int, str]]:
     for line in _MEMINFO.read_text().splitlines() if _MEMINFO.is_file() else ():
         if line.startswith("MemAvailable:"):
