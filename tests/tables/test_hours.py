@@ -1,6 +1,7 @@
 """How long a table will take: by its file before it starts, then by what is done."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,11 @@ def test_without_an_estimate_the_mean_of_those_that_are_done_is_taken(places):
     assert words(places, "paper") == ""
     finish(places[0].training, seconds=3600)
     assert words(places[:2], "paper").startswith("About 1.0 hours")
+
+
+def test_a_stage_takes_what_the_size_states(places, tmp_path):
+    stage = Job(name="s", folder=tmp_path / "s", overrides=())
+    assert words([replace(places[1], before=(stage,))]).startswith("About 1.5 hours")
 
 
 def test_nothing_is_said_where_all_is_done(places):

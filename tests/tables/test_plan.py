@@ -74,6 +74,20 @@ def test_a_size_has_its_own_base_and_rows_their_own_overrides_for_it():
     assert chosen_rows(SPEC, ()) == [0, 1, 2]
 
 
+def test_a_size_may_have_rows_and_stages_of_its_own_and_run_what_the_paper_quotes():
+    stage = {"name": "S", "set": ["+experiment=real_source"]}
+    own = {"name": "Direct", "at": {"m": {"set": ["seed=3"]}}}
+    real = {"quoted": False, "start": "S", "gives": "model.weights", "set": ["loss=id"]}
+    rows = [*SPEC["rows"][:3], {"name": "Q", "quoted": True, "real": real}]
+    spec = SPEC | {"rows": rows, "real": SPEC["real"] | {"stages": [stage], "rows": [own]}}
+    assert [row["name"] for row in rows_of(spec, "real")] == ["A", "B, step", "C", "Q", "Direct"]
+    assert [row["name"] for row in rows_of(spec, "paper")] == ["A", "B, step", "C", "Q"]
+    quoted, direct = cells(spec, "real")[-2:]
+    assert (quoted.row, quoted.start.train, quoted.gives) == (3, ("+experiment=real_source",), "model.weights")
+    assert (direct.row, direct.train) == (4, ("+experiment=real_strong", "seed=3"))
+    assert len(cells(spec)) == len(cells(SPEC))
+
+
 def test_a_size_that_a_table_has_not_is_refused():
     spec = {key: value for key, value in SPEC.items() if key != "real"}
     with pytest.raises(TableError, match=r"Made up: there is no size=real; choose paper or laptop"):
@@ -138,7 +152,7 @@ def test_a_row_starts_from_the_training_of_a_stage(compose, tmp_path):
 
 
 def small(**changed):
-    base = {key: {} for key in ("evaluation", "dataset", "transform", "optimizer", "callbacks")}
+    base = {key: {} for key in ("evaluation", "dataset", "transform", "backbone", "model", "optimizer", "callbacks")}
     base |= {
         "loader": {"batch_size": 4},
         "machine": {"devices": 1, "workers": 2},
@@ -258,6 +272,10 @@ def test_each_seed_is_a_training_of_its_own(monkeypatch, tmp_path):
         ("  rows: []\n  laptop: {sets: []}", r"no key of a table\.laptop 'sets'; did you mean set"),
         ("  rows: []\n  real: {minute: 1}", r"no key of a table\.real 'minute'; did you mean minutes"),
         ("  rows: [{name: A, real: {nightly: 1}}]", r"no key of a row\.real 'nightly'"),
+        (
+            "  rows: []\n  real: {stages: [{name: A, starts: B}]}",
+            r"no key of a row of a size 'starts'; did you mean start",
+        ),
     ],
 )
 def test_a_key_that_nothing_reads_is_refused(tmp_path, place, words):

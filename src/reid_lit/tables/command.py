@@ -93,7 +93,7 @@ def read_request(arguments: Sequence[str]) -> TableRequest:
     if words.get("plan", "false") not in ("true", "false"):
         raise TableError(f"plan={words['plan']} is unknown; choose true or false")
     rows = words.get("rows", "")
-    names = {str(row["name"]).lower() for row in spec["rows"]}
+    names = {str(row["name"]).lower() for row in rows_of(spec, size)}
     return TableRequest(
         table=table,
         size=size,

@@ -41,11 +41,16 @@ def hours_in_words(spec: Mapping[str, Any], size: str, places: Sequence[Place], 
 
 
 def _minutes(spec: Mapping[str, Any], size: str, places: Iterable[Place]) -> dict[Path, float]:
-    """The stated minutes of each training, by its folder; of one that several rows share, those of the first."""
+    """The stated minutes of each training, by its folder; of one that several rows share, those of the first.
+
+    A stage, which is no row, takes as long as the size states for any training.
+    """
     rows, usual = rows_of(spec, size), float(own_keys(spec, size).get("minutes", 1))
     minutes: dict[Path, float] = {}
     for place in places:
         minutes.setdefault(place.training.folder, float(rows[place.cell.row].get("minutes", usual)))
+    for place in places:
+        minutes |= {job.folder: usual for job in place.before if job.folder not in minutes}
     return minutes
 
 

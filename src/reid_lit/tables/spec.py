@@ -28,7 +28,8 @@ SCORE_UNITS = ("percent", "fraction")
 """The units of tables whose metrics are scores of runs."""
 
 _RUNS = ("set", "evaluate")
-_SIZE = (*_RUNS, "base", "base_evaluate", "across", "drop", "run", "minutes", "test_minutes")
+_SIZE = (*_RUNS, "base", "base_evaluate", "across", "drop", "run", "rows", "stages", "minutes", "test_minutes")
+_START = ("start", "gives", "at", "minutes")
 _KEYS = {
     "table": (
         *("title", "source", "paper", "metrics", "unit", "digits", "base", "base_evaluate", "across", "tolerance"),
@@ -36,7 +37,8 @@ _KEYS = {
     ),
     "row": (*_RUNS, "name", "published", "corrected", "quoted", "waiting", "same_as", "only", "note", *SMALL),
     **{f"table.{size}": _SIZE for size in SMALL},
-    **{f"row.{size}": (*_RUNS, "only", "minutes") for size in SMALL},
+    **{f"row.{size}": (*_RUNS, *_START, "only", "quoted", "note") for size in SMALL},
+    "row of a size": (*_RUNS, *_START, "name", "only", "note"),
 }
 
 
@@ -100,6 +102,9 @@ def _check_keys(file: Path, spec: Mapping[str, Any]) -> None:
     parts = [("table", spec), *((f"table.{size}", own_keys(spec, size)) for size in SMALL)]
     for row in spec["rows"]:
         parts += [("row", row), *((f"row.{size}", own_keys(row, size)) for size in SMALL)]
+    for size in SMALL:
+        own = own_keys(spec, size)
+        parts += [("row of a size", row) for key in ("rows", "stages") for row in own.get(key, ())]
     for kind, part in parts:
         for key in part:
             if key not in _KEYS[kind]:
@@ -121,8 +126,9 @@ def dimensions(spec: Mapping[str, Any], size: str = PAPER) -> dict[str, list[str
 
 
 def rows_of(spec: Mapping[str, Any], size: str = PAPER) -> list[dict[str, Any]]:
-    """The rows, with the keys that they have for the size in place of their own."""
-    return [{**row, **own_keys(row, size)} for row in spec["rows"]]
+    """The rows, with the keys that they have for the size in place of their own, then those that the size alone has."""
+    own = own_keys(spec, size)
+    return [*({**row, **own_keys(row, size)} for row in spec["rows"]), *map(dict, own.get("rows", ()))]
 
 
 def own_keys(part: Mapping[str, Any], size: str) -> Mapping[str, Any]:
@@ -138,10 +144,10 @@ def status(row: Mapping[str, Any]) -> str:
 def cells(spec: Mapping[str, Any], size: str = PAPER, overrides: Sequence[str] = ()) -> list[Cell]:
     """Every number of the table that comes from runs.
 
-    A table that a matrix generates has more keys than a file: ``own_test`` (trainings test themselves as their row
-    says), ``stages`` (rows that are trained for others alone), and in a row or stage ``at`` (its ``set`` for each
-    label; none for others), ``start`` (the name of the stage or row whose training it starts from, for the same label)
-    and ``gives`` (the key that gets the run folder of that training).
+    A size of a table, and a table that a matrix generates, may have ``stages`` (rows that are trained for others
+    alone), and in a row or stage ``at`` (its ``set`` for each label; none for others), ``start`` (the name of the stage
+    or row whose training it starts from, for the same label) and ``gives`` (the key that gets the run folder of that
+    training). A matrix has ``own_test`` too: trainings test themselves as their row says.
 
     Args:
         spec: The content of the file.
