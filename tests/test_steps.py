@@ -45,8 +45,6 @@ def test_every_option_takes_a_training_step(compose, drawn, option):
         more = ["~sampler.persons", "~sampler.images", "loss=id", "neck=bnneck1"]
     if option == "backbone=timm":
         more = ["backbone.name=resnet26"]
-    if option.startswith("backbone="):
-        more += ["backbone.last_stride=2"]
     model, before, loss = one_step(compose, drawn, option, *more)
     assert loss > 0
     assert loss < float("inf")

@@ -34,9 +34,9 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
     if not halving or not first or not all(isinstance(layer, nn.Conv2d) for layer in halving.values()):
         layers = ", ".join(f"{key} ({type(layer).__name__})" for key, layer in halving.items()) or "no such stage"
         raise InputError(
-            f"last_stride=1: the last stage of {name} that halves the map, layer4 or one of its blocks, should do so by"
-            f" convolutions of its first block, but {name} has {layers}; give 2, or choose a ResNet, SE-ResNet,"
-            f" SE-ResNeXt, IBN-Net, MobileNet or EfficientNet"
+            f"last_stride=1: layer4, or the last of the blocks that halves the map, should do so by convolutions of its"
+            f" first block; {name} has {layers}; give 2, or choose a ResNet, SE-ResNet, SE-ResNeXt, IBN-Net, MobileNet"
+            f" or EfficientNet"
         )
     for convolution in halving.values():
         convolution.stride = (1, 1)
