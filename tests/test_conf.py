@@ -295,6 +295,29 @@ def test_what_the_stronger_baseline_changes(compose):
     assert "center" not in stronger.loss.terms
 
 
+@pytest.mark.parametrize("name", ["duke_embae", "sources_embae"])
+def test_the_published_recipe_of_embae_s_stage_1(compose, name):
+    config = compose(f"+experiment={name}")
+    assert config.sampler._target_ == "reid_lit.data.feeding.uniform_persons.UniformPersonSampler"
+    assert (config.sampler.persons, config.sampler.images, config.loader.batch_size) == (18, 4, 72)
+    build = config.scheduler.build
+    assert (build.held_epochs, build.falling_epochs, config.trainer.max_epochs) == (100, 300, 400)
+    assert (config.optimizer.lr, config.optimizer.lr * build.final) == pytest.approx((1e-4, 1e-7))
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if re.search("_embae_(plain|fix|new|cam)$", name)])
+def test_stage_3_of_embae_tunes_the_embedding_as_long_in_every_variant(compose, name):
+    def lengths(name):
+        config = compose(f"+experiment={name}")
+        nuisance = config.model.nuisance_epochs if config.model.variant in ("new", "cam") else 0
+        assert config.scheduler.build.held_epochs == nuisance
+        return config.trainer.max_epochs - nuisance, config.scheduler.build.falling_epochs
+
+    tuned, falling = lengths(name)
+    assert tuned == falling  # the rate falls as the embedding is tuned
+    assert lengths(re.sub("[a-z]+$", "cam", name)) == (tuned, falling)
+
+
 @pytest.mark.parametrize(
     ("name", "reads", "retrieves"),
     [  # the Strong Baseline's Table III

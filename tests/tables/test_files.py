@@ -187,6 +187,19 @@ def telling(table, size):
             yield cell
 
 
+@pytest.mark.parametrize("name", ["embae/table1", "embae/table2"])
+@pytest.mark.parametrize("size", [PAPER, "laptop"])
+def test_every_variant_of_embae_tunes_the_embedding_as_long(composed, name, size):
+    tuned = {}
+    for cell in cells(read_table(name), size):
+        config = composed(cell.train)
+        if config.model.get("variant") is not None:
+            nuisance = config.model.nuisance_epochs if config.model.variant in ("new", "cam") else 0
+            tuned[config.model.variant] = config.trainer.max_epochs - nuisance
+    assert set(tuned) == {"fix", "new", "cam"}
+    assert len(set(tuned.values())) == 1
+
+
 def keys(overrides):
     return {key_of(each) for each in overrides}
 

@@ -1,3 +1,5 @@
+import itertools
+import random
 import time
 from collections import Counter
 
@@ -6,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid_lit.data.feeding.samplers import BlockSampler, PersonSampler, ShuffleSampler, draw_chunks
+from reid_lit.data.feeding.uniform_persons import UniformPersonSampler, draw_images
+
+BY_PERSON = [PersonSampler, UniformPersonSampler]
 
 
 def global_batches(kind, *, world, epoch=0, batch_size, **given_to_it):
@@ -27,12 +32,11 @@ labels_strategy = st.lists(st.integers(1, 12), min_size=1, max_size=12).map(
 )
 
 
+@pytest.mark.parametrize("kind", BY_PERSON)
 @given(labels_strategy, st.integers(2, 4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
-def test_person_batches(labels, persons, images, seed, epoch):
+def test_person_batches(kind, labels, persons, images, seed, epoch):
     persons = min(persons, len(set(labels)))
-    sampler = PersonSampler(
-        persons=persons, images=images, repeat=False, labels=labels, batch_size=persons * images, seed=seed
-    )
+    sampler = kind(persons=persons, images=images, repeat=False, labels=labels, batch_size=persons * images, seed=seed)
     sampler.set_epoch(epoch)
     drawn = list(sampler)
     assert len(drawn) == len(sampler) > 0
@@ -62,8 +66,8 @@ def test_epoch_0_uses_no_image_twice_unless_a_person_has_too_few(labels, seed, e
 @pytest.mark.parametrize("epoch", [0, 5])
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1, "repeat": False})],
-    ids=["shuffle", "person"],
+    [(ShuffleSampler, {}), *((kind, {"persons": 8, "images": 1, "repeat": False}) for kind in BY_PERSON)],
+    ids=["shuffle", "person", "uniform"],
 )
 def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
     labels = [person for person in range(9) for _ in range(person + 1)]
@@ -73,8 +77,8 @@ def test_the_world_does_not_change_a_global_batch(kind, more, world, epoch):
 
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [(ShuffleSampler, {}), (PersonSampler, {"persons": 8, "images": 1, "repeat": False})],
-    ids=["shuffle", "person"],
+    [(ShuffleSampler, {}), *((kind, {"persons": 8, "images": 1, "repeat": False}) for kind in BY_PERSON)],
+    ids=["shuffle", "person", "uniform"],
 )
 def test_epochs_and_seeds_differ_and_repeat(kind, more):
     labels = [person for person in range(9) for _ in range(person + 1)]
@@ -102,8 +106,6 @@ def test_length_is_the_same_in_each_epoch():
 
 
 def test_chunks_are_the_strong_baselines():
-    import random
-
     source = random.Random(0)
     assert len(draw_chunks([5], 4, source)[0]) == 4
     assert set(draw_chunks([5, 6], 4, source)[0]) <= {5, 6}
@@ -111,6 +113,41 @@ def test_chunks_are_the_strong_baselines():
     assert [len(chunk) for chunk in chunks] == [4, 4]
     assert len({position for chunk in chunks for position in chunk}) == 8
     assert sum(len(draw_chunks(range(count), 4, source)) for count in (3, 4, 7, 8)) == 1 + 1 + 1 + 2
+
+
+def test_uniform_draws_are_p_persons_at_random_with_k_images_for_n_over_pk_batches():
+    owned = [40, 12, 9, 5, 2, 1, 8, 4]  # images of each person
+    labels = [person for person, count in enumerate(owned) for _ in range(count)]
+    sampler = UniformPersonSampler(persons=3, images=4, repeat=False, labels=labels, batch_size=12, seed=1)
+    assert sampler.batches() == len(labels) // 12 == 6
+    epochs, seen = 800, Counter()
+    for epoch in range(epochs):
+        batches = sampler.draw(epoch)
+        assert len(batches) == 6
+        seen.update(frozenset(labels[position] for position in batch) for batch in batches)
+    triples = list(itertools.combinations(range(8), 3))
+    expected = epochs * 6 / len(triples)
+    assert set(seen) == {frozenset(triple) for triple in triples}
+    chi_squared = sum((seen[frozenset(triple)] - expected) ** 2 / expected for triple in triples)
+    assert chi_squared < 93.2  # one in a thousand random draws of 56 equally likely sets exceeds it
+    chunked = PersonSampler(persons=3, images=4, repeat=False, labels=labels, batch_size=12, seed=1)
+    drawn = Counter(labels[position] for epoch in range(50) for batch in chunked.draw(epoch) for position in batch[::4])
+    assert drawn[0] > 2 * drawn[7]  # what the uniform one is not
+
+
+def test_uniform_draws_of_images_are_equally_likely_and_repeat_only_what_is_too_few():
+    source = random.Random(0)
+    seen = Counter(tuple(sorted(draw_images(range(5), 3, source))) for _ in range(5000))
+    assert set(seen) == set(itertools.combinations(range(5), 3))
+    assert sum((count - 500) ** 2 / 500 for count in seen.values()) < 27.9  # one in a thousand, of 10 sets
+    assert [sorted(draw_images([7, 8], 4, source)) for _ in range(3)] == [[7, 7, 8, 8]] * 3  # VIPeR
+    assert max(max(Counter(draw_images([1, 2, 3], 4, source)).values()) for _ in range(100)) == 2
+
+
+def test_the_epoch_of_embae_on_duke():
+    labels = [person % 702 for person in range(16522)]
+    assert UniformPersonSampler(persons=18, images=4, repeat=False, labels=labels, batch_size=72).batches() == 229
+    assert UniformPersonSampler(persons=3, images=4, repeat=True, labels=[0, 1, 2], batch_size=12).batches() == 1
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
@@ -147,11 +184,12 @@ PERSON_ERRORS = [
 ]
 
 
+@pytest.mark.parametrize("kind", BY_PERSON)
 @pytest.mark.parametrize(("asked", "message"), PERSON_ERRORS)
-def test_person_errors_come_at_once(asked, message):
+def test_person_errors_come_at_once(kind, asked, message):
     start = time.perf_counter()
     with pytest.raises(ValueError, match=message):
-        PersonSampler(repeat=False, labels=[0, 0, 1], **asked)
+        kind(repeat=False, labels=[0, 0, 1], **asked)
     assert time.perf_counter() - start < 0.5
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from reid_lit.data.feeding.samplers import PersonSampler, ShuffleSampler
 from reid_lit.data.feeding.switching import SwitchingSampler
+from reid_lit.data.feeding.uniform_persons import UniformPersonSampler
 
 SETS = [0] * 24 + [1] * 12 + [2] * 6
 LABELS = [*(k // 4 for k in range(24)), *(6 + k // 3 for k in range(12)), *(10 + k // 2 for k in range(6))]
@@ -36,15 +37,16 @@ def test_each_batch_is_of_one_set_and_every_image_comes_once():
     assert Counter(owner.pop() for owner in owners) == {0: 4, 1: 2, 2: 1}
 
 
-def test_the_batches_are_those_that_each_set_gives_alone():
-    drawn = [tuple(batch) for batch in cut(list(switching(PersonSampler, persons=3, images=2, repeat=False, epoch=4)))]
+@pytest.mark.parametrize("kind", [PersonSampler, UniformPersonSampler])
+def test_the_batches_are_those_that_each_set_gives_alone(kind):
+    drawn = [tuple(batch) for batch in cut(list(switching(kind, persons=3, images=2, repeat=False, epoch=4)))]
     expected = []
     for number in range(3):
         own = [position for position, of in enumerate(SETS) if of == number]
         labels = [LABELS[position] for position in own]
-        alone = PersonSampler(persons=3, images=2, repeat=False, labels=labels, batch_size=6, seed=2)
+        alone = kind(persons=3, images=2, repeat=False, labels=labels, batch_size=6, seed=2)
         expected += [tuple(own[k] for k in batch) for batch in alone.draw(4)]
-    assert len(drawn) == switching(PersonSampler, persons=3, images=2, repeat=False).batches()
+    assert len(drawn) == switching(kind, persons=3, images=2, repeat=False).batches()
     assert sorted(drawn) == sorted(expected)
     assert drawn != expected
 

@@ -102,7 +102,7 @@ class ShuffleSampler(EpochSampler):
 
 
 class PersonSampler(EpochSampler):
-    """P persons × K images a global batch, dealt over the ranks by person.
+    """P persons × K images a global batch, dealt over the ranks by person; a person with many images comes often.
 
     Every epoch has as many batches as the draw of epoch 0: Lightning fixes the length when training starts. A shorter
     later draw is followed by another one; a longer one is cut (one of Market-1501's 183 batches).
@@ -139,12 +139,10 @@ class PersonSampler(EpochSampler):
         world: int = 1,
         seed: int = 0,
     ) -> None:
-        self.positions: dict[int, list[int]] = defaultdict(list)
-        for position, label in enumerate(labels):
-            self.positions[label].append(position)
-        _check_persons(persons, images, len(self.positions), batch_size, world)
+        self.positions = by_person(labels)
+        check_persons(persons, images, len(self.positions), batch_size, world)
         if not repeat:
-            _check_images(images, max(map(len, self.positions.values())))
+            check_images(images, max(map(len, self.positions.values())))
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
         self.persons = persons
         self.images = images
@@ -166,9 +164,7 @@ class PersonSampler(EpochSampler):
         return random.Random(f"person {self.seed} {epoch}")
 
     def _round(self, source: random.Random) -> list[list[int]]:
-        chunks = {
-            person: draw_chunks(positions, self.images, source) for person, positions in sorted(self.positions.items())
-        }
+        chunks = {person: draw_chunks(positions, self.images, source) for person, positions in self.positions.items()}
         persons = list(chunks)
         batches = []
         while len(persons) >= self.persons:
@@ -176,6 +172,14 @@ class PersonSampler(EpochSampler):
             batches.append([position for person in chosen for position in chunks[person].pop()])
             persons = [person for person in persons if chunks[person]]
         return batches
+
+
+def by_person(labels: Sequence[int]) -> dict[int, list[int]]:
+    """The positions of each person's images, the persons in order."""
+    positions: dict[int, list[int]] = defaultdict(list)
+    for position, label in enumerate(labels):
+        positions[label].append(position)
+    return dict(sorted(positions.items()))
 
 
 def draw_chunks(positions: Sequence[int], images: int, source: random.Random) -> list[list[int]]:
@@ -189,7 +193,8 @@ def draw_chunks(positions: Sequence[int], images: int, source: random.Random) ->
     return [order[start : start + images] for start in range(0, len(order) - images + 1, images)]
 
 
-def _check_persons(persons: int, images: int, available: int, batch_size: int, world: int) -> None:
+def check_persons(persons: int, images: int, available: int, batch_size: int, world: int) -> None:
+    """Raise InputError unless batches of ``persons`` × ``images`` can be drawn and dealt over the ranks."""
     for name, number in (("persons", persons), ("images", images)):
         if number < 1:
             raise InputError(f"{name}={number}: persons × images is no batch; set both to 1 or more")
@@ -214,7 +219,8 @@ def _check_persons(persons: int, images: int, available: int, batch_size: int, w
         )
 
 
-def _check_images(images: int, most: int) -> None:
+def check_images(images: int, most: int) -> None:
+    """Raise InputError where no person has ``images``."""
     if images > most:
         raise InputError(
             f"images={images}: no training person has more than {most}, so every batch would show the same images"
