@@ -188,7 +188,7 @@ def telling(table, size):
 
 
 @pytest.mark.parametrize("name", ["embae/table1", "embae/table2"])
-@pytest.mark.parametrize("size", [PAPER, "laptop"])
+@pytest.mark.parametrize("size", SIZES)
 def test_every_variant_of_embae_tunes_the_embedding_as_long(composed, name, size):
     tuned = {}
     for cell in cells(read_table(name), size):
