@@ -154,3 +154,20 @@ def test_a_run_is_adapted_resumed_loaded_and_tested_and_its_own_source_is_refuse
     assert "campus" not in (tmp_path / "run" / "labelled_list.txt").read_text()
     refused = command(*base, "hydra.run.dir=own", cwd=tmp_path, check=False)
     assert "are those of the source" in refused.stdout + refused.stderr
+
+
+@pytest.mark.slow
+def test_two_ranks_share_the_images_and_find_the_statistics_of_all(command, trained, drawn, tmp_path):
+    source, _ = trained
+    base = (
+        "+experiment=synthetic_softmax", "model=adabn", f"model.weights={source}", "dataset.size=tiny",
+        "dataset.world=campus", "transform.size=[64,32]", "machine.workers=0", f"data_root={drawn}", "model.batch_size=16",
+        "machine.accelerator=cpu", "~callbacks.pictures", "loader.batch_size=16",
+    )  # fmt: skip
+    command(*base, "hydra.run.dir=one", cwd=tmp_path)
+    command(*base, "machine=ddp", "machine.accelerator=cpu", "machine.devices=2", "hydra.run.dir=two", cwd=tmp_path)
+    one, two = (read_state(tmp_path / name) for name in ("one", "two"))
+    for name in ("running_mean", "running_var"):
+        (first,) = (key for key in one if key.endswith(f"model.bn1.{name}"))
+        torch.testing.assert_close(two[first], one[first], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(two["neck.embed.1.running_mean"], one["neck.embed.1.running_mean"], rtol=0.2, atol=0.2)

@@ -1,5 +1,7 @@
 """Maps of a frozen network that are kept: equal to those of an uncached run, and refused where they do not fit."""
 
+import json
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -7,6 +9,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.weights import read_state
 from reid_lit.errors import NotFiniteError
 from reid_lit.models import cached_maps
 from reid_lit.models.cached_maps import STAMP, check_memory
@@ -134,3 +137,19 @@ def test_maps_that_do_not_fit_are_refused_with_the_figures_before_training(fit, 
         check_memory(20_000, [2048, 7, 7], ranks=2)
     with pytest.raises(ValueError, match=r"^cached_maps=true: the maps of 168 training images, 8 × 4 × 2"):
         fit(*ARN, "model.cached_maps=true")
+
+
+@pytest.mark.slow
+def test_two_ranks_keep_all_maps(command, drawn, tmp_path):
+    base = (
+        "+experiment=plaza_to_campus_arn", "backbone.weights=none", "dataset.source.size=tiny", "dataset.target.size=tiny",
+        f"data_root={drawn}", "transform.size=[32,16]", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8",
+        "machine.workers=0", "~callbacks.health", "~callbacks.pictures", "machine.accelerator=cpu",
+        "model.criterion=null", "model.train_backbone_epochs=0", "model.cached_maps=true", "model.private=false",
+        "trainer.max_epochs=1", "model.widths=[8,8,16]",
+    )  # fmt: skip
+    command(*base, "machine=ddp", "machine.accelerator=cpu", "machine.devices=2", "hydra.run.dir=two", cwd=tmp_path)
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert metrics["results"][0]["stamp"]["training"] == STAMP
+    state = read_state(tmp_path / "two")
+    assert all(value.isfinite().all() for value in state.values())
