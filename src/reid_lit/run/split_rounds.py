@@ -14,6 +14,7 @@ from reid_lit.run.folder import Run
 from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.objective import objective_of, over_splits
 from reid_lit.run.results import Row, record
+from reid_lit.run.start_weights import keep_start_weights
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
     run = Run(Path(config.run_dir))
     if on_rank_zero():
         run.record_start(config)
+        keep_start_weights(run, config)
     ids = split_ids(config)
     if ids is None:
         own, rows = do(config, run)
@@ -49,6 +51,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
             rows += _round(config, split_id, do)
     if not on_rank_zero():
         return None
+    keep_start_weights(run, config)  # a stage before it was trained meanwhile
     if ids is not None:
         own = over_splits([folder_of(run.folder, split_id) for split_id in ids])
     results = record(run, config, {"trained_on": chosen()} | own | (facts or {}), rows)
