@@ -196,7 +196,7 @@ def test_every_variant_of_embae_tunes_the_embedding_as_long(composed, name, size
         if config.model.get("variant") is not None:
             nuisance = config.model.nuisance_epochs if config.model.variant in ("new", "cam") else 0
             tuned[config.model.variant] = config.trainer.max_epochs - nuisance
-    assert set(tuned) == {"fix", "new", "cam"}
+    assert set(tuned) >= {"fix", "new", "cam"}
     assert len(set(tuned.values())) == 1
 
 

@@ -1,0 +1,1 @@
+"""The papers' claims: read from files, measured on our runs, judged by one rule, and reported."""
