@@ -200,6 +200,14 @@ def test_every_variant_of_embae_tunes_the_embedding_as_long(composed, name, size
     assert len(set(tuned.values())) == 1
 
 
+@pytest.mark.parametrize("name", [name for name in TABLES if name.startswith("strong/")])
+def test_every_resnet_of_the_strong_baseline_s_tables_has_no_relu_in_its_stem(composed, name):
+    for cell in cells(read_table(name)):
+        backbone = composed(cell.train).backbone
+        assert backbone.get("stem_relu", False) is False
+        assert ("stem_relu" in backbone) == (backbone._target_ == "reid_lit.backbones.resnet.resnet")
+
+
 def keys(overrides):
     return {key_of(each) for each in overrides}
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reid_lit.command.additions import with_additions
 from reid_lit.overrides import assignment, key_of, value_of, without
 from reid_lit.run.folder import Run
 from reid_lit.run.moved_keys import present
@@ -12,7 +13,8 @@ def replayed(arguments: list[str]) -> list[str]:
 
     ``resume=<folder>`` goes on in that folder. ``run=<folder>`` tests the weights in that folder. ``embeddings=<file>``
     alone tests what such a run has embedded. An argument of this command line replaces the run's own. A data set that
-    is given next to ``run`` is tested on, in place of the run's ``test_on``.
+    is given next to ``run`` is tested on, in place of the run's ``test_on``. An evaluation option that adds to a test
+    (``evaluation=verification``) keeps the run's way of scoring.
 
     Raises:
         FileNotFoundError: the folder is no run's folder, or there is no such file.
@@ -30,7 +32,11 @@ def replayed(arguments: list[str]) -> list[str]:
 
 def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[str]:
     """The overrides of the run in ``folder``, then ``arguments``; at ``place`` they name the folder."""
-    run, keys = Run(folder), {key_of(argument) for argument in arguments}
+    run = Run(folder)
+    if key == "run":
+        word, arguments = arguments[place], with_additions(arguments, run)
+        place = arguments.index(word)
+    keys = {key_of(argument) for argument in arguments}
     overrides = without(run.overrides(), keys | {"resume", "run", "hydra.run.dir"})
     overrides += [*arguments[:place], assignment(key, folder), *arguments[place + 1 :]]
     if key == "run":

@@ -16,6 +16,9 @@ from reid_lit.run.environment import environment
 from reid_lit.run.moved import renamed
 from reid_lit.run.moved_keys import present
 
+SCORING = ("ap", "camera_rule", "distance", "feature", "flip", "crops", "junk")
+"""Keys of ``evaluation`` that say how a ranking is scored; the others add something to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

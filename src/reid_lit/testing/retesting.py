@@ -1,16 +1,19 @@
 """The weights of a finished run, tested again."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from reid_lit.errors import MissingFileError
 from reid_lit.evaluation.streaming import check_streamable
 from reid_lit.models.base import RetrievalModel
 from reid_lit.run.datasets import make_data
-from reid_lit.run.folder import Run
+from reid_lit.run.folder import SCORING, Run
 from reid_lit.run.lineage import read_lineage
+from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
@@ -19,6 +22,8 @@ from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import Test, check_unseen, find_tests, run_tests, trained_model
 
+_log = logging.getLogger(__name__)
+
 
 def evaluate_run(config: DictConfig) -> float | None:
     """Test the weights of ``config.run``, of each split where it asks for several.
@@ -26,6 +31,7 @@ def evaluate_run(config: DictConfig) -> float | None:
     Returns:
         The score named by ``objective`` on the first data set tested.
     """
+    _say_scoring(config)
     option = Run(Path(config.run)).option("dataset")  # this command's may be another one
     return run_rounds(config, evaluate_once, {"run": str(config.run)} | ({"trained_on": option} if option else {}))
 
@@ -56,3 +62,15 @@ def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tes
         else of_file(Path(entry), origin)
         for entry in config.distractors
     ]
+
+
+def _say_scoring(config: DictConfig) -> None:
+    """Log what of the scoring is another one than the run's own test had."""
+    try:
+        own = Run(Path(config.run)).config().evaluation
+    except MissingFileError:  # a split's folder, or a run that is not whole, which is said later
+        return
+    changed = [key for key in SCORING if key in own and own[key] != config.evaluation[key]]
+    said = [f"{key}={config.evaluation[key]} in place of {own[key]}" for key in changed]
+    if said and on_rank_zero():
+        _log.warning("scored otherwise than the run's own test: %s", ", ".join(said))

@@ -4,8 +4,8 @@ OpenCV decodes ordinary JPEGs, in half of PIL's time and with the same pixels. P
 other than three colours of 8 bit, a header with EXIF (its orientation), and a file without its end (OpenCV would fill
 in grey). torchvision's decoders are deprecated since its release 0.29.
 
-torch resizes with PIL's pixels (within 1 of 255), in a fifth of PIL's time if several images are stored as (h w 3) and
-resized at once. So all batches have this memory layout, with which networks run fastest too.
+torch resizes nearly to PIL's pixels (within 4 of 255), in a fifth of PIL's time if several images are stored as (h w 3)
+and resized at once. So all batches have this memory layout, with which networks run fastest too.
 """
 
 import io

@@ -1,0 +1,50 @@
+"""Evaluation options that add to how a run is tested, such as thresholds, and keep its way of scoring."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from reid_lit.overrides import assignment, key_of, value_of
+from reid_lit.paths import options, packaged
+from reid_lit.run.folder import SCORING, Run
+
+
+def with_additions(arguments: Sequence[str], run: Run) -> list[str]:
+    """The arguments, the run's own evaluation option with the keys of an addition in place of the addition.
+
+    ``evaluation=verification`` asks for thresholds. As an option of its own it stands on the Strong Baseline's scoring,
+    by which a run of the softmax baseline would get another AP and lose its flip. An option that says how a ranking is
+    scored (``standard``, ``softmax``, ``strong``) is left as it stands, and so is an addition to another addition.
+    """
+    name = next((value_of(each) for each in reversed(arguments) if key_of(each) == "evaluation"), None)
+    if name is None or name not in options("evaluation") or run.option("evaluation") in (name, None):
+        return list(arguments)
+    own = str(run.option("evaluation"))
+    if own not in options("evaluation") or is_addition(own) or not is_addition(name):
+        return list(arguments)
+    added = [assignment(f"evaluation.{key}", value) for key, value in _said(name).items()]
+    return [*added, *(each for each in arguments if key_of(each) != "evaluation")]
+
+
+def is_addition(name: str) -> bool:
+    """Whether an option of ``evaluation`` leaves the scoring to the option that it extends.
+
+    >>> is_addition("verification"), is_addition("strong")
+    (True, False)
+    """
+    return not set(SCORING) & set(_file(name))
+
+
+def _said(name: str) -> dict[str, Any]:
+    """What an addition says, with the additions that it extends."""
+    file = _file(name)
+    said: Any = {}
+    for parent in file.pop("defaults", ()):
+        if isinstance(parent, str) and parent != "_self_" and is_addition(parent):
+            said = OmegaConf.merge(said, _said(parent))
+    return OmegaConf.to_container(OmegaConf.merge(said, file))  # type: ignore[return-value]
+
+
+def _file(name: str) -> dict[str, Any]:
+    return OmegaConf.to_container(OmegaConf.load(packaged("conf") / "evaluation" / f"{name}.yaml"))  # type: ignore[return-value]
