@@ -11,8 +11,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
+
+from reid_lit.run.query_scores import read_query_scores
 
 SMALL = [
     "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[64,32]", "loader.batch_size=16",
@@ -95,6 +98,9 @@ def test_a_finished_run_is_tested_again_with_the_same_result_on_one_and_two_rank
             "test_on=[synthetic]", cwd=folder.parent, module="reid_lit.evaluate",
         )  # fmt: skip
         results.append(read(out)["results"][0])
+        (queries,) = read_query_scores(out, "synthetic_plaza")
+        assert np.nanmean(queries.values("mAP")) == pytest.approx(results[-1]["scores"]["mAP"], abs=1e-6)
+        assert queries.queries == read_query_scores(folder, "synthetic_plaza")[0].queries
     assert results[0]["scores"] == results[1]["scores"]
     assert results[0]["stamp"] == results[1]["stamp"]
 

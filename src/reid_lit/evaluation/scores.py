@@ -34,6 +34,7 @@ class Result:
             ``tpr@fpr=…``, ``eer`` and ``dir@far=…``.
         stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
         queries: The scores of each query in the whole gallery.
+        queries_nd: The same with everything of the query's camera removed.
         first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
             gallery shot.
         details: What the protocol asks for in addition, in JSON's types: ``roc``, ``camera_pairs``, ``open_set`` and
@@ -47,11 +48,13 @@ class Result:
         stamp: dict[str, object],
         queries: QueryScores,
         first_matches: Int[Tensor, " counted"],
+        queries_nd: QueryScores | None = None,
         details: dict[str, object] | None = None,
     ) -> None:
         self.scores = scores
         self.stamp = stamp
         self.queries = queries
+        self.queries_nd = queries_nd
         self.first_matches = first_matches
         self.details = details or {}
 
@@ -90,7 +93,10 @@ def evaluate(ranker: Ranker, *, chunk: int = 256, distractors: Distractors | Non
         values = {"rank1": (first == 1).double(), "mAP": precision}
         scores = _whole_gallery(ranker, queries, queries_nd)
     more_scores, records = details(ranker, values)
-    return Result(scores=scores | more_scores, stamp=stamp, queries=queries, first_matches=first, details=records)
+    return Result(
+        scores=scores | more_scores, stamp=stamp, queries=queries, queries_nd=queries_nd, first_matches=first,
+        details=records,
+    )  # fmt: skip
 
 
 def _whole_gallery(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores) -> dict[str, float]:

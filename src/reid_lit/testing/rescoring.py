@@ -23,6 +23,7 @@ from reid_lit.run.results import Row, record
 from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.distractors import behind, of_file
 from reid_lit.testing.embeddings_file import Embeddings, read
+from reid_lit.testing.kept_queries import keep_queries
 from reid_lit.testing.provenance import Provenance, model_hash
 from reid_lit.testing.tests import result_row
 
@@ -43,12 +44,12 @@ def evaluate_stored(config: DictConfig) -> float | None:
     files = [Path(file) for file in listed]
     run = Run(Path(config.run_dir))
     run.record_start(config)
-    rows = [_scored(config, file) for file in files]
+    rows = [_scored(config, file, run) for file in files]
     facts = {"embeddings": [str(file) for file in files], "distractors": list(config.distractors)}
     return record(run, config, {"trained_on": chosen()} | facts, rows)[0]["scores"].get(config.objective)
 
 
-def _scored(config: DictConfig, file: Path) -> Row:
+def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     """Score a file and draw its pictures; the row of results."""
     content = read(file)
     protocol: Protocol = instantiate(config.evaluation)
@@ -65,6 +66,7 @@ def _scored(config: DictConfig, file: Path) -> Row:
     result: Result = scores.compute()
     _draw(config, split, scores, result)
     seconds = time.perf_counter() - start
+    keep_queries(run, split, result, named)
     return result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
 
 

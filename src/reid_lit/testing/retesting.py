@@ -36,7 +36,7 @@ def evaluate_run(config: DictConfig) -> float | None:
     return run_rounds(config, evaluate_once, {"run": str(config.run)} | ({"trained_on": option} if option else {}))
 
 
-def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[Row]]:
+def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
     """Test one training: facts for ``metrics.json``, and rows of results."""
     trained = trained_run(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -46,7 +46,7 @@ def evaluate_once(config: DictConfig, _run: Run) -> tuple[dict[str, Any], list[R
     check_memory_limit(model, tests, streamed=bool(config.distractors))
     trainer = make_trainer(config)
     facts = {"distractors": list(config.distractors)} if config.distractors else {}
-    return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)))
+    return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)), run=run)
 
 
 def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tests: list[Test]) -> list[Source]:

@@ -24,6 +24,7 @@ from reid_lit.records import Split, absolute
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
 from reid_lit.run.results import Row
+from reid_lit.testing.kept_queries import keep_queries
 from reid_lit.wording import counted
 
 
@@ -161,6 +162,8 @@ def run_tests(
     model: RetrievalModel,
     tests: list[Test],
     behind: Callable[[Split], Distractors | None] | None = None,
+    *,
+    run: Run,
 ) -> list[Row]:
     """Test ``model`` and return a row of results for each test, in JSON's types.
 
@@ -169,6 +172,7 @@ def run_tests(
         model: The model.
         tests: The tests.
         behind: Gives the distractors of a test's gallery, on disk.
+        run: The folder that keeps the scores of each query.
 
     Raises:
         RuntimeError: a test gave no result.
@@ -181,6 +185,7 @@ def run_tests(
         result = model.test_on(trainer, test.data, behind(test.data.split) if behind else None)
         named = {"row": test.row, "split_id": test.split_id, "average": test.average}
         seconds = time.perf_counter() - start
+        keep_queries(run, test.data.split, result, named)
         row = result_row(test.data.split, result, named, precision=str(trainer.precision), seconds=seconds)
         if (whole := test.data.whole()) is not None:
             row["stamp"]["whole"] = whole

@@ -68,7 +68,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         selected = {} if model.selected is None else {"selected": model.selected}
         facts = {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected
         facts |= {"validation": held_out} if (held_out := held_out_scores(trainer, model, data)) else {}
-        rows = run_tests(trainer, model, tests)
+        rows = run_tests(trainer, model, tests, run=run)
         log_objective(trainer.loggers, objective_of(config.objective, facts, averaged(rows)))
         return facts, rows
     finally:
