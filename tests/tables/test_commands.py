@@ -34,12 +34,12 @@ def test_a_plan_and_a_report_import_no_network(tmp_path, words):
 def test_a_table_is_run_and_reported(command, drawn, tmp_path):
     words = (
         "+table=strong/table1", "size=laptop", "rows=1", "seed=3", f"data_root={drawn}", "transform.size=[32,16]",
-        "trainer.max_epochs=1", "machine.workers=0", "~callbacks.pictures", "backbone=resnet18",
+        "trainer.max_epochs=1", "machine.workers=0", "~callbacks.pictures", "backbone=resnet18_scratch",
     )  # fmt: skip
     command(*words, cwd=tmp_path)
     folder = tmp_path / "tables" / "strong" / "table1-laptop"
     plan = json.loads((folder / "plan.json").read_text())
-    assert plan["overrides"][-1] == "backbone=resnet18"
+    assert plan["overrides"][-1] == "backbone=resnet18_scratch"
     (wanted,) = [cell for cell in plan["cells"] if cell["asked"]]
     assert wanted["folder"].startswith(f"{wanted['training']}/evaluate/")
     report = json.loads((folder / "report.json").read_text())
