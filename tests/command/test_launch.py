@@ -58,6 +58,14 @@ def test_an_earlier_run_is_replayed_in_its_folder(tmp_path):
     assert replayed(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
 
 
+def test_a_folder_that_the_earlier_run_was_given_is_not_written_to_again(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(f"- run_dir={tmp_path}\n- hydra.run.dir={tmp_path}\n- seed=3\n")
+    assert replayed([f"run={tmp_path}"]) == ["seed=3", f"run={tmp_path}"]
+    assert replayed([f"run={tmp_path}", "run_dir=/elsewhere"])[-1] == "run_dir=/elsewhere"
+    assert replayed([f"resume={tmp_path}"])[-1] == f"hydra.run.dir={tmp_path}"
+
+
 def test_a_run_without_overrides_is_resumed_in_its_folder(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[]\n")

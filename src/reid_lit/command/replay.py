@@ -7,6 +7,9 @@ from reid_lit.overrides import assignment, key_of, value_of, without
 from reid_lit.run.folder import Run
 from reid_lit.run.moved_keys import present
 
+_OWN = frozenset({"resume", "run", "run_dir", "hydra.run.dir"})
+"""Keys that name a folder of the run itself: another command repeats none of them, or it would write there."""
+
 
 def replayed(arguments: list[str]) -> list[str]:
     """The arguments of a command line, after those of the earlier run that it names.
@@ -37,7 +40,7 @@ def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[st
         word, arguments = arguments[place], with_additions(arguments, run)
         place = arguments.index(word)
     keys = {key_of(argument) for argument in arguments}
-    overrides = without(run.overrides(), keys | {"resume", "run", "hydra.run.dir"})
+    overrides = without(run.overrides(), keys | _OWN)
     overrides += [*arguments[:place], assignment(key, folder), *arguments[place + 1 :]]
     if key == "run":
         return _with_data_of(arguments, run, overrides)
@@ -50,7 +53,7 @@ def _of_file(files: str, arguments: list[str]) -> list[str]:
 
     first = Path(files.strip("[]").split(",")[0].strip("\"' "))
     keys = {key_of(argument) for argument in arguments}
-    return [*without(present(read_metadata(first)["overrides"]), keys | {"resume", "hydra.run.dir"}), *arguments]
+    return [*without(present(read_metadata(first)["overrides"]), keys | _OWN), *arguments]
 
 
 def _with_data_of(arguments: list[str], run: Run, overrides: list[str]) -> list[str]:
