@@ -32,7 +32,7 @@ def made(tmp_path, compose):
     return make
 
 
-def tested(compose, *arguments):
+def scored(compose, *arguments):
     return compose(*replayed(list(arguments)), config_name="evaluate").evaluation
 
 
@@ -44,7 +44,7 @@ def test_the_additions_are_those_that_do_not_say_how_a_ranking_is_scored():
 @pytest.mark.parametrize(("experiment", "option"), [("duke_softmax", "softmax"), ("duke_to_market_arn", "standard")])
 def test_an_addition_keeps_how_the_run_is_scored_and_gives_what_it_is_for(made, compose, name, experiment, option):
     folder, own = made(experiment, option)
-    evaluation = tested(compose, f"run={folder}", f"evaluation={name}")
+    evaluation = scored(compose, f"run={folder}", f"evaluation={name}")
     full, strong = compose(f"evaluation={name}").evaluation, compose("evaluation=strong").evaluation
     for key in evaluation:
         added = full[key] != strong[key]
@@ -55,20 +55,20 @@ def test_an_addition_to_the_strong_baseline_is_that_option(made, compose):
     folder, _ = made("market_strong", "strong")
     for name in ADDITIONS:
         full = compose("+experiment=market_strong", f"evaluation={name}").evaluation
-        assert tested(compose, f"run={folder}", f"evaluation={name}") == full
+        assert scored(compose, f"run={folder}", f"evaluation={name}") == full
 
 
 def test_keys_that_are_typed_win(made, compose):
     folder, _ = made("duke_softmax", "softmax")
     typed = ("evaluation.rerank.k1=7", "evaluation.ap=step")
     for words in (("evaluation=rerank", *typed, f"run={folder}"), (*typed, f"run={folder}", "evaluation=rerank")):
-        evaluation = tested(compose, *words)
+        evaluation = scored(compose, *words)
         assert (evaluation.rerank.k1, evaluation.rerank.k2, evaluation.ap, evaluation.flip) == (7, 6, "step", True)
 
 
 def test_an_option_that_says_how_a_ranking_is_scored_is_taken_whole(made, compose):
     folder, _ = made("duke_softmax", "softmax")
-    assert tested(compose, f"run={folder}", "evaluation=standard") == compose("evaluation=standard").evaluation
+    assert scored(compose, f"run={folder}", "evaluation=standard") == compose("evaluation=standard").evaluation
 
 
 def test_what_is_scored_otherwise_is_said(made, compose, caplog):
