@@ -1,6 +1,7 @@
 """``python -m reid_lit.report strong/table1 [size=laptop]``: a table's published numbers next to ours.
 
-``python -m reid_lit.report multirun/<name>/<time>`` groups the jobs of any multirun by what varies in them.
+``python -m reid_lit.report multirun/<name>/<time>`` groups the jobs of any multirun by what varies in them, and
+``python -m reid_lit.report claims`` judges what the papers claim by our runs.
 """
 
 import sys
@@ -9,14 +10,16 @@ from pathlib import Path
 from reid_lit.errors import UserError
 
 _USAGE = """python -m reid_lit.report <paper>/<table> [size=laptop] [table_dir=tables]   a table of experiments/table
-python -m reid_lit.report multirun/<name>/<time>                            the jobs of a multirun"""
+python -m reid_lit.report multirun/<name>/<time>                            the jobs of a multirun
+python -m reid_lit.report claims [paper=strong] [size=paper,real] [table_dir=tables]
+    the papers' claims, published and ours, each with a verdict by the rule that it prints; size=laptop has others"""
 
 
 def report(arguments: list[str]) -> None:
     """Write a report and print it.
 
     Args:
-        arguments: A table and its words, or the folder of a multirun.
+        arguments: A table and its words, the folder of a multirun, or ``claims`` and its words.
 
     Raises:
         InputError: there is no such table, or nothing to report.
@@ -30,6 +33,9 @@ def report(arguments: list[str]) -> None:
     from reid_lit.tables.sweep import report_folder
 
     named, words = arguments[0], arguments[1:]
+    if named == "claims":
+        _report_claims(words)
+        return
     if Path(named).is_dir() and is_multirun(Path(named)):
         report_multirun(Path(named))
         return
@@ -39,6 +45,16 @@ def report(arguments: list[str]) -> None:
         folder = report_folder(read_request([f"table={named.removeprefix('table=').removeprefix('+table=')}", *words]))
     show(write_report(folder))
     sys.stdout.write(f"{folder} has report.md, .csv, .tex, .html and .json\n")
+
+
+def _report_claims(words: list[str]) -> None:
+    """Write the ledger of claims and print it."""
+    from reid_lit.tables.claims.command import report_claims
+    from reid_lit.tables.claims.text import show
+
+    folder, ledger = report_claims(words)
+    show(ledger)
+    sys.stdout.write(f"{folder} has claims.md, .csv, .tex, .html and .json\n")
 
 
 def main() -> None:

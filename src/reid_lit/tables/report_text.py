@@ -152,11 +152,12 @@ def as_csv(report: Mapping[str, Any]) -> str:
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "→": r"$\to$", "±": r"$\pm$", "−": r"$-$", "¦": "/",
-    "·": r"$\cdot$", "×": r"$\times$",
+    "·": r"$\cdot$", "×": r"$\times$", "√": r"$\surd$", "²": r"$^2$", "σ": r"$\sigma$", "β": r"$\beta$",
 }  # fmt: skip
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """A text as LaTeX has it."""
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
@@ -166,10 +167,10 @@ def as_latex(report: Mapping[str, Any]) -> str:
     caption = f"{report['title']} ({report['source']}): published → ours"
     caption += "" if report["size"] == "paper" else f"; {_NO_REPRODUCTION}"
     lines = [
-        r"\begin{table}", r"\centering", rf"\caption{{{_latex(caption)}}}",
+        r"\begin{table}", r"\centering", rf"\caption{{{latex(caption)}}}",
         rf"\begin{{tabular}}{{l{'r' * len(columns(report))}}}", r"\toprule",
-        " & ".join(_latex(text) for text in ["", *_headers(report)]) + r" \\", r"\midrule",
-        *(" & ".join("{" + _latex(text) + "}" for text in row) + r" \\" for row in rows),
+        " & ".join(latex(text) for text in ["", *_headers(report)]) + r" \\", r"\midrule",
+        *(" & ".join("{" + latex(text) + "}" for text in row) + r" \\" for row in rows),
         r"\bottomrule", r"\end{tabular}", r"\end{table}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

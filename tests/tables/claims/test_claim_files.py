@@ -5,7 +5,8 @@ import yaml
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation import catalogue
-from reid_lit.tables.claims.spec import MEASURES, Claim, Row, papers, points, read_claims, read_file
+from reid_lit.tables.claims.files import papers, read_claims, read_file
+from reid_lit.tables.claims.spec import MEASURES, Claim, Row, points
 from reid_lit.tables.spec import PAPER, SIZES, read_table, rows_of
 
 LISTED = {

@@ -1,0 +1,172 @@
+"""The runs behind the rows of the tables that claims compare, in one size: found by the tables' plans."""
+
+import itertools
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reid_lit.run.query_scores import QueryScoresFile, read_query_scores
+from reid_lit.tables.claims.spec import Row
+from reid_lit.tables.plan_file import read_plan
+from reid_lit.tables.report import report_of
+from reid_lit.tables.results import SeedResult, config_of, read_result
+from reid_lit.tables.spec import PAPER, cells, read_table, rows_of, status, suffix
+
+
+class TableRuns:
+    """The runs of one table in one size.
+
+    Args:
+        name: ``<paper>/<table>``.
+        size: One of the tables' sizes.
+        table_dir: Where the tables' results are.
+    """
+
+    def __init__(self, name: str, size: str, table_dir: Path) -> None:
+        self.name, self.size = name, size
+        self.spec = read_table(name)
+        self.there = size == PAPER or size in self.spec
+        self.rows = [dict(row) for row in rows_of(self.spec, size)] if self.there else []
+        self.plan = read_plan(table_dir / (name + suffix(size)))
+
+    def row(self, name: str) -> Mapping[str, Any] | None:
+        """A row of this size; None where it has not that row."""
+        return next((row for row in self.rows if str(row["name"]) == name), None)
+
+    def labels(self, name: str) -> list[str]:
+        """The labels that a row is run at."""
+        return [label for row, label in self._labels if row == name]
+
+    @cached_property
+    def _labels(self) -> list[tuple[str, str]]:
+        if not self.there:
+            return []
+        return [(str(self.rows[cell.row]["name"]), cell.label) for cell in cells(self.spec, self.size)]
+
+    def results(self, name: str, label: str) -> dict[int, SeedResult]:
+        """The results of a row at a label, by seed, as far as they are in."""
+        if self.plan is None:
+            return {}
+        places = {place for place, row in enumerate(self.plan["rows"]) if str(row["name"]) == name}
+        found = {}
+        for cell in self.plan["cells"]:
+            if cell["row"] in places and cell["label"] == label:
+                result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
+                if result is not None:
+                    found[result.seed] = result
+        return found
+
+    def reproduced(self, name: str, label: str) -> bool:
+        """Whether a row's results at a label were measured on the paper's own data, by its recipe's data sets."""
+        if self.size != PAPER or self._report is None:
+            return False
+        rows = [row for row in self._report["rows"] if row["name"] == name]
+        return bool(rows) and bool(rows[0]["cells"].get(label, {}).get("reproduction"))
+
+    @cached_property
+    def _report(self) -> Mapping[str, Any] | None:
+        return None if self.plan is None else report_of(self.plan)
+
+
+class Runs:
+    """The runs of all tables in one size.
+
+    Args:
+        size: One of the tables' sizes.
+        table_dir: Where the tables' results are.
+    """
+
+    def __init__(self, size: str, table_dir: Path) -> None:
+        self.size, self.table_dir = size, table_dir
+        self._tables: dict[str, TableRuns] = {}
+        self._queries: dict[Path, list[QueryScoresFile]] = {}
+        self._configs: dict[Path, Mapping[str, Any]] = {}
+
+    def table(self, name: str) -> TableRuns:
+        """A table, read once."""
+        if name not in self._tables:
+            self._tables[name] = TableRuns(name, self.size, self.table_dir)
+        return self._tables[name]
+
+    def own(self, row: Row) -> Row:
+        """The row whose runs a row's are: its own, or those of the row that it is the same as."""
+        entry = self.table(row.table).row(row.name)
+        if entry is None or status(entry) != "same_as":
+            return row
+        paper, table, name = str(entry["same_as"]).split("/", 2)
+        return Row(f"{paper}/{table}", name, row.part)
+
+    def missing(self, row: Row) -> str:
+        """Why a row can have no run in this size; empty where it can."""
+        own = self.own(row)
+        table = self.table(own.table)
+        entry = table.row(own.name)
+        if not table.there:
+            return f"{own.table} has no size={self.size}"
+        if entry is None:
+            return f"{own} is no row of size={self.size}"
+        if status(entry) == "waiting":
+            return f"{own.name} waits: {entry['waiting']}"
+        if status(entry) == "quoted":
+            return f"{own.name} is quoted by the paper and not run"
+        return "" if table.labels(own.name) else f"{own} has no data set in size={self.size}"
+
+    def labels(self, rows: Sequence[Row], only: Sequence[str]) -> list[tuple[str, ...]]:
+        """What rows are compared on: a label for each of them, once for each comparison that they allow.
+
+        Args:
+            rows: The rows.
+            only: The paper's labels that a claim is about; empty: all. Other sizes have labels of their own.
+        """
+        if any(self.missing(row) for row in rows):
+            return []
+        of_rows = [self.table(own.table).labels(own.name) for own in map(self.own, rows)]
+        shared = [label for label in of_rows[0] if all(label in labels for labels in of_rows)]
+        if only and self.size == PAPER:
+            shared = [label for label in shared if label in only]
+        if shared:
+            return [(label,) * len(rows) for label in shared]
+        return [tuple(labels[0] for labels in of_rows)] if all(len(labels) == 1 for labels in of_rows) else []
+
+    def results(self, row: Row, label: str) -> dict[int, SeedResult]:
+        """The results of a row at a label, by seed."""
+        own = self.own(row)
+        return self.table(own.table).results(own.name, label)
+
+    def reproduced(self, row: Row, label: str) -> bool:
+        """Whether they were measured on the paper's own data."""
+        own = self.own(row)
+        return self.table(own.table).reproduced(own.name, label)
+
+    def query_values(self, result: SeedResult, metric: str) -> dict[tuple[str, str], Any] | None:
+        """What a score is the mean of, by the test and the hash of its queries; None where it is not kept."""
+        if result.folder not in self._queries:
+            self._queries[result.folder] = read_query_scores(result.folder, result.row["dataset"])
+        values = {}
+        for place, file in enumerate(self._queries[result.folder]):
+            found = file.values(metric)
+            if found is None:
+                return None
+            values[f"{place:03} {file.row}", file.queries] = found
+        return values or None
+
+    def config(self, result: SeedResult) -> Mapping[str, Any]:
+        """The config of a result's training."""
+        if result.training not in self._configs:
+            self._configs[result.training] = config_of(result.training)
+        return self._configs[result.training]
+
+    def commands(self, rows: Sequence[Row], seeds: str = "0,1,2") -> list[str]:
+        """The commands that run rows, a command a table; empty where one cannot be run."""
+        if any(self.missing(row) for row in rows):
+            return []
+        owns = sorted({(own.table, own.name) for own in map(self.own, rows)})
+        commands = []
+        for table, group in itertools.groupby(owns, key=lambda pair: pair[0]):
+            names = ",".join(name for _, name in group)
+            size = [] if self.size == PAPER else [f"size={self.size}"]
+            words = ["python", "-m", "reid_lit.train", f"+table={table}", *size, f"rows={names}", f"seed={seeds}"]
+            commands.append(shlex.join(words))
+        return commands

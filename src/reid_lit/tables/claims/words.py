@@ -1,0 +1,71 @@
+"""On which data and by which network a run was measured, in words, from its config and its row of results."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TITLES = {
+    "market1501": "Market-1501", "dukemtmc": "DukeMTMC-reID", "cuhk03": "CUHK03", "viper": "VIPeR", "ward": "WARD",
+    "msmt17": "MSMT17", "synergy_sports": "SynergySports", "synthetic_plaza": "synthetic plaza",
+    "synthetic_campus": "synthetic campus",
+}  # fmt: skip
+"""How data sets are written; others as the run names them."""
+
+TRANSFERS = {"m2d": "Market-1501 → DukeMTMC-reID", "d2m": "DukeMTMC-reID → Market-1501"}
+"""The papers' transfers, by the labels of their tables."""
+
+NETWORKS = {"resnet": "ResNet-", "densenet": "DenseNet-", "tf_efficientnet_lite": "EfficientNet-Lite "}
+
+
+def dataset(name: str) -> str:
+    """The name of a data set, or of a transfer.
+
+    >>> dataset("market1501"), dataset("corridor"), dataset("m2d")
+    ('Market-1501', 'corridor', 'Market-1501 → DukeMTMC-reID')
+    """
+    return (TITLES | TRANSFERS).get(name, name)
+
+
+def data(label: str, row: str) -> str:
+    """What was tested on; of a transfer, from where.
+
+    >>> data("market1501", "market1501"), data("cuhk03+viper-market1501", "market1501"), data("m2d", "dukemtmc")
+    ('Market-1501', 'CUHK03 + VIPeR → Market-1501', 'Market-1501 → DukeMTMC-reID')
+
+    Args:
+        label: Of the table's column.
+        row: The name of the run's row of results; the label where nothing is run yet.
+    """
+    if label in TRANSFERS:
+        return TRANSFERS[label]
+    sources, arrow, _ = label.rpartition("-")
+    if not arrow:
+        return dataset(row)
+    return f"{' + '.join(map(dataset, sources.split('+')))} → {dataset(row)}"
+
+
+def network(config: Mapping[str, Any]) -> str:
+    """The network of a run, what it starts from, and its image size.
+
+    >>> network({"backbone": {"name": "resnet18.tv_in1k", "weights": "none"}, "transform": {"size": [64, 32]}})
+    'ResNet-18 from scratch at 64 × 32'
+    """
+    backbone = config.get("backbone") or {}
+    name = str(backbone.get("name") or str(backbone.get("_target_", "unknown network")).rpartition(".")[2])
+    name = name.partition(".")[0]
+    for start, words in NETWORKS.items():
+        if re.fullmatch(rf"{start}\d+", name):
+            name = words + name.removeprefix(start)
+    weights = str(backbone.get("weights"))
+    start = {"none": " from scratch", "None": " from scratch", "imagenet": ""}.get(weights, " from another run")
+    size = (config.get("transform") or {}).get("size") or []
+    return f"{name}{start}" + (f" at {size[0]} × {size[1]}" if len(size) == 2 else "")
+
+
+def joined(words: Sequence[str]) -> str:
+    """Different words once each, in their order.
+
+    >>> joined(["ResNet-18", "ResNet-34", "ResNet-18"])
+    'ResNet-18, ResNet-34'
+    """
+    return ", ".join(dict.fromkeys(words))
