@@ -142,6 +142,10 @@ def written(tmp_path, **changes):
         ({"kind": "equivalent", "margin": 0}, "margin=0: give a number above 0"),
         ({"kind": "equivalent", "margin": 1, "beyond": 1}, "beyond is for claims of order"),
         ({"kind": "falls"}, "a claim that falls has series="),
+        (
+            {"real": {"right": ["strong/table1/Baseline-S", "strong/table1/+LS"]}},
+            "real: 2 comparisons for 1 of the paper",
+        ),
         ({"real": {"sides": 1}}, "no key of a size of a claim 'sides'"),
     ],
 )

@@ -6,7 +6,9 @@ import pytest
 
 from reid_lit.errors import InputError
 from reid_lit.report import main, report
+from reid_lit.tables.claims.files import papers, read_claims
 from reid_lit.tables.claims.ledger import ledger
+from reid_lit.tables.claims.runs import Runs
 from reid_lit.tables.claims.text import FOREIGN, as_csv, as_latex, as_markdown
 
 BASELINE, WARM = "Baseline-S", "+warmup"
@@ -218,3 +220,12 @@ def test_a_wrong_word(word, message):
     with pytest.raises(InputError) as error:
         report(["claims", word])
     assert message in str(error.value)
+
+
+def test_every_claim_whose_rows_run_on_real_data_has_data_that_they_share(made_up):
+    """Rows that are run, but on different data sets, could never be compared: the claim would stay untested in silence."""
+    real = Runs("real", made_up.folder)
+    for claim in (claim for paper in papers() for claim in read_claims(paper)):
+        rows = claim.rows("real")
+        if not any(real.missing(row) for row in rows):
+            assert real.labels(rows, claim.only), claim.id

@@ -78,6 +78,8 @@ class _Reader:
         comparisons = {size: self._comparisons(entry | entry.get(size, {})) for size in SIZES}
         for size in SMALL:
             _check_keys(self.where, "size of a claim", entry.get(size, {}))
+            if len(comparisons[size]) != len(comparisons[PAPER]):
+                self._stop(f"{size}: {len(comparisons[size])} comparisons for {len(comparisons[PAPER])} of the paper")
         metrics = tuple(entry.get("metrics", ()))
         self._check_metrics(metrics)
         self._check_margin(kind)
