@@ -257,3 +257,24 @@ def test_two_ranks_freeze_the_backbone_and_the_run_goes_on_and_is_tested_on_the_
     command(*base, "trainer.max_epochs=3", "resume=run", cwd=tmp_path)
     after = read_state(tmp_path / "run")
     assert moved(before, after) == {"shared", "private", "decoder", "classifier"}
+
+
+def test_a_hidden_layer_of_the_classifier(make):
+    model = make("model.classifier_hidden=5", "model.dropout=0.25").eval()
+    first, norm, _, dropout, last = model.classifier
+    assert (first.weight.shape, last.weight.shape, dropout.p) == ((5, 6), (6, 5), 0.25)
+    assert last.weight.std() < 0.003
+    assert 0.2 < first.weight.std() < 1.2  # Kaiming's √(2 / 6)
+    shared = torch.randn(4, 6)
+    normed = (shared @ first.weight.T - norm.running_mean) / (norm.running_var + norm.eps).sqrt()
+    torch.testing.assert_close(model.classifier(shared), normed.clamp_min(0) @ last.weight.T + last.bias)
+    trained = dict(zip(model._groups(), model.configure_optimizers()["optimizer"].param_groups, strict=True))
+    assert {id(p) for p in model.classifier.parameters()} == {id(p) for p in trained["classifier"]["params"]}
+
+
+def test_without_one_the_classifier_is_that_of_before(make):
+    assert [type(layer) for layer in make().classifier] == [nn.Dropout, nn.Linear]
+    with pytest.raises(
+        ValueError, match=r"^classifier_hidden=0: a layer has 1 channel or more; null is no hidden layer"
+    ):
+        make("model.classifier_hidden=0")

@@ -122,14 +122,27 @@ def _stack(
     return nn.Sequential(*layers)
 
 
-def dropout_classifier(dim: int, persons: int, *, dropout: float, std: float) -> nn.Sequential:
+def dropout_classifier(dim: int, persons: int, *, hidden: int | None, dropout: float, std: float) -> nn.Sequential:
     """Dropout, then a linear layer whose weights are drawn from a normal distribution.
 
+    Args:
+        dim: Length of what is classified.
+        persons: Classes.
+        hidden: Channels of a layer before that, with batch norm, ReLU and Kaiming's initialisation; None: none.
+        dropout: Probability that a channel of what the last layer sees is dropped.
+        std: Standard deviation of the last layer's weights.
+
     Raises:
-        ValueError: there are fewer than two persons.
+        ValueError: there are fewer than two persons, or the hidden layer has no channel.
     """
     check_persons(persons)
-    linear = nn.Linear(dim, persons)
+    if hidden is not None and hidden < 1:
+        raise InputError(f"classifier_hidden={hidden}: a layer has 1 channel or more; null is no hidden layer")
+    linear = nn.Linear(hidden or dim, persons)
     nn.init.normal_(linear.weight, std=std)
     nn.init.zeros_(linear.bias)
-    return nn.Sequential(nn.Dropout(dropout), linear)
+    if hidden is None:
+        return nn.Sequential(nn.Dropout(dropout), linear)
+    first = nn.Linear(dim, hidden, bias=False)
+    nn.init.kaiming_normal_(first.weight, nonlinearity="relu")
+    return nn.Sequential(first, nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), linear)

@@ -37,7 +37,9 @@ class Arn(RetrievalModel):
         widths: Channels of the encoders' layers; the last are e_c's and e_p's.
         kernels: Of the encoders' layers (the decoder's are the same in reverse), a number or rows and columns each;
             None divides E_I's map evenly.
-        dropout: Probability that a channel of e_c is dropped before C_S.
+        dropout: Probability that a channel of what C_S's last layer sees is dropped.
+        classifier_hidden: Channels of a hidden layer of C_S; None: C_S is one linear layer. The paper leaves its depth
+            open.
         classifier_std: Standard deviation of C_S's initial weights.
         private: Whether there are E_S and E_T; without them the decoder sees e_c alone.
         criterion: Losses of the source's persons, on e_c (``feature`` and ``embedding``) and ``logits``; None: none.
@@ -70,6 +72,7 @@ class Arn(RetrievalModel):
         widths: Sequence[int],
         kernels: Sequence[int | Sequence[int]] | None,
         dropout: float,
+        classifier_hidden: int | None,
         classifier_std: float,
         private: bool,
         criterion: Criterion | None,
@@ -102,7 +105,9 @@ class Arn(RetrievalModel):
         self.criterion = criterion and criterion.sized(persons=persons, feature=dim, embedding=dim, classified=True)
         self.classifier = None
         if _reads_logits(criterion):
-            self.classifier = dropout_classifier(dim, persons, dropout=dropout, std=classifier_std)
+            self.classifier = dropout_classifier(
+                dim, persons, hidden=classifier_hidden, dropout=dropout, std=classifier_std
+            )
         self.decoder = None
         if reconstruction_weight:
             mirrored = [*reversed(widths[:-1]), backbone.dim]
