@@ -295,6 +295,33 @@ def test_what_the_stronger_baseline_changes(compose):
     assert "center" not in stronger.loss.terms
 
 
+@pytest.mark.parametrize("name", ["duke_pul_source", "duke_to_market_pul"])
+def test_the_published_recipe_of_pul(compose, name):
+    config = compose(f"+experiment={name}")
+    assert config.sampler._target_ == "reid_lit.data.feeding.whole_epochs.WholeShuffleSampler"
+    assert config.loader.batch_size == 16
+    if name == "duke_to_market_pul":
+        model = config.model
+        assert (model.clusters, model.threshold, model.epochs_per_round, model.starts) == (750, 0.85, 20, 10)
+
+
+def comment(file, key):
+    """What an option's file says of one of its keys."""
+    (line,) = [line for line in (packaged("conf") / file).read_text().splitlines() if line.strip().startswith(key)]
+    return line.partition("#")[2]
+
+
+def test_options_say_where_they_follow_public_code(compose):
+    auto = compose("transform=stronger_sports").transform.train.auto
+    assert (auto.probability, auto.policy, auto.magnitudes) == (0.1, "imagenet", "fastreid")
+    assert "FastReID" in comment("transform/stronger_sports.yaml", "probability: 0.1")
+    assert "torchvision" in comment("transform/stronger_sports.yaml", "magnitudes:")
+    assert "2018" in comment("model/pul.yaml", "starts:")
+    assert "PUL" in comment("sampler/shuffle_all.yaml", "# every image")
+    assert "keeps the incomplete batch" in comment("experiment/duke_pul_source.yaml", "- override /sampler:")
+    assert "paper leaves its depth open" in comment("model/arn.yaml", "classifier_hidden:")
+
+
 @pytest.mark.parametrize("name", ["duke_embae", "sources_embae"])
 def test_the_published_recipe_of_embae_s_stage_1(compose, name):
     config = compose(f"+experiment={name}")

@@ -113,6 +113,16 @@ def test_each_round_trains_model_0_anew_on_the_images_that_the_round_before_sele
     assert model.training
 
 
+def test_the_incomplete_last_batch_of_a_round_is_kept(fit):
+    _, watch, _ = fit("sampler=shuffle_all", "loader.batch_size=11", "model.threshold=0.99")
+    left = [sum(label != JUNK for label in labels) % 11 for labels in watch.labels]
+    for drawn, labels, rest in zip(watch.drawn, watch.labels, left, strict=True):
+        kept = {index for index, label in enumerate(labels) if label != JUNK}
+        assert len({index for index, _ in drawn}) == len(drawn) == len(kept) - (rest == 1)
+        assert {index for index, _ in drawn} <= kept
+    assert max(left) > 1
+
+
 def test_features_are_those_of_the_plain_images_in_evaluation_mode(fit):
     model, _, trainer = fit("model.epochs_per_round=1", epochs=1)
     data = trainer.datamodule
@@ -223,10 +233,15 @@ def test_two_ranks_share_the_labels_of_two_rounds_and_the_run_is_tested(command,
     base = (
         "+experiment=plaza_to_campus_pul", *TINY, f"data_root={drawn}", "transform.size=[32,16]",
         f"model.weights={tmp_path / '0.ckpt'}", "model.clusters=6", "model.epochs_per_round=1", "machine=ddp",
-        "machine.accelerator=cpu", "machine.devices=2",
+        "machine.accelerator=cpu", "machine.devices=2", "sampler=shuffle_all", "optimizer.lr=1.0e-3",
     )  # fmt: skip
     command(*base, "trainer.max_epochs=2", "hydra.run.dir=run", cwd=tmp_path)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert [row["dataset"] for row in metrics["results"]] == ["synthetic_campus"]
-    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["pul"]
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    state = checkpoint["pul"]
     assert (state["ended"], state["round"], len(state["labels"])) == (2, 1, 84)
+    selected = sum(
+        label != JUNK for label in state["labels"].tolist()
+    )  # in round 0 all 84: 10 whole batches and 4 images
+    assert checkpoint["global_step"] == 11 + selected // 8 + (selected % 8 >= 4)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reid_lit.data.feeding.samplers import BlockSampler, PersonSampler, ShuffleSampler, draw_chunks
 from reid_lit.data.feeding.uniform_persons import UniformPersonSampler, draw_images
+from reid_lit.data.feeding.whole_epochs import WholeShuffleSampler
 
 BY_PERSON = [PersonSampler, UniformPersonSampler]
 
@@ -200,6 +201,36 @@ def test_shuffle_errors():
         ShuffleSampler(labels=[0] * 99, batch_size=33, world=2)
     with pytest.raises(ValueError, match=r"^batch_size=0: holds no image"):
         ShuffleSampler(labels=[0], batch_size=0)
+
+
+def ranks_of(kind, world, **asked):
+    """What each rank gets, step by step, as its loader cuts it into batches."""
+    share = asked["batch_size"] // world
+    made = [kind(rank=rank, world=world, **asked) for rank in range(world)]
+    drawn = [list(sampler) for sampler in made]
+    assert [len(own) for own in drawn] == [len(sampler) for sampler in made]
+    return [[own[start : start + share] for start in range(0, len(own), share)] for own in drawn]
+
+
+@pytest.mark.parametrize(("images", "sizes"), [(22, [8, 8, 6]), (18, [8, 8, 2]), (17, [8, 8]), (16, [8, 8]), (8, [8])])
+def test_a_whole_epoch_keeps_the_incomplete_batch(images, sizes):
+    asked = {"labels": range(images), "batch_size": 8, "seed": 3}
+    (whole,) = ranks_of(WholeShuffleSampler, 1, **asked)
+    assert [len(batch) for batch in whole] == sizes
+    assert len({position for batch in whole for position in batch}) == sum(sizes)
+    (complete,) = ranks_of(ShuffleSampler, 1, **asked)
+    assert whole[: images // 8] == complete
+
+
+@pytest.mark.parametrize(("images", "last"), [(23, 3), (22, 3), (20, 2), (19, None), (16, None)])
+def test_two_ranks_get_equal_shares_of_the_incomplete_batch(images, last):
+    asked = {"labels": range(images), "batch_size": 8, "seed": 3}
+    ranks, (alone,) = ranks_of(WholeShuffleSampler, 2, **asked), ranks_of(WholeShuffleSampler, 1, **asked)
+    assert [[len(batch) for batch in rank] for rank in ranks] == [[4, 4, *([last] if last else [])]] * 2
+    for step, parts in enumerate(zip(*ranks, strict=True)):
+        together = [position for part in parts for position in part]
+        assert together == alone[step][: len(together)]
+        assert len(alone[step]) - len(together) <= 1
 
 
 def test_a_person_with_one_image_shows_it_again():

@@ -4,6 +4,7 @@ import pytest
 
 from reid_lit.data.feeding.samplers import PersonSampler, ShuffleSampler
 from reid_lit.data.feeding.selection import SelectionSampler
+from reid_lit.data.feeding.whole_epochs import WholeShuffleSampler
 
 LABELS = [4, -1, 4, 2, -1, 2, 4, 0, 0, -1, 2, 2]
 
@@ -35,3 +36,13 @@ def test_only_labelled_images_are_drawn_and_dealt_as_the_other_sampler_would(wor
 def test_too_few_labelled_images_are_refused():
     with pytest.raises(ValueError, match=r"^batch_size=2: 1 training image does not fill one batch"):
         SelectionSampler(sampler=partial(ShuffleSampler, batch_size=2), labels=[-1, 3, -1])
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_an_incomplete_batch_of_the_selected_is_kept(world):
+    labels = [*LABELS, 3, -1, 3, 3]  # 12 with a label: a batch of 8, and one of 4
+    make = partial(WholeShuffleSampler, batch_size=8, world=world, seed=5)
+    ranks = [list(SelectionSampler(sampler=partial(make, rank=rank), labels=labels)) for rank in range(world)]
+    kept = [position for position, label in enumerate(labels) if label != -1]
+    assert {len(own) for own in ranks} == {len(kept) // world}
+    assert sorted(position for own in ranks for position in own) == kept

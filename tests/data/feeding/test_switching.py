@@ -6,6 +6,7 @@ import pytest
 from reid_lit.data.feeding.samplers import PersonSampler, ShuffleSampler
 from reid_lit.data.feeding.switching import SwitchingSampler
 from reid_lit.data.feeding.uniform_persons import UniformPersonSampler
+from reid_lit.data.feeding.whole_epochs import WholeShuffleSampler
 
 SETS = [0] * 24 + [1] * 12 + [2] * 6
 LABELS = [*(k // 4 for k in range(24)), *(6 + k // 3 for k in range(12)), *(10 + k // 2 for k in range(6))]
@@ -82,3 +83,8 @@ def test_a_set_that_gives_no_batch_is_named():
         ValueError, match=r"^persons=6: more than the 4 training persons; .* for member 1 alone, as each batch"
     ):
         switching(PersonSampler, persons=6, images=1, repeat=False)
+
+
+def test_incomplete_batches_are_refused():
+    with pytest.raises(ValueError, match=r"keeps the incomplete last batch, .* set sampler=shuffle; .* member 1 alone"):
+        SwitchingSampler(sampler=WholeShuffleSampler, sets=[0] * 8 + [1] * 6, labels=[0] * 14, batch_size=4)

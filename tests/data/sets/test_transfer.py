@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from reid_lit.data.feeding.samplers import PersonSampler, ShuffleSampler
+from reid_lit.data.feeding.whole_epochs import WholeShuffleSampler
 from reid_lit.data.sets.joint import join
 from reid_lit.data.sets.transfer import TransferSampler, transfer
 from reid_lit.records import JUNK, Rules, Shot, Split, TransferBatch
@@ -102,6 +103,14 @@ def test_a_batch_holds_both_domains_and_no_person_of_the_target(data):
     assert folders == [{"plaza-tiny-0"}, {"campus-tiny-0"}]
     moved = data.on_after_batch_transfer(batch, 0)
     assert {part.image.dtype for part in moved} == {torch.float32}
+
+
+def test_an_incomplete_last_batch_of_the_source_is_refused(data):
+    data.sampler = WholeShuffleSampler
+    labelled = sum(label != JUNK for label in data._labels)
+    data.loader = dataclasses.replace(data.loader, batch_size=labelled - 2)
+    with pytest.raises(ValueError, match=r"keeps the incomplete last batch, .* set sampler=shuffle$"):
+        data._sampler(0, 1)
 
 
 def test_it_is_tested_on_the_target(data):

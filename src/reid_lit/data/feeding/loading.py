@@ -185,8 +185,8 @@ def make_loader(
         dataset: The images.
         sampler: The positions of this rank, batch after batch.
         batch_size: Images of a batch on this rank.
-        workers: Processes that read; they last as long as the loader in training.
-        train: Whether incomplete batches are left out.
+        workers: Processes that read; they may last as long as the loader.
+        train: Whether the processes last.
     """
     return BatchLoader(
         dataset,
@@ -195,7 +195,6 @@ def make_loader(
         num_workers=workers,  # torch gives each worker one thread
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
-        drop_last=train,
         persistent_workers=train and workers > 0,
         generator=torch.Generator(),  # else it uses dropout's generator, at other moments in a resumed run
     )

@@ -41,6 +41,7 @@ class EpochSampler(Sampler[int], ABC):
                 f"batch_size={batch_size}: cannot be dealt evenly over {world} ranks; set it to a multiple of {world}"
             )
         self.rank = rank
+        self.world = world
         self.share = batch_size // world
         self.seed = seed
         self.epoch = 0
@@ -57,13 +58,27 @@ class EpochSampler(Sampler[int], ABC):
     def batches(self) -> int:
         """The number of global batches, the same in each epoch."""
 
+    def last_share(self) -> int:
+        """A rank's images of the last batch of an epoch: as of any other, unless a sampler keeps an incomplete one."""
+        return self.share
+
     def __len__(self) -> int:
-        return self.batches() * self.share
+        return (self.batches() - 1) * self.share + self.last_share()
 
     @override
     def __iter__(self) -> Iterator[int]:
         for batch in self.draw(self.epoch):
-            yield from batch[self.rank * self.share : (self.rank + 1) * self.share]
+            share = len(batch) // self.world
+            yield from batch[self.rank * share : (self.rank + 1) * share]
+
+
+def check_complete(sampler: EpochSampler) -> None:
+    """Raise InputError where the last batch of an epoch is incomplete, which some uses of batches cannot have."""
+    if sampler.last_share() != sampler.share:
+        raise InputError(
+            "this sampler keeps the incomplete last batch, which batches of two domains or of one member each cannot"
+            " have; set sampler=shuffle"
+        )
 
 
 class ShuffleSampler(EpochSampler):

@@ -22,12 +22,16 @@ class SelectionSampler(EpochSampler):
     def __init__(self, *, sampler: Callable[..., EpochSampler], labels: Sequence[int]) -> None:
         self.positions = [position for position, label in enumerate(labels) if label != JUNK]
         self.among = sampler(labels=[labels[position] for position in self.positions])
-        share, rank = self.among.share, self.among.rank  # world=1: the other sampler has checked the ranks
-        super().__init__(batch_size=share, rank=rank, world=1, seed=self.among.seed)
+        size, rank, world = self.among.share * self.among.world, self.among.rank, self.among.world
+        super().__init__(batch_size=size, rank=rank, world=world, seed=self.among.seed)
 
     @override
     def batches(self) -> int:
         return self.among.batches()
+
+    @override
+    def last_share(self) -> int:
+        return self.among.last_share()
 
     @override
     def draw(self, epoch: int) -> list[list[int]]:

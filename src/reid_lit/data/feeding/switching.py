@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
-from reid_lit.data.feeding.samplers import EpochSampler
+from reid_lit.data.feeding.samplers import EpochSampler, check_complete
 from reid_lit.errors import InputError
 
 
@@ -27,7 +27,7 @@ class SwitchingSampler(EpochSampler):
         section 4: batches of one data set each. The paper does not say how sets share them; here they do by size.
 
     Raises:
-        ValueError: the sampler of a set refuses it; the message names the set.
+        ValueError: the sampler of a set refuses it, or keeps an incomplete batch; the message names the set.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class SwitchingSampler(EpochSampler):
                 self.samplers[number] = sampler(
                     labels=set_labels, batch_size=batch_size, rank=rank, world=world, seed=seed
                 )
+                check_complete(self.samplers[number])
             except InputError as error:
                 raise InputError(
                     f"{error}; this is for member {number} alone, as each batch is of one member"

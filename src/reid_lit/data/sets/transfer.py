@@ -13,7 +13,7 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import describe, is_whole
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
-from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler
+from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
 from reid_lit.data.problems import Report, stop
 from reid_lit.errors import InputError
 from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute
@@ -203,6 +203,7 @@ class Transfer(ReidData):
             )
         place = {"rank": rank, "world": world, "seed": self.seed}
         source = self.sampler(labels=labelled, batch_size=self.loader.batch_size, **place)
+        check_complete(source)
         target = ShuffleSampler(labels=range(images), batch_size=size, **place)
         return TransferSampler(source=source, target=target, offset=len(labelled), world=world)
 
