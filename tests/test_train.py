@@ -114,6 +114,7 @@ def test_another_evaluation_needs_no_training(trained, command):
     )  # fmt: skip
     stamp = read(out)["results"][0]["stamp"]
     assert (stamp["ap"], stamp["distance"], stamp["test_time_augmentation"]) == ("step", "euclidean", "none")
+    assert len(list((out / "wandb").glob("offline-run-*"))) == 1  # the run was logged to W&B, so its tests are too
     assert not (out / "checkpoints").exists()
 
 

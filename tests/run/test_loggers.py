@@ -9,7 +9,8 @@ import torch
 import wandb
 from hydra.utils import instantiate
 
-from reid_lit.run.loggers import csv_logger, log_objective, wandb_logger
+from reid_lit.run.folder import Run
+from reid_lit.run.loggers import csv_logger, log_objective, log_results, wandb_logger
 
 
 def rows(folder):
@@ -112,6 +113,24 @@ def test_what_wandb_filters_by_reaches_the_run(no_account, tmp_path, compose):
     assert not [group for group in keys["choices"] if group.startswith("hydra/")]
     logged = [item for each in sent for item in each.history.item]
     assert [json.loads(item.value_json) for item in logged if "objective" in (item.key, *item.nested_key)] == [0.25]
+
+
+def test_a_test_without_a_training_sends_the_scores_that_a_table_shows(no_account, tmp_path, compose):
+    results = [
+        {"dataset": "viper", "scores": {"mAP": 0.25, "rank1": 0.5}, "deviations": {"mAP": 0.125}},
+        {"dataset": "ward", "scores": {"mAP": 0.75}},
+    ]
+    (tmp_path / "metrics.json").write_text(json.dumps({"results": results}))
+    words = (f"run_dir={tmp_path}", "run=somewhere", "labels.table=strong/table1")
+    log_results(compose(*words, config_name="evaluate"), Run(tmp_path))
+    assert not (tmp_path / "wandb").exists()
+    log_results(compose(*words, "logger=wandb", config_name="evaluate"), Run(tmp_path))
+    sent = records(tmp_path)
+    (run,) = [each.run for each in sent if each.WhichOneof("record_type") == "run"]
+    assert (run.job_type, "strong/table1" in run.tags) == ("evaluate", True)
+    logged = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for each in sent for item in each.history.item}  # fmt: skip
+    shown = {"test/viper/mAP": 0.25, "test/viper/rank1": 0.5, "test/ward/mAP": 0.75}
+    assert {name: value for name, value in logged.items() if name.startswith("test/")} == shown
 
 
 @pytest.mark.parametrize(("command", "job"), [("train", "train"), ("evaluate", "evaluate"), ("figure", "figure")])

@@ -19,6 +19,7 @@ from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.records import Split
 from reid_lit.run.datasets import chosen
 from reid_lit.run.folder import Run
+from reid_lit.run.loggers import log_results
 from reid_lit.run.results import Row, record
 from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.distractors import behind, of_file
@@ -46,7 +47,9 @@ def evaluate_stored(config: DictConfig) -> float | None:
     run.record_start(config)
     rows = [_scored(config, file, run) for file in files]
     facts = {"embeddings": [str(file) for file in files], "distractors": list(config.distractors)}
-    return record(run, config, {"trained_on": chosen()} | facts, rows)[0]["scores"].get(config.objective)
+    results = record(run, config, {"trained_on": chosen()} | facts, rows)
+    log_results(config, run)
+    return results[0]["scores"].get(config.objective)
 
 
 def _scored(config: DictConfig, file: Path, run: Run) -> Row:

@@ -13,7 +13,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import SCORING, Run
 from reid_lit.run.lineage import read_lineage
-from reid_lit.run.loggers import on_rank_zero
+from reid_lit.run.loggers import log_results, on_rank_zero
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
@@ -33,7 +33,10 @@ def evaluate_run(config: DictConfig) -> float | None:
     """
     _say_scoring(config)
     option = Run(Path(config.run)).option("dataset")  # this command's may be another one
-    return run_rounds(config, evaluate_once, {"run": str(config.run)} | ({"trained_on": option} if option else {}))
+    facts = {"run": str(config.run)} | ({"trained_on": option} if option else {})
+    objective = run_rounds(config, evaluate_once, facts)
+    log_results(config, Run(Path(config.run_dir)))
+    return objective
 
 
 def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
