@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from reid_lit.command.replay import replayed
 from reid_lit.records import Rules, Shot
+from reid_lit.run.folder import SCORING
 from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata, rows_of, write
 from reid_lit.testing.provenance import Provenance, model_hash
 
@@ -95,6 +96,21 @@ def test_a_run_is_replayed_from_its_embeddings(file):
     assert replayed([f"embeddings=[{file},{file}]"])[:2] == ["+experiment=duke_hrnet", "seed=3"]
     assert replayed(replayed(given)) == replayed(given)
     assert replayed(["embeddings=null"]) == ["embeddings=null"]
+
+
+def test_an_addition_to_the_test_keeps_the_scoring_of_the_run_that_embedded(file, compose):
+    words = replayed([f"embeddings={file}", "evaluation=verification"])
+    own, added, strong = (
+        compose(*asked, config_name="evaluate").evaluation
+        for asked in (["+experiment=duke_hrnet"], ["evaluation=verification"], ["evaluation=strong"])
+    )
+    got = compose(*words, config_name="evaluate").evaluation
+    assert {key: got[key] for key in SCORING} == {key: own[key] for key in SCORING}
+    assert (own.ap, own.flip) != (strong.ap, strong.flip)
+    assert {key for key in got if got[key] != own[key]} == {key for key in added if added[key] != strong[key]} != set()
+    assert replayed(words) == words
+    whole = replayed([f"embeddings={file}", "evaluation=standard"])
+    assert compose(*whole, config_name="evaluate").evaluation == compose("evaluation=standard").evaluation
 
 
 def test_the_hash_tells_weights_apart():

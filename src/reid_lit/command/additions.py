@@ -1,27 +1,31 @@
 """Evaluation options that add to how a run is tested, such as thresholds, and keep its way of scoring."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from reid_lit.overrides import assignment, key_of, value_of
 from reid_lit.paths import options, packaged
-from reid_lit.run.folder import SCORING, Run
+from reid_lit.run.folder import SCORING
 
 
-def with_additions(arguments: Sequence[str], run: Run) -> list[str]:
-    """The arguments, the run's own evaluation option with the keys of an addition in place of the addition.
+def with_additions(arguments: Sequence[str], own: Callable[[], str | None]) -> list[str]:
+    """The arguments, a run's own evaluation option with the keys of an addition in place of the addition.
 
     ``evaluation=verification`` asks for thresholds. As an option of its own it stands on the Strong Baseline's scoring,
     by which a run of the softmax baseline would get another AP and lose its flip. An option that says how a ranking is
     scored (``standard``, ``softmax``, ``strong``) is left as it stands, and so is an addition to another addition.
+
+    Args:
+        arguments: Of a command line.
+        own: Gives the run's evaluation option, None where it is not known; asked only for an addition.
     """
     name = next((value_of(each) for each in reversed(arguments) if key_of(each) == "evaluation"), None)
-    if name is None or name not in options("evaluation") or run.option("evaluation") in (name, None):
+    if name is None or name not in options("evaluation") or not is_addition(name):
         return list(arguments)
-    own = str(run.option("evaluation"))
-    if own not in options("evaluation") or is_addition(own) or not is_addition(name):
+    option = own()
+    if option not in options("evaluation") or is_addition(option):
         return list(arguments)
     added = [assignment(f"evaluation.{key}", value) for key, value in _said(name).items()]
     return [*added, *(each for each in arguments if key_of(each) != "evaluation")]

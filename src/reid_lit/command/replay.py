@@ -1,9 +1,11 @@
 """The command line of an earlier run, repeated: its overrides, then those of this command line."""
 
+from functools import partial
 from pathlib import Path
 
 from reid_lit.command.additions import with_additions
 from reid_lit.overrides import assignment, key_of, value_of, without
+from reid_lit.run.composing import chosen_option
 from reid_lit.run.folder import Run
 from reid_lit.run.moved_keys import present
 
@@ -37,7 +39,7 @@ def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[st
     """The overrides of the run in ``folder``, then ``arguments``; at ``place`` they name the folder."""
     run = Run(folder)
     if key == "run":
-        word, arguments = arguments[place], with_additions(arguments, run)
+        word, arguments = arguments[place], with_additions(arguments, partial(run.option, "evaluation"))
         place = arguments.index(word)
     keys = {key_of(argument) for argument in arguments}
     overrides = without(run.overrides(), keys | _OWN)
@@ -52,8 +54,9 @@ def _of_file(files: str, arguments: list[str]) -> list[str]:
     from reid_lit.testing.embeddings_file import read_metadata  # it imports torch
 
     first = Path(files.strip("[]").split(",")[0].strip("\"' "))
-    keys = {key_of(argument) for argument in arguments}
-    return [*without(present(read_metadata(first)["overrides"]), keys | _OWN), *arguments]
+    own = present(read_metadata(first)["overrides"])
+    arguments = with_additions(arguments, partial(chosen_option, "evaluation", own))
+    return [*without(own, {key_of(argument) for argument in arguments} | _OWN), *arguments]
 
 
 def _with_data_of(arguments: list[str], run: Run, overrides: list[str]) -> list[str]:

@@ -44,6 +44,16 @@ def composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
 
 
+def chosen_option(group: str, overrides: Sequence[str]) -> str | None:
+    """The option of a group that a training's overrides or their experiment choose; None where they do not compose."""
+    with composing():
+        try:
+            config = hydra.compose("train", overrides=present(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException):
+            return None
+    return OmegaConf.select(config, f"hydra.runtime.choices.{group}")
+
+
 def explained(error: HydraException) -> str:
     """Why something cannot be composed, with the cause that Hydra leaves out."""
     return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
