@@ -111,6 +111,31 @@ def test_rows_that_differ_in_evaluation_share_a_training(compose, tmp_path):
     assert not any(override.startswith("evaluation") for override in first.training.overrides)
 
 
+def labelled(chain):
+    """The rows under which the jobs of a chain are logged."""
+    return [next(word for word in job.overrides if word.startswith("labels.row=")) for job in chain.jobs]
+
+
+@pytest.mark.parametrize(("rows", "names"), [
+    (("A", "B, step"), ["A", "B, step"]),
+    (("B, step",), ["B, step (training)", "B, step"]),
+    (("B, step", "A"), ["A", "B, step"]),
+])  # fmt: skip
+def test_a_row_names_the_job_whose_scores_the_table_shows(compose, tmp_path, rows, names):
+    spec = SPEC | {"rows": [row for name in rows for row in SPEC["rows"] if row["name"] == name]}
+    request = TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    (chain,) = chains(places_of(spec, request))
+    assert labelled(chain) == [f'labels.row="{name}"' for name in names]
+
+
+def test_what_a_row_starts_from_is_logged_under_its_own_row(compose, tmp_path):
+    rows = [{"name": "A", "start": "S", "gives": "model.weights"}, {"name": "S", "set": ["loss=id"]}]
+    request = TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    first, second = chains(places_of(SPEC | {"rows": rows}, request))
+    assert (labelled(first), labelled(second)) == (['labels.row="S"'], ['labels.row="A"'])
+    assert second.before == (first.training,)
+
+
 def test_a_training_done_for_another_table_is_found_by_what_it_is_made_of(compose, tmp_path):
     ask = TableRequest("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
     (place,) = [place for place in places_of(SPEC, ask) if place.wanted]

@@ -1,6 +1,7 @@
 """The jobs of a cell and a seed: the training, what it starts from, and the evaluation of what was trained."""
 
 import copy
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,10 +60,14 @@ class JobMaker:
         """
         trained = self._trained(cell, seed)
         name = evaluation_hash(composing.composed(merged([*cell.train, *cell.evaluate])))
-        own = name == _own_test(trained.job, cell)
-        evaluation = None if own else self._evaluation(cell, seed, trained, name)
+        training, evaluation = trained.job, None
+        if name == _own_test(training, cell):
+            labels = self._labels(trained.config, self.row)
+            training = dataclasses.replace(training, overrides=merged([*training.overrides, *labels]))
+        else:
+            evaluation = self._evaluation(cell, seed, trained, name)
         return Place(
-            cell=cell, seed=seed, training=trained.job, evaluation=evaluation, wanted=wanted, before=trained.before
+            cell=cell, seed=seed, training=training, evaluation=evaluation, wanted=wanted, before=trained.before
         )  # fmt: skip
 
     def _trained(self, cell: Cell, seed: int) -> "_Trained":
@@ -80,7 +85,7 @@ class JobMaker:
         job = Job(
             name=f"{name} seed {seed} ({digest})",
             folder=there[0] if there else root / f"{name}-{digest}",
-            overrides=self._job_overrides(config, [*overrides, *given], seed),
+            overrides=self._job_overrides(config, [*overrides, *given], seed, row=f"{self.row} (training)"),
             whole_machine=needs_whole_machine(config["machine"]["devices"]),
             facts={"seed": seed, "table": self.request.table, "test": evaluation_hash(config)},
         )
@@ -89,7 +94,7 @@ class JobMaker:
     def _evaluation(self, cell: Cell, seed: int, trained: "_Trained", name: str) -> Job:
         training, full = trained.job, merged([*cell.train, *trained.given, *cell.evaluate])
         different = [override for override in full if override not in training.overrides]
-        overrides = self._job_overrides(trained.config, full, seed)
+        overrides = self._job_overrides(trained.config, full, seed, row=self.row)
         return Job(
             name=f"{training.name}, tested by {' '.join(different) or 'the protocol of its experiment'}",
             folder=training.folder / "evaluate" / name,
@@ -99,18 +104,20 @@ class JobMaker:
             whole_machine=training.whole_machine,
         )
 
-    def _job_overrides(self, config: Mapping[str, Any], overrides: Sequence[str], seed: int) -> tuple[str, ...]:
+    def _job_overrides(
+        self, config: Mapping[str, Any], overrides: Sequence[str], seed: int, *, row: str
+    ) -> tuple[str, ...]:
         """The overrides of a job, with the folder that all trainings share for the stages before them."""
         stages = self.request.trainings.parent / "stages"
         shared = [assignment("before_dir", stages)] if config.get("before") else []
-        return merged([*shared, *overrides, f"seed={seed}", *self._labels(config)])
+        return merged([*shared, *overrides, f"seed={seed}", *self._labels(config, row)])
 
-    def _labels(self, config: Mapping[str, Any]) -> list[str]:
-        """The labels that W&B filters by."""
+    def _labels(self, config: Mapping[str, Any], row: str) -> list[str]:
+        """The labels that W&B filters by; a row's own name is for the job whose scores the table shows."""
         if "labels" not in config:
             return []
         paper, _, table = self.request.table.partition("/")
-        quoted = self.row.replace("\\", "").replace('"', "").replace("$", "")
+        quoted = row.replace("\\", "").replace('"', "").replace("$", "")
         return [f"labels.paper={paper}", f"labels.table={table}", f'labels.row="{quoted}"']
 
 

@@ -71,13 +71,17 @@ def places_of(spec: Mapping[str, Any], request: TableRequest) -> list[Place]:
 
 def chains(places: Sequence[Place]) -> list[Chain]:
     """What is to be run for the places that are wanted, each job once; what others start from comes before them."""
+    named = {  # trainings under the name of the first row that shows their own test
+        place.training.folder: place.training for place in reversed(places) if place.wanted and place.evaluation is None
+    }
     jobs: dict[Path, dict[Path, Job]] = {}
     before: dict[Path, tuple[Job, ...]] = {}
     for place in places:
         if place.wanted:
-            for depth, training in enumerate((*place.before, place.training)):
+            trainings = tuple(named.get(job.folder, job) for job in (*place.before, place.training))
+            for depth, training in enumerate(trainings):
                 jobs.setdefault(training.folder, {training.folder: training})
-                before[training.folder] = place.before[:depth]
+                before[training.folder] = trainings[:depth]
             jobs[place.training.folder].setdefault(place.last.folder, place.last)
     found = [Chain(tuple(parts.values()), before[folder]) for folder, parts in jobs.items()]
     return sorted(found, key=lambda chain: len(chain.before))
