@@ -17,8 +17,8 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --progress-bar off -c $(CONSTRAINTS) -e '.[weights]' --group dev
 	touch $@
 
-demo: setup ## draw the synthetic data set, train, test, and show the result (4 to 6 minutes on two cores)
-	$(BIN)/python -m reid_lit.train +experiment=synthetic_softmax
+demo: setup ## draw the synthetic data set, train, test, and show the result (about 3 minutes on two cores)
+	$(BIN)/python -m reid_lit.train +experiment=synthetic_finetuned
 
 test: setup ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
