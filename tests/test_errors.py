@@ -14,6 +14,7 @@ NO_ADVICE = {
     "reid_lit/data/feeding/images.py": {"OSError"},  # caught there, with those of the system
     "reid_lit/doctor.py": {"SystemExit"},
     "reid_lit/jobs/runner.py": {"KeyboardInterrupt"},
+    "reid_lit/layers/norm_statistics.py": {"TypeError"},
     "reid_lit/models/retrieval.py": {"RuntimeError", "TypeError"},  # a model, or a call of one, is written wrongly
     "reid_lit/paths.py": {"FileNotFoundError"},  # the installation lacks a folder, before any command starts
 }

@@ -41,7 +41,10 @@ def one_step(compose, drawn, *overrides):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_takes_a_training_step(compose, drawn, option):
     more = []
-    if option == "sampler=shuffle":  # keeps neither persons nor images: the whole Strong Baseline wants both
+    if option in (
+        "sampler=shuffle",
+        "sampler=shuffle_all",
+    ):  # keeps neither persons nor images: the whole Strong Baseline wants both
         more = ["~sampler.persons", "~sampler.images", "loss=id", "neck=bnneck1"]
     if option == "backbone=timm":
         more = ["backbone.name=resnet26"]

@@ -233,7 +233,7 @@ def test_two_ranks_share_the_labels_of_two_rounds_and_the_run_is_tested(command,
     base = (
         "+experiment=plaza_to_campus_pul", *TINY, f"data_root={drawn}", "transform.size=[32,16]",
         f"model.weights={tmp_path / '0.ckpt'}", "model.clusters=6", "model.epochs_per_round=1", "machine=ddp",
-        "machine.accelerator=cpu", "machine.devices=2", "sampler=shuffle_all", "optimizer.lr=1.0e-3",
+        "machine.accelerator=cpu", "machine.devices=2", "sampler=shuffle_all", "optimizer.lr=1.0e-4",
     )  # fmt: skip
     command(*base, "trainer.max_epochs=2", "hydra.run.dir=run", cwd=tmp_path)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
