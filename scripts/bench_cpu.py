@@ -14,6 +14,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from reid_lit.command.resolvers import cpu_precision
+
 NETWORKS = {"ResNet-18": "resnet18", "EfficientNet-Lite0": "tf_efficientnet_lite0"}
 WAYS = ("contiguous", "channels-last", "channels-last, compiled", "channels-last, bfloat16")
 
@@ -41,17 +43,11 @@ class Way:
         return time.perf_counter() - start
 
 
-def bfloat16_in_hardware() -> bool:
-    """Whether this processor multiplies bfloat16 itself."""
-    has = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
-    return any(supported() for supported in has)
-
-
 def measure(name: str, architecture: str, *, batch: int, steps: int) -> None:
     """A row of the table for each way."""
     image, person = torch.rand(batch, 3, 128, 64), torch.randint(751, (batch,))
     network = timm.create_model(architecture, num_classes=751)
-    ways = {way: Way(network, way) for way in WAYS if bfloat16_in_hardware() or not way.endswith("bfloat16")}
+    ways = {way: Way(network, way) for way in WAYS if cpu_precision() == "bf16-mixed" or not way.endswith("bfloat16")}
     first = {way: ways[way].step(image, person) for way in ways}  # compiling is in it
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(steps):

@@ -21,14 +21,14 @@ def with_additions(arguments: Sequence[str], own: Callable[[], str | None]) -> l
         arguments: Of a command line.
         own: Gives the run's evaluation option, None where it is not known; asked only for an addition.
     """
-    name = next((value_of(each) for each in reversed(arguments) if key_of(each) == "evaluation"), None)
+    name = next((value_of(argument) for argument in reversed(arguments) if key_of(argument) == "evaluation"), None)
     if name is None or name not in options("evaluation") or not is_addition(name):
         return list(arguments)
     option = own()
     if option not in options("evaluation") or is_addition(option):
         return list(arguments)
-    added = [assignment(f"evaluation.{key}", value) for key, value in _said(name).items()]
-    return [*added, *(each for each in arguments if key_of(each) != "evaluation")]
+    added = [assignment(f"evaluation.{key}", value) for key, value in _keys_of(name).items()]
+    return [*added, *(argument for argument in arguments if key_of(argument) != "evaluation")]
 
 
 def is_addition(name: str) -> bool:
@@ -40,14 +40,14 @@ def is_addition(name: str) -> bool:
     return not set(SCORING) & set(_file(name))
 
 
-def _said(name: str) -> dict[str, Any]:
+def _keys_of(name: str) -> dict[str, Any]:
     """What an addition says, with the additions that it extends."""
     file = _file(name)
-    said: Any = {}
+    keys: Any = {}
     for parent in file.pop("defaults", ()):
         if isinstance(parent, str) and parent != "_self_" and is_addition(parent):
-            said = OmegaConf.merge(said, _said(parent))
-    return OmegaConf.to_container(OmegaConf.merge(said, file))  # type: ignore[return-value]
+            keys = OmegaConf.merge(keys, _keys_of(parent))
+    return OmegaConf.to_container(OmegaConf.merge(keys, file))  # type: ignore[return-value]
 
 
 def _file(name: str) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reid_lit.paths import packaged
+from reid_lit.run.key_lists import key_lists
 
 
 @functools.cache
 def _added() -> dict[str, dict[str, Any]]:
     """By the ``_target_`` of the part."""
-    return OmegaConf.to_container(OmegaConf.load(packaged("conf") / "keys.yaml"))["added"]  # type: ignore[index, call-overload, return-value]
+    return OmegaConf.to_container(key_lists().added)  # type: ignore[return-value]
 
 
 def without_added(config: Any) -> Any:

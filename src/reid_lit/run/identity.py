@@ -4,26 +4,20 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from reid_lit.overrides import key_of
-from reid_lit.paths import packaged
 from reid_lit.run.added_keys import without_added
 from reid_lit.run.composing import composed
-
-
-@functools.cache
-def _lists() -> DictConfig:
-    """What ``conf/keys.yaml`` says, read once."""
-    return cast(DictConfig, OmegaConf.load(packaged("conf") / "keys.yaml"))
+from reid_lit.run.key_lists import key_lists
 
 
 @functools.cache
 def keys(kind: str) -> tuple[str, ...]:
     """The keys of one list of ``conf/keys.yaml``, such as ``learnt`` or ``stages.takes``."""
-    return tuple(OmegaConf.select(_lists(), kind))
+    return tuple(OmegaConf.select(key_lists(), kind))
 
 
 def training_part(config: Mapping[str, Any]) -> dict[str, Any]:

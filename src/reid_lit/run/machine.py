@@ -31,7 +31,7 @@ def compiled(config: DictConfig, backbone: nn.Module) -> Iterator[None]:
 
     Its parameters and their names stay; what follows, such as a test, is computed as in a run that was not compiled.
     """
-    if not config.machine.get("compile", False):  # a run folder of before has no such key
+    if not config.machine.compile:
         yield
         return
     backbone.compile()

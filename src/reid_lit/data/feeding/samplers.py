@@ -154,14 +154,18 @@ class PersonSampler(EpochSampler):
         world: int = 1,
         seed: int = 0,
     ) -> None:
-        self.positions = by_person(labels)
-        check_persons(persons, images, len(self.positions), batch_size, world)
+        self.positions = _by_person(labels)
+        _check_persons(persons, images, len(self.positions), batch_size, world)
         if not repeat:
-            check_images(images, max(map(len, self.positions.values())))
+            _check_images(images, max(map(len, self.positions.values())))
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
         self.persons = persons
         self.images = images
-        self._batches = len(self._round(self._source(0)))
+        self._batches = self._count(len(labels))
+
+    def _count(self, images: int) -> int:  # noqa: ARG002 - for another draw
+        """The batches of an epoch, for this many training images."""
+        return len(self._round(self._source(0)))
 
     @override
     def batches(self) -> int:
@@ -189,7 +193,7 @@ class PersonSampler(EpochSampler):
         return batches
 
 
-def by_person(labels: Sequence[int]) -> dict[int, list[int]]:
+def _by_person(labels: Sequence[int]) -> dict[int, list[int]]:
     """The positions of each person's images, the persons in order."""
     positions: dict[int, list[int]] = defaultdict(list)
     for position, label in enumerate(labels):
@@ -208,7 +212,7 @@ def draw_chunks(positions: Sequence[int], images: int, source: random.Random) ->
     return [order[start : start + images] for start in range(0, len(order) - images + 1, images)]
 
 
-def check_persons(persons: int, images: int, available: int, batch_size: int, world: int) -> None:
+def _check_persons(persons: int, images: int, available: int, batch_size: int, world: int) -> None:
     """Raise InputError unless batches of ``persons`` × ``images`` can be drawn and dealt over the ranks."""
     for name, number in (("persons", persons), ("images", images)):
         if number < 1:
@@ -234,7 +238,7 @@ def check_persons(persons: int, images: int, available: int, batch_size: int, wo
         )
 
 
-def check_images(images: int, most: int) -> None:
+def _check_images(images: int, most: int) -> None:
     """Raise InputError where no person has ``images``."""
     if images > most:
         raise InputError(
