@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
 
 from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.lists import Lists
@@ -31,6 +32,7 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 from reid_lit.evaluation.streaming import COLUMNS
+from reid_lit.models.k_means import lloyd
 
 NOISE = 3.5
 """Standard deviations of an image from its person where one kind of embedding serves: neither perfect nor hopeless."""
@@ -59,6 +61,8 @@ MSMT = Size(11659, 82161, 2048, 3060)
 MANY = Size(2000, 200_000, 256, 10_000)
 DISTRACTORS = 500_000
 CAMERAS = 6
+CLUSTERS = 700
+"""As many as PUL's for Market-1501."""
 
 
 def made(size: Size, noise: float, device: str) -> tuple[torch.Tensor, torch.Tensor, Lists]:
@@ -148,7 +152,7 @@ def rerank(size: Size, noise: float, out: str | None, device: str) -> dict[str, 
 
 def expand(size: Size, noise: float, device: str) -> dict[str, float]:
     """Query expansion of query and gallery, and the seconds of the neighbour search in it."""
-    query, gallery, _ = made(size, noise, device)
+    query, gallery, lists = made(size, noise, device)
     seconds = []
 
     class Timed(ExactSearch):
@@ -158,8 +162,33 @@ def expand(size: Size, noise: float, device: str) -> dict[str, float]:
             return found
 
     peak = Peak(device)
-    whole, _ = timed(lambda: Expansion(of="both")(query, gallery, search=Timed()), device)
-    return {"seconds": whole, "against": seconds[0], "peak": peak.above()}
+    whole, expanded = timed(lambda: Expansion(of="both")(query, gallery, search=Timed()), device)
+    facts = {"seconds": whole, "against": seconds[0], "peak": peak.above()}
+    return facts | {"mAP": evaluate(Ranker(*expanded, lists, Protocol())).scores["mAP"]}
+
+
+def rerank_and_score(size: Size, noise: float, device: str) -> dict[str, float]:
+    """An evaluation with k-reciprocal re-ranking, from embeddings to scores."""
+    query, gallery, lists = made(size, noise, device)
+    protocol = Protocol(rerank=KReciprocal())
+    search, _ = timed(lambda: neighbours(torch.cat([query, gallery]), k=KReciprocal().k1 + 1), device)
+    peak = Peak(device)
+    whole, result = timed(lambda: evaluate(Ranker(query, gallery, lists, protocol)), device)
+    return {"seconds": whole, "against": search, "peak": peak.above(), "mAP": result.scores["mAP"]}
+
+
+def k_means(size: Size, noise: float, device: str) -> dict[str, float]:
+    """k-means of all images from one start: scikit-learn's on the CPU, ours on a GPU."""
+    query, gallery, _ = made(size, noise, device)
+    features = torch.cat([query, gallery])
+    start = features[torch.linspace(0, len(features) - 1, min(size.persons, CLUSTERS)).long()]
+    peak = Peak(device)
+    if device == "cpu":
+        means = KMeans(len(start), init=start.numpy(), n_init=1)
+        seconds, _ = timed(lambda: means.fit(features.numpy()), device)
+        return {"seconds": seconds, "peak": peak.above(), "inertia": float(means.inertia_)}
+    seconds, (_, _, inertia) = timed(lambda: lloyd(features, start), device)
+    return {"seconds": seconds, "peak": peak.above(), "inertia": inertia}
 
 
 def find(size: Size, noise: float, kind: str, device: str) -> dict[str, float]:
@@ -277,6 +306,8 @@ TASKS: dict[str, Callable[..., dict[str, float]]] = {
     "rerank": rerank,
     "dense": rerank_densely,
     "expand": expand,
+    "rerank_and_score": rerank_and_score,
+    "k_means": k_means,
     "find": find,
     "stream": stream,
 }

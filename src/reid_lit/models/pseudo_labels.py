@@ -2,9 +2,10 @@
 
 import warnings
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
+from reid_lit.models.k_means import lloyd
 from reid_lit.records import JUNK
 
 
@@ -31,16 +33,31 @@ def cluster(
     """The cluster of each image, 0 … clusters-1, and the centroids, by k-means.
 
     Args:
-        features: As they are, not normalised.
+        features: As they are, not normalised. On a GPU the iterations are done there.
         clusters: k. Where fewer features differ, clusters stay empty.
         starts: Random starts; the best is kept.
         seed: Of the starts.
     """
+    if features.is_cuda:
+        return cluster_on_device(features, clusters=clusters, starts=starts, seed=seed)
     means = KMeans(n_clusters=clusters, n_init=starts, random_state=seed)
     with warnings.catch_warnings(), threadpool_limits(1, "openmp"):  # more threads add in other orders, to other bits
         warnings.simplefilter("ignore", ConvergenceWarning)  # of empty clusters, which check_selection judges
         means.fit(features.cpu().numpy())
     return torch.from_numpy(means.labels_).long(), torch.from_numpy(means.cluster_centers_)
+
+
+def cluster_on_device(
+    features: Float[Tensor, "images dim"], *, clusters: int, starts: int, seed: int
+) -> tuple[Int[Tensor, " images"], Float[Tensor, "clusters dim"]]:
+    """What :func:`cluster` gives, computed where the features are; the random starts are drawn on the CPU."""
+    found, on_cpu = [], features.cpu().numpy()
+    draws = np.random.RandomState(seed)  # noqa: NPY002 - what scikit-learn's k-means draws from
+    for _ in range(starts):
+        first, _ = kmeans_plusplus(on_cpu, clusters, random_state=draws)
+        found.append(lloyd(features, torch.from_numpy(first).to(features)))
+    labels, centroids, _ = min(found, key=lambda result: result[2])
+    return labels.cpu(), centroids.cpu()
 
 
 def select(
