@@ -52,7 +52,7 @@ def cluster_on_device(
 ) -> tuple[Int[Tensor, " images"], Float[Tensor, "clusters dim"]]:
     """What :func:`cluster` gives, computed where the features are; the random starts are drawn on the CPU."""
     found, on_cpu = [], features.cpu().numpy()
-    draws = np.random.RandomState(seed)  # noqa: NPY002 - what scikit-learn's k-means draws from
+    draws = np.random.RandomState(seed)  # what scikit-learn's k-means draws from
     for _ in range(starts):
         first, _ = kmeans_plusplus(on_cpu, clusters, random_state=draws)
         found.append(lloyd(features, torch.from_numpy(first).to(features)))
