@@ -20,7 +20,19 @@ finally:
     sys.stderr.write("\\nimported: " + " ".join(sys.modules))
 """
 KEPT = Path(__file__).parents[1] / "run" / "kept_82168aa"
-COMMANDS = ("train", "evaluate", "embed", "submission", "figure", "page", "matrix", "describe", "doctor", "init")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "embed",
+    "submission",
+    "figure",
+    "page",
+    "matrix",
+    "describe",
+    "doctor",
+    "init",
+    "pack",
+)
 
 
 def imported(done):

@@ -17,9 +17,11 @@ from omegaconf import open_dict
 from reid_lit.checkup.counts import COUNTS
 from reid_lit.checkup.examine import examine
 from reid_lit.checkup.matches import without_match
+from reid_lit.data.packing.pack import pack
 from reid_lit.data.problems import MissingDataError
 from reid_lit.data.sets.synthetic import Synthetic
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.files.access import read_bytes
 from reid_lit.paths import options, packaged
 from reid_lit.records import JUNK
 from reid_lit.run.datasets import make_data
@@ -184,6 +186,28 @@ def test_the_doctor_finds_nothing_but_fewer_images_than_the_whole_set_has(copies
         if not isinstance(member, Synthetic):  # it would draw the set itself
             findings = examine(member, protocol=Protocol(camera_rule="auto")).findings
             assert [str(problem) for problem in findings if problem.kind != COUNTS] == []
+
+
+def test_a_pack_reads_the_same_and_the_doctor_finds_the_same(copies, tmp_path):
+    for number, member in enumerate(copies):
+        member.prepare_data = lambda: None  # the sample of the synthetic set is not what it would draw
+        packed = copy.copy(member)
+        packed.root = tmp_path / "packs" / str(number) / member.root.name
+        index = pack(member, packed, encoding=None, shard_mb=0.02)
+        names = [name for shard in index.shards for name in shard.names]
+        assert {*member.sample().images, *member.sample().files} <= {*names}
+
+        def moved(text, member=member, packed=packed):
+            return text.replace(str(member.root), str(packed.root))
+
+        split = member.read()
+        assert repr(packed.read()) == moved(repr(split))
+        for here, there in zip(split.shots, packed.read().shots, strict=True):
+            assert read_bytes(there.path) == here.path.read_bytes()
+        if not isinstance(member, Synthetic):
+            left, right = (examine(one, protocol=Protocol(camera_rule="auto")) for one in (member, packed))
+            assert [str(problem) for problem in right.findings] == [moved(str(problem)) for problem in left.findings]
+            assert [fact for fact in right.facts if fact.name != "pack"] == list(left.facts)
 
 
 class Shuffled:

@@ -8,6 +8,7 @@ from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.counts import Count, count
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import Problem
+from reid_lit.files.access import files_below
 from reid_lit.records import Shot, Split
 from reid_lit.wording import counted
 
@@ -80,8 +81,4 @@ def _words(number: Count, official: Count) -> str:
 
 def _files(folder: Path) -> int:
     """Image files below a folder, by their endings."""
-    return sum(
-        name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-        for _, _, names in os.walk(folder)
-        for name in names
-    )
+    return sum(path.name.lower().endswith(EXTENSIONS) for path in files_below(folder))

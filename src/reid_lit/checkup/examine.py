@@ -8,10 +8,12 @@ from reid_lit.checkup.diagnosis import Diagnosis, Fact
 from reid_lit.checkup.files import damage, digests, duplicates
 from reid_lit.checkup.folders import Others, find_misplaced, look_around, read
 from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_match
+from reid_lit.checkup.packs import in_the_source, look_at_pack
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.images import bad_images
 from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem
 from reid_lit.evaluation.protocol import Protocol
+from reid_lit.files.access import state
 from reid_lit.progress import progress
 from reid_lit.records import Split
 from reid_lit.wording import counted
@@ -25,21 +27,25 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
         protocol: Its camera rule decides which queries have a match.
         others: Gives the readers of all other data sets; this folder may hold one of them.
     """
+    packed, broken = look_at_pack(data.root)
     split, problems = read(data, prepare=True)
     if split is None:
         return Diagnosis(
             name=type(data).__name__, root=data.root, findings=tuple(look_around(data, problems, others)), facts=()
         )
     problems = [find_misplaced(problem, split, data.root) for problem in problems]
+    if packed:
+        problems = [in_the_source(problem) for problem in problems]
     explained = {problem.place for problem in problems}
     if all(problem.kind != LISTS for problem in problems):  # images that do not fit their lists explain wrong counts
         problems += compare(split, data.official(), data.root, explained=explained)
     protocol = protocol or Protocol()
     gone = [problem.place for problem in problems if problem.kind in (MISSING, MISPLACED)]
-    damaged, files = _look_at_files(split, data, protocol, gone)
+    problems += broken
+    damaged, files = ([], []) if broken else _look_at_files(split, data, protocol, gone)
     problems += damaged
     problems += without_match(split, protocol, data.root)
-    known = [*facts(split, data.official()), *cameras_per_person(split), *files]
+    known = [*facts(split, data.official()), *cameras_per_person(split), *packed, *files]
     known += [Fact(name="note", value=note) for note in split.notes]
     return Diagnosis(name=split.name, root=data.root, findings=tuple(problems), facts=tuple(known))
 
@@ -55,7 +61,7 @@ def _look_at_files(
     whole = [path for path in paths if path not in bad]
     with progress("comparing all images") as tell:
         groups = digests(whole, tell=tell)
-    size = sum(path.stat().st_size for path in whole)
+    size = sum(state(path)[0] for path in whole)
     copies = sum(len(group) - 1 for group in groups)
     value = f"{counted(len(paths), 'file', grouped=True)} of {size / 1e6:,.1f} MB; copies among them: {copies:,}"
     sizes = [Fact(name="images on disk", value=value)]

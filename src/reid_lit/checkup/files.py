@@ -11,6 +11,7 @@ from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import below
 from reid_lit.data.feeding.readable import OTHER
 from reid_lit.data.problems import Problem
+from reid_lit.files.access import read_bytes, state
 from reid_lit.progress import Progress
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.wording import counted
@@ -49,11 +50,11 @@ def digests(paths: Iterable[Path], *, tell: Progress | None = None) -> list[list
     """The groups of files of the same content; only files of the same size are read."""
     sizes: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
-        sizes[path.stat().st_size].append(path)
+        sizes[state(path)[0]].append(path)
     doubtful = [path for group in sizes.values() if len(group) > 1 for path in group]
     contents: dict[bytes, list[Path]] = defaultdict(list)
     for done, path in enumerate(doubtful, start=1):
-        contents[hashlib.blake2b(path.read_bytes(), digest_size=16).digest()].append(path)
+        contents[hashlib.blake2b(read_bytes(path), digest_size=16).digest()].append(path)
         if tell is not None and done % 100 == 0:
             tell(done, len(doubtful))
     return [group for group in contents.values() if len(group) > 1]

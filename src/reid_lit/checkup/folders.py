@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from pathlib import Path
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISPLACED, MISSING, NESTED, DataError, MissingDataError, Problem
+from reid_lit.files.access import entries, exists, is_dir
+from reid_lit.files.index import PackError
 from reid_lit.overrides import assignment
 from reid_lit.records import Split
 from reid_lit.wording import counted
@@ -59,7 +60,7 @@ def look_around(data: ReidData, problems: list[Problem], others: Others) -> list
         fact += f"; so do {', '.join(map(str, places[1:3]))}" if places[1:] else ""
         cure = shlex.quote(assignment("dataset.root", places[0]))
         return [Problem(kind=NESTED, place=data.root, fact=fact, cure=cure)]
-    if not data.root.is_dir():
+    if not is_dir(data.root):
         return problems
     nothing = Split(name="", train=(), query=(), gallery=())
     moved = [find_misplaced(problem, nothing, data.root) for problem in problems]
@@ -91,7 +92,7 @@ def find_misplaced(problem: Problem, split: Split, root: Path) -> Problem:
         fact = f"the images of {missing.name}/ are deeper, in {deeper[0].relative_to(missing)}/"
         cure = f"mv {shlex.quote(str(deeper[0].resolve()))}/* {shlex.quote(str(missing.resolve()))}/"
         return replace(problem, kind=NESTED, fact=fact, cure=cure)
-    if problem.kind != MISSING or missing == root or missing.exists():
+    if problem.kind != MISSING or missing == root or exists(missing):
         return problem
     folder = next((folder for folder in _below(root, depth=_DEPTH) if folder.name == missing.name), None)
     if folder is None:
@@ -110,7 +111,7 @@ def find_misplaced(problem: Problem, split: Split, root: Path) -> Problem:
 def _with_images(folder: Path) -> list[Path]:
     """The folders below that hold images."""
     return [
-        path for path in _below(folder, depth=2) if any(file.suffix.lower() in EXTENSIONS for file in path.iterdir())
+        path for path in _below(folder, depth=2) if any(name.lower().endswith(EXTENSIONS) for name, _ in entries(path))
     ]
 
 
@@ -125,7 +126,7 @@ def _near(missing: Path, used: set[Path]) -> Path | None:
 def _accepted(data: ReidData) -> Iterator[Path]:
     """The folders near the data set's folder that its reader can read, nearest first."""
     root = data.root.resolve()
-    if root.is_dir():
+    if is_dir(root):
         nearby = [*_below(root, depth=_DEPTH), *(folder for folder in root.parents[:2] if folder.parent != folder)]
     else:
         nearby = list(_below(root.parent, depth=1))
@@ -164,11 +165,11 @@ def _below(root: Path, *, depth: int) -> Iterator[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))]
-    except OSError:  # no permission to look, or gone
+        listed = entries(folder)
+    except (OSError, PackError):  # no permission to look, gone, or no pack that can be used
         return []
-    return [folder / name for name in sorted(names)]
+    names = sorted(name for name, is_folder in listed if is_folder and not name.startswith((".", "__MACOSX")))
+    return [folder / name for name in names]
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The contract of a data set: what it defines itself, next to its fields."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from reid_lit.data.counts import Count, is_whole
@@ -13,9 +15,11 @@ class DataContract(ABC):
     """The methods and constants of a data set; it must define ``read`` and may redefine the others.
 
     Attributes:
+        root: The folder of the data set.
         split: The training and test lists (after ``setup``).
     """
 
+    root: Path
     split: Split
 
     two_domains: ClassVar[bool] = False
@@ -35,6 +39,14 @@ class DataContract(ABC):
     def official(self) -> dict[str, Count]:
         """The counts of an undamaged copy, by ``train``, ``query`` and ``gallery``; empty where none are known."""
         return {}
+
+    def parts(self) -> Mapping[str, Path | bytes]:
+        """What a pack of the data set holds, whatever its options: folders with all below them, and files.
+
+        By the name of each below the pack: where it is, or the content of a file that is written for the pack. By
+        default it is all that the data set's folder holds.
+        """
+        return {"": self.root}
 
     def whole(self) -> bool | None:
         """Whether the test of ``split`` has the official counts; None where none are known."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from reid_lit.data.spread import Spread, spread
+from reid_lit.files.access import is_file, opened, state
 
 
 class Header(NamedTuple):
@@ -53,7 +54,7 @@ def files_of(paths: Sequence[Path], *, most: int) -> Files:
     some = [paths[place * len(paths) // most] for place in range(most)] if len(paths) > most else list(paths)
     headers = [header for header in map(header_of, some) if header is not None]
     return Files(
-        megabytes=sum(path.stat().st_size for path in paths if path.exists()) / 1e6,
+        megabytes=sum(state(path)[0] for path in paths if is_file(path)) / 1e6,
         looked_at=len(some),
         unreadable=len(some) - len(headers),
         formats=dict(Counter(header.format for header in headers).most_common()),
@@ -67,7 +68,7 @@ def files_of(paths: Sequence[Path], *, most: int) -> Files:
 def header_of(path: Path) -> Header | None:
     """Size and format of an image, without reading its pixels; None when it is none."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as file, Image.open(file) as image:
             return Header(image.height, image.width, image.format or "unknown")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

@@ -6,6 +6,8 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from reid_lit.files.access import opened
+
 WIDTH, HEIGHT = 128, 256
 """Pixels of an image in its tile; twice the size of Market-1501's crops."""
 
@@ -50,8 +52,8 @@ def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mar
 def picture(path: Path) -> Image.Image:
     """The image, fitted into WIDTH × HEIGHT without changing its proportions; or a field that names the file."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.contain(file.convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+        with opened(path) as file, Image.open(file) as whole:
+            image = ImageOps.contain(whole.convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
         return _placeholder(path.name)
     canvas = Image.new("RGB", (WIDTH, HEIGHT), GAP)

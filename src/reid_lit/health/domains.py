@@ -12,6 +12,7 @@ from torch import Tensor
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.files.access import is_file
 from reid_lit.records import JUNK, Shot, absolute
 from reid_lit.run.lineage import lineage_of
 from reid_lit.wording import counted
@@ -83,7 +84,7 @@ def _draw(count: int, images: int, seed: int) -> list[int]:
 
 def _of_earlier_run(paths: Sequence[Path], data: ReidData) -> dict[str, WatchedImages]:
     """The source of an earlier run; empty without one, or where its images are gone."""
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not is_file(path)]
     if missing:
         _log.warning(
             "health: %s gone, such as %s: the domains are not compared",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from reid_lit.files.access import opened, state
 from reid_lit.pages.render import data_uri
 from reid_lit.progress import progress
 
@@ -64,7 +65,7 @@ def _address(file: Path, folder: Path | None, size: ThumbnailSize) -> str | None
             return data_uri(_small(file, size), "image/jpeg")
         key = f"{file} {size.width}x{size.height} {size.quality}".encode()
         copy = folder / f"{hashlib.blake2b(key, digest_size=10).hexdigest()}.jpg"
-        if not copy.is_file() or copy.stat().st_mtime < file.stat().st_mtime:
+        if not copy.is_file() or copy.stat().st_mtime_ns < state(file)[1]:
             copy.write_bytes(_small(file, size))
     except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
         return None
@@ -72,7 +73,7 @@ def _address(file: Path, folder: Path | None, size: ThumbnailSize) -> str | None
 
 
 def _small(file: Path, size: ThumbnailSize) -> bytes:
-    with Image.open(file) as image:
+    with opened(file) as whole, Image.open(whole) as image:
         image.draft("RGB", (2 * size.width, 2 * size.height))  # a large JPEG need not be decoded in full
         small = ImageOps.contain(image.convert("RGB"), (size.width, size.height), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

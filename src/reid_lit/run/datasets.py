@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -94,6 +95,34 @@ def _check_keys(config: DictConfig) -> None:
 def with_split(config: DictConfig, split_id: int) -> DictConfig:
     """The config with one split chosen."""
     return _changed(config, OmegaConf.merge(config.dataset, {"split_id": split_id}))
+
+
+def with_root(config: DictConfig, root: Path) -> DictConfig:
+    """The config with the data set in another folder."""
+    return _changed(config, OmegaConf.merge(config.dataset, {"root": str(root)}))
+
+
+def members_of(config: DictConfig) -> list[DictConfig]:
+    """The configs of the data sets that ``config.dataset`` is made of, each folder once; its own where it is one.
+
+    Raises:
+        ValueError: a member has not all of its keys.
+    """
+    dataset = config.dataset
+    if "source" in dataset:
+        source = dataset.source if isinstance(dataset.source, ListConfig) else [dataset.source]
+        listed = [*source, dataset.target]
+    elif "members" in dataset:
+        listed = list(dataset.members)
+    else:
+        return [config]
+    configs = (member for entry in listed for member in members_of(with_dataset(config, entry, own=False)))
+    return list({_folder(member): member for member in configs}.values())
+
+
+def _folder(config: DictConfig) -> tuple[str, ...]:
+    """What a data set's folder depends on."""
+    return tuple(str(config.dataset.get(key)) for key in ("root", "world", "size", "draw_seed"))
 
 
 def _with_members(config: DictConfig) -> DictConfig:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_lit.errors import ExistingFileError, FailedError, InputError
+from reid_lit.files.access import entries, exists, is_dir, read_bytes
 from reid_lit.synthetic.plan import FOLDERS, PlannedImage, counts, plan
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import world as world_of
@@ -157,10 +158,10 @@ def _holds(root: Path, record: dict[str, object]) -> bool:
     Raises:
         ExistingFileError: it holds something else.
     """
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    if not exists(root) or (is_dir(root) and not entries(root)):
         return False
     try:
-        present = json.loads((root / RECORD).read_text())
+        present = json.loads(read_bytes(root / RECORD))
     except (OSError, ValueError):
         present = None
     if present == record:

@@ -17,6 +17,7 @@ from torch import Tensor
 from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
+from reid_lit.files.access import state
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paths import write_text, write_whole
 from reid_lit.records import Shot, Split, absolute, absolute_path
@@ -184,8 +185,6 @@ def _key(shots: Sequence[Shot], origin: Provenance, dtype: str) -> str:
     """A name for the embeddings of these files as they are now, by this model and in this type."""
     digest = hashlib.sha256(json.dumps([asdict(origin), dtype]).encode())
     for shot in shots:
-        state = shot.path.stat()
-        digest.update(
-            f"{absolute_path(shot.path)} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
-        )
+        size, changed = state(shot.path)
+        digest.update(f"{absolute_path(shot.path)} {size} {changed}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]

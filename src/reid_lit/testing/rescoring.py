@@ -16,6 +16,7 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.files.access import is_file
 from reid_lit.records import Split
 from reid_lit.run.datasets import chosen
 from reid_lit.run.folder import Run
@@ -126,7 +127,7 @@ def _draw(config: DictConfig, split: Split, scores: RetrievalScores, result: Res
     if "pictures" not in config.callbacks:
         return
     pictures: Pictures = instantiate(config.callbacks.pictures)
-    gone = [shot.path for shot in (*split.query, *split.gallery) if not shot.path.is_file()]
+    gone = [shot.path for shot in (*split.query, *split.gallery) if not is_file(shot.path)]
     if gone:
         _log.warning("no pictures of %s: %d of its images are gone, such as %s", split.name, len(gone), gone[0])
         return

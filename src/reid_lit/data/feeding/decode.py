@@ -23,6 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
+from reid_lit.files.access import read_bytes
+from reid_lit.files.index import PackError
 
 _AT_ONCE = 2**22  # bytes resized by one call: a batch of small crops, but one photograph
 _FRAMES = (0xC0, 0xC1, 0xC2)  # JPEG's frame headers: baseline, extended, progressive
@@ -82,13 +84,14 @@ def pixels(path: Path) -> np.ndarray:
     """The image in RGB, upright, uint8 (h w 3).
 
     Raises:
-        ValueError: the file is missing or is no image that can be read to its end.
+        ValueError: the file is missing or is no image that can be read to its end, or its pack cannot be used.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            data = file.readall()
+        data = read_bytes(path)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _READ) if _is_ordinary(data) else None
         return _decoded_by_pil(data) if image is None else image
+    except PackError:
+        raise
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error}); remove it or copy it anew") from error
 

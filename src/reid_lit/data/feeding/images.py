@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shlex
-import stat
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from reid_lit.data.feeding.readable import CLOSED, trouble
 from reid_lit.data.problems import IMAGES, Problem
 from reid_lit.errors import FailedError
+from reid_lit.files.access import check_hashes, state
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_text
 from reid_lit.progress import Progress, progress
@@ -112,33 +112,30 @@ def bad_images(
         memory: The file that remembers good images by size and time of change; it is updated.
         processes: Processes that read, for a thousand images and more.
         tell: Called with the number of images read so far and their total.
+
+    Raises:
+        PackError: they are in a pack one of whose shards is missing or another one; it is hashed if an image is new.
     """
     names = {os.fspath(path): path for path in paths}
     remembered = _recall(memory)
     states: dict[str, State] = {}
     troubles: dict[str, str] = {}
     start = os.path.join(absolute_path(root), "")  # noqa: PTH118 - 30,000 pure paths take a second
-    for name in names:
+    for name, path in names.items():
         try:
-            states[name] = _state(name)
+            states[name] = list(state(path))
         except OSError as error:
             troubles[name] = "missing" if isinstance(error, FileNotFoundError) else f"{CLOSED} ({error.strerror})"
     keys = {name: absolute_path(name).removeprefix(start) for name in states}
     new = [name for name, state in states.items() if remembered.get(keys[name]) != state]
     if len(new) > _ALONE:
         rank_zero_only(logger.info)("reading %d images of %s to find broken ones", len(new), root)
+    check_hashes(names[name] for name in new)
     troubles |= _read(new, processes=processes, tell=tell)
     good = {keys[name]: states[name] for name in new if name not in troubles}
     if memory is not None and good:
         _remember(memory, remembered | good)
     return {path: troubles[name] for name, path in names.items() if name in troubles}
-
-
-def _state(name: str) -> State:
-    status = os.stat(name)  # noqa: PTH116 - the same
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        raise OSError(0, "no regular file")
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _recall(memory: Path | None) -> dict[str, State]:

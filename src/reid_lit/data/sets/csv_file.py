@@ -6,6 +6,9 @@ persons and cameras are any text, numbered as in :mod:`.person_folders`; person 
 the lines does not matter: each list is sorted by person, camera and path.
 """
 
+import csv
+import io
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +18,7 @@ from pathlib import Path
 from reid_lit.data.problems import EMPTY, LISTS, MISSING, Problem, Report, stop
 from reid_lit.data.sets.crops import NEEDED, WORDS, Crop, drawn, ready_made
 from reid_lit.data.sets.csv_rows import CsvRow, read_rows, tell
+from reid_lit.files.access import entries, is_dir, is_file
 from reid_lit.overrides import assignment
 from reid_lit.records import Split, absolute_path
 
@@ -55,18 +59,42 @@ def locate(root: Path) -> Path:
     Raises:
         FileNotFoundError: it is not there.
     """
-    if root.is_file():
+    if is_file(root):
         return root
-    if (root / FILE).is_file():
+    if is_file(root / FILE):
         return root / FILE
-    if not root.is_dir():
+    if not is_dir(root):
         fact, cure = f"no such file: {root.resolve()}", f"point dataset.root at a CSV file or at a folder with {FILE}"
         raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
-    tables = sorted(file.name for file in root.glob("*.csv"))
+    tables = sorted(name for name, _ in entries(root) if name.endswith(".csv"))
     fact = f"no {FILE} in {root.resolve()}" + (f", only {', '.join(tables[:3])}" if tables else "")
     cure = f"python -m reid_lit.init {shlex.quote(assignment('folder', root))} writes one"
     cure += "; or point dataset.root at the file" * bool(tables)
     raise Problem(kind=MISSING, place=root, fact=fact, cure=cure).error()
+
+
+def csv_parts(root: Path) -> dict[str, Path | bytes]:
+    """The images of the rows by their paths below the folder that holds all of them, and ``reid.csv`` with these paths.
+
+    Raises:
+        FileNotFoundError: there is no such file, no row, or not every image.
+        ValueError: a row is wrong, or an image is listed twice.
+    """
+    file = locate(root)
+    rows = _checked(file, read_rows(file), stop)
+    paths = [_key(file, row) for row in rows]
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120 - thousands of plain texts
+    names = [Path(path).relative_to(common).as_posix() for path in paths]
+    columns = ["path", *(name for name in ("person", "camera", "split") if any(getattr(row, name) for row in rows))]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([name, *(getattr(row, key) for key in columns[1:])] for name, row in zip(names, rows, strict=True))
+    images: dict[str, Path | bytes] = {name: Path(path) for name, path in zip(names, paths, strict=True)}
+    if FILE in images:
+        fact, cure = f"{file.resolve()} lists an image called {FILE}", "rename it: the list has that name in a pack"
+        raise Problem(kind=LISTS, place=file, fact=fact, cure=cure).error()
+    return {FILE: text.getvalue().encode()} | images
 
 
 def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:
@@ -79,7 +107,7 @@ def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]
     lines = [(row.line, f"repeats line {first[_key(file, row)]}: {row.path}") for row in repeats]
     tell(file, lines, "an image that is listed already", "remove them, or correct their paths", report, LISTS)
     rows = [row for row in rows if first[_key(file, row)] == row.line]
-    gone = [row for row in rows if not (file.parent / row.path).is_file()]
+    gone = [row for row in rows if not is_file(file.parent / row.path)]
     cure = f"paths must be absolute or start at {file.parent.resolve()}"
     if any("\\" in row.path for row in gone):
         cure += ", with / between folders"

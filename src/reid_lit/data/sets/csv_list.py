@@ -1,13 +1,14 @@
 """A user's own crops, listed in a CSV file, as a data set; :mod:`.csv_file` says what the file holds."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
-from reid_lit.data.sets.csv_file import FILE, read
+from reid_lit.data.sets.csv_file import FILE, csv_parts, read
 from reid_lit.records import Split
 
 SAMPLE = Sample(
@@ -34,6 +35,10 @@ class CsvList(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return read(self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, report=report)
+
+    @override
+    def parts(self) -> dict[str, Path | bytes]:
+        return csv_parts(self.root)
 
     @override
     def sample(self) -> Sample:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reid_lit.data.problems import EMPTY, LAYOUT, NAMES, Problem, Report, stop
+from reid_lit.files.access import read_bytes
 from reid_lit.wording import counted
 
 COLUMNS = {
@@ -115,7 +116,7 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(file: Path) -> str:
-    data = file.read_bytes()
+    data = read_bytes(file)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

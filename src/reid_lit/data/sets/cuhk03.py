@@ -148,6 +148,10 @@ class CUHK03(ReidData):
         return read(self.root, options=options, train_on=self.train_on, extract_to=target, report=report)
 
     @override
+    def parts(self) -> dict[str, Path]:
+        return Places(self.root, self.target).parts()
+
+    @override
     def official(self) -> dict[str, Count]:
         cameras = 2 if self.camera == "view" else 10
 

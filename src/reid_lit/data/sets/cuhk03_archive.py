@@ -18,6 +18,7 @@ from PIL import Image
 
 from reid_lit.data.problems import LISTS, Problem
 from reid_lit.errors import MissingPackageError, WriteError
+from reid_lit.files.access import entries, is_dir, is_file, opened
 
 TESTSETS = "testsets.json"
 KINDS = ("detected", "labeled")
@@ -31,7 +32,7 @@ def images_folder(kind: str) -> str:
 
 def is_there(path: Path) -> bool:
     """Whether there is such a file, or such a folder with something in it."""
-    return path.is_file() or (path.is_dir() and any(path.iterdir()))
+    return is_file(path) or (is_dir(path) and bool(entries(path)))
 
 
 def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> None:
@@ -68,7 +69,7 @@ def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> 
 
 def is_web_page(path: Path) -> bool:
     """Whether a file is a web page, as a failed download leaves it."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 

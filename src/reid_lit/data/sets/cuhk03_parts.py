@@ -9,6 +9,7 @@ from reid_lit.data.sets.cuhk03_archive import KINDS, TESTSETS, images_folder, is
 from reid_lit.data.sets.layout import ORIGINAL
 from reid_lit.data.sets.naming import Naming, check_choice
 from reid_lit.errors import InputError
+from reid_lit.files.access import is_dir
 
 ARCHIVE = "cuhk-03.mat"
 FOLDERS = ("cuhk03", "CUHK03", "cuhk03_release", "cuhk03/cuhk03_release", "CUHK03/cuhk03_release")
@@ -100,7 +101,14 @@ class Places:
     def find_np(self, images: str) -> Path | None:
         """The folder of the CUHK03-NP release that holds ``bounding_box_train/``."""
         inner = (folder / name / images for folder in self.folders for name in ("", *NP_FOLDERS))
-        return next((folder for folder in inner if (folder / ORIGINAL.train).is_dir()), None)
+        return next((folder for folder in inner if is_dir(folder / ORIGINAL.train)), None)
+
+    def parts(self) -> dict[str, Path]:
+        """All of the copy but the archive, by the names under which a copy in one folder has it."""
+        files = [TESTSETS, *(name for kind in KINDS for name in (images_folder(kind), Options(images=kind).split_file))]
+        found = {name: self.find(name) for name in files}
+        found |= {f"{NP_FOLDERS[0]}/{kind}": self.find_np(kind) for kind in KINDS}
+        return {name: place for name, place in found.items() if place is not None}
 
     def to_unpack(self, options: Options) -> Path | None:
         """The archive, if there is one and the options need something that has not been unpacked."""

@@ -1,5 +1,6 @@
 """The training and test persons of CUHK03: the new protocol's split files and folders, the classic test sets."""
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from reid_lit.data.sets.layout import ORIGINAL
 from reid_lit.data.sets.naming import named_images, shots_in
 from reid_lit.data.splits import part
 from reid_lit.errors import InputError
+from reid_lit.files.access import read_bytes
 from reid_lit.records import Shot
 
 Shots = tuple[Shot, ...]
@@ -63,7 +65,7 @@ def _content(file: Path) -> tuple[list[str], list[int], list[list[int]]]:
     if is_web_page(file):
         raise web_page(file).error()
     try:
-        content = loadmat(file, variable_names=_KEYS, squeeze_me=True)
+        content = loadmat(io.BytesIO(read_bytes(file)), variable_names=_KEYS, squeeze_me=True)
         names, labels = [str(name) for name in content["filelist"]], content["labels"].astype(int).tolist()
         positions = [(content[key].astype(int) - 1).tolist() for key in _KEYS[2:]]
     except Exception as error:  # scipy raises errors of many types for a damaged file
@@ -125,7 +127,7 @@ def read_classic(images: Path, testsets: Path, options: Options, report: Report 
 def _testset(file: Path, options: Options) -> tuple[list[tuple[int, int]], int]:
     """The test persons as (pair, person), and the archive's number of images of the kind."""
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(read_bytes(file))
         if len(content["testsets"]) != SPLITS["classic"]:
             raise InputError(f"{len(content['testsets'])} test sets")
         tested = [(int(pair), int(person)) for pair, person in content["testsets"][options.split_id]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from reid_lit.data.sets.crops import UNSPLIT, WORDS, Crop, drawn, ready_made
 from reid_lit.data.sets.filenames import KNOWN, compiled, named, other_files, recognised
 from reid_lit.data.sets.person_folders import FLAT, check_depth, crops_below, listed, part_folders
+from reid_lit.files.access import is_dir
 from reid_lit.records import Split
 
 MARKET = ({"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"},
@@ -107,7 +108,7 @@ def crops_of(folder: Path, pattern: str | None) -> tuple[dict[str, list[Crop]], 
 def _places(folder: Path) -> dict[str, Path]:
     """The folder of each list, by our names or by Market-1501's."""
     for names in MARKET:
-        if all((folder / name).is_dir() for name in names.values()):
+        if all(is_dir(folder / name) for name in names.values()):
             return {word: folder / name for word, name in names.items()}
     return part_folders(folder)
 

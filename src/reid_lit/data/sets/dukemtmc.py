@@ -21,7 +21,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
-from reid_lit.data.sets.layout import layouts, read_layout
+from reid_lit.data.sets.layout import layout_parts, layouts, read_layout
 from reid_lit.data.sets.naming import Naming
 from reid_lit.records import Split
 
@@ -81,6 +81,10 @@ class DukeMTMC(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return read(self.root, report=report)
+
+    @override
+    def parts(self) -> dict[str, Path]:
+        return layout_parts(self.root, NAMING)
 
     @override
     def official(self) -> dict[str, Count]:

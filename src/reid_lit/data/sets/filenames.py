@@ -1,15 +1,15 @@
 """Persons and cameras out of file names, by the user's pattern or by a known one."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, NAMES, Problem
 from reid_lit.data.sets.crops import Crop
 from reid_lit.errors import InputError
+from reid_lit.files.access import files_below
 from reid_lit.wording import counted
 
 KNOWN = {
@@ -83,7 +83,7 @@ def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) ->
     lists: dict[str, list[Crop]] = {word: [] for word in places}
     bad: list[str] = []
     for word, place in places.items():
-        for path in sorted(path for path in files(place) if path.name.lower().endswith(EXTENSIONS)):
+        for path in sorted(path for path in files_below(place) if path.name.lower().endswith(EXTENSIONS)):
             name = path.relative_to(folder).as_posix()
             match = pattern.search(name)
             groups = match.groupdict() if match else {}
@@ -102,15 +102,8 @@ def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) ->
     return lists
 
 
-def files(folder: Path) -> Iterator[Path]:
-    """All files below ``folder``, links followed, hidden ones left out."""
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
 def other_files(folder: Path, *, but: Path) -> dict[str, int]:
     """Count the files below ``folder`` that are no images, by ending, most frequent first; ``but`` is not counted."""
-    names = (path for path in files(folder) if not path.name.lower().endswith(EXTENSIONS))
+    names = (path for path in files_below(folder) if not path.name.lower().endswith(EXTENSIONS))
     endings = Counter(path.suffix.lower() or "without ending" for path in names if path.resolve() != but.resolve())
     return dict(endings.most_common())

@@ -6,6 +6,7 @@ from pathlib import Path
 from reid_lit.data.problems import MISSING, Problem, Report, stop
 from reid_lit.data.sets.naming import Naming, shots_in
 from reid_lit.data.splits import check_disjoint
+from reid_lit.files.access import is_dir
 from reid_lit.records import Split
 
 
@@ -64,6 +65,17 @@ def read_layout(root: Path, naming: Naming, *, name: str, report: Report = stop)
     return Split(name=name, train=train, query=query, gallery=gallery)
 
 
+def layout_parts(root: Path, naming: Naming) -> dict[str, Path]:
+    """The folders of the three lists, by their names below ``root``.
+
+    Raises:
+        FileNotFoundError: nothing like the data set is at ``root``.
+    """
+    folder, layout = locate(root, naming)
+    places = (folder / part for part in (layout.train, layout.query, layout.gallery))
+    return {place.relative_to(root).as_posix(): place for place in places if is_dir(place)}
+
+
 def locate(root: Path, naming: Naming) -> tuple[Path, Layout]:
     """The folder that holds the three lists, and its layout.
 
@@ -72,9 +84,9 @@ def locate(root: Path, naming: Naming) -> tuple[Path, Layout]:
     """
     for folder in (root, *(root / name for name in naming.folders)):
         for place, layout in ((folder, ORIGINAL), (folder, LAYUMI), (folder / "pytorch", LAYUMI)):
-            if (place / layout.train).is_dir() or (place / layout.gallery).is_dir():
+            if is_dir(place / layout.train) or is_dir(place / layout.gallery):
                 return place, layout
-    fact = f"no {ORIGINAL.train}/ or {LAYUMI.train}/ in" if root.is_dir() else "no such folder:"
+    fact = f"no {ORIGINAL.train}/ or {LAYUMI.train}/ in" if is_dir(root) else "no such folder:"
     searched = f"(also looked inside it for {', '.join(naming.folders)}, each with or without pytorch/)"
     fact = f"{naming.title}: {fact} {root.resolve()} {searched}"
     raise Problem(kind=MISSING, place=root, fact=fact, cure=naming.cure).error()

@@ -15,7 +15,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
-from reid_lit.data.sets.layout import layouts, read_layout
+from reid_lit.data.sets.layout import layout_parts, layouts, read_layout
 from reid_lit.data.sets.naming import Naming
 from reid_lit.records import JUNK, Split
 
@@ -68,6 +68,10 @@ class Market1501(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return read(self.root, report=report)
+
+    @override
+    def parts(self) -> dict[str, Path]:
+        return layout_parts(self.root, NAMING)
 
     @override
     def official(self) -> dict[str, Count]:

@@ -16,6 +16,7 @@ from reid_lit.data.counts import Count
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice
+from reid_lit.files.access import entries, exists, is_dir, is_file, read_bytes
 from reid_lit.records import Rules, Shot, Split
 
 NAMING = Naming(
@@ -69,7 +70,7 @@ def read(root: Path, *, train_on: str = "train", report: Report = stop) -> Split
     folder, version = _locate(root)
     places = {name: folder / name for name in VERSIONS[version]}
     for place in places.values():
-        if not place.is_dir():
+        if not is_dir(place):
             fact = f"MSMT17: no {place.name}/ in {folder.resolve()}"
             report(Problem(kind=MISSING, place=place, fact=fact, cure=NAMING.cure))
     train_place, test_place = places.values()
@@ -94,7 +95,7 @@ def _locate(root: Path) -> tuple[Path, str]:
         (folder, version)
         for folder in (root, *(root / name for name in NAMING.folders))
         for version, parts in VERSIONS.items()
-        if any((folder / part).is_dir() for part in parts) and any(folder.glob("list_*.txt"))
+        if any(is_dir(folder / part) for part in parts) and _has_lists(folder)
     ]
     different = {folder.resolve(): version for folder, version in found}  # names may differ in case only
     if not found:
@@ -107,14 +108,18 @@ def _locate(root: Path) -> tuple[Path, str]:
     return found[0]
 
 
+def _has_lists(folder: Path) -> bool:
+    return any(name.startswith("list_") and name.endswith(".txt") for name, _ in entries(folder))
+
+
 def _listed(file: Path, images: Path, report: Report) -> tuple[Shot, ...]:
     """The shots that a list names, by person, then path."""
-    if not file.is_file():
+    if not is_file(file):
         fact = f"MSMT17: no {file.name} in {file.parent.resolve()}"
         report(Problem(kind=MISSING, place=file, fact=fact, cure=NAMING.cure))
         return ()
     shots, bad = [], []
-    lines = file.read_text(errors="replace").splitlines()
+    lines = read_bytes(file).decode(errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         match = NAMING.pattern.match(line.strip())
         if match:
@@ -145,6 +150,13 @@ class MSMT17(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return read(self.root, train_on=self.train_on, report=report)
+
+    @override
+    def parts(self) -> dict[str, Path]:
+        folder, version = _locate(self.root)
+        lists = [name for name, is_folder in entries(folder) if name.startswith("list_") and not is_folder]
+        places = [folder / name for name in (*VERSIONS[version], *sorted(lists))]
+        return {place.relative_to(self.root).as_posix(): place for place in places if exists(place)}
 
     @override
     def official(self) -> dict[str, Count]:

@@ -1,6 +1,5 @@
 """Images whose file names say who is on them: where a data set puts them, and what is wrong with a copy."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
 from reid_lit.errors import InputError
+from reid_lit.files.access import entries, is_dir
 from reid_lit.records import Shot
 
 
@@ -46,13 +46,13 @@ class Naming:
             FileNotFoundError: none does.
         """
         for folder in (root, *(root / name for name in self.folders)):
-            if any((folder / part).is_dir() for part in parts):
+            if any(is_dir(folder / part) for part in parts):
                 return folder
         raise self.nowhere(root, " or ".join(f"{part}/" for part in parts)).error()
 
     def nowhere(self, root: Path, what: str) -> Problem:
         """The problem that ``what`` is neither in ``root`` nor in the data set's folder inside it."""
-        fact = f"no {what} in" if root.is_dir() else "no such folder:"
+        fact = f"no {what} in" if is_dir(root) else "no such folder:"
         searched = f"(also looked inside it for {', '.join(self.folders)})"
         fact = f"{self.title}: {fact} {root.resolve()} {searched}"
         return Problem(kind=MISSING, place=root, fact=fact, cure=self.cure)
@@ -89,7 +89,7 @@ def named_images(
         ValueError: an image is not named like the data set, or is in another person's folder.
     """
     kinds = " ".join(f"*{extension}" for extension in naming.extensions)
-    if not folder.is_dir():
+    if not is_dir(folder):
         fact = f"{naming.title}: no {folder.name}/ in {folder.parent.resolve()}"
         report(Problem(kind=MISSING, place=folder, fact=fact, cure=naming.cure))
         return []
@@ -115,9 +115,9 @@ def named_images(
 
 def _names(folder: Path, *, nested: bool) -> Iterator[str]:
     """The files of a folder and, where ``nested``, of the folders in it, as paths below it; without hidden ones."""
-    with os.scandir(folder) as entries:
-        content = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
-    for name, is_folder in content:
+    for name, is_folder in entries(folder):
+        if name.startswith("."):
+            continue
         if not is_folder:
             yield name
         elif nested:

@@ -5,7 +5,6 @@ of their names (of their values, where all names are whole numbers); ``person_na
 folder ``-1`` is junk, as in Market-1501.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, LAYOUT, MISSING, Problem, Report, stop
 from reid_lit.data.sets.crops import NEEDED, UNSPLIT, WORDS, Crop, drawn, ready_made
+from reid_lit.files.access import entries, is_dir, is_file
 from reid_lit.records import Split
 from reid_lit.wording import counted
 
@@ -65,14 +65,14 @@ def part_folders(root: Path) -> dict[str, Path]:
         FileNotFoundError: there is no such folder, or only a part of a ready-made split.
         ValueError: ``root`` is a file.
     """
-    if root.is_file():
+    if is_file(root):
         cure = "dataset=csv reads lists" if root.suffix.lower() == ".csv" else "unpack it if it is an archive"
         fact = f"{root.resolve()} is a file, not a folder"
         raise Problem(kind=LAYOUT, place=root, fact=fact, cure=f"{cure}; dataset.root must hold {SHAPE}").error()
-    if not root.is_dir():
+    if not is_dir(root):
         fact = f"no such folder: {root.resolve()}"
         raise Problem(kind=MISSING, place=root, fact=fact, cure=f"point dataset.root at {SHAPE}").error()
-    present = [name for name in WORDS if (root / name).is_dir()]
+    present = [name for name in WORDS if is_dir(root / name)]
     marks = [name for name in present if name != "val"]  # val/ alone may be a person
     lacking = [f"{name}/" for name in NEEDED if name not in marks]
     if marks and lacking:
@@ -121,8 +121,7 @@ def _crops_of_person(person: Path, report: Report) -> list[Crop]:
 
 def listed(folder: Path) -> tuple[list[Path], list[Path]]:
     """Sub-folders and images in sorted order; hidden ones and other files are left out."""
-    with os.scandir(folder) as entries:
-        names = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    names = sorted((name, is_folder) for name, is_folder in entries(folder) if not name.startswith("."))
     images = [folder / name for name, is_folder in names if not is_folder and name.lower().endswith(EXTENSIONS)]
     return [folder / name for name, is_folder in names if is_folder], images
 

@@ -9,7 +9,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISSING, Problem, Report, stop
 from reid_lit.data.sample import Sample
-from reid_lit.data.sets.filenames import files
+from reid_lit.files.access import files_below, is_dir
 from reid_lit.records import JUNK, Shot, Split
 
 NOWHERE = -1
@@ -37,10 +37,10 @@ def read(root: Path) -> tuple[Shot, ...]:
     Raises:
         FileNotFoundError: there is no such folder, or no image in it.
     """
-    if not root.is_dir():
+    if not is_dir(root):
         fact = f"no such folder: {root.resolve()}"
         raise Problem(kind=MISSING, place=root, fact=fact, cure="name a folder of images").error()
-    images = sorted(path for path in files(root) if path.name.lower().endswith(EXTENSIONS))
+    images = sorted(path for path in files_below(root) if path.name.lower().endswith(EXTENSIONS))
     if not images:
         fact = f"no {', '.join(f'*{end}' for end in EXTENSIONS)} below {root.resolve()}"
         raise Problem(kind=EMPTY, place=root, fact=fact, cure="name a folder of images").error()

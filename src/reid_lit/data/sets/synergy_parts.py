@@ -6,11 +6,15 @@ from pathlib import Path
 from reid_lit.data.problems import MISSING, Problem
 from reid_lit.data.sets.naming import Naming, named_images
 from reid_lit.errors import InputError
+from reid_lit.files.access import entries, is_dir
 
 _LAYOUT = (
     "reid_training/…, reid_val/query/…, reid_val/gallery/…, reid_test/query/…, reid_test/gallery/… (VIPriors), or"
     " reid_training, reid_test and reid_challenge in the same manner (DeepSportRadar)"
 )
+PARTS = ("reid_training", "reid_val", "reid_test", "reid_challenge")
+"""The folders of a copy, in both spellings and with the hidden test."""
+
 FOLDERS = ("data_reid", "synergy_sports", "synergy_sports/data_reid", "synergyreid/raw/data_reid")
 NAMING = Naming(
     title="SynergySports",
@@ -51,7 +55,7 @@ def hidden_test(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """
     folder = locate(root)
     for place in (folder / "reid_challenge", folder / "reid_test"):
-        if place.is_dir() and not _has_labels(place):
+        if is_dir(place) and not _has_labels(place):
             return _numbered(place / "query"), _numbered(place / "gallery")
     fact = (
         f"SynergySports: no hidden test in {folder.resolve()} (looked for reid_challenge/, and for reid_test/ whose"
@@ -80,7 +84,7 @@ def labeled(folder: Path) -> Path:
     Raises:
         FileNotFoundError: there is neither.
     """
-    if (folder / "reid_val").is_dir():
+    if is_dir(folder / "reid_val"):
         return folder / "reid_val"
     if _has_labels(folder / "reid_test"):
         return folder / "reid_test"
@@ -90,4 +94,4 @@ def labeled(folder: Path) -> Path:
 
 def _has_labels(folder: Path) -> bool:
     query = folder / "query"
-    return query.is_dir() and any(NAMING.pattern.match(path.name) for path in query.iterdir())
+    return is_dir(query) and any(NAMING.pattern.match(name) for name, _ in entries(query))

@@ -16,9 +16,10 @@ from reid_lit.data.counts import Count
 from reid_lit.data.problems import LISTS, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import check_choice, named_images
-from reid_lit.data.sets.synergy_parts import NAMING, hidden_test, labeled, locate
+from reid_lit.data.sets.synergy_parts import NAMING, PARTS, hidden_test, labeled, locate
 from reid_lit.data.splits import check_disjoint
 from reid_lit.errors import InputError
+from reid_lit.files.access import is_dir
 from reid_lit.records import Rules, Shot, Split
 
 SAMPLE = Sample(
@@ -131,6 +132,12 @@ class SynergySports(ReidData):
     @override
     def read(self, report: Report = stop) -> Split:
         return read(self.root, train_on=self.train_on, test_on=self.test_on, ap=self.ap, report=report)
+
+    @override
+    def parts(self) -> dict[str, Path]:
+        folder = locate(self.root)
+        places = [folder / name for name in PARTS if is_dir(folder / name)]
+        return {place.relative_to(self.root).as_posix(): place for place in places}
 
     @override
     def official(self) -> dict[str, Count]:

@@ -10,6 +10,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.problems import MISSING, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets import market1501
+from reid_lit.files.access import is_dir
 from reid_lit.records import Split
 from reid_lit.synthetic.plan import plan
 from reid_lit.synthetic.write import write
@@ -44,7 +45,7 @@ class Synthetic(ReidData):
 
     @override
     def read(self, report: Report = stop) -> Split:
-        if not self.root.is_dir():
+        if not is_dir(self.root):
             fact = f"{self.root.resolve()} has not been drawn yet"
             cure = f"a training run with dataset=synthetic dataset.world={self.world} dataset.size={self.size} draws it"
             raise Problem(kind=MISSING, place=self.root, fact=fact, cure=cure).error()

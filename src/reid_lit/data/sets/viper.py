@@ -144,6 +144,11 @@ class Viper(ReidData):
         return read(self.root, split_id=self.split_id, train_on=self.train_on, report=report)
 
     @override
+    def parts(self) -> dict[str, Path]:
+        folder = NAMING.locate(self.root, *CAMERAS)
+        return {(folder / name).relative_to(self.root).as_posix(): folder / name for name in CAMERAS}
+
+    @override
     def official(self) -> dict[str, Count]:
         if self.train_on == "all":
             return {"train": Count(images=2 * PERSONS, persons=PERSONS, cameras=2, junk=0)}

@@ -17,6 +17,7 @@ from reid_lit.data.problems import LISTS, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice, shots_in
 from reid_lit.data.splits import draw_persons, part, query_and_gallery, train_on_all
+from reid_lit.files.access import is_dir
 from reid_lit.records import Rules, Shot, Split
 
 NAMING = Naming(
@@ -59,7 +60,7 @@ def read(
         ValueError: a ``*.png`` is not named like WARD, all show one person, or ``train_on`` is unknown.
     """
     check_choice("train_on", train_on, ("split", "all"))
-    shots = shots_in(root / "WARD" if (root / "WARD").is_dir() else root, NAMING, report)
+    shots = shots_in(root / "WARD" if is_dir(root / "WARD") else root, NAMING, report)
     persons = {shot.person_id for shot in shots}
     if len(persons) == 1:
         fact = f"WARD: 1 person in {root.resolve()}"
@@ -112,6 +113,10 @@ class Ward(ReidData):
             train_on=self.train_on,
             report=report,
         )
+
+    @override
+    def parts(self) -> dict[str, Path]:
+        return {"WARD": self.root / "WARD"} if is_dir(self.root / "WARD") else {"": self.root}
 
     @override
     def sample(self) -> Sample:

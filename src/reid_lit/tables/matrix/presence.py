@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from omegaconf import DictConfig
 
 from reid_lit.data.problems import DataError, MissingDataError
+from reid_lit.files.access import is_dir
 from reid_lit.records import Split
 from reid_lit.run.datasets import make_data, with_dataset
 from reid_lit.tables.matrix.words import NamedDataset
@@ -47,7 +48,7 @@ def _read(config: DictConfig, dataset: NamedDataset, *, prepare: bool) -> Split 
     data = make_data(with_dataset(config, dataset.entry))
     if prepare:
         data.prepare_data()
-    elif isinstance(data, Synthetic) and not data.root.is_dir():
+    elif isinstance(data, Synthetic) and not is_dir(data.root):
         return None
     return data.read()
 
