@@ -7,6 +7,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from reid_lit.command.launch import launch
 from reid_lit.errors import InputError
 from reid_lit.overrides import assignment
+from reid_lit.wording import counted
 
 
 def pack(config: DictConfig) -> None:
@@ -26,19 +27,17 @@ def pack(config: DictConfig) -> None:
 
     encoding = None
     if config.size is not None:
-        size = tuple(config.size) if isinstance(config.size, ListConfig) else (config.size,)
-        encoding = Encoding(size=size, interpolation=config.interpolation, quality=config.quality)
+        pixels = tuple(config.size) if isinstance(config.size, ListConfig) else (config.size,)
+        encoding = Encoding(size=pixels, interpolation=config.interpolation, quality=config.quality)
     out = Path(config.out).expanduser()
     members = members_of(config)
     for member in members:
         root = out / Path(member.dataset.root).name if len(members) > 1 else out
         packed = make_data(with_root(member, root))
         index = write(make_data(member), packed, encoding=encoding, shard_mb=config.shard_mb)
-        files, size_mb = (
-            sum(len(shard.names) for shard in index.shards),
-            sum(shard.size for shard in index.shards) / 1e6,
-        )
-        fact = f"{packed.root}: {files:,} files in {len(index.shards)} shards of {size_mb:,.1f} MB, {index.images}"
+        files, size = sum(len(shard.names) for shard in index.shards), sum(shard.size for shard in index.shards) / 1e6
+        shards = counted(len(index.shards), "shard")
+        fact = f"{packed.root}: {files:,} files in {shards} of {size:,.1f} MB, {index.images}"
         Console().print(f"{fact}; read by {assignment('dataset.root', root)}", markup=False, soft_wrap=True)
     if len(members) > 1:
         Console().print(f"all of them are read by {assignment('data_root', out)}", markup=False, soft_wrap=True)
