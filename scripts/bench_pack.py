@@ -1,10 +1,11 @@
-"""Images read from a folder and from a pack of it, warm and cold: ``python scripts/bench_pack.py --data <Market-1501>``.
+"""A folder of images against a pack of it, warm and cold: ``python scripts/bench_pack.py --data <Market-1501>``.
 
-Each measurement is a process of its own, folder and pack in turn, and the ratios are those of the medians. Before a cold
-one the files are pushed out of the page cache: ``fadvise`` does it file by file (POSIX_FADV_DONTNEED; the kernel keeps
-what it knows of folders and inodes, which favours the folder), ``all`` by /proc/sys/vm/drop_caches (as root; everybody
-on the machine reads cold then). A measurement lists the data set, then reads all images in a shuffled order, as training
-does, or in the order of the lists, as a test does, with and without decoding and resizing to 256 × 128, on one core.
+Each measurement is a process of its own, folder and pack in turn, and the ratios are those of the medians. Before a
+cold one the files are pushed out of the page cache: ``fadvise`` does it file by file (POSIX_FADV_DONTNEED; the kernel
+keeps what it knows of folders and inodes, which favours the folder), ``all`` by /proc/sys/vm/drop_caches (as root;
+everybody on the machine reads cold then). A measurement lists the data set, then reads all images in a shuffled order,
+as training does, or in the order of the lists, as a test does, with and without decoding and resizing to 256 × 128, on
+one core.
 """
 
 import argparse
