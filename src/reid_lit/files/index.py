@@ -26,6 +26,7 @@ END = 2 * BLOCK
 
 FORMAT, VERSION = "reid_lit pack", 1
 INTERPOLATIONS = ("bicubic", "bilinear")
+_SAFE = re.compile(r"(?!\.{1,2}(?:/|$))[^/\0]+(?:/(?!\.{1,2}(?:/|$))[^/\0]+)*", re.DOTALL)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ANEW = "copy the pack anew from where it is whole, or make it again by python -m reid_lit.pack"
 
@@ -180,15 +181,17 @@ def _shard(number: int, entry: Any) -> Shard:
 
 def _rows(file: str, size: int, rows: list[Any]) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
     """Name, place and source of each file; the files follow each other and end before the shard does."""
-    end = 0
+    end, last = 0, size - END
     for row in rows:
-        _expect(isinstance(row, list) and len(row) == 5 and all(map(_is_count, row[1:])), f"{file}: a row is {row!r}")
-        name, offset, length, *source = row
-        _expect(is_safe(name), f"{file}: the name {name!r} is no path below a folder")
-        inside = offset % BLOCK == 0 and end + BLOCK <= offset and offset + length <= size - END
-        _expect(inside, f"{file}: {name} is at {offset} + {length} of {size} bytes, which cannot be")
-        end = padded(offset + length)
-        yield name, (offset, length), (source[0], source[1])
+        if not (type(row) is list and len(row) == 5 and all(map(_is_count, row[1:]))):
+            raise _WrongError(f"{file}: a row is {row!r}")
+        name, offset, length, source, changed = row
+        if not is_safe(name):
+            raise _WrongError(f"{file}: the name {name!r} is no path below a folder")
+        start, end = end + BLOCK, padded(offset + length)
+        if offset % BLOCK or offset < start or end > last:
+            raise _WrongError(f"{file}: {name} is at {offset} + {length} of {size} bytes, which cannot be")
+        yield name, (offset, length), (source, changed)
 
 
 def _is_count(value: Any) -> bool:
@@ -206,11 +209,9 @@ def _check_names(names: list[str]) -> None:
 
 def is_safe(name: Any) -> bool:
     """Whether a name is a path that stays below its folder and hides no file of the pack itself."""
-    if not isinstance(name, str) or "\0" in name or len(name) > 4096:
+    if not isinstance(name, str) or len(name) > 4096 or _SAFE.fullmatch(name) is None:
         return False
-    if name in (INDEX, UNFINISHED) or SHARD.fullmatch(name):
-        return False
-    return not {"", ".", ".."} & set(name.split("/"))
+    return "/" in name or not (name in (INDEX, UNFINISHED) or SHARD.fullmatch(name))
 
 
 def shard_name(number: int) -> str:

@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 from reid_lit.files.index import BLOCK, Index, PackError, Shard
+from reid_lit.memory import free_memory
 
 _NAME = 100  # bytes that a tar header has for a name; GNU's longer ones stand before it
 
@@ -132,12 +133,18 @@ class Pack:
                 raise self._wrong(shard, f"{kind}: it has {status.st_size:,} bytes")
             with path.open("rb") as file:
                 block = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._read_ahead(block)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             raise self._wrong(shard, "is missing" if missing else f"cannot be read ({error.strerror})") from error
         for end in {0, len(shard.names) - 1} if shard.names else ():
             self._check_header(block, shard, end)
         return block, status.st_mtime_ns
+
+    def _read_ahead(self, block: mmap.mmap) -> None:
+        """Have the system read a shard while something else is done, where the whole pack fits into free memory."""
+        if hasattr(mmap, "MADV_WILLNEED") and 2 * sum(shard.size for shard in self.index.shards) < free_memory()[0]:
+            block.madvise(mmap.MADV_WILLNEED)
 
     def _check_header(self, block: mmap.mmap, shard: Shard, place: int) -> None:
         name, (offset, length) = shard.names[place], shard.places[place]
