@@ -1,15 +1,13 @@
 """A folder of images against a pack of it, warm and cold: ``python scripts/bench_pack.py --data <Market-1501>``.
 
-Each measurement is a process of its own, folder and pack in turn, and the ratios are those of the medians. Before a
-cold one the files are pushed out of the page cache: ``fadvise`` does it file by file (POSIX_FADV_DONTNEED; the kernel
-keeps what it knows of folders and inodes, which favours the folder), ``all`` by /proc/sys/vm/drop_caches (as root;
-everybody on the machine reads cold then). A measurement lists the data set, then reads all images in a shuffled order,
-as training does, or in the order of the lists, as a test does, with and without decoding and resizing to 256 × 128, on
-one core.
+Folder and pack take turns, and the ratios are those of the medians. Before a cold reading the files are pushed out of
+the page cache: ``fadvise`` does it file by file (POSIX_FADV_DONTNEED; the kernel keeps what it knows of folders and
+inodes, which favours the folder), ``all`` by /proc/sys/vm/drop_caches (as root; everybody on the machine reads cold
+then). A measurement lists the data set, then reads all images in a shuffled order, as training does, or in the order of
+the lists, as a test does, with and without decoding and resizing to 256 × 128, in one process with one thread.
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -21,29 +19,33 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import torch
+
+from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.sets import market1501
+from reid_lit.files.access import close_packs, read_bytes
+from reid_lit.synthetic.write import write
+
 WORKS = ("read", "decode")
 BATCH = 32
 DROP = Path("/proc/sys/vm/drop_caches")
 
 
 def measure(root: Path, work: str, order: str) -> dict[str, float]:
-    """Seconds of listing and of reading in this process, which has read nothing before."""
-    from reid_lit.data.feeding.decode import decode_batch
-    from reid_lit.data.sets import market1501
-    from reid_lit.files.access import read_bytes
-
+    """Seconds of listing and of reading, and the number of images."""
     start = time.perf_counter()
     paths = [shot.path for shot in market1501.read(root).shots]
     listed = time.perf_counter()
     if order == "shuffled":
         random.Random(0).shuffle(paths)
-    if work == "read":
-        size = sum(len(read_bytes(path)) for path in paths)
-    else:
-        for place in range(0, len(paths), BATCH):
-            size = decode_batch(paths[place : place + BATCH], size=(256, 128), interpolation="bicubic").numel()
-    end = time.perf_counter()
-    return {"images": len(paths), "list": listed - start, "read": end - listed, "last": size}
+    for place in range(0, len(paths), BATCH):
+        batch = paths[place : place + BATCH]
+        if work == "read":
+            for path in batch:
+                read_bytes(path)
+        else:
+            decode_batch(batch, size=(256, 128), interpolation="bicubic")
+    return {"images": len(paths), "list": listed - start, "read": time.perf_counter() - listed}
 
 
 def forget(root: Path, how: str) -> None:
@@ -57,11 +59,6 @@ def forget(root: Path, how: str) -> None:
             file = os.open(Path(folder, name), os.O_RDONLY)
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(file)
-
-
-def apart(*words: str) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, "--measure", *words], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
 
 
 def packed(root: Path, out: Path) -> Path:
@@ -80,9 +77,10 @@ def compare(root: Path, pack: Path, arguments: argparse.Namespace) -> None:
                 taken: dict[Path, list[dict[str, float]]] = {root: [], pack: []}
                 for number in range(arguments.rounds + (cache == "warm")):
                     for place, rounds in taken.items():
+                        close_packs()
                         if cache == "cold":
                             forget(place, arguments.drop)
-                        one = apart(str(place), work, order)
+                        one = measure(place, work, order)
                         if cache == "cold" or number:  # the first one warms the cache
                             rounds.append(one)
                 speed = {place: one[0]["images"] / _median(one, "read") for place, one in taken.items()}
@@ -103,18 +101,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a copy of Market-1501; without it the small synthetic set is drawn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--drop", choices=("fadvise", "all"), default="fadvise")
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help="where the pack is written for the time of the measurement")
     arguments = parser.parse_args()
-    if arguments.measure:
-        root, work, order = arguments.measure
-        print(json.dumps(measure(Path(root), work, order)))
-        return
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
         root = arguments.data
         if root is None:
-            from reid_lit.synthetic.write import write
-
             root = write(Path(folder, "synthetic"), size="small", workers=2)
         compare(root, packed(root, Path(folder, "pack")), arguments)
 

@@ -82,6 +82,12 @@ def _found(path: Path) -> tuple[Pack, str] | None:
     return found
 
 
+def close_packs() -> None:
+    """Forget all packs, and close their memory maps; what is read next opens them anew."""
+    _packs.clear()
+    _folders.clear()
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a file.
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.packing.contents import AGAIN, Contents, Item, contents
@@ -15,14 +16,14 @@ from reid_lit.wording import counted
 logger = logging.getLogger(__name__)
 
 
-def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_mb: int | float) -> Index:
+def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_mb: Any) -> Index:
     """Write the files of a data set into a few large ones; what an earlier call finished is kept.
 
     Args:
         data: The data set.
         packed: The same one, pointed at the folder of the pack.
         encoding: How images are re-encoded; None: they are copied.
-        shard_mb: The largest size of a shard in 10⁶ bytes.
+        shard_mb: The largest size of a shard in 10⁶ bytes, a number above 0.
 
     Raises:
         FileNotFoundError: there is no such data set.
