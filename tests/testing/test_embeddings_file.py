@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from reid_lit.command.replay import replayed
 from reid_lit.records import Rules, Shot
+from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import SCORING
 from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata, rows_of, write
 from reid_lit.testing.provenance import Provenance, model_hash
@@ -36,7 +37,9 @@ def content(tmp_path):
         rules=Rules(name="own", ap="sklearn", single_gallery_shot=3),
         notes=("a note",),
         test={"row": "market1501", "split_id": 2, "average": "both"},
-        overrides=("+experiment=duke_hrnet", "seed=3"),
+        evaluated=Evaluated(
+            name="duke_hrnet", dataset="dukemtmc", option="softmax", scoring={"ap": "trapezoid", "crops": None}
+        ),
     )
 
 
@@ -59,7 +62,7 @@ def test_what_is_written_is_read(file, content):
         assert getattr(again, name) == getattr(content, name)
     assert again.shots == content.shots
     assert tuple(again.notes) == content.notes
-    assert tuple(again.overrides) == content.overrides
+    assert again.evaluated == content.evaluated
     assert all(torch.equal(again.embedding[name], content.embedding[name]) for name in content.embedding)
     assert again.split.query == content.shots["query"]
     assert again.split.rules == content.rules
@@ -72,6 +75,14 @@ def test_plain_images_are_a_list_of_their_own(tmp_path, content):
     )
     assert read_metadata(file)["lists"] == ["images"]
     assert read(file).shots == images
+
+
+def test_a_file_of_the_version_before_gives_the_evaluation_of_its_words(file):
+    words = ["+experiment=market_softmax", "evaluation.ap=step", "seed=3", "evaluation.crops=[224,112]"]
+    changed(file, version="1", overrides=json.dumps(words))
+    evaluated = read_metadata(file)["evaluated"]
+    assert (evaluated.name, evaluated.dataset, evaluated.option) == ("market_softmax", "market1501", "softmax")
+    assert evaluated.scoring == {"ap": "step", "crops": [224, 112]}
 
 
 def test_rows_of_a_file_are_read_piece_by_piece(file, content):
@@ -87,13 +98,27 @@ def test_the_metadata_are_json_that_others_can_read(file):
             f"{name}.{what}" for name in ("query", "gallery") for what in ("embedding", "person", "camera", "paths")
         )
     assert json.loads(metadata["origin"]) == json.loads(json.dumps(asdict(ORIGIN)))
-    assert metadata["version"] == "1"
+    assert metadata["version"] == "2"
+    assert json.loads(metadata["evaluated"])["option"] == "softmax"
 
 
 def test_a_run_is_replayed_from_its_embeddings(file):
     given = [f"embeddings={file}", "seed=4"]
-    assert replayed(given) == ["+experiment=duke_hrnet", *given]
-    assert replayed([f"embeddings=[{file},{file}]"])[:2] == ["+experiment=duke_hrnet", "seed=3"]
+    own = [
+        "dataset=dukemtmc",
+        "evaluation=softmax",
+        "name=duke_hrnet",
+        "evaluation.ap=trapezoid",
+        "evaluation.crops=null",
+    ]
+    assert replayed(given) == [*own, *given]
+    assert replayed([f"embeddings=[{file},{file}]"])[:5] == own
+    assert replayed([*given, "evaluation=strong"]) == [
+        "dataset=dukemtmc",
+        "name=duke_hrnet",
+        *given,
+        "evaluation=strong",
+    ]
     assert replayed(replayed(given)) == replayed(given)
     assert replayed(["embeddings=null"]) == ["embeddings=null"]
 
@@ -145,7 +170,7 @@ def nan(file):
         (lambda file: file.write_text("PK" * 99), "damaged, cut short or no safetensors file"),
         (lambda file: file.write_bytes(b""), "damaged, cut short or no safetensors file"),
         (lambda file: save_file({"weight": torch.ones(2)}, file), "a safetensors file, but none of ours"),
-        (lambda file: changed(file, version="2"), "format version 2, and this release reads 1"),
+        (lambda file: changed(file, version="3"), "format version 3, and this release reads 2"),
         (nan, r"2 of 4 gallery embeddings are not finite, the first at 2 \(.*Märkte 6\.jpg\)"),
         (
             lambda file: changed(file, tensors={"query.person": torch.tensor([1])}),

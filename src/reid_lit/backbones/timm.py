@@ -1,7 +1,8 @@
 """Any model of timm as a backbone."""
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def timm_backbone(
 
     Source: Wightman, *PyTorch Image Models*, 2019.
     """
+    _check_options(options or {})
     installed = installed_weights(name) if weights == "imagenet" else None
     fetched = weights == "imagenet" and installed is None
     _check_name(name, tag_needed=fetched)
@@ -107,6 +109,19 @@ def densenet(
     if not last_relu:
         backbone.body.model.features.norm5.act = nn.Identity()  # type: ignore[union-attr]
     return backbone
+
+
+_ELSEWHERE = ("pretrained", "checkpoint", "cache_dir", "hf_hub", "url", "scriptable")
+"""How timm's arguments begin that fetch weights or choose where they lie; ``weights`` alone says that here."""
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise InputError for an option that names weights, a file or an address."""
+    for key, value in options.items():
+        if key.startswith(_ELSEWHERE) or re.search(r"://|^(hf-hub|hf_hub|local-dir):", str(value)):
+            raise InputError(
+                f"options={{{key}: {value}}}: weights and where they lie are said by weights, not by an option"
+            )
 
 
 def _check_name(name: str, *, tag_needed: bool) -> None:

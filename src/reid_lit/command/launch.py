@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.command.near_names import near_names
 from reid_lit.command.refusals import refusal
-from reid_lit.command.replay import replayed
+from reid_lit.command.replay import is_trusted, replayed
 from reid_lit.errors import UserError
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
@@ -46,9 +46,10 @@ def launch(
             first(_words(sys.argv[1:]))
         words = reword(typed(sys.argv[1:]))
         sys.argv[1:] = replayed(words) if replay else words
+        untrusted = None if sys.argv[1:] == words or is_trusted(words) else words
     except UserError as error:
         sys.exit(str(error))
-    plain = functools.wraps(task)(lambda config: _without_traceback(task, config))
+    plain = functools.wraps(task)(lambda config: _without_traceback(_checked(task, untrusted), config))
     command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
     try:
         command()
@@ -58,6 +59,25 @@ def launch(
             for line in near_names(sys.argv[1:], config_name=config_name):
                 sys.stderr.write(f"{line}\n")
         raise
+
+
+def _checked(task: Callable[[DictConfig], Any], untrusted: list[str] | None) -> Callable[[DictConfig], Any]:
+    """``task``, which first looks at what an earlier run's words ask for.
+
+    Args:
+        task: What to do with the config.
+        untrusted: The words that were typed, where others were put before them; None: all are the user's own.
+    """
+    if untrusted is None:
+        return task
+
+    def checked(config: DictConfig) -> Any:
+        from reid_lit.run.trust import check_parts
+
+        check_parts(config, source="the run's words", typed=untrusted)
+        return task(config)
+
+    return checked
 
 
 def _words(arguments: list[str]) -> dict[str, str | None]:

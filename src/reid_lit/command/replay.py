@@ -1,16 +1,25 @@
 """The command line of an earlier run, repeated: its overrides, then those of this command line."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from reid_lit.command.additions import with_additions
 from reid_lit.overrides import assignment, key_of, value_of, without
-from reid_lit.run.composing import chosen_option
+from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import Run
-from reid_lit.run.moved_keys import present
+from reid_lit.run.trust import kept_words
 
-_OWN = frozenset({"resume", "run", "run_dir", "hydra.run.dir"})
+_OWN = frozenset({"resume", "run", "run_dir", "hydra.run.dir", "trust"})
 """Keys that name a folder of the run itself: another command repeats none of them, or it would write there."""
+
+_LOGGED = "logger"
+"""The group of what is logged where: a test of a run is logged where its own command says."""
+
+
+def is_trusted(arguments: Sequence[str]) -> bool:
+    """Whether a command line says ``trust=true``."""
+    return any(key_of(argument) == "trust" and value_of(argument) == "true" for argument in arguments)
 
 
 def replayed(arguments: list[str]) -> list[str]:
@@ -42,7 +51,10 @@ def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[st
         word, arguments = arguments[place], with_additions(arguments, partial(run.option, "evaluation"))
         place = arguments.index(word)
     keys = {key_of(argument) for argument in arguments}
-    overrides = without(run.overrides(), keys | _OWN)
+    source = f"{key}={folder}"
+    words = run.overrides() if is_trusted(arguments) else kept_words(run.overrides(), source=source)
+    words = without(words, keys | _OWN)
+    overrides = words if key == "resume" else [word for word in words if not _is_about(_LOGGED, word)]
     overrides += [*arguments[:place], assignment(key, folder), *arguments[place + 1 :]]
     if key == "run":
         return _with_data_of(arguments, run, overrides)
@@ -54,9 +66,15 @@ def _of_file(files: str, arguments: list[str]) -> list[str]:
     from reid_lit.testing.embeddings_file import read_metadata  # it imports torch
 
     first = Path(files.strip("[]").split(",")[0].strip("\"' "))
-    own = present(read_metadata(first)["overrides"])
-    arguments = with_additions(arguments, partial(chosen_option, "evaluation", own))
-    return [*without(own, {key_of(argument) for argument in arguments} | _OWN), *arguments]
+    evaluated: Evaluated = read_metadata(first)["evaluated"]
+    arguments = with_additions(arguments, lambda: evaluated.option)
+    keys = {key_of(argument) for argument in arguments}
+    own = [word for word in evaluated.words() if not ("evaluation" in keys and _is_about("evaluation", word))]
+    return [*without(own, keys), *arguments]
+
+
+def _is_about(group: str, word: str) -> bool:
+    return key_of(word) == group or key_of(word).startswith(f"{group}.")
 
 
 def _with_data_of(arguments: list[str], run: Run, overrides: list[str]) -> list[str]:

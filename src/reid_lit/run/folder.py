@@ -53,7 +53,11 @@ class Run:
             raise MissingFileError(
                 f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
             )
-        return present([str(override) for override in OmegaConf.load(file)])
+        stored = OmegaConf.load(file)
+        words = OmegaConf.to_container(stored, resolve=False)  # an item of stored would be computed when it is read
+        if not isinstance(words, list):  # an empty file is what a power failure leaves
+            raise InputError(f"{file.resolve()} holds no words that a run was started with; copy the run's folder anew")
+        return present([str(word) for word in words])
 
     def config(self) -> DictConfig:
         """What the run was, resolved, its parts under their present names; a split has the config of the folder above.

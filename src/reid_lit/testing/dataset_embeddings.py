@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from reid_lit.data.sets.plain import PlainImages
 from reid_lit.errors import InputError
 from reid_lit.run.datasets import make_data, split_ids, with_split
+from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.lineage import read_lineage
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.split_rounds import trained_run
@@ -64,7 +65,7 @@ def _embed(config: DictConfig, test: Test, file: Path) -> dict[str, int]:
         rules=split.rules,
         notes=split.notes,
         test={"row": test.row, "split_id": test.split_id, "average": test.average},
-        overrides=run.overrides(),
+        evaluated=Evaluated.of_run(run, config),
     )
     write(file, content)
     return {name: len(images) for name, images in shots.items()}

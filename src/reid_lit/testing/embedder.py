@@ -20,6 +20,7 @@ from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.models.base import RetrievalModel
 from reid_lit.run.folder import Run
+from reid_lit.run.trust import check_no_resolvers, check_parts
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.provenance import Provenance
 from reid_lit.testing.tests import trained_model
@@ -138,7 +139,13 @@ def _pixels(image: Any, place: int) -> UInt8[np.ndarray, "height width 3"]:
     )
 
 
-def load(run: str | os.PathLike[str], *, device: str | torch.device = "auto", precision: str | None = None) -> Embedder:
+def load(
+    run: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "auto",
+    precision: str | None = None,
+    trust: bool = False,
+) -> Embedder:
     """The model of a finished run, ready to embed images; nothing is downloaded.
 
     ``reid_lit.load("runs/duke_strong/<time>")(["a.jpg", "b.jpg"])`` gives two rows. ``.model`` is the network in
@@ -148,13 +155,19 @@ def load(run: str | os.PathLike[str], *, device: str | torch.device = "auto", pr
         run: The folder of the run, or a checkpoint in it.
         device: ``auto`` is the first GPU where there is one, else the CPU.
         precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
+        trust: Whether the run may name parts that are none of reid_lit's, which can run anything.
 
     Raises:
         FileNotFoundError: there is no run's folder, or no checkpoint in it.
-        ValueError: the checkpoint holds code or is damaged, or the precision is unknown.
+        ValueError: the checkpoint holds code or is damaged, the precision is unknown, or the run's config names a part
+            that is none of reid_lit's.
     """
     folder = _run_of(Path(run).expanduser())
     config = folder.config()
+    if not trust:
+        source = str(folder.folder / "config.yaml")
+        check_no_resolvers(config, source=source)
+        check_parts({key: config[key] for key in _BUILT}, source=source)
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     trained_in = str(config.trainer.precision)
     config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
@@ -165,6 +178,10 @@ def load(run: str | os.PathLike[str], *, device: str | torch.device = "auto", pr
         batch_size=config.loader.test_batch_size,
         precision=precision or ("32-true" if trained_in == "16-mixed" and chosen.type == "cpu" else trained_in),
     ).to(chosen)
+
+
+_BUILT = ("model", "transform")
+"""What is built of a run's config, with all that is in it."""
 
 
 def _run_of(path: Path) -> Run:

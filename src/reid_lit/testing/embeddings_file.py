@@ -18,10 +18,13 @@ from reid_lit.errors import InputError, MissingFileError
 from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.paths import write_whole
 from reid_lit.records import Rules, Shot, Split, absolute_path
+from reid_lit.run.evaluated import Evaluated
 from reid_lit.testing.provenance import Provenance
 
 FORMAT = "reid_lit embeddings"
-VERSION = 1
+VERSION = 2
+WITH_WORDS = 1
+"""The version whose files kept all words of their run; only what they say of the evaluation is read."""
 LISTS = ("query", "gallery", "images")
 WRITE = "python -m reid_lit.embed run=<folder> writes such a file"
 
@@ -38,7 +41,7 @@ class Embeddings:
         rules: What the data set's protocol prescribes.
         notes: Facts about the data set, for the protocol stamp.
         test: The row of results: its name, ``split_id`` and ``average``, as in :class:`reid_lit.testing.tests.Test`.
-        overrides: Of the run.
+        evaluated: How the run is evaluated, see :class:`reid_lit.run.evaluated.Evaluated`.
     """
 
     origin: Provenance
@@ -48,7 +51,7 @@ class Embeddings:
     rules: Rules = field(default=Rules())
     notes: Sequence[str] = ()
     test: Mapping[str, Any] = field(default_factory=dict)
-    overrides: Sequence[str] = ()
+    evaluated: Evaluated = field(default=Evaluated())
 
     @property
     def split(self) -> Split:
@@ -82,7 +85,7 @@ def write(path: Path, content: Embeddings) -> Path:
         "version": str(VERSION),
         "origin": json.dumps(asdict(content.origin)),
         "facts": json.dumps(facts),
-        "overrides": json.dumps(list(content.overrides)),
+        "evaluated": json.dumps(asdict(content.evaluated)),
     }
     return write_whole(path, lambda part: save_file(tensors, part, metadata))
 
@@ -94,7 +97,7 @@ def _packed(shots: Sequence[Shot]) -> Tensor:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The ``origin``, ``facts`` and ``overrides`` of a file, and its ``lists``; no embedding is read.
+    """The ``origin``, ``facts`` and ``evaluated`` of a file, and its ``lists``; no embedding is read.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -109,9 +112,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: damaged, cut short or no safetensors file ({error}); {WRITE}") from error
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path}: a safetensors file, but none of ours, without persons and cameras; {WRITE}")
-    if (version := metadata.get("version")) != str(VERSION):
+    if (version := metadata.get("version")) not in (str(VERSION), str(WITH_WORDS)):
         raise InputError(f"{path}: format version {version}, and this release reads {VERSION}; {WRITE}")
-    parsed: dict[str, Any] = {key: json.loads(metadata[key]) for key in ("origin", "facts", "overrides")}
+    parsed: dict[str, Any] = {key: json.loads(metadata[key]) for key in ("origin", "facts")}
+    if version == str(WITH_WORDS):
+        parsed["evaluated"] = Evaluated.of_words(json.loads(metadata["overrides"]))
+    else:
+        parsed["evaluated"] = Evaluated.checked(json.loads(metadata["evaluated"]))
     origin: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in parsed["origin"].items()}
     lists = [name for name in LISTS if f"{name}.embedding" in names]
     return parsed | {"origin": Provenance(**origin), "lists": lists}
@@ -140,7 +147,7 @@ def read(path: Path) -> Embeddings:
         rules=Rules(**facts["rules"]),
         notes=facts["notes"],
         test=facts["test"],
-        overrides=metadata["overrides"],
+        evaluated=metadata["evaluated"],
     )
 
 
