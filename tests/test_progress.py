@@ -46,10 +46,14 @@ def test_none_where_nobody_watches(monkeypatch):
         ({"RANK": "0"}, True),
         ({"RANK": "2", "LOCAL_RANK": "0"}, False),  # the first of the second machine
         ({"SLURM_PROCID": "1"}, False),
+        ({"NODE_RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"NODE_RANK": "1"}, False),  # of Lightning's own launcher, before it has started the other ranks
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"NODE_RANK": "1", "RANK": "0"}, True),  # the number among all counts
     ],
 )
 def test_the_first_of_several_processes(monkeypatch, environment, first):
-    for key in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+    for key in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "NODE_RANK"):
         monkeypatch.delenv(key, raising=False)
     for key, value in environment.items():
         monkeypatch.setenv(key, value)

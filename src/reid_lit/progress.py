@@ -47,8 +47,10 @@ def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
 
 
 def first_rank() -> bool:
-    """Whether this process is the first of those that work together, or works alone."""
+    """Whether this process is the first of those that work together, or works alone: the one that writes and shows."""
     distributed = sys.modules.get("torch.distributed")  # a process that has not loaded torch has joined no group
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank() == 0
-    return next((os.environ[key] for key in _RANKS if key in os.environ), "0") == "0"
+    if next((os.environ[key] for key in _RANKS if key in os.environ), "0") != "0":
+        return False
+    return "RANK" in os.environ or os.environ.get("NODE_RANK", "0") == "0"  # else it is the first of its machine

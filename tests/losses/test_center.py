@@ -47,12 +47,12 @@ def test_weight_zero_leaves_the_term_out():
     def term(weight):
         return Term(loss=CenterLoss(persons=3, dim=4, center_lr=0.5), reads="feature", weight=weight)
 
-    criterion = Criterion(terms={"center": term(0.0), "other": term(1.0)})
+    criterion = Criterion(terms={"center": term(0.0), "other": term(1.0)}, gather=True)
     assert set(criterion(Output(torch.randn(2, 4), torch.randn(2, 4), None), torch.tensor([0, 1]))) == {"other"}
     with pytest.raises(ValueError, match="every loss of center has weight 0"):
-        Criterion(terms={"center": term(0.0)})
+        Criterion(terms={"center": term(0.0)}, gather=True)
     with pytest.raises(ValueError, match=r"^terms\.center\.weight=-0\.1: give 0, which leaves the loss out, or more"):
-        Criterion(terms={"center": term(-0.1)})
+        Criterion(terms={"center": term(-0.1)}, gather=True)
 
 
 RANK = """

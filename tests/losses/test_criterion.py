@@ -15,7 +15,8 @@ class Sum(nn.Module):
 
 def test_terms_read_what_they_are_told_in_float32_under_autocast():
     criterion = Criterion(
-        terms={"a": Term(loss=Sum(), reads="feature", weight=2.0), "b": Term(loss=Sum(), reads="logits", weight=0.5)}
+        terms={"a": Term(loss=Sum(), reads="feature", weight=2.0), "b": Term(loss=Sum(), reads="logits", weight=0.5)},
+        gather=True,
     )
     output = Output(torch.ones(2, 3, dtype=torch.bfloat16), torch.zeros(2, 3), torch.full((2, 4), 3.0))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -29,7 +30,7 @@ def test_an_unknown_output_is_refused():
 
 
 def test_a_neck_without_logits_is_refused_before_training():
-    criterion = Criterion(terms={"id": Term(loss=nn.CrossEntropyLoss(), reads="logits", weight=1.0)})
+    criterion = Criterion(terms={"id": Term(loss=nn.CrossEntropyLoss(), reads="logits", weight=1.0)}, gather=True)
     with pytest.raises(ValueError, match=r"^terms\.id\.reads=logits: this neck has no classifier; choose another neck"):
         criterion.sized(persons=3, feature=2, embedding=2, classified=False)
     assert criterion.sized(persons=3, feature=2, embedding=2, classified=True) is criterion

@@ -17,6 +17,7 @@ import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.command.near_names import near_names
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
+from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import UserError
 from reid_lit.overrides import key_of
 from reid_lit.paths import packaged
@@ -47,6 +48,7 @@ def launch(
         words = reword(typed(sys.argv[1:]))
         sys.argv[1:] = replayed(words) if replay else words
         untrusted = None if sys.argv[1:] == words or is_trusted(words) else words
+        sys.argv[1:] = of_one_run(sys.argv[1:])
     except UserError as error:
         sys.exit(str(error))
     plain = functools.wraps(task)(lambda config: _without_traceback(_checked(task, untrusted), config))

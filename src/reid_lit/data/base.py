@@ -146,8 +146,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        size, workers = self.loader.batch_size // world, self.loader.processes(world)
-        return make_loader(self._train_images(), sampler, batch_size=size, workers=workers, train=True)
+        size = self.loader.batch_size // world
+        return make_loader(self._train_images(), sampler, batch_size=size, workers=self._workers(), train=True)
 
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on.
@@ -161,7 +161,9 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         """The training images in their order, without augmentation, each on exactly one rank; uint8."""
         self.setup()
         rank, world = self._place()
-        return ordered_loader(self._train_images(), self.loader, rank=rank, world=world)
+        return ordered_loader(
+            self._train_images(), self.loader.test_batch_size, workers=self._workers(), rank=rank, world=world
+        )
 
     def mixed_dataloader(self, batch_size: int) -> BatchLoader:
         """The training images without augmentation, each on exactly one rank, batches spread over the list; uint8.
@@ -172,7 +174,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self.setup()
         rank, world = self._place()
         return mixed_loader(
-            self._train_images(), batch_size=batch_size, workers=self.loader.processes(world), rank=rank, world=world
+            self._train_images(), batch_size=batch_size, workers=self._workers(), rank=rank, world=world
         )
 
     def as_tested(self, image: Tensor) -> Tensor:
@@ -209,7 +211,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         cache = self._cache(len(shots), self.transform.test_size) if cached else None
         persons = [shot.person_id for shot in shots]
         dataset = ShotDataset(shots, persons, transform=self.transform, cache=cache, testing=True)
-        return ordered_loader(dataset, self.loader, rank=rank, world=world)
+        return ordered_loader(dataset, self.loader.test_batch_size, workers=self._workers(), rank=rank, world=world)
 
     def _check_room(self) -> None:
         """Raise InputError, before a network is built, unless the cache fits into memory."""
@@ -228,6 +230,10 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
             return batch._replace(image=self.transform.testing(batch.image))
         noise = ImageNoise(batch.index, seed=self.seed, epoch=self._train_sampler.epoch)
         return batch._replace(image=self.transform.training(batch.image, noise))
+
+    def _workers(self) -> int:
+        """Workers of this rank, which shares the cores with the other ranks of its machine."""
+        return self.loader.processes(1 if self.trainer is None else self.trainer.world_size // self.trainer.num_nodes)
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

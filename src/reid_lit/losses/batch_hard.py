@@ -55,7 +55,7 @@ def _warn_of_lone(person: Int[Tensor, " batch"]) -> None:
 
 
 class BatchHardTripletLoss(nn.Module):
-    """Batch-hard triplet loss; under DDP over each rank's own images.
+    """Batch-hard triplet loss.
 
     Args:
         margin: m; None is the soft margin log(1 + exp(d_p − d_n)).

@@ -21,8 +21,9 @@ class CenterLoss(nn.Module):
 
     After each training step's loss, the centers take one step of plain SGD along the gradient of the *unweighted* loss:
     what the public code gets from an optimizer of its own and gradients divided by the weight β. The step is taken
-    here, so it knows no gradient scaler; under DDP it follows the mean over all ranks. The centers are a buffer: they
-    are saved with the weights.
+    here, so it knows no gradient scaler. Over several ranks it follows the mean of what each has found: all have the
+    same centers, those of one process, whether they see each other's images or not. The centers are a buffer: they are
+    saved with the weights.
 
     Args:
         persons: Training persons.

@@ -30,7 +30,7 @@ def circle_loss(
 
 
 class CircleLoss(nn.Module):
-    """Circle loss, divided by the batch size as the softmax baseline does; under DDP over each rank's own images.
+    """Circle loss, divided by the batch size as the softmax baseline does.
 
     Args:
         margin: m.

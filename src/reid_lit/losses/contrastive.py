@@ -31,7 +31,7 @@ def contrastive_loss(
 
 
 class ContrastiveLoss(nn.Module):
-    """Contrastive loss; under DDP over each rank's own images.
+    """Contrastive loss.
 
     Args:
         margin: m.

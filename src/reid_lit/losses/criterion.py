@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from reid_lit.errors import InputError
+from reid_lit.losses.gathering import check_equal, gathered
 from reid_lit.records import Output
 
 
@@ -43,13 +44,18 @@ class Criterion(nn.Module):
 
     Args:
         terms: The losses by name; the names appear in the log as ``train/<name>``.
+        gather: Whether over several ranks every loss sees the images of all of them, with the gradient of one process
+            (:func:`~reid_lit.losses.gathering.gathered`). If not, each rank has the losses of its own images, and what
+            is minimised is their mean: the same for a mean over images such as the ID loss, not for pairs.
 
     Raises:
         ValueError: a weight is negative, or every one is 0.
     """
 
-    def __init__(self, *, terms: dict[str, Term]) -> None:
+    def __init__(self, *, terms: dict[str, Term], gather: bool) -> None:
         super().__init__()
+        self.gather = gather
+        self._looked = False
         for name, term in terms.items():
             if term.weight < 0:
                 raise InputError(f"terms.{name}.weight={term.weight}: give 0, which leaves the loss out, or more")
@@ -89,6 +95,19 @@ class Criterion(nn.Module):
         return self
 
     def forward(self, output: Output, person: Int[Tensor, " batch"]) -> dict[str, Tensor]:
-        """The weighted losses by name; their sum is what is minimised."""
+        """The weighted losses by name; their sum is what is minimised.
+
+        Raises:
+            InputError: the ranks of the first batch hold other numbers of images.
+        """
         with torch.autocast(person.device.type, enabled=False):
-            return {name: term(output, person) for name, term in self.terms.items()}
+            seen = self._of_all_ranks(output, person) if self.gather else (output, person)
+            return {name: term(*seen) for name, term in self.terms.items()}
+
+    def _of_all_ranks(self, output: Output, person: Int[Tensor, " share"]) -> tuple[Output, Int[Tensor, " batch"]]:
+        """What the terms read, of the images of all ranks."""
+        if not self._looked:
+            self._looked = True  # later batches are not looked at: that would wait for the device in each step
+            check_equal(len(person), person.device)
+        read = {str(term.reads) for term in self.terms.values()}
+        return output._replace(**{name: gathered(getattr(output, name)) for name in sorted(read)}), gathered(person)

@@ -22,7 +22,7 @@ def unit_rows(value: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
 
 
 class DifferenceLoss(nn.Module):
-    """Difference loss of one domain; under DDP over each rank's own images.
+    """Difference loss of one domain.
 
     Args:
         normalised: On unit rows, and the mean over the ``dim × other`` entries in place of their sum: at most

@@ -19,7 +19,7 @@ def instance_loss(
 
 
 class InstanceLoss(nn.Module):
-    """Instance loss, divided once more by the batch size as the softmax baseline does; under DDP by each rank's.
+    """Instance loss, divided once more by the batch size as the softmax baseline does.
 
     Args:
         gamma: γ, the inverse temperature.

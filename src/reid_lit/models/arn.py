@@ -13,6 +13,7 @@ from reid_lit.errors import InputError
 from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels, dropout_classifier
 from reid_lit.losses.criterion import Criterion
 from reid_lit.losses.difference import DifferenceLoss
+from reid_lit.losses.gathering import gathered
 from reid_lit.losses.reconstruction import reconstruction_loss
 from reid_lit.models.arn_settings import PARTS, check_training, check_weights
 from reid_lit.models.base import RetrievalModel
@@ -45,7 +46,8 @@ class Arn(RetrievalModel):
         criterion: Losses of the source's persons, on e_c (``feature`` and ``embedding``) and ``logits``; None: none.
         reconstruction_weight: β; 0 leaves the reconstruction out.
         difference_weight: γ; 0 leaves the difference of e_c and e_p out.
-        difference: The difference loss of one domain.
+        difference: The difference loss of one domain; over several ranks of the images of all, unless the criterion
+            gathers none.
         train_backbone_epochs: The first epochs, in which E_I is trained; then it is frozen.
         frozen_norms: Whether E_I's batch norms keep their statistics while E_I is trained.
         cached_maps: Whether E_I's maps of all training images are computed once and kept, see
@@ -120,6 +122,7 @@ class Arn(RetrievalModel):
         self.cached_maps = cached_maps
         self._cache: CachedMaps | None = None
         self._lr_scales = lr_scales
+        self._sees_all_ranks = criterion is None or criterion.gather
         backbone.requires_grad_(train_backbone_epochs > 0)
 
     @override
@@ -183,7 +186,8 @@ class Arn(RetrievalModel):
         if self.difference is not None:
             with torch.autocast(maps.device.type, enabled=False):
                 pairs = zip(domains, private, strict=True)
-                parts = [self.difference(shared[rows].float(), feature.float()) for rows, feature in pairs]
+                whole = gathered if self._sees_all_ranks else lambda rows: rows
+                parts = [self.difference(whole(shared[rows]).float(), whole(value).float()) for rows, value in pairs]
             losses["difference"] = self.difference_weight * torch.stack(parts).sum()
         return losses
 

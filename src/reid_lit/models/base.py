@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
+from reid_lit.models.local_norms import say_local_norms
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.models.training_data import TrainingData
@@ -146,6 +147,12 @@ class RetrievalModel(EmbeddingModel):
         if stage == "fit":
             self.check_data(self.data, self.trainer.max_epochs)
         nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets
+
+    @override
+    def on_train_start(self) -> None:
+        if self.automatic_optimization:  # else a model takes no step, and norms learn otherwise
+            self.train()
+            say_local_norms(self)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

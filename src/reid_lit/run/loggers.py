@@ -15,22 +15,17 @@ import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from pytorch_lightning.utilities import rank_zero_only
 
 from reid_lit.backbones.checkpoint import read_checkpoint
 from reid_lit.network import unreachable
 from reid_lit.paths import write_text
+from reid_lit.progress import first_rank
 from reid_lit.run.folder import Run
 
 _log = logging.getLogger(__name__)
 
 TAG = 64
 """Characters that W&B takes of a tag."""
-
-
-def on_rank_zero() -> bool:
-    """Whether this process is the one that writes."""
-    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def csv_logger(*, folder: str) -> CSVLogger:
@@ -42,7 +37,7 @@ def csv_logger(*, folder: str) -> CSVLogger:
         folder: The run's folder.
     """
     logger = CSVLogger(save_dir=folder, name="", version="log", flush_logs_every_n_steps=1)
-    if on_rank_zero():
+    if first_rank():
         _keep_history(logger, Path(folder))
     return logger
 
@@ -94,7 +89,7 @@ def wandb_logger(
     """
     run_id, resumed = _run_id(Path(folder) / "wandb_id")
     reason = why_offline()
-    if reason and on_rank_zero():
+    if reason and first_rank():
         _log.warning("W&B logs offline to %s/wandb (%s); `wandb sync` sends it later", folder, reason)
     return WandbLogger(
         save_dir=folder,
@@ -137,7 +132,7 @@ def log_results(config: DictConfig, run: Run) -> None:
         config: Of a command that tests without a training.
         run: Its folder.
     """
-    if "wandb" not in config.logger or not on_rank_zero():
+    if "wandb" not in config.logger or not first_rank():
         return
     results = run.metrics()["results"]
     scores = {f"test/{row['dataset']}/{name}": value for row in results for name, value in row["scores"].items()}
@@ -154,7 +149,7 @@ def _run_id(file: Path) -> tuple[str, bool]:
     if file.is_file():
         return file.read_text().strip(), True
     run_id = secrets.token_hex(4)
-    if on_rank_zero():
+    if first_rank():
         write_text(file, run_id)
     return run_id, False
 

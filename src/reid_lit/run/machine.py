@@ -1,5 +1,6 @@
 """The machine that a run computes on, as the group ``machine`` of the config says."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +17,10 @@ def make_trainer(config: DictConfig) -> pl.Trainer:
     """The trainer of a run.
 
     Raises:
-        ValueError: see :func:`check_precision`.
+        ValueError: see :func:`check_precision` and :func:`check_ranks`.
     """
     check_precision(config)
+    check_ranks(config)
     if not config.machine.progress_bar:
         with open_dict(config):
             config.callbacks.pop("progress", None)  # Lightning refuses a bar that is switched off
@@ -55,6 +57,51 @@ def check_precision(config: DictConfig) -> None:
             f"trainer.precision={precision} needs a GPU, but machine.accelerator={accelerator} and {reason}; give"
             f" machine=cpu trainer=cpu, or trainer.precision=32-true"
         )
+
+
+def check_sync_batchnorm(config: DictConfig) -> None:
+    """Refuse synchronised batch norms where there is no CUDA GPU; call this before a training's first work.
+
+    Raises:
+        ValueError: torch's SyncBatchNorm would refuse the images.
+    """
+    if config.trainer.sync_batchnorm and (config.machine.accelerator == "cpu" or not torch.cuda.is_available()):
+        raise InputError(
+            f"trainer.sync_batchnorm=true needs CUDA GPUs, but machine.accelerator={config.machine.accelerator} and"
+            f" {'that is a CPU' if config.machine.accelerator == 'cpu' else 'this machine has none'}; give"
+            f" trainer.sync_batchnorm=false: each rank's batch norms see its share of a batch"
+        )
+
+
+def check_ranks(config: DictConfig) -> None:
+    """Refuse a number of ranks that is not what a launcher has started, and several machines that nobody has started.
+
+    Raises:
+        ValueError: each of torchrun's processes would be a run of its own, or a rank would wait for others in vain.
+    """
+    machine = config.machine
+    if machine.num_nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS"} & os.environ.keys():
+        raise InputError(
+            f"machine.num_nodes={machine.num_nodes}: nobody has said where the first machine is; start on each of them"
+            f" torchrun --nnodes={machine.num_nodes} --node-rank=… --master-addr=… -m reid_lit.train …"
+        )
+    if "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's
+        return
+    started, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if started != _devices(config) * machine.num_nodes:
+        raise InputError(
+            f"machine.devices={machine.devices}: on each of machine.num_nodes={machine.num_nodes}, but torchrun has"
+            f" started {started} ranks, {here} on this machine; give machine=ddp machine.num_nodes={started // here}"
+            f" machine.devices={here}"
+        )
+
+
+def _devices(config: DictConfig) -> int:
+    """The ranks of one machine."""
+    devices, accelerator = config.machine.devices, config.machine.accelerator
+    if devices in ("auto", -1, "-1"):
+        return 1 if accelerator == "cpu" else max(1, torch.cuda.device_count())
+    return int(devices) if str(devices).isdigit() else len(devices)
 
 
 def _has_gpu() -> bool:

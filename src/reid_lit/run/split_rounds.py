@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from reid_lit.progress import first_rank
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_split
 from reid_lit.run.folder import Run
-from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.objective import objective_of, over_splits
 from reid_lit.run.results import Row, record
 from reid_lit.run.start_weights import keep_start_weights
@@ -36,7 +36,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
         The score named by ``objective``, see :mod:`reid_lit.run.objective`, for sweeps.
     """
     run = Run(Path(config.run_dir))
-    if on_rank_zero():
+    if first_rank():
         run.record_start(config)
         keep_start_weights(run, config)
     ids = split_ids(config)
@@ -49,7 +49,7 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
         for place, split_id in enumerate(ids, 1):
             rank_zero_only(_log.info)("split %d: %d of %d", split_id, place, len(ids))
             rows += _round(config, split_id, do)
-    if not on_rank_zero():
+    if not first_rank():
         return None
     keep_start_weights(run, config)  # a stage before it was trained meanwhile
     if ids is not None:
@@ -69,7 +69,7 @@ def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
         part.run_dir = str(run.folder)
     facts, rows = do(part, run)
     rows = [row | {"round": split_id} for row in rows]
-    if on_rank_zero():
+    if first_rank():
         record(run, part, {"trained_on": chosen()} | facts, rows)
     return rows
 

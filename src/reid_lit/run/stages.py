@@ -31,9 +31,9 @@ from reid_lit.errors import FailedError, InputError, MissingFileError
 from reid_lit.jobs.job import Job
 from reid_lit.jobs.runner import Runner
 from reid_lit.overrides import assignment, key_of, value_of
+from reid_lit.progress import first_rank
 from reid_lit.run.composing import composed, explained
 from reid_lit.run.identity import keys, training_hash
-from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.moved_keys import present
 
 _log = logging.getLogger(__name__)
@@ -73,6 +73,8 @@ def plan_stages(config: DictConfig) -> list[Stage]:
         digest = _digest(name, overrides, [stage.job.folder.name for stage in before])
         folder = Path(config.before_dir) / f"{name}-{digest}"
         overrides += [*(stage.override() for stage in before), "labels.job=stage"]
+        if config.machine.num_nodes > 1:  # a job is a process of its own, and starts ranks on its own machine alone
+            overrides.append("machine.num_nodes=1")
         job = Job(name=f"stage {name!r} of {config.name}", folder=folder, overrides=tuple(overrides))
         stages.append(Stage(entries[name]["gives"], job))
     if stages:
@@ -100,7 +102,7 @@ def check_start(config: DictConfig, stages: Sequence[Stage]) -> None:
         file = Path(value) / "checkpoints" / "last.ckpt" if Path(value).is_dir() else Path(value)
         if not file.is_file():
             raise MissingFileError(f"{key}={value}: there are no weights at {file.resolve()}; {cure}")
-        if Path(value).is_dir() and not (Path(value) / "metrics.json").is_file() and on_rank_zero():
+        if Path(value).is_dir() and not (Path(value) / "metrics.json").is_file() and first_rank():
             _log.warning("%s=%s has not trained to its end; its last whole epoch is gone on from", key, value)
 
 
@@ -111,7 +113,7 @@ def run_stages(stages: Sequence[Stage]) -> None:
         RuntimeError: one failed.
     """
     for number, job in enumerate((stage.job for stage in stages), 1):
-        while not on_rank_zero() and not job.done:
+        while not first_rank() and not job.done:
             time.sleep(1.0)
         if job.done:
             continue

@@ -7,9 +7,9 @@ import torch
 
 from reid_lit.evaluation.catalogue import ND
 from reid_lit.evaluation.scores import Result
+from reid_lit.progress import first_rank
 from reid_lit.records import Split
 from reid_lit.run.folder import Run
-from reid_lit.run.loggers import on_rank_zero
 from reid_lit.run.query_scores import write_query_scores
 
 
@@ -22,7 +22,7 @@ def keep_queries(run: Run, split: Split, result: Result, named: Mapping[str, Any
         result: The scores.
         named: ``row`` and ``average`` of a :class:`Test`.
     """
-    if on_rank_zero():
+    if first_rank():
         arrays = query_arrays(result)
         write_query_scores(
             run.folder, split.name, split.query, arrays, row=named["row"], average=named["average"]

@@ -10,10 +10,11 @@ from omegaconf import DictConfig
 from reid_lit.errors import MissingFileError
 from reid_lit.evaluation.streaming import check_streamable
 from reid_lit.models.base import RetrievalModel
+from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import SCORING, Run
 from reid_lit.run.lineage import read_lineage
-from reid_lit.run.loggers import log_results, on_rank_zero
+from reid_lit.run.loggers import log_results
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
@@ -75,5 +76,5 @@ def _say_scoring(config: DictConfig) -> None:
         return
     changed = [key for key in SCORING if key in own and own[key] != config.evaluation[key]]
     said = [f"{key}={config.evaluation[key]} in place of {own[key]}" for key in changed]
-    if said and on_rank_zero():
+    if said and first_rank():
         _log.warning("scored otherwise than the run's own test: %s", ", ".join(said))

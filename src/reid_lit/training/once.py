@@ -12,11 +12,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.models.base import RetrievalModel
+from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import absolute, check_apart, inherited
-from reid_lit.run.loggers import log_objective, on_rank_zero
-from reid_lit.run.machine import check_precision, compiled, make_trainer
+from reid_lit.run.loggers import log_objective
+from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchnorm, compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
@@ -36,6 +37,8 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         stages: What it goes on from; trained first, once its own data and settings are found to be sound.
     """
     check_precision(config)
+    check_sync_batchnorm(config)
+    check_ranks(config)
     checkpoint = _checkpoint_to_resume(run, config)
     if checkpoint is None:  # a checkpoint has all that the stages learnt
         check_start(config, stages)
@@ -55,7 +58,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         before = inherited(config)
         check_unseen(before.trained, tests)
         check_apart(model.unlabelled(data.split), before.labelled, name=data.split.name)
-        if on_rank_zero():
+        if first_rank():
             (learnt_from(model, data) | before).write(run.folder)
     trainer = make_trainer(config)
     for logger in trainer.loggers:

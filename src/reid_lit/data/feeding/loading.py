@@ -131,18 +131,19 @@ class BatchLoader(DataLoader[Item]):
         yield from super().__iter__()
 
 
-def ordered_loader(dataset: ShotDataset, loader: Loader, *, rank: int, world: int) -> BatchLoader:
+def ordered_loader(dataset: ShotDataset, batch_size: int, *, workers: int, rank: int, world: int) -> BatchLoader:
     """The loader of a rank that gives the images in their order, each on exactly one rank.
 
     Args:
         dataset: The images.
-        loader: Batch sizes and workers.
+        batch_size: Images of a batch on one rank, at most.
+        workers: Processes that read.
         rank: This process, 0 … world-1.
         world: The number of processes.
     """
-    size = max(1, min(loader.test_batch_size, len(dataset) // world))  # every rank takes part
+    size = max(1, min(batch_size, len(dataset) // world))  # every rank takes part
     sampler = BlockSampler(count=len(dataset), batch_size=size, rank=rank, world=world)
-    return make_loader(dataset, sampler, batch_size=size, workers=loader.processes(world), train=False)
+    return make_loader(dataset, sampler, batch_size=size, workers=workers, train=False)
 
 
 def mixed_loader(dataset: ShotDataset, *, batch_size: int, workers: int, rank: int, world: int) -> BatchLoader:

@@ -68,7 +68,12 @@ class EpochSampler(Sampler[int], ABC):
     @override
     def __iter__(self) -> Iterator[int]:
         for batch in self.draw(self.epoch):
-            share = len(batch) // self.world
+            share, left = divmod(len(batch), self.world)
+            if left:
+                raise InputError(
+                    f"{type(self).__name__} drew {counted(len(batch), 'image')}, which cannot be dealt evenly over"
+                    f" {self.world} ranks; let it draw a multiple of {self.world}"
+                )
             yield from batch[self.rank * share : (self.rank + 1) * share]
 
 

@@ -146,6 +146,11 @@ class Transfer(ReidData):
             raise InputError(f"target_batch_size={self.target_batch_size}: holds no image; set it to 1 or more")
 
     @property
+    @override
+    def batch_size(self) -> int:
+        return self.loader.batch_size + self.target_batch_size
+
+    @property
     def members(self) -> tuple[ReidData, ...]:
         """All data sets: the members of the source, then the target."""
         return (*getattr(self.source, "members", (self.source,)), self.target)
@@ -189,7 +194,7 @@ class Transfer(ReidData):
         cache = self._cache(len(self.split.train), self.transform.size)
         dataset = TransferShots(self.split.train, self._labels or [], transform=self.transform, cache=cache)
         dataset.labelled = sampler.source.share
-        return make_loader(dataset, sampler, batch_size=sampler.share, workers=self.loader.processes(world), train=True)
+        return make_loader(dataset, sampler, batch_size=sampler.share, workers=self._workers(), train=True)
 
     @override
     def _sampler(self, rank: int, world: int) -> TransferSampler:

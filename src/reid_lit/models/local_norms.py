@@ -1,0 +1,31 @@
+"""What batch norms see where several processes train together."""
+
+import logging
+
+from torch import nn
+
+from reid_lit.layers.norm_statistics import batch_norms
+from reid_lit.models.retrieval import EmbeddingModel
+from reid_lit.progress import first_rank
+from reid_lit.wording import counted
+
+logger = logging.getLogger(__name__)
+
+
+def say_local_norms(model: EmbeddingModel) -> None:
+    """Log, on the first rank, where batch norms that learn see a rank's share of each batch; call it in a training.
+
+    All else is as in one process: what is drawn, the losses, the learning rate.
+    """
+    ranks, images = model.trainer.world_size, model.data.batch_size
+    if ranks == 1 or not first_rank():
+        return
+    norms = batch_norms(model).values()
+    if any(norm.training and not isinstance(norm, nn.SyncBatchNorm) for norm in norms):
+        logger.warning(
+            "batch norms see %s each, the share of one of %d ranks, not the %d of a batch: training differs from that"
+            " of one process; with trainer.sync_batchnorm=true they see all, on GPUs",
+            counted(images // ranks, "image"),
+            ranks,
+            images,
+        )
