@@ -173,6 +173,9 @@ def test_two_ranks_train_on_the_same_persons_and_leave_one_run(command, drawn, t
     )  # fmt: skip
     assert [path.name for path in (tmp_path).iterdir()] == ["run"]
     assert done.stdout.count("Retrieval scores") == 1
+    assert (done.stdout + done.stderr).count(
+        "batch norms see 8 images each, the share of one of 2 ranks, not the 16"
+    ) == 1
     assert read(tmp_path / "run")["results"][0]["stamp"]["valid_queries"] == 20
 
 

@@ -6,6 +6,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from reid_lit.data.feeding.loading import Loader
 from reid_lit.data.feeding.samplers import PersonSampler, ShuffleSampler
 from reid_lit.data.sets.market1501 import Market1501, read
 from reid_lit.data.splits import hold_out
@@ -106,7 +107,7 @@ def test_test_images_are_dealt_once_over_ranks(market_data, world, size):
     dealt = []
     for rank in range(world):
         data = market_data()
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world, num_nodes=1)
         dealt.append([batch.index.tolist() for batch in data.test_dataloader()])
     assert all(dealt)
     whole = list(range(8))
@@ -116,7 +117,7 @@ def test_test_images_are_dealt_once_over_ranks(market_data, world, size):
 def test_two_ranks_train_on_the_batches_of_one(market_data):
     def batches(rank, world):
         data = market_data(batch_size=4)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world, training=True)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world, num_nodes=1, training=True)
         return [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
 
     for one, first, second in zip(batches(0, 1), batches(0, 2), batches(1, 2), strict=True):
@@ -202,7 +203,7 @@ def test_training_errors(market_data):
     with pytest.raises(ValueError, match=r"^batch_size=8: 7 training images do not fill one batch"):
         market_data(batch_size=8).train_dataloader()
     data = market_data(batch_size=3)
-    data.trainer = SimpleNamespace(global_rank=0, world_size=2)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=2, num_nodes=1)
     with pytest.raises(ValueError, match=r"^batch_size=3: cannot be dealt evenly over 2 ranks"):
         data.train_dataloader()
     for wrong in ({"workers": -1}, {"workers": "many"}, {"batch_size": 0}, {"test_batch_size": 0}):
@@ -248,3 +249,15 @@ def test_other_labels_choose_what_is_trained_on_and_all_images_stay_at_hand(mark
     plain = list(data.plain_dataloader())
     assert torch.cat([batch.index for batch in plain]).tolist() == list(range(count))
     assert {batch.image.dtype for batch in plain} == {torch.uint8}
+
+
+@pytest.mark.parametrize(("world", "nodes", "shared_by"), [(1, 1, 1), (4, 1, 4), (4, 2, 2)])
+def test_ranks_share_the_cores_of_their_own_machine(market_data, monkeypatch, world, nodes, shared_by):
+    data, asked = market_data(batch_size=4), []
+    monkeypatch.setattr(Loader, "processes", lambda self, ranks: asked.append(ranks) or 0)
+    data.setup()
+    asked.clear()
+    data.trainer = SimpleNamespace(global_rank=0, world_size=world, num_nodes=nodes, training=True)
+    for loader in (data.train_dataloader, data.test_dataloader, data.plain_dataloader):
+        loader()
+    assert asked == [shared_by] * 3

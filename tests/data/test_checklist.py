@@ -145,7 +145,7 @@ def test_training_transforms_never_touch_a_query(market_data):
     data = market_data(train=[Forbidden()])
     data.setup()
     for stage in ({}, {"validating": True}, {"testing": True}, {"predicting": True}):
-        data.trainer = SimpleNamespace(global_rank=0, world_size=1, training=False, **stage)
+        data.trainer = SimpleNamespace(global_rank=0, world_size=1, num_nodes=1, training=False, **stage)
         batch = next(iter(data.test_dataloader()))
         assert torch.equal(data.on_after_batch_transfer(batch, 0).image, batch.image.float() / 255)
 

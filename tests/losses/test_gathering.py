@@ -4,9 +4,11 @@ import pytest
 import torch
 from tests.conftest import ROOT
 
-from reid_lit.losses import gathering
+from reid_lit.losses import criterion, gathering
+from reid_lit.losses.criterion import Criterion, Term
 from reid_lit.losses.gathering import check_equal, gathered
 from reid_lit.paths import options
+from reid_lit.records import Output
 
 LOSSES = options("loss")
 OF_PAIRS = [name for name in LOSSES if name not in ("id", "arn")]  # ARN's weight of pairs is small
@@ -20,6 +22,7 @@ def learnt(command, tmp_path_factory):
     return {n: [torch.load(folder / f"{n}-{rank}.pt", weights_only=True) for rank in range(n)] for n in numbers}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LOSSES, "model=arn"])
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_every_rank_learns_what_one_process_learns(learnt, ranks, name):
@@ -31,6 +34,7 @@ def test_every_rank_learns_what_one_process_learns(learnt, ranks, name):
                 assert step == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_a_mean_over_images_needs_no_other_ranks_images_and_pairs_do(learnt, ranks):
     (alone,) = learnt[1]
@@ -46,12 +50,14 @@ def test_a_mean_over_images_needs_no_other_ranks_images_and_pairs_do(learnt, ran
     assert {name: size for name, size in gap.items() if name in [*OF_PAIRS, "model=arn"] and size < 1e-4} == {}
 
 
+@pytest.mark.slow
 def test_one_process_learns_the_same_with_and_without(learnt):
     (alone,) = learnt[1]
     for name in LOSSES:
         assert alone[f"{name} true"]["losses"] == alone[f"{name} false"]["losses"]
 
 
+@pytest.mark.slow
 def test_centers_are_those_of_one_process_with_and_without(learnt):
     (alone,) = learnt[1]
     key = "criterion.terms.center.loss.centers"
@@ -81,3 +87,20 @@ def test_unequal_shares_are_refused(monkeypatch):
         ValueError, match=r"^the ranks hold 16, 16, 12 images of one batch: .* let the sampler deal equal"
     ):
         check_equal(16, torch.device("cpu"))
+
+
+def test_without_other_ranks_images_a_share_of_one_person_is_refused_to_pairs_alone(monkeypatch):
+    monkeypatch.setattr(criterion, "ranks", lambda: 2)
+    output, one, two = (
+        Output(torch.rand(3, 2), torch.rand(3, 2), torch.rand(3, 5)),
+        torch.tensor([4, 4, 4]),
+        torch.tensor([4, 1, 4]),
+    )
+
+    def made(reads):
+        terms = {"a": Term(loss=lambda value, person: value.sum(), reads=reads, weight=1.0)}
+        return Criterion(terms=terms, gather=False)
+
+    with pytest.raises(ValueError, match=r"^gather=false: a rank's 3 images of a batch show one person, .*; give true"):
+        made("embedding")(output, one)
+    assert set(made("embedding")(output, two)) == set(made("logits")(output, one)) == {"a"}

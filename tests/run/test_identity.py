@@ -100,7 +100,8 @@ def test_the_options_of_the_trainer_keep_their_objects(compose):
     ("override", "same"),
     [
         ("loader.workers=0", True), ("trainer=ddp", True), ("callbacks.pictures.top=3", True), ("logger=wandb", True),
-        ("loader.batch_size=8", False), ("trainer=gpu", False), ("callbacks.random_state.seed=3", False), ("+own=1", False),
+        ("loader.batch_size=8", False), ("trainer=gpu", False), ("loss.gather=false", False), ("loss.gather=true", True),
+        ("trainer.sync_batchnorm=true", False), ("trainer.sync_batchnorm=false", True), ("callbacks.random_state.seed=3", False), ("+own=1", False),
     ],
 )  # fmt: skip
 def test_old_words_name_a_training_as_the_new_ones_do(override, same):

@@ -49,6 +49,13 @@ def parts_that_differ(first, second):
     return {key.partition(".")[0] for key in first.keys() & second.keys() if not torch.equal(first[key], second[key])}
 
 
+def test_a_stage_starts_ranks_on_its_own_machine_alone(planned):
+    alone, several = planned(CAM)[0], planned(CAM, "machine=ddp", "machine.num_nodes=2")[0]
+    assert all("machine.num_nodes=1" in stage.job.overrides[-3:] for stage in several)
+    assert not any("machine.num_nodes=1" in stage.job.overrides for stage in alone)
+    assert [stage.job.folder for stage in several] == [stage.job.folder for stage in alone]
+
+
 def test_each_stage_gets_the_folder_of_the_one_before_and_the_run_that_of_the_last(planned):
     (embedding, autoencoder), config = planned(CAM)
     assert embedding.job.overrides[:-1] == ("+experiment=duke_embae",)

@@ -9,8 +9,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from reid_lit.errors import InputError
-from reid_lit.losses.gathering import check_equal, gathered
+from reid_lit.losses.gathering import check_equal, gathered, ranks
 from reid_lit.records import Output
+from reid_lit.wording import counted
 
 
 class Term(nn.Module):
@@ -98,16 +99,27 @@ class Criterion(nn.Module):
         """The weighted losses by name; their sum is what is minimised.
 
         Raises:
-            InputError: the ranks of the first batch hold other numbers of images.
+            InputError: the ranks of the first batch hold other numbers of images; or without ``gather`` one of them
+                holds a single person, and so no pair of two persons.
         """
+        if not self._looked:
+            self._looked = True  # later batches are not looked at: that would wait for the device in each step
+            self._look(person)
         with torch.autocast(person.device.type, enabled=False):
             seen = self._of_all_ranks(output, person) if self.gather else (output, person)
             return {name: term(*seen) for name, term in self.terms.items()}
 
+    def _look(self, person: Int[Tensor, " share"]) -> None:
+        """Refuse what several ranks cannot learn from."""
+        if self.gather:
+            check_equal(len(person), person.device)
+        elif ranks() > 1 and (person == person[0]).all() and any(t.reads != "logits" for t in self.terms.values()):
+            raise InputError(
+                f"gather=false: a rank's {counted(len(person), 'image')} of a batch show one person, so no pair is of"
+                f" two; give true, or a batch of more persons"
+            )
+
     def _of_all_ranks(self, output: Output, person: Int[Tensor, " share"]) -> tuple[Output, Int[Tensor, " batch"]]:
         """What the terms read, of the images of all ranks."""
-        if not self._looked:
-            self._looked = True  # later batches are not looked at: that would wait for the device in each step
-            check_equal(len(person), person.device)
         read = {str(term.reads) for term in self.terms.values()}
         return output._replace(**{name: gathered(getattr(output, name)) for name in sorted(read)}), gathered(person)

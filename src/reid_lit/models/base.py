@@ -152,7 +152,7 @@ class RetrievalModel(EmbeddingModel):
     def on_train_start(self) -> None:
         if self.automatic_optimization:  # else a model takes no step, and norms learn otherwise
             self.train()
-            say_local_norms(self)
+            say_local_norms(self, ranks=self.trainer.world_size, images=self.data.batch_size)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

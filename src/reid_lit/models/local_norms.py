@@ -5,22 +5,25 @@ import logging
 from torch import nn
 
 from reid_lit.layers.norm_statistics import batch_norms
-from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.progress import first_rank
 from reid_lit.wording import counted
 
 logger = logging.getLogger(__name__)
 
 
-def say_local_norms(model: EmbeddingModel) -> None:
+def say_local_norms(network: nn.Module, *, ranks: int, images: int) -> None:
     """Log, on the first rank, where batch norms that learn see a rank's share of each batch; call it in a training.
 
     All else is as in one process: what is drawn, the losses, the learning rate.
+
+    Args:
+        network: In training.
+        ranks: The number of processes.
+        images: Of a batch, over all of them.
     """
-    ranks, images = model.trainer.world_size, model.data.batch_size
     if ranks == 1 or not first_rank():
         return
-    norms = batch_norms(model).values()
+    norms = batch_norms(network).values()
     if any(norm.training and not isinstance(norm, nn.SyncBatchNorm) for norm in norms):
         logger.warning(
             "batch norms see %s each, the share of one of %d ranks, not the %d of a batch: training differs from that"

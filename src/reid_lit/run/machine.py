@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict
 from torch import nn
 
 from reid_lit.errors import InputError
+from reid_lit.wording import counted
 
 
 def make_trainer(config: DictConfig) -> pl.Trainer:
@@ -88,11 +89,11 @@ def check_ranks(config: DictConfig) -> None:
     if "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's
         return
     started, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if started != _devices(config) * machine.num_nodes:
+    if started != (asked := _devices(config) * machine.num_nodes):
         raise InputError(
-            f"machine.devices={machine.devices}: on each of machine.num_nodes={machine.num_nodes}, but torchrun has"
-            f" started {started} ranks, {here} on this machine; give machine=ddp machine.num_nodes={started // here}"
-            f" machine.devices={here}"
+            f"machine.devices={machine.devices}: {counted(asked, 'rank')} with machine.num_nodes={machine.num_nodes},"
+            f" but torchrun has started {started}, {here} of them on this machine; give machine=ddp"
+            f" machine.num_nodes={started // here} machine.devices={here}"
         )
 
 

@@ -177,7 +177,6 @@ PERSON_ERRORS = [
         {"persons": 1, "images": 2, "batch_size": 2},
         "^persons=1: .*one person and so no negative; set it to 2 or more",
     ),
-    ({"persons": 2, "images": 1, "batch_size": 2, "world": 2}, "^persons=2: over 2 ranks, .* set it to 4 or more"),
     (
         {"persons": 2, "images": 3, "batch_size": 6},
         r"^images=3: no training person has more than 2, .* set it to 2 or less",
@@ -192,6 +191,36 @@ def test_person_errors_come_at_once(kind, asked, message):
     with pytest.raises(ValueError, match=message):
         kind(repeat=False, labels=[0, 0, 1], **asked)
     assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize("kind", BY_PERSON)
+def test_a_rank_may_get_one_person_whose_negatives_others_have(kind):
+    place = {"persons": 2, "images": 2, "repeat": False, "labels": [0, 0, 1, 1], "batch_size": 4, "world": 2}
+    dealt = [sorted(kind(rank=rank, **place)) for rank in range(2)]
+    assert sorted(dealt) == [[0, 1], [2, 3]]
+
+
+def test_a_batch_that_ranks_cannot_share_evenly_is_refused():
+    class Odd(ShuffleSampler):
+        def draw(self, epoch):
+            return [*super().draw(epoch), [0, 1, 2]]
+
+    assert [
+        len(list(Odd(labels=range(8), batch_size=4))),
+        len(list(ShuffleSampler(labels=range(8), batch_size=4))),
+    ] == [11, 8]
+    with pytest.raises(ValueError, match=r"^Odd drew 3 images, which cannot be dealt evenly over 2 ranks; let it draw"):
+        list(Odd(labels=range(8), batch_size=4, world=2))
+
+
+@pytest.mark.parametrize(
+    ("images", "world", "lost"), [(8, 2, 0), (12, 2, 0), (13, 2, 1), (9, 2, 1), (10, 3, 4), (13, 1, 0)]
+)
+def test_images_that_ranks_cannot_share_are_told(caplog, images, world, lost):
+    WholeShuffleSampler(labels=range(images), batch_size=8 if world < 3 else 6, world=world)
+    said = [record.getMessage() for record in caplog.records]
+    told = f"each epoch leaves out {lost} image{'s' * (lost > 1)} of its last batch, which {world} ranks cannot share"
+    assert [text.startswith(told) for text in said] == [True] * bool(lost)
 
 
 def test_shuffle_errors():

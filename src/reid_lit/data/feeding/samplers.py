@@ -141,8 +141,8 @@ class PersonSampler(EpochSampler):
         seed: Seed of the draws.
 
     Raises:
-        ValueError: P·K is not the batch size, P is more than there are persons or cannot be dealt over the ranks by two
-            or more, or K is more than any person has.
+        ValueError: P·K is not the batch size, P is more than there are persons or cannot be dealt over the ranks, or
+            is 1, or K is more than any person has.
     """
 
     reads_labels = True
@@ -236,11 +236,8 @@ def _check_persons(persons: int, images: int, available: int, batch_size: int, w
         raise InputError(
             f"persons={persons}: cannot be dealt evenly over {world} ranks; set it to a multiple of {world}"
         )
-    if persons < 2 * world:
-        raise InputError(
-            f"persons={persons}: over {world} ranks, a batch holds one person and so no negative;"
-            f" set it to {2 * world} or more"
-        )
+    if persons < 2:
+        raise InputError(f"persons={persons}: a batch holds one person and so no negative; set it to 2 or more")
 
 
 def _check_images(images: int, most: int) -> None:

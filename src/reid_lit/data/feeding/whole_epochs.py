@@ -27,8 +27,8 @@ class WholeShuffleSampler(ShuffleSampler):
         lost = self.images % batch_size - (self.last_share() * world if self.last_share() != self.share else 0)
         if lost and world > 1 and first_rank():
             logger.warning(
-                "%s of the last batch of each epoch left out, which %d ranks cannot share evenly by two or more",
-                counted(lost, "image is", "images are"),
+                "each epoch leaves out %s of its last batch, which %d ranks cannot share evenly by two or more",
+                counted(lost, "image"),
                 world,
             )
 
