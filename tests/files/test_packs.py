@@ -226,7 +226,7 @@ def test_a_shard_that_is_a_pipe_or_a_link_to_nothing_does_not_hang(pack):
 
 def test_an_unfinished_pack_says_so(pack):
     (pack / INDEX).rename(pack / UNFINISHED)
-    with pytest.raises(PackError, match="unfinished pack: run the command again"):
+    with pytest.raises(PackError, match="unfinished pack; run the command again"):
         is_dir(pack / "train")
 
 

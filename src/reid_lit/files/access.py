@@ -45,7 +45,7 @@ def _pack_at(folder: Path) -> Pack | None:
     except OSError:
         if (folder / UNFINISHED).is_file():
             raise PackError(
-                f"{folder} is an unfinished pack: run the command again that writes it; it goes on where it ended"
+                f"{folder} is an unfinished pack; run the command again that writes it: it goes on where it ended"
             ) from None
         _forget(name)
         return None
