@@ -18,10 +18,13 @@ from reid_lit.checkup.examine import examine
 from reid_lit.data.feeding.decode import decode, decode_batch
 from reid_lit.data.feeding.images import bad_images
 from reid_lit.data.file_headers import header_of
-from reid_lit.data.packing import shards as writing
+from reid_lit.data.packing import one_shard, shards
 from reid_lit.data.packing.pack import pack
 from reid_lit.data.problems import MISPLACED
-from reid_lit.errors import ExistingFileError, InputError, WriteError
+from reid_lit.data.sets import synergy_sports
+from reid_lit.data.sets.csv_list import CsvList
+from reid_lit.data.sets.synergy_parts import hidden_test
+from reid_lit.errors import ExistingFileError, FailedError, InputError, WriteError
 from reid_lit.figures.tiles import picture
 from reid_lit.files.access import read_bytes
 from reid_lit.files.index import INDEX, UNFINISHED, Encoding, PackError, read_index
@@ -114,7 +117,7 @@ class Killed(BaseException):
 @pytest.fixture
 def killed(data, packed, monkeypatch):
     """Packs, and is killed while the third shard is written."""
-    fill, calls = writing._fill, []
+    fill, calls = one_shard._fill, []
 
     def die(*arguments):
         calls.append(1)
@@ -124,7 +127,7 @@ def killed(data, packed, monkeypatch):
         return fill(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "_fill", die)
+        patch.setattr(one_shard, "_fill", die)
         patch.setattr(Path, "unlink", lambda *_, **__: None)  # kill -9 tidies nothing up
         with pytest.raises(Killed):
             write(data, packed)
@@ -197,14 +200,14 @@ def test_a_finished_pack_of_a_changed_source_stays_and_says_so(data, packed, cha
 
 
 def test_a_source_that_changes_while_it_is_packed_is_an_error_and_nothing_is_lost(data, packed, monkeypatch):
-    fill, victim = writing._fill, shots(data)[-1].path
+    fill, victim = one_shard._fill, shots(data)[-1].path
 
     def slow(*arguments):
         victim.write_bytes(b"changed")
         return fill(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "_fill", slow)
+        patch.setattr(one_shard, "_fill", slow)
         with pytest.raises(InputError, match=f"{victim} has changed while it was packed; run the same command again"):
             write(data, packed)
     assert (packed.root / UNFINISHED).is_file()
@@ -213,14 +216,14 @@ def test_a_source_that_changes_while_it_is_packed_is_an_error_and_nothing_is_los
 
 
 def test_a_file_that_comes_late_is_found_at_the_end(data, packed, monkeypatch):
-    record = writing._record
+    record = shards._record
 
     def late(folder, index):
         record(folder, index)
         (data.root / "query" / "late.txt").touch()
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "_record", late)
+        patch.setattr(shards, "_record", late)
         with pytest.raises(
             InputError, match=r"1 file has changed while the data set was packed, such as query/late.txt"
         ):
@@ -254,7 +257,7 @@ def test_other_settings_are_no_resume(data, killed):
 
 
 def test_two_at_once_are_refused(data, killed):
-    with writing._alone(killed.root), pytest.raises(ExistingFileError, match="another process is writing this pack"):
+    with shards._alone(killed.root), pytest.raises(ExistingFileError, match="another process is writing this pack"):
         write(data, killed)
 
 
@@ -265,7 +268,7 @@ def test_a_shard_that_holds_no_image_is_refused(data, packed, shard_mb, fact):
 
 
 def test_a_full_disk_keeps_what_is_finished(data, packed, monkeypatch):
-    fill, calls = writing._fill, []
+    fill, calls = one_shard._fill, []
 
     def full(*arguments):
         calls.append(1)
@@ -274,7 +277,7 @@ def test_a_full_disk_keeps_what_is_finished(data, packed, monkeypatch):
         return fill(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "_fill", full)
+        patch.setattr(one_shard, "_fill", full)
         with pytest.raises(WriteError, match=r"No space left on device.*finished shards are kept"):
             write(data, packed)
     assert sorted(path.name for path in packed.root.iterdir()) == ["images-00000.tar", UNFINISHED]
@@ -391,6 +394,38 @@ def test_a_training_stops_at_once_at_a_shard_that_is_not_the_one(data, packed):
     decode_batch([shots(packed)[0].path], size=(16, 8), interpolation="bilinear")
     with pytest.raises(PackError, match=r"images-00001.tar is missing"):
         pointed(data, packed.root).setup("fit")
+
+
+def test_an_image_that_the_parts_lack_is_an_error(data, packed):
+    data.parts = lambda: {"query": data.root / "query"}
+    with pytest.raises(
+        FailedError, match=r"is in the lists of market1501, but not in what Market1501\.parts\(\) names"
+    ):
+        write(data, packed)
+    assert not packed.root.exists()
+
+
+def test_the_hidden_test_of_a_challenge_is_packed_too(market_data, tmp_path, plant):
+    parts = {name: getattr(market_data(), name) for name in ("transform", "sampler", "loader")}
+    names = [f"reid_challenge/{part}/{number:04}.jpeg" for part in ("query", "gallery") for number in (3, 1)]
+    root = plant(synergy_sports.SAMPLE.write(tmp_path / "data_reid"), names)
+    data = synergy_sports.SynergySports(root=root, **parts)
+    packed = pointed(data, tmp_path / "pack")
+    write(data, packed)
+    assert repr(hidden_test(packed.root)) == repr(hidden_test(root)).replace(str(root), str(packed.root))
+
+
+def test_a_list_with_absolute_paths_is_written_anew(data, tmp_path):
+    parts = {name: getattr(data, name) for name in ("transform", "sampler", "loader")}
+    rows = [(shot.path, shot.person_id, shot.camera_id) for shot in data.read().query + data.read().gallery]
+    file = tmp_path / "lists" / "mine.csv"
+    file.parent.mkdir()
+    file.write_text("path;id2;person;camera\n" + "".join(f"{path};x;{who};{where}\n" for path, who, where in rows))
+    listed = CsvList(root=file, train_fraction=0.5, **parts)
+    packed = pointed(listed, tmp_path / "pack")
+    write(listed, packed)
+    assert repr(packed.read()) == repr(listed.read()).replace(str(data.root), str(packed.root))
+    assert read_bytes(packed.root / "reid.csv").startswith(b"path,person,camera\nquery/0001_c1s1_001051_00.jpg,1,0\n")
 
 
 def test_a_pack_is_packed_again(data, packed, tmp_path):

@@ -1,21 +1,18 @@
-"""Write the shards of a pack: each whole or not at all, and none twice."""
+"""Write the shards of a pack, and none twice: a killed command goes on, and a damaged pack is mended."""
 
 import fcntl
-import hashlib
 import logging
 import os
 import shutil
-import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from reid_lit.data.packing.contents import Item, content_of
-from reid_lit.errors import ExistingFileError, InputError, WriteError
+from reid_lit.data.packing.contents import Item
+from reid_lit.data.packing.one_shard import is_whole, no_room, write_shard
+from reid_lit.errors import ExistingFileError, WriteError
 from reid_lit.files.index import (
     BLOCK,
-    END,
     INDEX,
     SHARD,
     UNFINISHED,
@@ -24,7 +21,6 @@ from reid_lit.files.index import (
     Shard,
     padded,
     read_index,
-    shard_name,
 )
 from reid_lit.paths import write_text
 from reid_lit.progress import Progress
@@ -61,9 +57,9 @@ def write_shards(
         done = 0
         for part in _known_parts(items, old, finished=finished):
             shard = old.shards[len(shards)]
-            if not _is_whole(folder / shard.file, shard):
+            if not is_whole(folder / shard.file, shard):
                 logger.info("%s is missing or another one: it is written again", shard.file)
-                shard = _write(folder, len(shards), part, encoding, shard_bytes)
+                shard = write_shard(folder, len(shards), part, encoding, shard_bytes)
             shards.append(shard)
             done += len(shard.names)
             tell(done, len(items))
@@ -72,7 +68,7 @@ def write_shards(
         if not finished:
             _check_room(items[done:], folder, encoding)
         while done < len(items):
-            shards.append(_write(folder, len(shards), items[done:], encoding, shard_bytes))
+            shards.append(write_shard(folder, len(shards), items[done:], encoding, shard_bytes))
             done += len(shards[-1].names)
             index = Index(encoding=encoding, shard_bytes=shard_bytes, shards=tuple(shards))
             _record(folder, index)
@@ -153,7 +149,7 @@ def _record(folder: Path, index: Index) -> None:
     try:
         write_text(folder / UNFINISHED, index.text())
     except OSError as error:
-        raise _no_room(folder, error) from error
+        raise no_room(folder, error) from error
 
 
 def _known_parts(items: Sequence[Item], old: Index, *, finished: bool) -> Iterator[Sequence[Item]]:
@@ -191,13 +187,6 @@ def _changed(name: str) -> ExistingFileError:
     )
 
 
-def _is_whole(file: Path, shard: Shard) -> bool:
-    if not file.is_file() or file.stat().st_size != shard.size:
-        return False
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == shard.sha256
-
-
 def _check_room(items: Sequence[Item], folder: Path, encoding: Encoding | None) -> None:
     """Raise WriteError unless there is room for files that are copied; what is re-encoded has no size yet."""
     needed = sum(BLOCK + padded(item.state[0]) for item in items) if encoding is None else 0
@@ -207,59 +196,3 @@ def _check_room(items: Sequence[Item], folder: Path, encoding: Encoding | None) 
             f"out={folder}: the pack needs {needed / 1e6:,.0f} MB more, and {free / 1e6:,.0f} MB are free there; make"
             f" room or give another folder"
         )
-
-
-def _no_room(folder: Path, error: OSError) -> WriteError:
-    return WriteError(
-        f"out={folder}: it cannot be written ({error.strerror or error}); make room and run the same command again:"
-        f" finished shards are kept"
-    )
-
-
-def _write(folder: Path, number: int, items: Sequence[Item], encoding: Encoding | None, shard_bytes: int) -> Shard:
-    """Write as many items as fit into a shard."""
-    name = shard_name(number)
-    part = folder / f".{name}.{os.getpid()}"
-    try:
-        try:
-            with part.open("w+b") as file:
-                names, places, sources = _fill(file, items, encoding, shard_bytes)
-                file.seek(0)
-                sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-            part.replace(folder / name)
-        except OSError as error:
-            raise _no_room(folder, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return Shard(file=name, size=size, sha256=sha256, names=names, places=places, sources=sources)
-
-
-Rows = tuple[tuple[str, ...], tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
-
-
-def _fill(file: BinaryIO, items: Sequence[Item], encoding: Encoding | None, shard_bytes: int) -> Rows:
-    """Write items until the next one does not fit; the names, places and sources of those written."""
-    rows: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
-    end = 0
-    for item in items:
-        data = content_of(item, encoding)
-        header = _header(item, len(data))
-        start = end + len(header)
-        if start + padded(len(data)) + END > shard_bytes:
-            if rows:
-                break
-            raise InputError(
-                f"shard_mb={shard_bytes / 1e6:g}: {item.name} alone has {len(data) / 1e6:,.1f} MB; raise it"
-            )
-        end = start + padded(len(data))
-        file.write(header + data + bytes(end - start - len(data)))
-        rows.append((item.name, (start, len(data)), item.state))
-    file.write(bytes(END))
-    names, places, sources = (tuple(column) for column in zip(*rows, strict=True))
-    return names, places, sources
-
-
-def _header(item: Item, size: int) -> bytes:
-    info = tarfile.TarInfo(item.name)
-    info.size, info.mtime, info.mode = size, item.state[1] // 10**9, 0o644
-    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
