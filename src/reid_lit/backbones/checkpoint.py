@@ -1,5 +1,7 @@
 """Files of weights: which one a run is tested by, and how any is read without executing what it holds."""
 
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,47 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     import torch  # here, so that a page or a report can name the file without loading torch
 
+    _check_whole(file)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, ... for the many kinds of damage
         raise InputError(
-            f"{file}: refused, since it is damaged or holds code in addition to tensors ({str(error).splitlines()[0]});"
+            f"{file}: refused, since it is damaged or holds code in addition to tensors{_detail(error)};"
             " save a plain state_dict, or a *.safetensors"
         ) from error
     if not isinstance(content, dict):
         raise InputError(f"{file}: holds a {type(content).__name__}, not a state_dict; save model.state_dict()")
     return content
+
+
+def _check_whole(file: Path) -> None:
+    """Raise InputError for an empty file, and for a byte of a checkpoint that is not as it was written.
+
+    torch writes a zip archive with a checksum for each tensor, and does not look at it when it reads.
+    """
+    if file.is_file() and file.stat().st_size == 0:
+        raise InputError(f"{file}: empty, as a power failure leaves a file; copy it anew, or start the run again")
+    if not zipfile.is_zipfile(file):  # torch's older format, which has no checksums, or no checkpoint at all
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{file}: damaged ({error}); copy it anew, or start the run again") from error
+    if damaged is not None:
+        raise InputError(
+            f"{file}: damaged, {damaged} in it has another checksum than it was written with; copy it anew"
+        )
+
+
+_ADVICE = re.compile(r"\x1b\[[0-9;]*m|\(1\).*|Please file an issue.*|Re-running.*", re.IGNORECASE | re.DOTALL)
+"""Terminal codes, and torch's advice to read such a file all the same."""
+
+
+def _detail(error: Exception) -> str:
+    """What torch found, in brackets, without its advice to switch the check off."""
+    found = re.search(
+        r"Unsupported (?:global|operand|class)[^\n]*?(?= was not| by default|$)|GLOBAL [\w.]+", str(error)
+    )
+    text = found[0] if found else _ADVICE.sub("", str(error)).strip().partition("\n")[0]
+    return f" ({text})" if text else ""

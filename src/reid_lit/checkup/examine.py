@@ -57,7 +57,9 @@ def _look_at_files(
     shots = [shot for shot in split.shots if not any(shot.path.is_relative_to(folder) for folder in gone)]
     paths = dict.fromkeys(shot.path for shot in shots)
     with progress("reading all images") as tell:
-        bad = bad_images(paths, root=data.root, processes=data.loader.processes(1), tell=tell)
+        bad = bad_images(
+            paths, root=data.root, max_pixels=data.max_pixels, processes=data.loader.processes(1), tell=tell
+        )
     whole = [path for path in paths if path not in bad]
     with progress("comparing all images") as tell:
         groups = digests(whole, tell=tell)

@@ -20,6 +20,7 @@ from reid_lit.data.counts import describe
 from reid_lit.data.feeding.cache import RamCache, check_room, shared_cache
 from reid_lit.data.feeding.images import CHOICES, sound
 from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, mixed_loader, ordered_loader
+from reid_lit.data.feeding.readable import MAX_PIXELS
 from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.selection import SelectionSampler
 from reid_lit.data.splits import fingerprint, hold_out
@@ -44,6 +45,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         split_seed: Seed of every choice of persons; runs that differ in ``seed`` share their split.
         seed: Seed of the order of images and of their augmentation.
         on_bad_image: ``stop`` at an image that cannot be read, or ``drop`` it.
+        max_pixels: An image of more is taken for one that cannot be used: it is no crop of a person.
 
     Attributes:
         split: The training and test lists (after ``setup``); ``split.train`` lacks the validation persons.
@@ -63,6 +65,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     split_seed: int = 0
     seed: int = 0
     on_bad_image: str = "stop"
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -110,7 +113,10 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
 
     def read_sound(self, on_bad_image: str) -> Split:
         """Read the lists and all images once; an image that cannot be read stops the run or is left out."""
-        return sound(self.read(), root=self.root, on_bad_image=on_bad_image, processes=self.loader.processes(1))
+        processes = self.loader.processes(1)
+        return sound(
+            self.read(), root=self.root, on_bad_image=on_bad_image, max_pixels=self.max_pixels, processes=processes
+        )
 
     def _read_once(self) -> None:
         split = self.read_sound(self.on_bad_image)

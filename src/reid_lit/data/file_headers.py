@@ -11,6 +11,7 @@ from PIL import Image
 
 from reid_lit.data.spread import Spread, spread
 from reid_lit.files.access import is_file, opened, state
+from reid_lit.files.image import open_image
 
 
 class Header(NamedTuple):
@@ -68,7 +69,7 @@ def files_of(paths: Sequence[Path], *, most: int) -> Files:
 def header_of(path: Path) -> Header | None:
     """Size and format of an image, without reading its pixels; None when it is none."""
     try:
-        with opened(path) as file, Image.open(file) as image:
+        with opened(path) as file, open_image(file) as image:
             return Header(image.height, image.width, image.format or "unknown")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

@@ -7,6 +7,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from reid_lit.files.access import opened
+from reid_lit.files.image import open_image
 
 WIDTH, HEIGHT = 128, 256
 """Pixels of an image in its tile; twice the size of Market-1501's crops."""
@@ -52,7 +53,7 @@ def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mar
 def picture(path: Path) -> Image.Image:
     """The image, fitted into WIDTH × HEIGHT without changing its proportions; or a field that names the file."""
     try:
-        with opened(path) as file, Image.open(file) as whole:
+        with opened(path) as file, open_image(file) as whole:
             image = ImageOps.contain(whole.convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
         return _placeholder(path.name)

@@ -86,7 +86,7 @@ def _root(paths: Sequence[str]) -> str:
 
 def _pictures(folder: Path, output: Path, within: bool, *, redrawn: bool) -> list[dict[str, str]]:
     """Name and address of the pictures of a run that the page does not draw itself."""
-    files = sorted({*folder.glob("pictures/**/*.png"), *folder.glob("figures/*.png")})
+    files = sorted({*folder.glob("pictures/**/[!.]*.png"), *folder.glob("figures/[!.]*.png")})
     return [
         {
             "name": file.relative_to(folder).with_suffix("").as_posix(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from reid_lit.files.access import opened, state
+from reid_lit.files.image import open_image
 from reid_lit.pages.render import data_uri
 from reid_lit.progress import progress
 
@@ -73,7 +74,7 @@ def _address(file: Path, folder: Path | None, size: ThumbnailSize) -> str | None
 
 
 def _small(file: Path, size: ThumbnailSize) -> bytes:
-    with opened(file) as whole, Image.open(whole) as image:
+    with opened(file) as whole, open_image(whole) as image:
         image.draft("RGB", (2 * size.width, 2 * size.height))  # a large JPEG need not be decoded in full
         small = ImageOps.contain(image.convert("RGB"), (size.width, size.height), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict
 from torch import nn
 
 from reid_lit.errors import InputError
+from reid_lit.run.checkpoint_io import WholeCheckpointIO
 from reid_lit.wording import counted
 
 
@@ -25,7 +26,9 @@ def make_trainer(config: DictConfig) -> pl.Trainer:
     if not config.machine.progress_bar:
         with open_dict(config):
             config.callbacks.pop("progress", None)  # Lightning refuses a bar that is switched off
-    return instantiate(config.trainer, _convert_="all")
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    trainer.strategy.checkpoint_io = WholeCheckpointIO()
+    return trainer
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     for result in results:
         console.print(f"[dim]{result['dataset']}: {sentence(result['stamp'])}[/dim]")
     console.print(f"Everything of this run is in [bold]{run.folder}[/bold]", soft_wrap=True)
-    for picture in sorted(run.folder.glob("pictures/**/*.png")):
+    for picture in sorted(run.folder.glob("pictures/**/[!.]*.png")):
         console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
     return results
 

@@ -27,11 +27,22 @@ def escaped(text: str) -> str:
 
 
 def csv_text(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    r"""A table as CSV.
+    r"""A table as CSV; a text that a spreadsheet would compute stands behind an apostrophe.
 
-    >>> csv_text(["a", "b"], [[1, None]])
-    'a,b\n1,\n'
+    >>> csv_text(["a", "b"], [[1, None], ["=1+1", "-0.5"]])
+    "a,b\n1,\n'=1+1,-0.5\n"
     """
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([head, *rows])
+    csv.writer(stream, lineterminator="\n").writerows([[_as_text(cell) for cell in row] for row in (head, *rows)])
     return stream.getvalue()
+
+
+def _as_text(cell: Any) -> Any:
+    """A cell that a spreadsheet takes for a text or a number, never for a formula."""
+    if not isinstance(cell, str) or cell[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

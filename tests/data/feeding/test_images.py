@@ -2,6 +2,8 @@ import io
 import json
 import logging
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reid_lit.data.feeding import images
+from reid_lit.data.feeding.decode import pixels
 from reid_lit.data.feeding.images import bad_images, memory, sound
 from reid_lit.data.feeding.readable import trouble
+from reid_lit.data.file_headers import header_of
+from reid_lit.figures.tiles import picture
 from reid_lit.records import Shot, Split
 
 
@@ -36,6 +41,7 @@ BAD = {
     "not an image (a zip archive)": b"PK\x03\x04" + bytes(30),
     "not an image (a Git LFS pointer, whose image was not fetched)": b"version https://git-lfs.github.com/spec/v1\noid",
     "not an image (text)": b"0002_c1s1_000451_03.jpg\n",
+    "not an image (a PostScript document)": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
     "not an image (zeros)": bytes(900),
     "not an image (begins with the bytes 01 02 03 04)": b"\x01\x02\x03\x04\x05",
     "damaged (a PNG header that says nothing)": b"\x89PNGnothing but IEND",
@@ -63,11 +69,58 @@ def test_what_cannot_be_opened_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("BMP", {}), ("WEBP", {}), ("GIF", {})],
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("BMP", {}),
+        ("WEBP", {}),
+        ("GIF", {}),
+        ("TIFF", {}),
+        ("PPM", {}),
+    ],
 )
 def test_a_whole_image_of_any_format_is_sound(tmp_path, kind, options):
     (tmp_path / "a.png").write_bytes(encoded(kind, **options))
     assert trouble(str(tmp_path / "a.png")) == ""
+
+
+def test_postscript_is_given_to_no_other_program(tmp_path, monkeypatch):
+    (tmp_path / "x.jpg").write_bytes(BAD["not an image (a PostScript document)"])
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program is started"))
+    assert trouble(str(tmp_path / "x.jpg")).startswith("not an image")
+    with pytest.raises(ValueError, match="not a readable image"):
+        pixels(tmp_path / "x.jpg")
+    assert header_of(tmp_path / "x.jpg") is None
+    picture(tmp_path / "x.jpg")
+
+
+def test_no_file_is_opened_by_pil_alone():
+    lines = [
+        f"{file.name}: {line.strip()}"
+        for file in (Path(__file__).parents[3] / "src").rglob("*.py")
+        for line in file.read_text().splitlines()
+        if re.search(r"\bImage\.open\(", line) and file.name != "image.py"
+    ]
+    assert not lines
+
+
+def test_an_image_that_is_too_large_is_named_as_such(tmp_path):
+    Image.new("L", (5000, 4000)).save(tmp_path / "large.png")
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    bad = bad_images([tmp_path / "large.png", tmp_path / "bomb.png"], root=tmp_path)
+    assert list(bad.values()) == [
+        "too large (5000 × 4000 are more than max_pixels=16,000,000; make it smaller, or raise that)",
+        "too large (more than 178,956,970 pixels; make it smaller)",
+    ]
+    assert trouble(str(tmp_path / "large.png"), 20_000_000) == ""
+
+
+def test_another_limit_looks_again(tmp_path):
+    Image.new("L", (50, 40)).save(tmp_path / "a.png")
+    paths, memory = [tmp_path / "a.png"], tmp_path / "memory.json"
+    assert not bad_images(paths, root=tmp_path, memory=memory, max_pixels=2000)
+    assert bad_images(paths, root=tmp_path, memory=memory, max_pixels=1999)
 
 
 @settings(deadline=None, max_examples=150)
@@ -102,9 +155,9 @@ def looks(monkeypatch):
     """What was decoded, by file name."""
     seen = []
 
-    def look(name):
+    def look(name, max_pixels):
         seen.append(Path(name).name)
-        return trouble(name)
+        return trouble(name, max_pixels)
 
     monkeypatch.setattr(images, "trouble", look)
     return seen
@@ -183,7 +236,7 @@ def test_a_process_that_dies_is_no_silence(split, monkeypatch):
 def test_a_damaged_memory_is_passed_over(split, looks, tmp_path, content):
     file = memory(tmp_path / "set")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content.replace("RULES", images._RULES))
+    file.write_text(content.replace("RULES", f"{images._RULES}, {images.MAX_PIXELS} pixels"))
     assert sound(split, root=tmp_path / "set", on_bad_image="stop") is split
     assert len(looks) == 9
     assert len(json.loads(file.read_text())["good"]) == 9

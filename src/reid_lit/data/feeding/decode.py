@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.files.access import read_bytes
+from reid_lit.files.image import open_image
 from reid_lit.files.index import PackError
 
 _AT_ONCE = 2**22  # bytes resized by one call: a batch of small crops, but one photograph
@@ -113,7 +114,7 @@ def _is_ordinary(data: bytes) -> bool:
 
 
 def _decoded_by_pil(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(io.BytesIO(data)) as image:
         ImageOps.exif_transpose(image, in_place=True)
         return np.array(rgb(image))
 

@@ -18,7 +18,7 @@ import PIL
 import platformdirs
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from reid_lit.data.feeding.readable import CLOSED, trouble
+from reid_lit.data.feeding.readable import CLOSED, MAX_PIXELS, trouble
 from reid_lit.data.problems import IMAGES, Problem
 from reid_lit.errors import FailedError
 from reid_lit.files.access import check_hashes, state
@@ -33,19 +33,20 @@ logger = logging.getLogger(__name__)
 CHOICES = ("stop", "drop")
 _ALONE = 1000  # up to so many images are read faster than other processes start
 _CHUNK = 64
-_RULES = f"1, Pillow {PIL.__version__}"  # images that were checked by other rules are checked again
+_RULES = f"2, Pillow {PIL.__version__}"  # images that were checked by other rules are checked again
 
 State = list[int]
 """Size in bytes and time of the last change in ns."""
 
 
-def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) -> Split:
+def sound(split: Split, *, root: Path, on_bad_image: str, max_pixels: int = MAX_PIXELS, processes: int = 1) -> Split:
     """Remove images that cannot be read from a split, or raise an error for them.
 
     Args:
         split: All lists.
         root: The data set's folder; the good images are remembered under its name.
         on_bad_image: ``stop`` raises when there is such an image, ``drop`` leaves them out and notes how many.
+        max_pixels: An image of more is taken for a mistake.
         processes: Processes that read.
 
     Raises:
@@ -53,7 +54,7 @@ def sound(split: Split, *, root: Path, on_bad_image: str, processes: int = 1) ->
     """
     paths = dict.fromkeys(shot.path for shot in split.shots)
     with progress("reading all images once") as tell:
-        bad = bad_images(paths, root=root, memory=memory(root), processes=processes, tell=tell)
+        bad = bad_images(paths, root=root, max_pixels=max_pixels, memory=memory(root), processes=processes, tell=tell)
     if not bad:
         return split
     examples = tuple(f"{path}: {reason}" for path, reason in list(bad.items())[:3])
@@ -102,13 +103,20 @@ def memory(root: Path) -> Path:
 
 
 def bad_images(
-    paths: Iterable[Path], *, root: Path, memory: Path | None = None, processes: int = 1, tell: Progress | None = None
+    paths: Iterable[Path],
+    *,
+    root: Path,
+    max_pixels: int = MAX_PIXELS,
+    memory: Path | None = None,
+    processes: int = 1,
+    tell: Progress | None = None,
 ) -> dict[Path, str]:
     """Find the images that cannot be read to their end, in the order of ``paths``, and the reasons.
 
     Args:
         paths: The files; a repeated one is read once.
         root: The data set's folder; the names in the memory are relative to it.
+        max_pixels: Pixels that an image may have.
         memory: The file that remembers good images by size and time of change; it is updated.
         processes: Processes that read, for a thousand images and more.
         tell: Called with the number of images read so far and their total.
@@ -117,7 +125,8 @@ def bad_images(
         PackError: they are in a pack one of whose shards is missing or another one; it is hashed if an image is new.
     """
     names = {os.fspath(path): path for path in paths}
-    remembered = _recall(memory)
+    rules = f"{_RULES}, {max_pixels} pixels"
+    remembered = _recall(memory, rules)
     states: dict[str, State] = {}
     troubles: dict[str, str] = {}
     start = os.path.join(absolute_path(root), "")  # noqa: PTH118 - 30,000 pure paths take a second
@@ -131,34 +140,34 @@ def bad_images(
     if len(new) > _ALONE:
         rank_zero_only(logger.info)("reading %d images of %s to find broken ones", len(new), root)
     check_hashes(names[name] for name in new)
-    troubles |= _read(new, processes=processes, tell=tell)
+    troubles |= _read(new, max_pixels=max_pixels, processes=processes, tell=tell)
     good = {keys[name]: states[name] for name in new if name not in troubles}
     if memory is not None and good:
-        _remember(memory, remembered | good)
+        _remember(memory, rules, remembered | good)
     return {path: troubles[name] for name, path in names.items() if name in troubles}
 
 
-def _recall(memory: Path | None) -> dict[str, State]:
+def _recall(memory: Path | None, rules: str) -> dict[str, State]:
     if memory is None:
         return {}
     try:
         if not memory.is_file():
             return {}
         content = json.loads(memory.read_bytes())
-        return dict(content["good"]) if content["rules"] == _RULES else {}
+        return dict(content["good"]) if content["rules"] == rules else {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         rank_zero_only(logger.info)("%s cannot be used (%r): all images are read again", memory, error)
         return {}
 
 
-def _remember(memory: Path, good: dict[str, State]) -> None:
+def _remember(memory: Path, rules: str, good: dict[str, State]) -> None:
     try:
-        write_text(memory, json.dumps({"rules": _RULES, "good": good}))
+        write_text(memory, json.dumps({"rules": rules, "good": good}))
     except OSError as error:
         rank_zero_only(logger.info)("images are read again next time: %s cannot be written (%s)", memory, error)
 
 
-def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[str, str]:
+def _read(names: list[str], *, max_pixels: int, processes: int, tell: Progress | None) -> dict[str, str]:
     """The reason for each image that cannot be read."""
     chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     reasons: dict[str, str] = {}
@@ -174,11 +183,11 @@ def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[st
 
     if processes <= 1 or len(names) <= _ALONE:
         for chunk in chunks:
-            take(chunk, [trouble(name) for name in chunk])
+            take(chunk, [trouble(name, max_pixels) for name in chunk])
         return reasons
 
     def take_share(share: int) -> None:
-        for chunk, answers in _read_apart(chunks[share::processes]):
+        for chunk, answers in _read_apart(chunks[share::processes], max_pixels):
             take(chunk, answers)
 
     with ThreadPoolExecutor(processes) as pool:
@@ -186,11 +195,11 @@ def _read(names: list[str], *, processes: int, tell: Progress | None) -> dict[st
     return reasons
 
 
-def _read_apart(chunks: list[list[str]]) -> Iterator[tuple[list[str], list[str]]]:
+def _read_apart(chunks: list[list[str]], max_pixels: int) -> Iterator[tuple[list[str], list[str]]]:
     """Read in a plain process: threads wait for each other in PIL, and a fork of a process with threads may hang."""
     package = str(Path(__file__).resolve().parents[3])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-P", "-m", "reid_lit.data.feeding.readable"]
+    command = [sys.executable, "-P", "-m", "reid_lit.data.feeding.readable", str(max_pixels)]
     with subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": paths},
