@@ -96,6 +96,13 @@ def test_a_folder_in_place_of_a_pack_is_seen_and_a_new_pack_too(folder, pack):
     assert read_bytes(pack / "train" / "1.jpg") == b"new"
 
 
+def test_a_process_maps_no_more_shards_than_it_may_have_open_files(pack, monkeypatch):
+    monkeypatch.setattr("reid_lit.files.pack.MAPS", 1)
+    for _ in range(2):
+        assert {name: read_bytes(pack / name) for name in FILES} == FILES
+        assert len(pack_of(pack)[0]._maps) == 1
+
+
 def child(path, answers):
     answers.put((read_bytes(path), state(path)[0]))
 

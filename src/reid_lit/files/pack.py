@@ -3,6 +3,9 @@
 A shard is mapped when something in it is first needed, by each process for itself (a forked one may use the maps of its
 parent: they are read-only). Before that its size is compared with the index, and its first and last header. All bytes
 are hashed when images are read for the first time (:func:`reid_lit.data.feeding.images.bad_images`) and by the doctor.
+
+A shard that is cut short while it is mapped ends the process, as with any memory map; one that is replaced by renaming,
+as the command that packs does it, stays what it was for those who have it mapped.
 """
 
 import errno
@@ -15,6 +18,9 @@ from pathlib import Path
 
 from reid_lit.files.index import BLOCK, Index, PackError, Shard
 from reid_lit.memory import free_memory
+
+MAPS = 256
+"""Shards of a pack that a process has mapped at once: each is an open file."""
 
 _NAME = 100  # bytes that a tar header has for a name; GNU's longer ones stand before it
 
@@ -91,7 +97,7 @@ class Pack:
         shard, block = self.index.shards[number], self._map(number)[0]
         found = hashlib.sha256(block).hexdigest()
         if found != shard.sha256:
-            del self._maps[number]  # it may be mended
+            self._maps.pop(number, None)  # it may be mended
             raise self._wrong(shard, f"was exchanged or changed: its SHA-256 is {found}")
 
     def check_headers(self, number: int) -> None:
@@ -120,6 +126,8 @@ class Pack:
         known = self._maps.get(number)
         if known is None:
             known = self._maps.setdefault(number, self._opened(self.index.shards[number]))
+            if len(self._maps) > MAPS:
+                del self._maps[next(iter(self._maps))]
         return known
 
     def _opened(self, shard: Shard) -> tuple[mmap.mmap, int]:
