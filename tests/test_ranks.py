@@ -118,3 +118,19 @@ def test_ranks_that_torchrun_has_not_started_as_asked_are_refused_before_any_wor
     assert host.returncode != 0
     assert "machine.devices=1: 1 rank with machine.num_nodes=1, but torchrun has started 2, 2 of them on this" in told
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_synchronised_batch_norms_see_the_whole_batch_on_all_gpus_that_are_here(command, drawn, tmp_path):
+    norms = ("backbone=resnet18_scratch", "neck=bnneck", "loss=id_triplet", "machine.accelerator=gpu")
+    words = [word for word in WORDS if not word.startswith(("backbone", "neck", "loss=", "machine.acc"))]
+    every = ("machine=ddp", f"machine.devices={torch.cuda.device_count()}", "trainer.sync_batchnorm=true")
+    told = {}
+    for name, more in {"one": (), "all": every}.items():
+        done = command(*words, *more, *norms, f"data_root={drawn}", f"hydra.run.dir={name}", cwd=tmp_path)
+        told[name] = done.stdout + done.stderr
+    assert "batch norms see" not in told["all"]
+    assert checkpoint(tmp_path / "all")["state_dict"].keys() == checkpoint(tmp_path / "one")["state_dict"].keys()
+    losses = [next(row["train/loss"] for row in logged(tmp_path / name) if "train/loss" in row) for name in told]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)  # of the first step, by rounded float32 products

@@ -121,5 +121,5 @@ class Criterion(nn.Module):
 
     def _of_all_ranks(self, output: Output, person: Int[Tensor, " share"]) -> tuple[Output, Int[Tensor, " batch"]]:
         """What the terms read, of the images of all ranks."""
-        read = {str(term.reads) for term in self.terms.values()}
-        return output._replace(**{name: gathered(getattr(output, name)) for name in sorted(read)}), gathered(person)
+        read = sorted({str(term.reads) for term in self.terms.values()})
+        return output._replace(**{name: gathered(getattr(output, name).float()) for name in read}), gathered(person)

@@ -187,7 +187,7 @@ class Arn(RetrievalModel):
             with torch.autocast(maps.device.type, enabled=False):
                 pairs = zip(domains, private, strict=True)
                 whole = gathered if self._sees_all_ranks else lambda rows: rows
-                parts = [self.difference(whole(shared[rows]).float(), whole(value).float()) for rows, value in pairs]
+                parts = [self.difference(whole(shared[rows].float()), whole(value.float())) for rows, value in pairs]
             losses["difference"] = self.difference_weight * torch.stack(parts).sum()
         return losses
 
