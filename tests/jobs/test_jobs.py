@@ -21,6 +21,7 @@ folder = pathlib.Path((pairs.get("resume") or pairs["hydra.run.dir"]).strip('"')
 (folder / ".hydra" / "overrides.yaml").write_text("[]")
 with (folder / "starts").open("a") as starts:
     starts.write(("resume" if "resume" in pairs else "new") + " " + os.environ.get("CUDA_VISIBLE_DEVICES", "-") + chr(10))
+(folder / "variables").write_text(json.dumps(sorted(os.environ)))
 if pairs.get("fail") and "fixed" not in os.listdir():
     sys.exit("it is broken")
 if pairs.get("wait") and "resume" not in pairs:
@@ -57,6 +58,18 @@ def test_a_failing_job_stops_its_own_chain_alone_and_is_named_with_its_log(stub,
     assert [o.state for o in Runner().run_all(chains)] == ["done"] * 4
     assert starts(chains[0][0]) == ["new -"]  # what was finished is not repeated
     assert starts(chains[1][0]) == ["new -", "resume -"]
+
+
+def test_a_job_is_none_of_torchruns_ranks(stub, monkeypatch):
+    ranks = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "NODE_RANK")
+    sizes = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "ROLE_NAME")
+    places = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_USE_AGENT_STORE", "SLURM_NTASKS")
+    for name in (*ranks, *sizes, *places, "LOCAL_FOLDER"):
+        monkeypatch.setenv(name, "1")
+    assert Runner().run(stub("alone")).state == "done"
+    variables = set(json.loads(Path("alone", "variables").read_text()))
+    assert not variables & {*ranks, *sizes, *places}
+    assert variables >= {"LOCAL_FOLDER", "PYTHONPATH"}
 
 
 def test_jobs_beside_each_other_get_a_gpu_each_but_one_of_the_whole_machine_runs_alone(stub, monkeypatch):

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import re
 import shutil
+import socket
+import time
 
 import pytest
 import torch
@@ -54,6 +56,34 @@ def test_a_stage_starts_ranks_on_its_own_machine_alone(planned):
     assert all("machine.num_nodes=1" in stage.job.overrides[-3:] for stage in several)
     assert not any("machine.num_nodes=1" in stage.job.overrides for stage in alone)
     assert [stage.job.folder for stage in several] == [stage.job.folder for stage in alone]
+
+
+def test_another_machine_waits_for_a_stage_as_long_as_the_first_one_is_there(planned, monkeypatch, tmp_path):
+    stages = planned(CAM, f"before_dir={tmp_path}")[0][:1]
+    (job,) = (stage.job for stage in stages)
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        for key, value in {
+            "RANK": 1,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+            "TORCHELASTIC_USE_AGENT_STORE": True,
+        }.items():
+            monkeypatch.setenv(key, str(value))
+        waited = []
+        monkeypatch.setattr(time, "sleep", lambda seconds: waited.append(seconds) or len(waited) < 3 or finish())
+
+        def finish():
+            job.folder.mkdir(parents=True)
+            (job.folder / job.result).write_text("{}")
+
+        run_stages(stages)
+        assert len(waited) == 3
+    (job.folder / job.result).unlink()
+    with pytest.raises(
+        RuntimeError, match=r"has not come to its end, and torchrun has, on the first machine \(127\.0\.0\.1"
+    ):
+        run_stages(stages)
 
 
 def test_each_stage_gets_the_folder_of_the_one_before_and_the_run_that_of_the_last(planned):

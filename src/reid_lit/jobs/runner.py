@@ -19,7 +19,10 @@ from reid_lit.paths import write_text
 
 _log = logging.getLogger(__name__)
 
-_RANKS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_", "TORCHELASTIC_", "SLURM_")
+_RANKS = (
+    *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "NODE_RANK", "MASTER_", "TORCHELASTIC_", "SLURM_"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "ROLE_NAME"),
+)
 """Variables of a process that is one of several (torchrun's, SLURM's): a job is none of those, it starts its own."""
 _PATIENCE = 20.0  # seconds that a job has to end by itself after a request
 

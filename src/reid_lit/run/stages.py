@@ -17,6 +17,8 @@ own experiment has ``before`` trains those first.
 import fnmatch
 import hashlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,6 +116,7 @@ def run_stages(stages: Sequence[Stage]) -> None:
     """
     for number, job in enumerate((stage.job for stage in stages), 1):
         while not first_rank() and not job.done:
+            _check_first_machine(job)
             time.sleep(1.0)
         if job.done:
             continue
@@ -124,6 +127,19 @@ def run_stages(stages: Sequence[Stage]) -> None:
                 f"{job.name} {outcome.state}: {outcome.reason}\nAll that it printed: {job.log.resolve()}. Once the"
                 f" cause is gone, resume=<the folder of this run> goes on there"
             )
+
+
+def _check_first_machine(job: Job) -> None:
+    """Raise FailedError where torchrun has ended on the first machine, which trains the stages."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return  # no torchrun that answers there for as long as it runs
+    try:
+        socket.create_connection((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])), timeout=60).close()
+    except OSError as error:
+        raise FailedError(
+            f"{job.name} has not come to its end, and torchrun has, on the first machine ({os.environ['MASTER_ADDR']}:"
+            f" {error}); see what it printed there"
+        ) from error
 
 
 def _checked(name: Any, entry: Any) -> Mapping[str, Any]:
