@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -15,6 +16,8 @@ from reid_lit.errors import UserError
 from reid_lit.overrides import literal
 
 _ARGUMENT = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?P<text>.+)", re.DOTALL)
+_OTHERS = (TypeError, ValueError, KeyError, RuntimeError, ImportError, MisconfigurationException)
+"""What parts of other libraries raise for arguments that they cannot take."""
 _COPY = re.compile(r"\$\{(?P<key>\w[\w.]*)\}")
 
 
@@ -31,10 +34,17 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
         part = str(error).partition("\nfull_key: ")[2] or part
         error = error.__cause__
     if not isinstance(error, UserError):
-        return None
+        wrapped = part and isinstance(error, _OTHERS)
+        return _of_a_part(error, part) if wrapped else None
     if isinstance(error, DataError | MissingDataError):
         return f"{error.problem.kind}: {error}"
     return _with_key(_words(error), part, config)
+
+
+def _of_a_part(error: BaseException, part: str) -> str:
+    """What a part that is none of ours says of its arguments, with the key of the part."""
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"{part}: {reason} (HYDRA_FULL_ERROR=1 shows where)"
 
 
 def _words(error: UserError) -> str:

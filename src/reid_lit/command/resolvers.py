@@ -20,7 +20,7 @@ def cpu_precision(backbone: str = "") -> str:
 
     names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # torch has no public names for them
     supported = any(getattr(torch.cpu, name, bool)() for name in names)
-    return "bf16-mixed" if supported and not backbone.startswith(_DEPTHWISE) else "32-true"
+    return "bf16-mixed" if supported and not str(backbone).startswith(_DEPTHWISE) else "32-true"
 
 
 OmegaConf.register_new_resolver("cpu_precision", cpu_precision, replace=True)

@@ -1,10 +1,18 @@
 """From a feature to an embedding and to logits."""
 
+from typing import Annotated
+
+from annotated_types import Ge, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from reid_lit.errors import InputError
 from reid_lit.wording import counted
+
+Size = Annotated[int, Ge(1)]
+"""A number of channels."""
+Share = Annotated[float, Ge(0), Lt(1)]
+"""A probability that leaves something."""
 
 
 class ClassBlock(nn.Module):
@@ -26,7 +34,7 @@ class ClassBlock(nn.Module):
         ValueError: there are fewer than two persons to tell apart.
     """
 
-    def __init__(self, *, features: int, persons: int, dim: int, dropout: float, classifier_std: float) -> None:
+    def __init__(self, *, features: int, persons: int, dim: Size, dropout: Share, classifier_std: float) -> None:
         super().__init__()
         check_persons(persons)
         self.dim = dim
@@ -95,7 +103,7 @@ class DropoutNeck(nn.Module):
         ValueError: there are fewer than two persons to tell apart.
     """
 
-    def __init__(self, *, features: int, persons: int, dropout: float, classifier_std: float) -> None:
+    def __init__(self, *, features: int, persons: int, dropout: Share, classifier_std: float) -> None:
         super().__init__()
         check_persons(persons)
         self.dim = features

@@ -24,13 +24,16 @@ class Term(nn.Module):
         weight: Its factor in the sum; at 0 the criterion leaves the term out.
 
     Raises:
-        ValueError: ``reads`` is no field of an output.
+        ValueError: ``reads`` is no field of an output, or labels are smoothed beyond 1.
     """
 
     def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float) -> None:
         super().__init__()
         if reads not in Output._fields:
             raise InputError(f"reads={reads!r}: choose one of {', '.join(Output._fields)}")
+        smoothing = getattr(loss, "label_smoothing", 0.0)  # torch would say it at the first step
+        if not 0 <= smoothing <= 1:
+            raise InputError(f"loss.label_smoothing={smoothing}: give a number from 0 to 1")
         self.loss = loss
         self.reads = reads
         self.weight = weight

@@ -51,6 +51,8 @@ def check_maximised(name: str) -> None:
     Raises:
         ValueError: there is no such score, or a lower one is better.
     """
+    if not isinstance(name, str):
+        raise InputError(f"objective={name}: give the name of one score, such as mAP or {HELD_OUT}mAP")
     score = name.removeprefix(HELD_OUT)
     metric = catalogue.find(score)
     if metric is None:

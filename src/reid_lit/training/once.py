@@ -17,13 +17,14 @@ from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import absolute, check_apart, inherited
 from reid_lit.run.loggers import log_objective
-from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchnorm, compiled, make_trainer
+from reid_lit.run.machine import compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
 from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import check_unseen, find_tests, run_tests
 from reid_lit.training.rehearsal import learnt_from, rehearse
+from reid_lit.training.settings import check_settings
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +37,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         run: Where.
         stages: What it goes on from; trained first, once its own data and settings are found to be sound.
     """
-    check_precision(config)
-    check_sync_batchnorm(config)
-    check_ranks(config)
+    check_settings(config)
     checkpoint = _checkpoint_to_resume(run, config)
     if checkpoint is None:  # a checkpoint has all that the stages learnt
         check_start(config, stages)

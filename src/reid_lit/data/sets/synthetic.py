@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
@@ -31,7 +33,7 @@ class Synthetic(ReidData):
 
     world: str
     size: str
-    draw_seed: int
+    draw_seed: Annotated[int, Ge(0)]
 
     @override
     def __post_init__(self) -> None:

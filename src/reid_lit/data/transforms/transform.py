@@ -18,6 +18,7 @@ from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.errors import InputError
 
 INTERPOLATIONS = ("bicubic", "bilinear")
+_LARGEST = 4096
 Images = UInt8[Tensor, "b 3 h w"] | Float32[Tensor, "b 3 h w"]
 """0 … 255 as uint8 or [0, 1] as float32."""
 
@@ -46,6 +47,8 @@ class Transform:
     ) -> None:
         if len(size) != 2 or min(size) < 1:
             raise InputError(f"size={list(size)}: not [height, width] in pixels, such as [256, 128]")
+        if max(size) > _LARGEST:
+            raise InputError(f"size={list(size)}: a side of a crop has {_LARGEST} pixels at most")
         if interpolation not in INTERPOLATIONS:
             raise InputError(f"interpolation={interpolation!r}: unknown; use {' or '.join(INTERPOLATIONS)}")
         if test_scale < 1:
@@ -54,6 +57,11 @@ class Transform:
         self.test_size = (round(size[0] * test_scale), round(size[1] * test_scale))
         self.interpolation = interpolation
         self.modules = tuple(train.values() if isinstance(train, Mapping) else train)
+        for name, module in zip(train, self.modules, strict=True):
+            if not callable(module):
+                raise InputError(
+                    f"train={{{name}: {module}}}: no part that changes images; ~transform.train.{name} drops it"
+                )
 
     def training(self, image: UInt8[Tensor, "b 3 h w"], noise: ImageNoise) -> Float[Tensor, "b 3 h w"]:
         """Augmented images, float32 in [0, 1]."""
