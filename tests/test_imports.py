@@ -38,7 +38,7 @@ ALLOWED = {
     "pages": READ | {"evaluation", "figures", "run"},
     "callbacks": GROUND | {"evaluation", "figures", "pages"},
     "testing": READ | PARTS | {"data", "models", "run", "callbacks"},
-    "training": GROUND | {"data", "models", "run", "testing"},
+    "training": GROUND | {"overrides", "data", "models", "run", "testing"},
     "health": READ | PARTS | {"data", "models", "run"},
     "checkup": READ | {"overrides", "data", "evaluation", "backbones", "command"},
     "paper_figures": GROUND | TRAINED | {"figures"},

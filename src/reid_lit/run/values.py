@@ -63,6 +63,8 @@ def _check_part(place: str, part: Mapping[str, Any], raw: Mapping[str, Any]) -> 
             known = ", ".join(arguments)
             raise InputError(f"{key}={literal(value)}: {target.__name__} has no such argument; it has {known}")
         hint = arguments[name]
+        if inspect.isclass(hint) and _names_ours(hint) and not isinstance(value, Mapping | list):
+            raise InputError(f"{key}={literal(value)}: {target.__name__} takes {words(hint)}")
         if (adapter := _adapter(hint)) is None or (isinstance(value, Mapping | list) and _names_ours(hint)):
             continue
         try:
