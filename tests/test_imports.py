@@ -36,7 +36,7 @@ ALLOWED = {
     "figures": READ | {"evaluation"},
     "run": GROUND | {"overrides", "jobs", "backbones", "data", "models", "evaluation"},
     "pages": READ | {"evaluation", "figures", "run"},
-    "callbacks": GROUND | {"evaluation", "figures", "pages"},
+    "callbacks": GROUND | {"evaluation", "figures", "jobs", "pages"},
     "testing": READ | PARTS | {"data", "models", "run", "callbacks"},
     "training": GROUND | {"overrides", "data", "models", "run", "testing"},
     "health": READ | PARTS | {"data", "models", "run"},
@@ -46,10 +46,10 @@ ALLOWED = {
     "sweeps": GROUND | {"overrides", "jobs", "evaluation", "run", "pages"},
     "tables": READ | {"overrides", "jobs", "data", "evaluation", "figures", "run", "pages", "sweeps"},
     **dict.fromkeys(COMMANDS, TRAINED | GROUND | {"overrides", "jobs", "command", "sweeps", "tables", "checkup", "pages"}),
-    "train": GROUND | {"command", "run", "tables", "training"},
+    "train": GROUND | {"command", "jobs", "run", "tables", "training"},
     "figure": GROUND | {"command", "paper_figures"},
     "describe": GROUND | {"command", "data", "run", "figures"},
-    "matrix": GROUND | {"overrides", "command", "tables"},
+    "matrix": GROUND | {"overrides", "command", "jobs", "tables"},
     "__init__": {"testing"},
 }  # fmt: skip
 FREE_OF = {

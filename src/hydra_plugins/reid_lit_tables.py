@@ -1,7 +1,10 @@
-"""Plugins that Hydra finds by itself: tables on its search path, the sweeper ``table``, the launcher ``process``."""
+"""Plugins that Hydra finds by itself: tables on its search path, the sweeper ``table``, our own launchers."""
 
+import sys
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -52,17 +55,20 @@ class TableSweeper(Sweeper):
         return sweep_table(words, self.launcher)
 
 
-class ProcessLauncher(Launcher):
-    """Runs each job of a multirun as a process of its own: its ranks start no sweep, and its failure stops no other.
+class OwnLauncher(Launcher):
+    """Runs each job of a multirun as a process of its own: its ranks start no sweep, and its failure stops no other."""
 
-    Args:
-        at_once: The number of jobs that run at once; ``auto``: one for each GPU.
-    """
-
-    def __init__(self, at_once: int | str) -> None:
-        self.at_once = at_once
+    def __init__(self) -> None:
         self.config: DictConfig | None = None
         self.context: HydraContext | None = None
+
+    @abstractmethod
+    def runner(self, folder: Path) -> Any:
+        """What runs the jobs.
+
+        Args:
+            folder: Of the sweep, for files about all of its jobs.
+        """
 
     def setup(self, *, hydra_context: HydraContext, task_function: Callable, config: DictConfig) -> None:  # noqa: ARG002
         """Keep what the jobs are composed from; each job runs the command itself, in place of the task."""
@@ -74,8 +80,54 @@ class ProcessLauncher(Launcher):
 
         if self.config is None or self.context is None:
             raise RuntimeError("launch() before setup()")
-        loader = self.context.config_loader
-        return launch_jobs(self.config, loader, job_overrides, initial_job_idx, at_once=self.at_once)
+        loader, runner = self.context.config_loader, self.runner(Path(str(self.config.hydra.sweep.dir)))
+        return launch_jobs(self.config, loader, job_overrides, initial_job_idx, runner=runner)
+
+
+class ProcessLauncher(OwnLauncher):
+    """Runs the jobs on this machine.
+
+    Args:
+        at_once: The number of jobs that run at once; ``auto``: one for each GPU.
+    """
+
+    def __init__(self, at_once: int | str) -> None:
+        super().__init__()
+        self.at_once = at_once
+
+    def runner(self, folder: Path) -> Any:  # noqa: ARG002 - it keeps no files of its own
+        """The runner of this process."""
+        from reid_lit.jobs.runner import runner_of
+
+        return runner_of(self.at_once)
+
+
+class SlurmLauncher(OwnLauncher):
+    """Submits the jobs to SLURM, by submitit; ``conf/hydra/launcher/slurm.yaml`` has its keys.
+
+    Args:
+        wanted: Fields of :class:`reid_lit.jobs.cluster.Cluster`.
+    """
+
+    def __init__(self, **wanted: Any) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+    def runner(self, folder: Path) -> Any:
+        """The runner that submits; it ends this process with one line where nothing can be submitted."""
+        from reid_lit.errors import UserError
+        from reid_lit.jobs.cluster import Cluster, ClusterRunner
+
+        plain: dict[str, Any] = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in self.wanted.items()
+        }
+        cluster = Cluster(**plain)
+        try:
+            cluster.check()
+        except UserError as error:
+            sys.exit(str(error))
+        return ClusterRunner(cluster, folder / ".submitted")
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from reid_lit.command.launch import launch
+from reid_lit.jobs.turn import turn
 from reid_lit.overrides import assignment
 
 
@@ -25,4 +26,5 @@ def reworded(arguments: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    launch(matrix, config_name="matrix", replay=False, reword=reworded)
+    with turn():
+        launch(matrix, config_name="matrix", replay=False, reword=reworded)

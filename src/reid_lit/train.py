@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from reid_lit.command.launch import launch
 from reid_lit.errors import InputError
+from reid_lit.jobs.turn import continued, turn
 from reid_lit.tables.command import reword_table
 
 
@@ -30,4 +31,5 @@ def train(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    launch(train, config_name="train", reword=reword_table)
+    with turn():
+        launch(train, config_name="train", reword=lambda words: reword_table(continued(words)))

@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from reid_lit.jobs.job import Job, failures, last_words, recorded
+from reid_lit.jobs.lock import give_back, take
 from reid_lit.jobs.runner import Runner
+from reid_lit.jobs.turn import continued, slurm_job
 
 STUB = """
 import json, os, pathlib, sys, time
@@ -34,7 +37,7 @@ if pairs.get("wait") and "resume" not in pairs:
 def stub(tmp_path, monkeypatch):
     (tmp_path / "stub_job.py").write_text(STUB)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     return lambda name, *overrides, **more: Job(
         name=name, folder=tmp_path / name, overrides=overrides, module="stub_job", **more
     )
@@ -139,3 +142,117 @@ def test_the_reason_of_a_failure_is_no_bar_of_progress(tmp_path):
     log = tmp_path / "job.log"
     log.write_text("ValueError: batch of one\n\nEpoch 0:  50%|█████     | 5/10 [00:01<00:01,  4.2it/s]\n# noqa\n")
     assert last_words(log) == "ValueError: batch of one"
+
+
+SHARED = """
+import logging, sys, pathlib
+from reid_lit.jobs.job import Job
+from reid_lit.jobs.runner import Runner
+folder = pathlib.Path(sys.argv[1])
+jobs = [Job(name=f"j{n}", folder=folder / f"j{n}", overrides=("wait=0.3", *(["fail=1"] if n == 5 else [])), module="stub_job") for n in range(8)]
+outcomes = Runner().run_all([[job] for job in jobs])
+print(*(outcome.state for outcome in outcomes))
+print(*(outcome.job.name for outcome in outcomes if outcome.seconds))
+"""
+
+
+def test_two_launchers_on_one_folder_share_the_work(stub, tmp_path):
+    """Every job is run once, by one of them, also the one that fails; both know how all of them ended."""
+    both = [
+        subprocess.Popen([sys.executable, "-c", SHARED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [each.communicate(timeout=120)[0].splitlines() for each in both]
+    wanted = " ".join("failed" if n == 5 else "done" for n in range(8))
+    assert [lines[0] for lines in told] == [wanted, wanted]
+    ran = [set(lines[1].split()) for lines in told]
+    assert ran[0] | ran[1] == {f"j{n}" for n in range(8)}
+    assert not ran[0] & ran[1]
+    assert all(len(names) >= 2 for names in ran)  # the second one took free jobs and did not wait for the first
+    assert [starts(stub(f"j{n}")) for n in range(8)] == [["new -"]] * 8
+
+
+def test_the_job_of_another_launcher_is_left_for_the_end(stub, tmp_path):
+    held = stub("a")
+    held.folder.mkdir()
+    lock = take(held.folder)
+    threading.Timer(1.5, give_back, [lock]).start()
+    told = []
+    outcomes = Runner().run_all([[held], [stub("b")], [stub("c")]], told.append)
+    assert [outcome.job.name for outcome in told] == ["b", "c", "a"]
+    assert [outcome.state for outcome in outcomes] == ["done"] * 3
+
+
+SIGNALLED = """
+import json, os, pathlib, signal, sys, time
+pairs = dict(a.partition("=")[::2] for a in sys.argv[1:])
+folder = pathlib.Path((pairs.get("resume") or pairs["hydra.run.dir"]).strip('"'))
+(folder / ".hydra").mkdir(parents=True, exist_ok=True)
+(folder / ".hydra" / "overrides.yaml").write_text("[]")
+def stop(*_):
+    (folder / "saved").touch()
+    sys.exit(138)
+signal.signal(signal.SIGUSR1, stop)
+with (folder / "starts").open("a") as starts:
+    starts.write(("resume" if "resume" in pairs else "new") + " " + os.environ.get("SLURM_JOB_ID", "-") + chr(10))
+if "resume" not in pairs and folder.name == "a":
+    time.sleep(60)
+(folder / "metrics.json").write_text("{}")
+"""
+
+UNTIL_OVER = """
+import sys, pathlib
+from reid_lit.jobs.job import Job
+from reid_lit.jobs.runner import Runner
+from reid_lit.jobs.turn import turn
+folder = pathlib.Path(sys.argv[1])
+with turn():
+    jobs = [Job(name=n, folder=folder / n, overrides=(), module="stub_job") for n in "ab"]
+    Runner().run_all([[job] for job in jobs])
+    print("all done")
+"""
+
+
+def test_sigusr1_saves_the_running_job_and_requeues_once(stub, tmp_path, monkeypatch):
+    """The job saves and ends, no other one begins, SLURM is asked once; the next turn goes on with it."""
+    (tmp_path / "stub_job.py").write_text(SIGNALLED)
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{scontrol.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "17"}
+    command = [sys.executable, "-c", UNTIL_OVER, str(tmp_path)]
+    process = subprocess.Popen(command, env=environment)
+    job = stub("a")
+    deadline = time.monotonic() + 60
+    while not (job.folder / "starts").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(60) == 138
+    assert (tmp_path / "asked").read_text() == "requeue 17\n"
+    assert (job.folder / "saved").is_file()
+    assert (job.state(), stub("b").state()) == ("killed", "not run")
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert again.stdout == "all done\n"
+    assert starts(job) == ["new -", "resume -"]  # a job does not see SLURM's variables, and so asks for nothing
+    assert (tmp_path / "asked").read_text() == "requeue 17\n"
+
+
+def test_the_tasks_of_a_job_array_are_requeued_by_their_own_names(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "19")
+    assert slurm_job() == "19"
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    assert slurm_job() == "17_2"
+
+
+def test_a_requeued_job_goes_on_with_the_run_of_its_first_turn(tmp_path, monkeypatch):
+    words = ["+experiment=a", f"hydra.run.dir={tmp_path}", "seed=1"]
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert continued(words) == words  # it was killed before it began
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").touch()
+    assert continued(words) == ["+experiment=a", "seed=1", f"resume={tmp_path}"]
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+    assert continued(words) == words

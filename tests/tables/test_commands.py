@@ -51,3 +51,51 @@ def test_a_table_is_run_and_reported(command, drawn, tmp_path):
     assert not cell["reproduction"]
     again = command(*words, "plan=true", cwd=tmp_path)
     assert "1 number from 2 jobs: 1 training, 1 evaluation; 2 done." in again.stdout
+
+
+WORDS = (
+    "+table=strong/table1", "size=laptop", "rows=1", "transform.size=[32,16]", "trainer.max_epochs=1", "machine.workers=0",
+    "~callbacks.pictures", "backbone=resnet18_scratch",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_table_of_two_ranks_is_submitted_and_reported(command, drawn, tmp_path):
+    """Submitit's local executor runs what SLURM would; killed jobs, a second command and the report are as ever."""
+    words = (
+        *WORDS, "seed=3", f"data_root={drawn}", "machine=ddp", "machine.accelerator=cpu", "machine.devices=2",
+        "hydra/launcher=slurm", "hydra.launcher.cluster=local", "hydra.launcher.time_min=10",
+    )  # fmt: skip
+    command(*words, cwd=tmp_path)
+    report = json.loads((tmp_path / "tables/strong/table1-laptop/report.json").read_text())
+    (cell,) = [cell for cell in report["rows"][0]["cells"].values() if cell["ours"]]
+    assert cell["state"] == "done"
+    (log,) = (tmp_path / "tables/trainings").glob("*/job.log")
+    assert "MEMBER: 2/2" in log.read_text()
+    state = json.loads(log.with_name("job.json").read_text())
+    assert len(state["starts"]) == 1
+    command(*words, cwd=tmp_path)
+    assert json.loads(log.with_name("job.json").read_text()) == state
+
+
+def test_a_machine_without_slurm_says_so_in_one_line(command, tmp_path):
+    done = command(*WORDS, "hydra/launcher=slurm", cwd=tmp_path, check=False, environment={"PATH": "/nowhere"})
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("hydra.launcher.cluster=slurm: this machine has no sbatch;")
+    assert "hydra/launcher=process" in line
+
+
+@pytest.mark.slow
+def test_two_commands_at_once_share_a_table(drawn, tmp_path):
+    """Every training is made once, by one of them; both end with the whole report."""
+    words = [sys.executable, "-m", "reid_lit.train", *WORDS, "seed=0,1", f"data_root={drawn}"]
+    words[words.index("rows=1")] = "rows=1,7"
+    both = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]  # fmt: skip
+    told = [each.communicate(timeout=400)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], told
+    records = [json.loads(file.read_text()) for file in (tmp_path / "tables/trainings").glob("**/job.json")]
+    assert len(records) > 4
+    assert {(record["state"], len(record["starts"])) for record in records} == {("done", 1)}
+    tables = [text.rpartition("Influence of each trick")[2] for text in told]
+    assert tables[0] == tables[1]

@@ -1,18 +1,17 @@
 """Jobs: commands with a folder, a log and a state that outlives a kill."""
 
-import fcntl
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from reid_lit.jobs.lock import is_held
 from reid_lit.overrides import assignment
 
-STATE, LOG, LOCK = "job.json", "job.log", ".job.lock"
+STATE, LOG = "job.json", "job.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ class Job:
             return "done"
         record = recorded(self.folder)
         if record.get("state") == "running":
-            return "running" if _is_held(self.folder / LOCK) else "killed"
+            return "running" if is_held(self.folder) else "killed"
         return record.get("state", "not run")
 
 
@@ -116,22 +115,3 @@ def last_words(log: Path) -> str:
     advice = ("Set the environment variable HYDRA", "# ")
     kept = [line for line in lines if line and not line.startswith(advice) and not _BAR.search(line)]
     return kept[-1] if kept else ""
-
-
-def _is_held(file: Path) -> bool:
-    """Whether a process holds the lock."""
-    if not file.is_file():
-        return False
-    with file.open("a") as lock, _tried(lock) as free:
-        return not free
-
-
-@contextmanager
-def _tried(lock: IO[str]) -> Iterator[bool]:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-        fcntl.flock(lock, fcntl.LOCK_UN)

@@ -1,6 +1,5 @@
 """Run jobs as processes of their own, one after the other or side by side."""
 
-import fcntl
 import json
 import logging
 import os
@@ -10,11 +9,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Any
 
-from reid_lit.jobs.job import LOCK, STATE, Job, Outcome, last_words, recorded
+from reid_lit.jobs.job import STATE, Job, Outcome, last_words, recorded
+from reid_lit.jobs.lock import BEAT, beat, give_back, take
+from reid_lit.jobs.turn import NO_TURN, STOPPED, TurnOver, is_over, telling
 from reid_lit.paths import write_text
 
 _log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ _RANKS = (
 )
 """Variables of a process that is one of several (torchrun's, SLURM's): a job is none of those, it starts its own."""
 _PATIENCE = 20.0  # seconds that a job has to end by itself after a request
+_PAUSE = 0.3  # seconds before a job that another process runs is asked for again
 
 
 class Runner:
@@ -34,13 +37,17 @@ class Runner:
         at_once: The number of jobs that run at once.
         gpus: Names of the GPUs that are dealt to jobs, as ``CUDA_VISIBLE_DEVICES`` takes them; one job, one GPU, in
             turn. None or a single one: jobs see what this process sees.
+        before: Words before the command of each job, such as ``srun`` and its options, which gives it ranks.
     """
 
-    def __init__(self, *, at_once: int = 1, gpus: Sequence[str] = ()) -> None:
+    def __init__(self, *, at_once: int = 1, gpus: Sequence[str] = (), before: Sequence[str] = ()) -> None:
         self.at_once = at_once
         self.gpus = tuple(gpus)
+        self.before = tuple(before)
         self._stopped = threading.Event()
         self._processes: set[subprocess.Popen] = set()
+        self._starts: dict[Path, int] = {}
+        self._waited: set[Path] = set()
 
     def run_all(
         self, chains: Sequence[Sequence[Job]], after: Callable[[Outcome], object] | None = None
@@ -48,6 +55,8 @@ class Runner:
         """Run chains of jobs; in a chain each waits for the one before, and is not run when that fails.
 
         A job that is finished is not repeated, one that was killed goes on, one that fails stops only its own chain.
+        One that another process runs is left to it: the next free one is taken, and at the end those of the others
+        are waited for, or gone on with where the others are killed. So several machines share the work of a folder.
 
         Args:
             chains: The chains.
@@ -58,35 +67,56 @@ class Runner:
 
         Raises:
             KeyboardInterrupt: as soon as the running jobs have ended; the same call goes on from there.
+            TurnOver: SIGUSR1 came, and the running jobs have ended.
         """
         at_once = 1 if any(job.whole_machine for chain in chains for job in chain) else self.at_once
         slots: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(at_once):
             slots.put(slot)
+        self._starts = {job.folder: _starts(job) for chain in chains for job in chain}
         outcomes: dict[int, list[Outcome]] = {}
-        with ThreadPoolExecutor(at_once) as pool:
-            places = {pool.submit(self._chain, chain, slots): place for place, chain in enumerate(chains)}
+        tell = after or nothing
+        with ThreadPoolExecutor(at_once) as pool, telling(self._tell):
+            running: dict[Future, int] = {
+                pool.submit(self._chain, chain, slots): place for place, chain in enumerate(chains)
+            }
             try:
-                for future in as_completed(places):
-                    outcomes[places[future]] = future.result()
-                    if after is not None:
-                        for outcome in future.result():
-                            after(outcome)
+                while running:
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        place = running.pop(future)
+                        ended = future.result()
+                        if ended is None:  # another process runs it; asked for again behind all others
+                            running[pool.submit(self._chain, chains[place], slots, _PAUSE)] = place
+                            continue
+                        outcomes[place] = ended
+                        for outcome in ended:
+                            tell(outcome)
             except BaseException:
                 self._stop()
                 raise
+        if is_over():
+            raise TurnOver
         return [outcome for place in range(len(chains)) for outcome in outcomes[place]]
 
-    def _chain(self, chain: Sequence[Job], slots: "queue.SimpleQueue[int]") -> list[Outcome]:
+    def _chain(self, chain: Sequence[Job], slots: "queue.SimpleQueue[int]", pause: float = 0.0) -> list[Outcome] | None:
+        """The outcomes of a chain; None where another process runs one of its jobs."""
         slot = slots.get()
         outcomes: list[Outcome] = []
         try:
+            self._stopped.wait(pause)
             for job in chain:
-                stopped = self._stopped.is_set() or any(outcome.state != "done" for outcome in outcomes)
-                outcomes.append(Outcome(job, "not run") if stopped else self.run(job, slot))
+                stopped = self._ending or any(outcome.state != "done" for outcome in outcomes)
+                outcome = Outcome(job, "not run") if stopped else self._run(job, slot)
+                if outcome is None:
+                    return None
+                outcomes.append(outcome)
         finally:
             slots.put(slot)
         return outcomes
+
+    @property
+    def _ending(self) -> bool:
+        return self._stopped.is_set() or is_over()
 
     def run(self, job: Job, slot: int = 0) -> Outcome:
         """Run one job to its end; wait for another process that runs it.
@@ -94,41 +124,59 @@ class Runner:
         Args:
             job: The job.
             slot: Its place among those that run at once: which GPU it gets.
+
+        Raises:
+            KeyboardInterrupt: it was stopped while it waited.
+            TurnOver: SIGUSR1 came.
         """
+        with telling(self._tell):
+            while (outcome := self._run(job, slot)) is None:
+                if self._stopped.wait(_PAUSE):
+                    raise KeyboardInterrupt
+                if is_over():
+                    raise TurnOver
+        if is_over() and outcome.state != "done":
+            raise TurnOver
+        return outcome
+
+    def _run(self, job: Job, slot: int) -> Outcome | None:
+        """Run a job to its end; None where another process runs it."""
         job.folder.mkdir(parents=True, exist_ok=True)
-        with (job.folder / LOCK).open("a") as lock:
-            self._hold(lock, job)
-            if job.done:
-                return Outcome(job, "done")
-            record = recorded(job.folder)
-            command = job.command()
-            starts = [*record.get("starts", []), {"time": _now(), "command": command}]
-            record = {"name": job.name, "facts": dict(job.facts), "starts": starts}
-            _record(job, record | {"state": "running"})
-            _log.info("%s: begins; its log is %s", job.name, job.log)
-            start = time.perf_counter()
-            code = self._process(command, job, lock, self._environment(job, slot))
-            seconds = round(time.perf_counter() - start, 1)
-            state = "done" if code == 0 and job.done else "killed" if self._stopped.is_set() or code < 0 else "failed"
-            reason = "" if state == "done" else last_words(job.log) or f"it ended with code {code}"
-            starts[-1] |= {"seconds": seconds, "code": code}
-            _record(job, record | {"state": state, "reason": reason})
+        if job.done:
+            return Outcome(job, "done")
+        lock = take(job.folder)
+        if lock is None:
+            if job.folder not in self._waited:
+                _log.info("%s: another process runs it (%s)", job.name, job.log)
+            self._waited.add(job.folder)
+            return None
+        try:
+            return self._run_locked(job, slot, lock)
+        finally:
+            give_back(lock)
+
+    def _run_locked(self, job: Job, slot: int, lock: IO[str]) -> Outcome:
+        record = recorded(job.folder)
+        if job.done:
+            return Outcome(job, "done")
+        if record.get("state") == "failed" and _starts(job) > self._starts.get(job.folder, _starts(job)):
+            return Outcome(job, "failed", 0.0, record["reason"])  # in another process, meanwhile: once is enough
+        command = [*self.before, *job.command()]
+        starts = [*record.get("starts", []), {"time": _now(), "command": command}]
+        record = {"name": job.name, "facts": dict(job.facts), "starts": starts}
+        _record(job, record | {"state": "running"})
+        _log.info("%s: begins; its log is %s", job.name, job.log)
+        start = time.perf_counter()
+        code = self._process(command, job, lock, self._environment(job, slot))
+        seconds = round(time.perf_counter() - start, 1)
+        state = "done" if code == 0 and job.done else "killed" if self._was_killed(code) else "failed"
+        reason = "" if state == "done" else last_words(job.log) or f"it ended with code {code}"
+        starts[-1] |= {"seconds": seconds, "code": code}
+        _record(job, record | {"state": state, "reason": reason})
         return Outcome(job, state, seconds, reason)
 
-    def _hold(self, lock: IO[str], job: Job) -> None:
-        """Wait until no other process runs the job: a killed sweep's job may still run, and sweeps share trainings."""
-        logged = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not logged:
-                    _log.info("%s: another process runs it; waiting for that (%s)", job.name, job.log)
-                logged = True
-                if self._stopped.wait(0.2):
-                    raise KeyboardInterrupt from None
-            else:
-                return
+    def _was_killed(self, code: int) -> bool:
+        return self._stopped.is_set() or code < 0 or code == STOPPED
 
     def _process(self, command: Sequence[str], job: Job, lock: IO[str], environment: Mapping[str, str]) -> int:
         """The exit code; the process holds the lock too, so that it stays when this process is killed."""
@@ -140,8 +188,14 @@ class Runner:
                 pass_fds=[lock.fileno()], start_new_session=True,
             )  # fmt: skip
         self._processes.add(process)
+        if is_over():  # it came while the process was made
+            process.send_signal(signal.SIGUSR1)
         try:
-            return process.wait()
+            while True:
+                try:
+                    return process.wait(BEAT)
+                except subprocess.TimeoutExpired:
+                    beat(lock)
         except BaseException:
             self._stop()
             raise
@@ -149,10 +203,16 @@ class Runner:
             self._processes.discard(process)
 
     def _environment(self, job: Job, slot: int) -> dict[str, str]:
-        alone = {key: value for key, value in os.environ.items() if not key.startswith(_RANKS)}
+        ranks = () if self.before else _RANKS
+        alone = {key: value for key, value in os.environ.items() if not key.startswith(ranks)} | {NO_TURN: "1"}
         if len(self.gpus) < 2 or job.whole_machine:
             return alone
         return {**alone, "CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
+
+    def _tell(self) -> None:
+        """Pass SIGUSR1 on; a job tells its own ranks."""
+        for process in list(self._processes):
+            process.send_signal(signal.SIGUSR1)
 
     def _stop(self) -> None:
         """End the running jobs: first by a request, then by force."""
@@ -183,11 +243,20 @@ def runner_of(at_once: int | str) -> Runner:
     return Runner(at_once=max(1, len(gpus)) if at_once == "auto" else int(at_once), gpus=gpus)
 
 
+def nothing(outcome: Outcome) -> None:
+    """What is done with an outcome by those who ask for nothing."""
+
+
 def log_outcome(outcome: Outcome, place: int, number: int) -> None:
     """Log how a job ended, and how many of all have."""
     took = f" in {outcome.seconds / 60:.1f} min" if outcome.seconds else ""
     reason = f": {outcome.reason}" if outcome.reason else ""
     _log.info("%d of %d: %s: %s%s%s", place, number, outcome.job.name, outcome.state, took, reason)
+
+
+def _starts(job: Job) -> int:
+    """How often a job was started."""
+    return len(recorded(job.folder).get("starts", []))
 
 
 def _record(job: Job, content: Mapping[str, Any]) -> None:

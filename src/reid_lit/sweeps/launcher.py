@@ -10,8 +10,9 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, open_dict
 
+from reid_lit.jobs.cluster import ClusterRunner
 from reid_lit.jobs.job import Job, Outcome, failures, needs_whole_machine
-from reid_lit.jobs.runner import log_outcome, runner_of
+from reid_lit.jobs.runner import Runner, log_outcome
 from reid_lit.run.identity import keys
 from reid_lit.run.objective import objective_of
 
@@ -22,7 +23,7 @@ def launch_jobs(
     job_overrides: Sequence[Sequence[str]],
     first: int,
     *,
-    at_once: int | str,
+    runner: Runner | ClusterRunner,
 ) -> list[JobReturn]:
     """Run the jobs of a multirun, each as a process of its own, in folders of ``hydra.sweep.dir``.
 
@@ -31,7 +32,7 @@ def launch_jobs(
         loader: Composes the jobs' configs.
         job_overrides: The overrides of each job.
         first: The number of the first job.
-        at_once: The number of jobs that run at once, or ``auto``.
+        runner: Runs them.
 
     Returns:
         For each job the score named by ``objective``, or the error that names all failed jobs and their logs.
@@ -45,7 +46,7 @@ def launch_jobs(
         finished.append(outcome.job)
         log_outcome(outcome, len(finished), len(jobs))
 
-    outcomes = runner_of(at_once).run_all([[job] for job in jobs], after)
+    outcomes = runner.run_all([[job] for job in jobs], after)
     lines = failures(outcomes)
     error = CompactHydraException(f"{len(lines)} of {len(jobs)} jobs failed:\n" + "\n".join(lines))
     return [_returned(composed, outcome, error) for composed, outcome in zip(configs, outcomes, strict=True)]

@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 
+from reid_lit.jobs.cluster import ClusterRunner
 from reid_lit.jobs.job import Job, Outcome, failures, recorded
-from reid_lit.jobs.runner import Runner, log_outcome, runner_of, visible_gpus
+from reid_lit.jobs.runner import Runner, log_outcome, visible_gpus
 from reid_lit.paths import write_text
 from reid_lit.tables.command import TableRequest, read_request
 from reid_lit.tables.plan import Chain, chains, places_of
@@ -31,7 +32,7 @@ def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
 
     Args:
         words: The table's command line.
-        launcher: Runs the jobs: ours in this process, Hydra's wherever they do.
+        launcher: Runs the jobs: ours by its runner, Hydra's wherever they do.
 
     Raises:
         SystemExit: a job failed, or what is asked for cannot be done.
@@ -47,16 +48,16 @@ def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
         return
     folder = write_plan(spec, request, places, _command(request)).parent
     todo = chains(places)
-    at_once = getattr(launcher, "at_once", None)  # our own launcher: this process starts the jobs, and Hydra no other
-    if at_once is None:
+    own = getattr(launcher, "runner", None)  # of a launcher of ours, which starts the jobs itself
+    if own is None:
         _launch(todo, launcher, folder)
     else:
-        run_chains(todo, runner_of(at_once), lambda _: write_report(folder))
+        run_chains(todo, own(folder), lambda _: write_report(folder))
     show(write_report(folder))
     _finish(outcomes_of(todo))
 
 
-def run_chains(todo: Sequence[Chain], runner: Runner, after: Callable[[Outcome], object]) -> None:
+def run_chains(todo: Sequence[Chain], runner: Runner | ClusterRunner, after: Callable[[Outcome], object]) -> None:
     """Run chains; one whose training starts from a failed one is left out.
 
     Args:
