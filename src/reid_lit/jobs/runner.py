@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reid_lit.jobs.job import STATE, Job, Outcome, last_words, recorded
-from reid_lit.jobs.lock import BEAT, beat, give_back, take
+from reid_lit.jobs.lock import BEAT, beat, give_back, is_held, take
 from reid_lit.jobs.turn import NO_TURN, STOPPED, TurnOver, is_over, telling
 from reid_lit.paths import write_text
 
@@ -142,7 +142,7 @@ class Runner:
     def _run(self, job: Job, slot: int) -> Outcome | None:
         """Run a job to its end; None where another process runs it."""
         job.folder.mkdir(parents=True, exist_ok=True)
-        if job.done:
+        if job.done and not is_held(job.folder):  # its result is there, but not yet how long it took
             return Outcome(job, "done")
         lock = take(job.folder)
         if lock is None:
