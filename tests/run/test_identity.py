@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from reid_lit.paths import packaged
 from reid_lit.run.composing import composed
-from reid_lit.run.identity import keys, training_hash
+from reid_lit.run.identity import evaluation_hash, keys, training_hash
 from reid_lit.run.stages import plan_stages
 
 KINDS = ("learnt", "tested", "around", "own")
@@ -106,3 +106,10 @@ def test_the_options_of_the_trainer_keep_their_objects(compose):
 )  # fmt: skip
 def test_old_words_name_a_training_as_the_new_ones_do(override, same):
     assert (training_hash(composed((override,)), 0) == training_hash(composed(()), 0)) == same
+
+
+def test_how_images_are_refused_names_neither_a_training_nor_an_evaluation():
+    one, other = (composed(("+experiment=real_strong", *words)) for words in ([], ["dataset.max_pixels=99"]))
+    assert training_hash(one, 0) == training_hash(other, 0)
+    assert evaluation_hash(one) == evaluation_hash(other)
+    assert evaluation_hash(one) != evaluation_hash(composed(("+experiment=real_strong", "dataset.val_persons=9")))

@@ -1,8 +1,9 @@
 """Training with person labels: the softmax, Strong and Stronger baselines."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
@@ -36,7 +37,7 @@ class Supervised(RetrievalModel):
         criterion: Criterion,
         persons: int,
         recipe: Recipe,
-        backbone_lr_scale: float,
+        backbone_lr_scale: Annotated[float, Ge(0)],
     ) -> None:
         super().__init__(backbone=backbone, persons=persons, recipe=recipe)
         self.backbone_lr_scale = backbone_lr_scale

@@ -52,7 +52,8 @@ def _starts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def evaluation_hash(config: Mapping[str, Any]) -> str:
     """The name of an evaluation of some weights."""
-    return _hash({key: config[key] for key in (*keys("tested"), "dataset", "transform") if key in config})
+    content = {key: config[key] for key in (*keys("tested"), "dataset", "transform") if key in config}
+    return _hash(content | {"dataset": training_part(config)["dataset"]} if "dataset" in config else content)
 
 
 def is_of(kind: str, override: str) -> bool:

@@ -63,14 +63,15 @@ def _check_part(place: str, part: Mapping[str, Any], raw: Mapping[str, Any]) -> 
             known = ", ".join(arguments)
             raise InputError(f"{key}={literal(value)}: {target.__name__} has no such argument; it has {known}")
         hint = arguments[name]
-        if inspect.isclass(hint) and _names_ours(hint) and not isinstance(value, Mapping | list):
+        is_named = isinstance(value, Mapping | list) or place == "dataset"  # source=market1501 is composed by its name
+        if inspect.isclass(hint) and _names_ours(hint) and not is_named:
             raise InputError(f"{key}={literal(value)}: {target.__name__} takes {words(hint)}")
-        if (adapter := _adapter(hint)) is None or (isinstance(value, Mapping | list) and _names_ours(hint)):
+        if (adapter := _adapter(hint)) is None or (is_named and _names_ours(hint)):
             continue
         try:
             adapter.validate_json(json.dumps(value))
         except ValidationError as error:
-            said = error.errors(include_url=False)[-1]["msg"].removeprefix("Input should be ")
+            said = error.errors(include_url=False)[0]["msg"].removeprefix("Input should be ")
             raise InputError(
                 f"{key}={literal(value)}: it should be {said}; {target.__name__} takes {words(hint)}"
             ) from None

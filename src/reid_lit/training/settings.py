@@ -123,7 +123,9 @@ def check_optimizer(config: DictConfig) -> None:
         raise InputError(f"scheduler.interval={literal(interval)}: give epoch or step")
     length = {"total_steps": 100} if interval == "step" else {}
     try:
-        instantiate(config.scheduler.build, _convert_="all")(optimizer, **length)
+        schedule = instantiate(config.scheduler.build, _convert_="all")(optimizer, **length)
+        optimizer.step()
+        schedule.step()
     except (InstantiationException, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"scheduler.build={literal(_plain(config.scheduler.build))}: {_reason(error)}") from error
 
