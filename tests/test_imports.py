@@ -47,7 +47,7 @@ ALLOWED = {
     "tables": READ | {"overrides", "jobs", "data", "evaluation", "figures", "run", "pages", "sweeps"},
     **dict.fromkeys(COMMANDS, TRAINED | GROUND | {"overrides", "jobs", "command", "sweeps", "tables", "checkup", "pages"}),
     "train": GROUND | {"command", "jobs", "run", "tables", "training"},
-    "figure": GROUND | {"command", "paper_figures"},
+    "figure": GROUND | {"command", "paper_figures", "run"},
     "describe": GROUND | {"command", "data", "run", "figures"},
     "matrix": GROUND | {"overrides", "command", "jobs", "tables"},
     "__init__": {"testing"},

@@ -24,7 +24,7 @@ _EXAMPLES = (
 
 
 def figure(config: DictConfig) -> None:
-    """Draw ``config.figure`` into ``config.output``, write its numbers next to it, and log it to W&B where that logs.
+    """Draw ``config.figure`` into ``config.output``, write its numbers next to it, and log it where more than CSV logs.
 
     Without an override, list the figures.
 
@@ -37,16 +37,19 @@ def figure(config: DictConfig) -> None:
             raise InputError(f"no figure is chosen; give figure=<name>, of {', '.join(figures)}")
         _say("figure=<name> draws one of", *(f"  {name:<15} {line}" for name, line in figures.items()), "", *_EXAMPLES)
         return
-    from reid_lit.command.arithmetic import set_arithmetic  # it imports torch; the list of figures needs none
+    # these import torch; the list of figures needs none
+    from reid_lit.command.arithmetic import set_arithmetic
+    from reid_lit.run.logged import check_loggers, log_figure
 
     set_arithmetic()
+    check_loggers(config)
     name = HydraConfig.get().runtime.choices["figure"]
     drawing: PaperFigure = instantiate(config.figure, _convert_="all")(config)
     folder = Path(config.output).expanduser()
     picture = write_whole(folder / f"{name}.png", drawing.figure.savefig)
     numbers = json.dumps(drawing.numbers, indent=2, allow_nan=False)
     write_text(folder / f"{name}.json", numbers + "\n")
-    _log_picture(config, name, picture)
+    log_figure(config, name, picture)
     _say(*drawing.lines, f"{folder} has {name}.png and {name}.json")
 
 
@@ -61,17 +64,6 @@ def _say(*lines: str) -> None:
 
     for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _log_picture(config: DictConfig, name: str, picture: Path) -> None:
-    """All figures of a folder go into one run of W&B; nothing is logged elsewhere."""
-    if "wandb" in config.logger:
-        import wandb
-
-        try:
-            instantiate(config.logger.wandb, _convert_="all").log_image(key=f"figures/{name}", images=[str(picture)])
-        finally:
-            wandb.finish()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import wandb
 from hydra.utils import instantiate
 
 from reid_lit.run.folder import Run
-from reid_lit.run.loggers import csv_logger, log_objective, log_results, wandb_logger
+from reid_lit.run.logged import log_objective, log_results
+from reid_lit.run.loggers import csv_logger, wandb_logger
 
 
 def rows(folder):

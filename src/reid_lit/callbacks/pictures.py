@@ -3,11 +3,11 @@
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Int
-from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 from typing_extensions import override
 
@@ -60,9 +60,9 @@ class Pictures(pl.Callback):
             _log.exception("the pictures of %s could not be drawn; the scores are not touched by that", split.name)
             return
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                for name, file in files.items():
-                    logger.log_image(key=f"{split.name}/{name}", images=[str(file)])
+            log_image: Any = getattr(logger, "log_image", None)  # W&B's, TensorBoard's and MLflow's have it
+            for name, file in files.items() if log_image is not None else ():
+                log_image(key=f"{split.name}/{name}", images=[str(file)])
 
     def _learning(self) -> dict[str, Path]:
         """The curves of the training; none where no step was logged."""

@@ -12,15 +12,12 @@ from typing import Any
 from urllib.parse import urlparse
 
 import wandb
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, WandbLogger
 
 from reid_lit.backbones.checkpoint import read_checkpoint
 from reid_lit.network import unreachable
 from reid_lit.paths import write_text
 from reid_lit.progress import first_rank
-from reid_lit.run.folder import Run
 
 _log = logging.getLogger(__name__)
 
@@ -109,37 +106,6 @@ def wandb_logger(
 def _own(choices: Mapping[str, Any]) -> dict[str, Any]:
     """Options by group, without Hydra's own groups."""
     return {group: option for group, option in choices.items() if not group.startswith("hydra/")}
-
-
-def log_objective(loggers: Sequence[Logger], value: float | None) -> None:
-    """Log what a sweep maximises as ``objective``, the metric that W&B's sweep files name.
-
-    Args:
-        loggers: The run's loggers; only W&B's gets the value, since ``metrics.json`` has the score under its name.
-        value: The score; None is not logged.
-    """
-    for logger in loggers:
-        if value is not None and isinstance(logger, WandbLogger):
-            logger.log_metrics({"objective": value})
-
-
-def log_results(config: DictConfig, run: Run) -> None:
-    """Log the scores of a finished test to W&B, means over splits as ``metrics.json`` has them; else nothing.
-
-    They are the numbers that tables show, under the names of a training's own tests: ``test/<data set>/<score>``.
-
-    Args:
-        config: Of a command that tests without a training.
-        run: Its folder.
-    """
-    if "wandb" not in config.logger or not first_rank():
-        return
-    results = run.metrics()["results"]
-    scores = {f"test/{row['dataset']}/{name}": value for row in results for name, value in row["scores"].items()}
-    try:
-        instantiate(config.logger.wandb, _convert_="all").log_metrics(scores)
-    finally:
-        wandb.finish()
 
 
 def _run_id(file: Path) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ from reid_lit.files.access import is_file
 from reid_lit.records import Split
 from reid_lit.run.datasets import chosen
 from reid_lit.run.folder import Run
-from reid_lit.run.loggers import log_results
+from reid_lit.run.logged import check_loggers, log_results
 from reid_lit.run.results import Row, record
 from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.distractors import behind, of_file
@@ -42,6 +42,7 @@ def evaluate_stored(config: DictConfig) -> float | None:
         FileNotFoundError: there is no such file.
         ValueError: a file is none of ours or damaged, or does not hold what is evaluated.
     """
+    check_loggers(config)
     listed = config.embeddings if isinstance(config.embeddings, ListConfig) else [config.embeddings]
     files = [Path(file) for file in listed]
     run = Run(Path(config.run_dir))

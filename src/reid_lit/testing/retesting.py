@@ -14,7 +14,7 @@ from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import SCORING, Run
 from reid_lit.run.lineage import read_lineage
-from reid_lit.run.loggers import log_results
+from reid_lit.run.logged import check_loggers, log_results
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
@@ -32,6 +32,7 @@ def evaluate_run(config: DictConfig) -> float | None:
     Returns:
         The score named by ``objective`` on the first data set tested.
     """
+    check_loggers(config)
     _say_scoring(config)
     option = Run(Path(config.run)).option("dataset")  # this command's may be another one
     facts = {"run": str(config.run)} | ({"trained_on": option} if option else {})

@@ -16,7 +16,7 @@ from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import absolute, check_apart, inherited
-from reid_lit.run.loggers import log_objective
+from reid_lit.run.logged import log_objective
 from reid_lit.run.machine import compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged

@@ -12,6 +12,7 @@ from torch import nn
 from reid_lit.errors import InputError
 from reid_lit.overrides import literal
 from reid_lit.paths import options
+from reid_lit.run.logged import check_loggers
 from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchnorm
 from reid_lit.run.objective import check_maximised
 from reid_lit.run.values import check_values
@@ -33,6 +34,7 @@ def check_settings(config: DictConfig) -> None:
     check_values(config)
     check_parts_of(config, "callbacks")
     check_parts_of(config, "logger")
+    check_loggers(config)
     check_tests(config.test_on)
     check_maximised(config.objective)
     check_length(config)
