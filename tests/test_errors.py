@@ -11,7 +11,8 @@ NO_ADVICE = {
     "hydra_plugins/reid_lit_optuna.py": {"RuntimeError"},  # Hydra calls a plugin in the wrong order
     "hydra_plugins/reid_lit_tables.py": {"RuntimeError"},
     "reid_lit/__init__.py": {"AttributeError"},  # a module's own way to say that it has no such name
-    "reid_lit/data/feeding/images.py": {"OSError"},  # caught there, with those of the system
+    "reid_lit/files/access.py": {"FileNotFoundError", "OSError"},  # those of the system, for a file in a pack
+    "reid_lit/files/pack.py": {"FileNotFoundError"},
     "reid_lit/doctor.py": {"SystemExit"},
     "reid_lit/jobs/runner.py": {"KeyboardInterrupt"},
     "reid_lit/layers/norm_statistics.py": {"TypeError"},

@@ -31,15 +31,34 @@ def batch_hard_triplet_loss(
         margin: m, or None for the soft margin.
         squared: Compare squared Euclidean distances.
     """
+    difference = _hardest(embedding, person, squared=squared)
+    terms = F.softplus(difference) if margin is None else (difference + margin).clamp_min(0)
+    return terms.sum() / len(embedding)
+
+
+@torch.no_grad()
+def active_share(
+    embedding: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"], *, margin: float | None, squared: bool
+) -> float:
+    """The share of anchors whose hardest triplet has a loss: 1 where nothing is told apart, 0 where all is learnt.
+
+    Of the soft margin, whose loss is never 0: the share whose farthest positive is farther than the nearest negative.
+    """
+    difference = _hardest(embedding, person, squared=squared)
+    return float((difference + (margin or 0.0) > 0).float().mean()) if len(difference) else 0.0
+
+
+def _hardest(
+    embedding: Float[Tensor, "batch dim"], person: Int[Tensor, " batch"], *, squared: bool
+) -> Float[Tensor, " anchors"]:
+    """d_p − d_n of each anchor that has a negative."""
     # by differences: exact for near images far from the origin, as a matrix product is not; gradient 0 at distance 0
     distance = torch.cdist(embedding, embedding, compute_mode="donot_use_mm_for_euclid_dist")
     distance = distance.square() if squared else distance
     same = person[:, None] == person
     positive = distance.masked_fill(~same, 0).amax(1)
     negative = distance.masked_fill(same, torch.inf).amin(1)
-    difference = (positive - negative)[torch.isfinite(negative)]
-    terms = F.softplus(difference) if margin is None else (difference + margin).clamp_min(0)
-    return terms.sum() / len(embedding)
+    return (positive - negative)[torch.isfinite(negative)]
 
 
 def _warn_of_lone(person: Int[Tensor, " batch"]) -> None:

@@ -56,7 +56,7 @@ def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
         config.trainer.logger = False  # the run's log stays as it is
-        for training_only in ("checkpoint", "learning_rate", "health"):
+        for training_only in ("checkpoint", "learning_rate", "health", "features"):
             config.callbacks.pop(training_only, None)
     model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
     model.load_weights(checkpoint)
