@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from reid_lit.jobs import runner
 from reid_lit.jobs.job import Job, failures, last_words, recorded
 from reid_lit.jobs.lock import give_back, take
 from reid_lit.jobs.runner import Runner
-from reid_lit.jobs.turn import continued, slurm_job
+from reid_lit.jobs.turn import TurnOver, continued, slurm_job
 
 STUB = """
 import json, os, pathlib, sys, time
@@ -237,6 +238,15 @@ def test_sigusr1_saves_the_running_job_and_requeues_once(stub, tmp_path, monkeyp
     assert again.stdout == "all done\n"
     assert starts(job) == ["new -", "resume -"]  # a job does not see SLURM's variables, and so asks for nothing
     assert (tmp_path / "asked").read_text() == "requeue 17\n"
+
+
+def test_no_other_turn_is_asked_for_where_nothing_is_left(stub, monkeypatch):
+    Runner().run_all([[stub("a")]])
+    monkeypatch.setattr(runner, "is_over", lambda: True)
+    assert [outcome.state for outcome in Runner().run_all([[stub("a")]])] == ["done"]
+    with pytest.raises(TurnOver):
+        Runner().run_all([[stub("a")], [stub("b")]])
+    assert stub("b").state() == "not run"
 
 
 def test_the_tasks_of_a_job_array_are_requeued_by_their_own_names(monkeypatch):

@@ -67,7 +67,7 @@ class Runner:
 
         Raises:
             KeyboardInterrupt: as soon as the running jobs have ended; the same call goes on from there.
-            TurnOver: SIGUSR1 came, and the running jobs have ended.
+            TurnOver: SIGUSR1 came, the running jobs have ended, and there is something left to do.
         """
         at_once = 1 if any(job.whole_machine for chain in chains for job in chain) else self.at_once
         slots: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -94,7 +94,7 @@ class Runner:
             except BaseException:
                 self._stop()
                 raise
-        if is_over():
+        if is_over() and any(map(_is_unfinished, outcomes.values())):
             raise TurnOver
         return [outcome for place in range(len(chains)) for outcome in outcomes[place]]
 
@@ -105,7 +105,7 @@ class Runner:
         try:
             self._stopped.wait(pause)
             for job in chain:
-                stopped = self._ending or any(outcome.state != "done" for outcome in outcomes)
+                stopped = (self._ending and not job.done) or any(outcome.state != "done" for outcome in outcomes)
                 outcome = Outcome(job, "not run") if stopped else self._run(job, slot)
                 if outcome is None:
                     return None
@@ -252,6 +252,12 @@ def log_outcome(outcome: Outcome, place: int, number: int) -> None:
     took = f" in {outcome.seconds / 60:.1f} min" if outcome.seconds else ""
     reason = f": {outcome.reason}" if outcome.reason else ""
     _log.info("%d of %d: %s: %s%s%s", place, number, outcome.job.name, outcome.state, took, reason)
+
+
+def _is_unfinished(chain: Sequence[Outcome]) -> bool:
+    """Whether another turn would go on with a chain; one that failed would fail again."""
+    states = {outcome.state for outcome in chain}
+    return "failed" not in states and states != {"done"}
 
 
 def _starts(job: Job) -> int:
