@@ -21,13 +21,15 @@ def train(config: DictConfig) -> float | None:
         raise InputError(f"resume={config.resume} goes on in that folder; leave out hydra.run.dir={config.run_dir}")
     # imported when work starts: torch and Lightning take seconds
     from reid_lit.command.arithmetic import set_arithmetic
+    from reid_lit.run.claim import claimed
     from reid_lit.run.split_rounds import run_rounds
     from reid_lit.run.stages import plan_stages
     from reid_lit.training.once import train_once
 
     set_arithmetic()
     stages = plan_stages(config)
-    return run_rounds(config, functools.partial(train_once, stages=stages))
+    with claimed(Path(config.run_dir), resumed=config.resume is not None):
+        return run_rounds(config, functools.partial(train_once, stages=stages))
 
 
 if __name__ == "__main__":

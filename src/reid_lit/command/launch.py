@@ -5,6 +5,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,6 +18,7 @@ import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.command.near_names import near_names
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
+from reid_lit.command.signals import Running, Stopped, stopping
 from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import UserError
 from reid_lit.overrides import key_of
@@ -41,6 +43,18 @@ def launch(
         first: Refuses words of the command line, before Hydra makes a folder.
         reword: Turns the words of the command line into those that Hydra composes.
     """
+    with stopping() as running:
+        _launch(task, config_name, replay, first, reword, running)
+
+
+def _launch(
+    task: Callable[[DictConfig], Any],
+    config_name: str,
+    replay: bool,
+    first: Callable[[Mapping[str, Any]], object] | None,
+    reword: Callable[[list[str]], list[str]],
+    running: Running,
+) -> None:
     _quiet()
     try:
         if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
@@ -51,12 +65,18 @@ def launch(
         sys.argv[1:] = of_one_run(sys.argv[1:])
     except UserError as error:
         sys.exit(str(error))
-    plain = functools.wraps(task)(lambda config: _without_traceback(_checked(task, untrusted), config))
+
+    def plain(config: DictConfig) -> Any:
+        if config_name == "train":
+            running.folder = Path(str(config.run_dir))
+        return _without_traceback(_checked(task, untrusted), config, running.asked)
+
+    plain = functools.wraps(task)(plain)
     command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
     try:
         command()
     except SystemExit as stop:
-        if stop.code:
+        if stop.code and not isinstance(stop, Stopped):
             GlobalHydra.instance().clear()
             for line in near_names(sys.argv[1:], config_name=config_name):
                 sys.stderr.write(f"{line}\n")
@@ -88,11 +108,13 @@ def _words(arguments: list[str]) -> dict[str, str | None]:
     return {key: None if value in ("", "null") else value for key, value in pairs}
 
 
-def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig, asked: list[int]) -> Any:
     """Run ``task``; end with the words of an error that a user can act on, without a traceback."""
     try:
         return task(config)
     except Exception as error:
+        if asked:  # what ends with it, such as a process that loads images
+            raise Stopped(asked[0]) from None
         text = refusal(error, config)
         if text is None or HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # a bug stays visible; Hydra goes on with the other jobs of a multirun

@@ -1,5 +1,8 @@
 """What the configs ask of the machine; imported by whatever composes them."""
 
+import itertools
+from pathlib import Path
+
 from omegaconf import OmegaConf
 
 _DEPTHWISE = ("efficientnet", "tf_efficientnet", "mobilenet")
@@ -23,4 +26,23 @@ def cpu_precision(backbone: str = "") -> str:
     return "bf16-mixed" if supported and not str(backbone).startswith(_DEPTHWISE) else "32-true"
 
 
+def new_folder(path: str) -> str:
+    """A folder that no other process has, made here: ``path``, or ``path_2`` and so on where that is there already.
+
+    Two commands that start in the same second would share a folder that is named by the time.
+    """
+    names = itertools.chain([path], (f"{path}_{number}" for number in itertools.count(2)))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return next(name for name in names if _is_made(Path(name)))
+
+
+def _is_made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 OmegaConf.register_new_resolver("cpu_precision", cpu_precision, replace=True)
+OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)

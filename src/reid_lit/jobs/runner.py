@@ -168,7 +168,7 @@ class Runner:
         _log.info("%s: begins; its log is %s", job.name, job.log)
         start = time.perf_counter()
         code = self._process(command, job, lock, self._environment(job, slot))
-        seconds = round(time.perf_counter() - start, 1)
+        seconds = round(time.perf_counter() - start, 3)
         state = "done" if code == 0 and job.done else "killed" if self._was_killed(code) else "failed"
         reason = "" if state == "done" else last_words(job.log) or f"it ended with code {code}"
         starts[-1] |= {"seconds": seconds, "code": code}
@@ -176,7 +176,7 @@ class Runner:
         return Outcome(job, state, seconds, reason)
 
     def _was_killed(self, code: int) -> bool:
-        return self._stopped.is_set() or code < 0 or code == STOPPED
+        return self._stopped.is_set() or code < 0 or code in (STOPPED, 128 + signal.SIGTERM, 128 + signal.SIGINT)
 
     def _process(self, command: Sequence[str], job: Job, lock: IO[str], environment: Mapping[str, str]) -> int:
         """The exit code; the process holds the lock too, so that it stays when this process is killed."""
