@@ -8,7 +8,7 @@ from reid_lit.data.feeding.images import bad_images
 from reid_lit.data.sets.transfer import transfer
 from reid_lit.health.domains import watched_images
 from reid_lit.pages.rankings import _columns
-from reid_lit.records import JUNK, Shot, Split, absolute, absolute_path
+from reid_lit.records import JUNK, Shot, Split, absolute, absolute_path, common_images
 from reid_lit.run.datasets import make_data
 from reid_lit.run.lineage import Lineage, check_apart, read_lineage
 from reid_lit.testing import tests as testing
@@ -103,3 +103,12 @@ def test_junk_has_a_name_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     split = Split("a", (Shot(tmp_path / "x" / ".." / "a.jpg", JUNK, 0),), (), ())
     assert absolute(split.train) == {str(tmp_path / "a.jpg")}
+
+
+def test_images_are_the_same_whatever_link_leads_to_them(tmp_path):
+    (tmp_path / "crops").mkdir()
+    (tmp_path / "linked").symlink_to("crops")
+    trained = [str(tmp_path / "crops" / name) for name in ("1.jpg", "2.jpg")]
+    tested = [str(tmp_path / "linked" / name) for name in ("2.jpg", "3.jpg")]
+    assert common_images(tested, trained) == tested[:1]
+    assert common_images(trained, [str(tmp_path / "other" / "1.jpg")]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # a list of images needs no torch, which takes seconds to import
 
+import functools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -59,6 +60,27 @@ def absolute_path(path: str | os.PathLike[str]) -> str:
 def absolute(shots: Iterable[Shot]) -> frozenset[str]:
     """The names of the images of shots, by :func:`absolute_path`."""
     return frozenset(absolute_path(shot.path) for shot in shots)
+
+
+def common_images(one: Iterable[str], other: Iterable[str]) -> list[str]:
+    """The images of ``one`` that are in ``other`` too, whatever links lead to their folders; sorted.
+
+    Args:
+        one: Names by :func:`absolute_path`; those that are given back.
+        other: Likewise.
+    """
+    real = {_real_path(name) for name in other}
+    return sorted(name for name in one if _real_path(name) in real)
+
+
+def _real_path(name: str) -> str:
+    folder, _, file = name.rpartition(os.sep)
+    return f"{_real_folder(folder)}{os.sep}{file}"
+
+
+@functools.lru_cache(maxsize=4096)  # a data set has few folders, and the disk is asked for each
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,32 @@ def test_an_image_is_a_file_an_image_of_pil_or_an_array(embedder, files):
     assert one.shape[0] == 1
     with Image.open(files[0]) as image:
         array = np.asarray(image)
-        for same in (str(files[0]), image, array, array[None], [array], iter([image])):
+        for same in (str(files[0]), image, iter([image])):
             assert torch.equal(embedder(same), one)
+        for same in (array, array[None], [array]):
+            assert torch.equal(embedder(same, color="rgb"), one)
+            assert torch.equal(
+                embedder(
+                    [each[..., ::-1] for each in same] if isinstance(same, list) else same[..., ::-1], color="bgr"
+                ),
+                one,
+            )
     rows = embedder(files, normalize=True)
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(3))
     assert embedder(files).norm(dim=1).max() > 1.1
     assert embedder.prepared(files[0]).shape == (1, 3, 64, 32)
+
+
+def test_an_array_says_the_order_of_its_colours(embedder, files):
+    with Image.open(files[0]) as image:
+        array = np.asarray(image)
+    for call in (embedder, embedder.prepared):
+        with pytest.raises(ValueError, match=r"image 0 is an array, .* color='rgb' .* or color='bgr' \(cv2\.imread"):
+            call(array)
+        with pytest.raises(ValueError, match=r"color='hsv' is unknown; give rgb or bgr"):
+            call(array, color="hsv")
+    assert not torch.allclose(embedder(array, color="rgb"), embedder(array, color="bgr"))
+    assert torch.equal(embedder.prepared(array, color="bgr"), embedder.prepared(array, color="rgb").flip(1))
 
 
 def test_a_photograph_that_lies_on_its_side_is_embedded_upright(embedder, files, tmp_path):

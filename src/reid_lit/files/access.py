@@ -7,6 +7,7 @@ holds the file :data:`~reid_lit.files.index.INDEX`.
 
 import errno
 import io
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from typing import BinaryIO
 from reid_lit.files.index import INDEX, UNFINISHED, PackError, read_index
 from reid_lit.files.pack import Pack
 from reid_lit.records import absolute_path
+
+_log = logging.getLogger(__name__)
 
 _packs: dict[str, tuple[tuple[int, ...], Pack]] = {}  # by folder: the state of its index, and the pack
 _folders: dict[str, tuple[Pack, str]] = {}  # by folder of files: its pack, and the beginning of their names in it
@@ -179,8 +182,19 @@ def entries(folder: Path) -> list[tuple[str, bool]]:
     return list(pack.folders[name].items())
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files below ``folder``, links followed, hidden ones left out; of each folder sorted, then its folders."""
+def files_below(folder: Path, *, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """All files below ``folder``, links followed, hidden ones left out; of each folder sorted, then its folders.
+
+    A link that leads back to a folder above it is passed over, with a warning.
+
+    Args:
+        folder: Where to look.
+        above: The real paths of the folders that lead there.
+    """
+    real = os.path.realpath(folder)
+    if real in above:
+        _log.warning("%s leads back to %s: passed over", folder, real)
+        return
     try:
         listed = sorted((name, is_folder) for name, is_folder in entries(folder) if not name.startswith("."))
     except OSError:  # no permission to look, or gone
@@ -188,7 +202,7 @@ def files_below(folder: Path) -> Iterator[Path]:
     yield from (folder / name for name, is_folder in listed if not is_folder)
     for name, is_folder in listed:
         if is_folder:
-            yield from files_below(folder / name)
+            yield from files_below(folder / name, above=(*above, real))
 
 
 def check_hashes(paths: Iterable[Path]) -> None:

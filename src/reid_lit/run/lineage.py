@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.errors import InputError
 from reid_lit.paths import write_text
-from reid_lit.records import Shot, absolute
+from reid_lit.records import Shot, absolute, common_images
 
 STARTS = ("model.weights", "backbone.weights")
 """The keys that name a run to start from."""
@@ -72,7 +72,7 @@ def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) 
         ValueError: there are such images: the target is the source.
     """
     images = absolute(target)
-    seen = sorted(images & labelled)
+    seen = common_images(images, labelled)
     if seen:
         raise InputError(
             f"{len(seen)} of the {len(images)} training images of {name} are those of the source, such as {seen[0]}:"

@@ -20,7 +20,7 @@ from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
 from reid_lit.files.access import state
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paths import write_text, write_whole
-from reid_lit.records import Shot, Split, absolute, absolute_path
+from reid_lit.records import Shot, Split, absolute, absolute_path, common_images
 from reid_lit.run.datasets import make_data, with_dataset
 from reid_lit.testing.embeddings_file import images_of, read_metadata, rows_of
 from reid_lit.testing.inference import embedded
@@ -96,7 +96,7 @@ def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
 
 def _check_apart(source: Source, split: Split) -> None:
     """Raise InputError if some distractors are images of the test."""
-    shared = sorted(absolute((*split.query, *split.gallery)) & absolute(source.shots))
+    shared = common_images(absolute((*split.query, *split.gallery)), absolute(source.shots))
     if shared:
         singular, plural = f"distractor of {source.name} is an image", f"distractors of {source.name} are images"
         raise InputError(

@@ -25,6 +25,7 @@ from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.provenance import Provenance
 from reid_lit.testing.tests import trained_model
 
+COLORS = ("rgb", "bgr")
 AnImage = str | os.PathLike[str] | Image.Image | np.ndarray
 """A file, an image of PIL, or uint8 RGB as (height width 3)."""
 
@@ -68,30 +69,35 @@ class Embedder(nn.Module):
 
     @override
     @torch.no_grad()
-    def forward(self, images: AnImage | Iterable[Any], *, normalize: bool = False) -> Float[Tensor, "images dim"]:
+    def forward(
+        self, images: AnImage | Iterable[Any], *, color: str | None = None, normalize: bool = False
+    ) -> Float[Tensor, "images dim"]:
         """The embeddings of images, float32 on the CPU and in their order, as ``reid_lit.embed`` writes them.
 
         They are read in this process; for millions of images ``reid_lit.embed`` reads in several.
 
         Args:
-            images: One or several files, images of PIL, or uint8 arrays (height width 3) in RGB.
+            images: One or several files, images of PIL, or uint8 arrays (height width 3).
+            color: Of arrays, which do not say it themselves: ``rgb``, or ``bgr`` as OpenCV reads them.
             normalize: Whether each row gets length 1, so that products of rows are cosines.
 
         Raises:
-            ValueError: there is no image, or one cannot be read.
+            ValueError: there is no image, one cannot be read, or an array comes without ``color``.
         """
-        listed = _listed(images)
+        listed = _listed(images, color)
         batches = range(0, len(listed), self.batch_size)
         embedding = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
         return F.normalize(embedding) if normalize else embedding
 
-    def prepared(self, images: AnImage | Iterable[Any]) -> UInt8[Tensor, "images 3 height width"]:
+    def prepared(
+        self, images: AnImage | Iterable[Any], *, color: str | None = None
+    ) -> UInt8[Tensor, "images 3 height width"]:
         """The images in the size that the model is tested at; divided by 255 they are what ``model.embed`` takes.
 
         Raises:
             ValueError: there is no image, or one cannot be read.
         """
-        return self._resized(_listed(images))
+        return self._resized(_listed(images, color))
 
     def _resized(self, images: Sequence[tuple[int, Any]]) -> UInt8[Tensor, "images 3 height width"]:
         read = (_pixels(image, place) for place, image in images)
@@ -104,17 +110,30 @@ class Embedder(nn.Module):
             return self.model.embed(batch).cpu()
 
 
-def _listed(images: AnImage | Iterable[Any]) -> list[tuple[int, Any]]:
-    """The images one by one, numbered from 0; an array of four dimensions is several.
+def _listed(images: AnImage | Iterable[Any], color: str | None) -> list[tuple[int, Any]]:
+    """The images one by one, numbered from 0, arrays in RGB; an array of four dimensions is several.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or an array comes without its colour order.
     """
+    if color not in (None, *COLORS):
+        raise InputError(f"color={color!r} is unknown; give {' or '.join(COLORS)}")
     single = isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
     listed = list(enumerate(cast(Iterable[Any], [images] if single else images)))
     if not listed:
         raise InputError("no image is given to be embedded; give one or several")
-    return listed
+    return [
+        (place, _in_rgb(image, place, color) if isinstance(image, np.ndarray) else image) for place, image in listed
+    ]
+
+
+def _in_rgb(image: np.ndarray, place: int, color: str | None) -> np.ndarray:
+    if color is None:
+        raise InputError(
+            f"image {place} is an array, which does not say the order of its colours, and swapped ones give other"
+            " embeddings; give color='rgb' (PIL, torchvision, imageio) or color='bgr' (cv2.imread, cv2.VideoCapture)"
+        )
+    return np.ascontiguousarray(image[..., ::-1]) if color == "bgr" else image
 
 
 def _pixels(image: Any, place: int) -> UInt8[np.ndarray, "height width 3"]:

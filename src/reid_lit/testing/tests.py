@@ -20,7 +20,7 @@ from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.evaluation.views import check_crops
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import Split, absolute
+from reid_lit.records import Split, absolute, common_images
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
 from reid_lit.run.results import Row
@@ -108,7 +108,7 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
     known = frozenset(trained)
     for test in tests if known else ():
         split = test.data.split
-        seen = sorted(known & absolute((*split.query, *split.gallery)))
+        seen = common_images(absolute((*split.query, *split.gallery)), known)
         if seen:
             number = "" if test.split_id is None else f" (split {test.split_id})"
             raise InputError(

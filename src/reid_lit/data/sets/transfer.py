@@ -16,7 +16,7 @@ from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
 from reid_lit.data.problems import Report, stop
 from reid_lit.errors import InputError
-from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute
+from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute, common_images
 from reid_lit.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def transfer(source: Split, target: Split) -> Split:
         )
     if not target.train:
         raise InputError(f"target={target.name}: it has no training images to adapt to; name a data set that has")
-    shared = sorted(absolute(source.train) & absolute(target.train))
+    shared = common_images(absolute(source.train), absolute(target.train))
     if shared:
         raise InputError(
             f"target={target.name}: {counted(len(shared), 'training image is', 'training images are')} in the source"
