@@ -122,12 +122,13 @@ def _listed(images: AnImage | Iterable[Any], color: str | None) -> list[tuple[in
     listed = list(enumerate(cast(Iterable[Any], [images] if single else images)))
     if not listed:
         raise InputError("no image is given to be embedded; give one or several")
-    return [
-        (place, _in_rgb(image, place, color) if isinstance(image, np.ndarray) else image) for place, image in listed
-    ]
+    return [(place, _in_rgb(image, place, color)) for place, image in listed]
 
 
-def _in_rgb(image: np.ndarray, place: int, color: str | None) -> np.ndarray:
+def _in_rgb(image: Any, place: int, color: str | None) -> Any:
+    """An array of an image in RGB; anything else as it is, :func:`_pixels` says what it is."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        return image
     if color is None:
         raise InputError(
             f"image {place} is an array, which does not say the order of its colours, and swapped ones give other"
