@@ -34,7 +34,7 @@ ALLOWED = {
     "data": READ | {"synthetic", "overrides"},
     "models": GROUND | PARTS,
     "figures": READ | {"evaluation"},
-    "run": GROUND | {"overrides", "jobs", "backbones", "data", "models", "evaluation"},
+    "run": GROUND | {"files", "overrides", "jobs", "backbones", "data", "models", "evaluation"},
     "pages": READ | {"evaluation", "figures", "run"},
     "callbacks": GROUND | {"evaluation", "figures", "jobs", "pages"},
     "testing": READ | PARTS | {"data", "models", "run", "callbacks"},

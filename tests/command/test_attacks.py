@@ -220,7 +220,14 @@ def test_parts_are_known_by_their_object(name, own):
 
 def test_all_parts_of_conf_are_our_own_or_known_ones():
     packages = {name.partition(".")[0] for name in own_parts()}
-    assert packages <= {"reid_lit", "torch", "pytorch_lightning", "pytorch_metric_learning", "torchvision"}
+    assert packages <= {
+        "reid_lit",
+        "hydra_plugins",
+        "torch",
+        "pytorch_lightning",
+        "pytorch_metric_learning",
+        "torchvision",
+    }
 
 
 def test_words_of_our_own_runs_are_kept():

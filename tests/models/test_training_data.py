@@ -24,7 +24,7 @@ def test_data_say_how_their_batches_are_drawn(compose, overrides, facts):
     data = make_data(compose(*overrides, "loader.batch_size=24"))
     assert isinstance(data, TrainingData)
     assert {name for name in ("two_domains", "draws_by_member", "draws_by_person") if getattr(data, name)} == facts
-    assert (data.batch_size, data.validation) == (24, None)
+    assert (data.batch_size, data.validation) == (48 if data.two_domains else 24, None)  # 24 of each domain
 
 
 def test_other_objects_do_not_answer():

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from reid_lit.command.resolvers import new_folder
+from reid_lit.command.resolvers import process_mark
 from reid_lit.errors import ExistingFileError
 from reid_lit.run.claim import LOCK, claimed
 
@@ -57,25 +58,21 @@ def test_what_was_trained_is_not_overwritten(tmp_path, name, what):
 
 def test_a_training_into_a_finished_folder_is_refused_and_keeps_it(trained, command):
     folder = Path(trained[0])
-    before = (folder / "metrics.json").read_bytes()
+    names = ("metrics.json", ".hydra/overrides.yaml", ".hydra/config.yaml")
+    before = [(folder / name).read_bytes() for name in names]
     done = command(
         "+experiment=synthetic_softmax", "dataset.size=tiny", f"hydra.run.dir={folder}", cwd=folder.parent, check=False
     )
     assert done.returncode == 1
     assert "holds a training that has ended" in done.stderr
     assert "Traceback" not in done.stderr
-    assert (folder / "metrics.json").read_bytes() == before
+    assert [(folder / name).read_bytes() for name in names] == before
 
 
-def test_two_that_start_in_the_same_second_have_a_folder_each(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert [new_folder("runs/a/12-00-00") for _ in range(3)] == [
-        "runs/a/12-00-00",
-        "runs/a/12-00-00_2",
-        "runs/a/12-00-00_3",
-    ]
-    config = OmegaConf.create({"dir": "${new_folder:runs/b/${time}}", "time": "12-00"})
-    assert config.dir == config.dir == "runs/b/12-00"  # asked again, it is the same
+def test_two_that_start_in_the_same_second_have_a_folder_each():
+    config = OmegaConf.create({"dir": "runs/b/12-00_${process_mark:}"})
+    assert config.dir == f"runs/b/12-00_{process_mark()}"
+    assert int(process_mark(), 36) == os.getpid()
 
 
 @pytest.mark.slow

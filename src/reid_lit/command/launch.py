@@ -21,7 +21,7 @@ from reid_lit.command.replay import is_trusted, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
 from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import UserError
-from reid_lit.overrides import key_of
+from reid_lit.overrides import key_of, value_of
 from reid_lit.paths import packaged
 from reid_lit.run.moved_keys import typed
 
@@ -63,6 +63,8 @@ def _launch(
         sys.argv[1:] = replayed(words) if replay else words
         untrusted = None if sys.argv[1:] == words or is_trusted(words) else words
         sys.argv[1:] = of_one_run(sys.argv[1:])
+        if config_name == "train":
+            _check_folder(sys.argv[1:])
     except UserError as error:
         sys.exit(str(error))
 
@@ -81,6 +83,16 @@ def _launch(
             for line in near_names(sys.argv[1:], config_name=config_name):
                 sys.stderr.write(f"{line}\n")
         raise
+
+
+def _check_folder(arguments: list[str]) -> None:
+    """Refuse a folder that holds another training, before Hydra writes into it."""
+    values = {key_of(argument): value_of(argument) for argument in arguments}
+    folder = values.get("hydra.run.dir", "").strip("\"'")
+    if folder and "resume" not in values:
+        from reid_lit.run.claim import check_free
+
+        check_free(Path(folder))
 
 
 def _checked(task: Callable[[DictConfig], Any], untrusted: list[str] | None) -> Callable[[DictConfig], Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -16,7 +15,7 @@ from reid_lit.errors import UserError
 from reid_lit.overrides import literal
 
 _ARGUMENT = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?P<text>.+)", re.DOTALL)
-_OTHERS = (TypeError, ValueError, KeyError, RuntimeError, ImportError, MisconfigurationException)
+_OTHERS = (TypeError, ValueError, KeyError, RuntimeError, ImportError)
 """What parts of other libraries raise for arguments that they cannot take."""
 _COPY = re.compile(r"\$\{(?P<key>\w[\w.]*)\}")
 
@@ -34,7 +33,8 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
         part = str(error).partition("\nfull_key: ")[2] or part
         error = error.__cause__
     if not isinstance(error, UserError):
-        wrapped = part and isinstance(error, _OTHERS)
+        is_lightnings = type(error).__name__ == "MisconfigurationException"  # its import takes seconds
+        wrapped = part and (is_lightnings or isinstance(error, _OTHERS))
         return _of_a_part(error, part) if wrapped else None
     if isinstance(error, DataError | MissingDataError):
         return f"{error.problem.kind}: {error}"

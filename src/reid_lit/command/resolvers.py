@@ -1,7 +1,7 @@
 """What the configs ask of the machine; imported by whatever composes them."""
 
-import itertools
-from pathlib import Path
+import os
+import string
 
 from omegaconf import OmegaConf
 
@@ -26,23 +26,17 @@ def cpu_precision(backbone: str = "") -> str:
     return "bf16-mixed" if supported and not str(backbone).startswith(_DEPTHWISE) else "32-true"
 
 
-def new_folder(path: str) -> str:
-    """A folder that no other process has, made here: ``path``, or ``path_2`` and so on where that is there already.
+def process_mark() -> str:
+    """A few letters that no other process of this machine has, for folders that are named by the second."""
+    number, letters = os.getpid(), ""
+    while number:
+        number, place = divmod(number, len(_LETTERS))
+        letters = _LETTERS[place] + letters
+    return letters
 
-    Two commands that start in the same second would share a folder that is named by the time.
-    """
-    names = itertools.chain([path], (f"{path}_{number}" for number in itertools.count(2)))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return next(name for name in names if _is_made(Path(name)))
 
-
-def _is_made(folder: Path) -> bool:
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return False
-    return True
+_LETTERS = string.digits + string.ascii_lowercase
 
 
 OmegaConf.register_new_resolver("cpu_precision", cpu_precision, replace=True)
-OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
+OmegaConf.register_new_resolver("process_mark", process_mark, replace=True)

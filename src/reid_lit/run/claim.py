@@ -43,6 +43,17 @@ def claimed(folder: Path, *, resumed: bool) -> Iterator[None]:
         lock.release()
 
 
+def check_free(folder: Path) -> None:
+    """Raise ExistingFileError unless a new training may begin in a folder; before Hydra writes into it.
+
+    Raises:
+        ExistingFileError: see :func:`claimed`.
+    """
+    if first_rank() and folder.is_dir():
+        with claimed(folder, resumed=False):
+            return
+
+
 def _check_free(folder: Path, *, resumed: bool) -> None:
     found = [name for name in ("metrics.json", "checkpoints/last.ckpt") if (folder / name).is_file()]
     found += [str(file.relative_to(folder)) for file in sorted(folder.glob("split_*/checkpoints/last.ckpt"))[:1]]

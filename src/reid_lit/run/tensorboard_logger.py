@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from reid_lit.errors import MissingPackageError
+from reid_lit.files.image import open_image
 from reid_lit.progress import first_rank
 
 
@@ -26,7 +26,7 @@ class TensorBoard(TensorBoardLogger):
     def log_image(self, key: str, images: Sequence[str], step: int | None = None) -> None:
         """Log picture files under a name."""
         for file in images:
-            with Image.open(file) as picture:
+            with open_image(file) as picture:
                 self.experiment.add_image(key, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
 
 

@@ -96,12 +96,9 @@ def check_machine(config: DictConfig) -> None:
         )
     check_precision(config)
     check_sync_batchnorm(config)
-    devices, cores = (
-        machine.devices,
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-    )
+    devices, cores = machine.devices, os.cpu_count() or 1
     on_cpu = machine.accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if isinstance(devices, int) and (devices == 0 or devices < -1 or (on_cpu and cores and devices > cores)):
+    if isinstance(devices, int) and (devices == 0 or devices < -1 or (on_cpu and devices > _RANKS_A_CORE * cores)):
         raise InputError(
             f"machine.devices={devices}: this machine has {cores} processor cores and {torch.cuda.device_count()} GPUs;"
             " give 1, a number of GPUs, or auto"

@@ -44,7 +44,7 @@ BROKEN = {
         person_folders.read,
         "add what is missing, or rename",
     ),
-    "no images": (["a/1.tif", "b/readme.txt"], person_folders.read, "no image (.jpg"),
+    "no images": (["a/1.svg", "b/readme.txt"], person_folders.read, "no image (.jpg"),
     "persons trained and tested": (ready(train=["b/3.jpg"]), person_folders.read, "remove them from one side"),
     "query persons absent": (
         ready(gallery=["c/1.jpg"]),
