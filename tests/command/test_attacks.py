@@ -43,6 +43,7 @@ WORDS = {
     "environment in a name": "name=${${x}:HOME}",
     "created": "evaluation.search=${oc.create:'{_target_: os.system}'}",
     "pictures": "callbacks.pictures.folder=MARK",
+    "pictures, above the run": "callbacks.pictures.folder=${run_dir}/../../MARK",
     "pictures, whole": "callbacks.pictures={_target_:reid_lit.callbacks.pictures.Pictures,folder:MARK,queries:1,top:1,removed:true,rankings:0}",
     "an option elsewhere": "+experiment=../../../tmp/stranger",
     "an option by its path": "evaluation=/tmp/stranger",

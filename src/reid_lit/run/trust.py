@@ -127,7 +127,9 @@ def _is_option(key: str) -> bool:
 
 
 def _is_within_the_run(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value.startswith(("${run_dir}", "${output}", "${file}")))
+    if not isinstance(value, str):
+        return value is None
+    return value.startswith(("${run_dir}", "${output}", "${file}")) and ".." not in value
 
 
 def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, str, Any]]:
