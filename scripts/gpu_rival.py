@@ -11,14 +11,13 @@ import importlib.util
 import itertools
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from image_list import images_in, made_up_persons
+from image_list import images_in, made_up_persons, now
 
 NEEDS = ("yacs", "termcolor", "tabulate", "sklearn")
 """Packages that it imports."""
@@ -110,13 +109,6 @@ class Rival:
                     start = now()
                 loop.run_step()
         return self.steps * self.size / (now() - start)
-
-
-def now() -> float:
-    """The time when the device has done what it was given."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import json
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 from typing_extensions import override
 
-from image_list import ImageList, image_list, images_in, on_device
+from image_list import ImageList, image_list, images_in, now, on_device
 from reid_lit.command.arithmetic import set_arithmetic
 from reid_lit.command.launch import _quiet
 from reid_lit.models.base import RetrievalModel
@@ -115,13 +114,6 @@ class Clock(pl.Callback):
         """Images of the batches, by the second."""
         first, last = self.marks.values()
         return self.steps * batch_size / (last - first)
-
-
-def now() -> float:
-    """The time when the device has done what it was given."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 class Bench:

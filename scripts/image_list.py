@@ -1,6 +1,7 @@
 """Any JPEGs as a data set with persons that are made up, for benches that time the product's own training."""
 
 import itertools
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,13 @@ def images_in(folder: Path) -> list[Path]:
     if not files:
         raise SystemExit(f"no *.jpg in {folder.resolve()}")
     return files
+
+
+def now() -> float:
+    """The time when the device has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:

@@ -88,7 +88,8 @@ def limited(seconds: int) -> Iterator[None]:
 
 def outcomes(lines: list[str], folder: Path) -> Iterator[tuple[str, str, str]]:
     """Each line, its kind, and what was said."""
-    with hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
+    # in the folder: a relative path among the settings leads nowhere else
+    with contextlib.chdir(folder), hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"):
         for line in lines:
             said = io.StringIO()
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():

@@ -1,10 +1,10 @@
-import importlib.util
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.script_modules import script
 from torch.nn import functional as F
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "bench_retrieval.py"
@@ -12,11 +12,8 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "bench_retrieval.py"
 
 @pytest.fixture(scope="module")
 def bench():
-    spec = importlib.util.spec_from_file_location("bench_retrieval", SCRIPT)
-    module = sys.modules["bench_retrieval"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["bench_retrieval"]
+    with script("bench_retrieval") as module:
+        yield module
 
 
 @pytest.mark.parametrize(

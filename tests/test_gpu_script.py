@@ -1,18 +1,19 @@
-import importlib.util
 import json
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests import script_modules
+from tests.script_modules import SCRIPTS
 
 from reid_lit.synthetic.write import write
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ROOT / "scripts"
 
 
 def gpu(*words):
@@ -26,21 +27,10 @@ def results(out):
 
 
 @pytest.fixture
-def script(monkeypatch):
+def script():
     """A module of ``scripts/``."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    made = []
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        made.append(name)
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    for name in {*made, "gpu_report", "gpu_run_parts", "image_list", "bench_retrieval"}:
-        sys.modules.pop(name, None)
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(script_modules.script(name))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What the dashboards would send to W&B, compared with what runs log."""
 
-import importlib.util
 import json
 import re
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.script_modules import script
 
 pytest.importorskip("wandb_workspaces", reason="the extra dashboards is not installed")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_dashboard.py"
@@ -16,11 +16,8 @@ TESTED = ("synthetic_plaza",)
 
 @pytest.fixture(scope="module")
 def dashboard():
-    spec = importlib.util.spec_from_file_location("wandb_dashboard", SCRIPT)
-    module = sys.modules["wandb_dashboard"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["wandb_dashboard"]
+    with script("wandb_dashboard") as module:
+        yield module
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Settings that no training can have: each ends in a line that names the key, or in a sound run."""
 
-import importlib.util
 import logging
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
+from tests.script_modules import script
 
 from reid_lit.errors import InputError
 from reid_lit.run.values import check_values, source_key
@@ -23,11 +22,8 @@ COMPOSED = 60  # settings of the list that Hydra itself refuses may be so many a
 
 @pytest.fixture(scope="module")
 def tried():
-    spec = importlib.util.spec_from_file_location("try_settings", SCRIPT)
-    module = sys.modules["try_settings"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["try_settings"]
+    with script("try_settings") as module:
+        yield module
 
 
 @pytest.mark.slow
