@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from reid_lit.files.access import opened
-from reid_lit.files.image import open_image
+from reid_lit.errors import InputError
+from reid_lit.files.pixels import pixels
 
 WIDTH, HEIGHT = 128, 256
 """Pixels of an image in its tile; twice the size of Market-1501's crops."""
@@ -51,11 +51,10 @@ def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mar
 
 
 def picture(path: Path) -> Image.Image:
-    """The image, fitted into WIDTH × HEIGHT without changing its proportions; or a field that names the file."""
+    """The image that the network sees, fitted into WIDTH × HEIGHT as a whole; or a field that names the file."""
     try:
-        with opened(path) as file, open_image(file) as whole:
-            image = ImageOps.contain(whole.convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-    except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
+        image = ImageOps.contain(Image.fromarray(pixels(path)), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    except InputError:
         return _placeholder(path.name)
     canvas = Image.new("RGB", (WIDTH, HEIGHT), GAP)
     canvas.paste(image, ((WIDTH - image.width) // 2, (HEIGHT - image.height) // 2))

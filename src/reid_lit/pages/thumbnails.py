@@ -10,8 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from reid_lit.files.access import opened, state
-from reid_lit.files.image import open_image
+from reid_lit.errors import InputError
+from reid_lit.files.access import state
+from reid_lit.files.pixels import pixels
 from reid_lit.pages.render import data_uri
 from reid_lit.progress import progress
 
@@ -43,7 +44,7 @@ def thumbnails(
         folder: Where the copies go, under names that depend on the path alone, so that a page made again finds them;
             None keeps them in the addresses themselves.
         size: How large.
-        threads: Images made side by side; Pillow lets go of the interpreter while it decodes.
+        threads: Images made side by side; decoders let go of the interpreter.
     """
     files = [Path(path) for path in dict.fromkeys(paths)]
     if folder is not None:
@@ -68,15 +69,13 @@ def _address(file: Path, folder: Path | None, size: ThumbnailSize) -> str | None
         copy = folder / f"{hashlib.blake2b(key, digest_size=10).hexdigest()}.jpg"
         if not copy.is_file() or copy.stat().st_mtime_ns < state(file)[1]:
             copy.write_bytes(_small(file, size))
-    except (OSError, SyntaxError, ValueError):  # Pillow answers a broken PNG with SyntaxError
+    except (OSError, InputError):
         return None
     return f"{folder.name}/{copy.name}"
 
 
 def _small(file: Path, size: ThumbnailSize) -> bytes:
-    with opened(file) as whole, open_image(whole) as image:
-        image.draft("RGB", (2 * size.width, 2 * size.height))  # a large JPEG need not be decoded in full
-        small = ImageOps.contain(image.convert("RGB"), (size.width, size.height), Image.Resampling.BICUBIC)
+    small = ImageOps.contain(Image.fromarray(pixels(file)), (size.width, size.height), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=size.quality, optimize=True)
     return buffer.getvalue()

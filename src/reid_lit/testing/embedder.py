@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from reid_lit.backbones.checkpoint import weights_file
-from reid_lit.data.feeding.decode import pixels, resized, rgb
+from reid_lit.data.feeding.decode import resized
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.files.pixels import pixels, rgb
 from reid_lit.models.base import RetrievalModel
 from reid_lit.run.folder import Run
 from reid_lit.run.trust import check_no_resolvers, check_parts

@@ -4,7 +4,8 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from reid_lit.data.feeding.decode import decode, decode_batch, pixels
+from reid_lit.data.feeding.decode import decode, decode_batch
+from reid_lit.files.pixels import pixels
 
 
 def read(path, size=(16, 8)):

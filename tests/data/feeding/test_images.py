@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reid_lit.data.feeding import images
-from reid_lit.data.feeding.decode import pixels
 from reid_lit.data.feeding.images import bad_images, memory, sound
 from reid_lit.data.feeding.readable import trouble
 from reid_lit.data.file_headers import header_of
 from reid_lit.figures.tiles import picture
+from reid_lit.files.pixels import pixels
 from reid_lit.records import Shot, Split
 
 
