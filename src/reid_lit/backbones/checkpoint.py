@@ -8,6 +8,22 @@ from typing import Any
 from reid_lit.errors import InputError
 
 
+class _Inert:
+    """Stands where a file has a number of numpy, which nothing here reads: numpy's own classes are not called."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+_INERT: list[Any] = [
+    (_Inert, name) for name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
+]
+"""A best score beside the tensors, as torchreid keeps it."""
+
+
 def weights_file(folder: Path) -> Path:
     """The checkpoint of a run that is tested: of the chosen epoch if there is one, else the last."""
     chosen = folder / "checkpoints" / "chosen.ckpt"
@@ -24,11 +40,12 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
 
     _check_whole(file)
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_INERT):
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, ... for the many kinds of damage
         raise InputError(
             f"{file}: refused, since it is damaged or holds code in addition to tensors{_detail(error)};"
-            " save a plain state_dict, or a *.safetensors"
+            " in the project that wrote it, save a plain state_dict: torch.save(model.state_dict(), 'plain.pth')"
         ) from error
     if not isinstance(content, dict):
         raise InputError(f"{file}: holds a {type(content).__name__}, not a state_dict; save model.state_dict()")
@@ -61,8 +78,8 @@ _ADVICE = re.compile(r"\x1b\[[0-9;]*m|\(1\).*|Please file an issue.*|Re-running.
 
 def _detail(error: Exception) -> str:
     """What torch found, in brackets, without its advice to switch the check off."""
-    found = re.search(
-        r"Unsupported (?:global|operand|class)[^\n]*?(?= was not| by default|$)|GLOBAL [\w.]+", str(error)
-    )
+    found = re.search(r"Unsupported (?:operand|class)[^\n]*?(?= was not| by default|$)", str(error))
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
     text = found[0] if found else _ADVICE.sub("", str(error)).strip().partition("\n")[0]
+    text = f"it asks for {named[1]}" if named else text
     return f" ({text})" if text else ""

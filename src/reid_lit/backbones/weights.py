@@ -1,18 +1,18 @@
 """Weights of a file or a run folder, loaded into a backbone."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
+from reid_lit.backbones.state_names import COMPILED, Reading, chosen, converted, in_one_order, readings
 from reid_lit.errors import InputError, MissingFileError
 
 _log = logging.getLogger(__name__)
 
 _CURE = "is it a file of another architecture? choose the backbone of that file, or give none to train from scratch"
-_PREFIXES = ("module.", "model.", "backbone.", "body.", "base.")
 _NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d)
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "neck.", "criterion.")
 
@@ -40,15 +40,20 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return tensors_of(read_checkpoint(file))
 
 
-def tensors_of(content: dict) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, or of a plain state_dict."""
+def tensors_of(content: Mapping) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, or of a plain state_dict; of several state_dicts by their names in the file."""
     for key in ("state_dict", "model"):
-        content = content.get(key, content)
-    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if tensors:
+        return tensors
+    parts = {name: part for name, part in content.items() if isinstance(part, Mapping)}
+    return {f"{name}.{key}": value for name, part in parts.items() for key, value in tensors_of(part).items()}
 
 
 def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str] = str, at_least: float = 0.95) -> None:
-    """Load ``path`` into ``body``, without the prefixes of wrappers and without classifiers.
+    """Load ``path`` into ``body``, whatever stands before the names in it, without classifiers.
 
     Args:
         body: The network; changed in place.
@@ -58,49 +63,70 @@ def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str]
         at_least: The share of parameters and statistics that the file must give.
 
     Raises:
-        InputError: the file is of another architecture: it gives less than ``at_least``, or leaves a batch or instance
-            norm at its start (a file of plain ResNet-50 gives 99.9 % of an IBN-Net).
+        InputError: the file is of another architecture: it gives less than ``at_least``, has a tensor in another shape
+            that cannot be resampled, or leaves a batch or instance norm at its start (a file of plain ResNet-50 gives
+            99.9 % of an IBN-Net); it holds several such networks; or values that are not finite.
     """
-    source = {rename(_without_prefixes(key)): value for key, value in read_state(path).items()}
+    file = read_state(path)
     target = {key: value for key, value in body.state_dict().items() if not key.endswith("num_batches_tracked")}
-    matched = dict(_matched(source, target))
-    share = sum(value.numel() for value in matched.values()) / sum(value.numel() for value in target.values())
-    report = _report(source, target, matched, name=name, share=share)
-    if share < at_least:
-        raise InputError(f"weights={path}: {report}. At least {at_least:.0%} must match: {_CURE}")
-    if any(isinstance(body.get_submodule(key.rpartition(".")[0]), _NORMS) for key in set(target) - set(matched)):
+    try:
+        reading = _read(body, file, target, rename, at_least)
+    except InputError as error:
+        raise InputError(f"weights={path}: {error}") from None
+    report = _report(file, target, reading, name=name)
+    if reading.share < at_least:
+        raise InputError(
+            f"weights={path}: {report}. At least {at_least:.0%} must match: {_CURE}{in_one_order(file, target)}"
+        )
+    if reshaped := reading.reshaped(target):
+        key = reshaped[0]
+        raise InputError(
+            f"weights={path}: {reading.names.get(key, key)} is {list(reading.tensors[key].shape)} in it and"
+            f" {list(target[key].shape)} in {name}, and cannot be resampled; {_CURE}"
+        )
+    missing = set(target) - set(reading.matched)
+    if any(isinstance(body.get_submodule(key.rpartition(".")[0]), _NORMS) for key in missing):
         raise InputError(f"weights={path}: {report}. All batch and instance norms must match: {_CURE}")
-    body.load_state_dict(matched, strict=False)
-    _log.info("%s: %s", path, report)
+    for key, value in reading.matched.items():
+        if not value.isfinite().all():
+            raise InputError(
+                f"weights={path}: {reading.names.get(key, key)} holds values that are not finite; its training has"
+                " failed: give weights of an earlier epoch"
+            )
+    body.load_state_dict(reading.matched, strict=False)
+    _log.log(logging.WARNING if missing else logging.INFO, "%s: %s", path, report)
 
 
-def _without_prefixes(key: str) -> str:
-    """A key without the prefixes of wrappers, however many there are."""
-    while key.startswith(_PREFIXES):
-        key = key.split(".", 1)[1]
-    return key
-
-
-def _matched(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of ``source`` that ``target`` has too, in the same shape; in the order of ``target``."""
-    for key, value in target.items():
-        if key in source and source[key].shape == value.shape:
-            yield key, source[key]
-
-
-def _report(
-    source: Mapping[str, Tensor],
+def _read(
+    body: nn.Module,
+    file: Mapping[str, Tensor],
     target: Mapping[str, Tensor],
-    matched: Mapping[str, Tensor],
-    *,
-    name: str,
-    share: float,
-) -> str:
-    """How much of a network a file gives, with the first keys that do not fit."""
-    missing = sorted(set(target) - set(matched))
-    others = (key for key in set(source) - set(target) if not key.startswith(_CLASSIFIERS))
-    unexpected = sorted(key for key in others if "num_batches" not in key)
+    rename: Callable[[str], str],
+    at_least: float,
+) -> Reading:
+    """The file's tensors by the network's names, as far as they can be told."""
+    found = list(readings(file, target, rename))
+    whole = [reading for reading in found if reading.share >= at_least]
+    best = chosen(whole) if whole else max(found, key=lambda reading: reading.share, default=None)
+    if best is not None and len(best.matched) == len(target):
+        return best
+    ways = [converted(body, part, target) for part in ([] if best is None else [best.tensors]) + [file]]
+    nothing = Reading.of({}, target, names={}, prefix="")
+    return max([best or nothing, *(way for way in ways if way is not None)], key=lambda way: len(way.matched))
+
+
+def _report(file: Mapping[str, Tensor], target: Mapping[str, Tensor], reading: Reading, *, name: str) -> str:
+    """How much of a network a file gives, with the first keys that do not fit, each by its own name."""
+    missing = sorted(set(target) - set(reading.matched))
+    used = {reading.names.get(key, key) for key in reading.matched}
+    plain = {key: key.replace(COMPILED, "") for key in file if key not in used and "num_batches" not in key}
+    within = {key for key, name in plain.items() if name.startswith(reading.prefix)}
+    ours = {theirs: key for key, theirs in reading.names.items()}
+    ends = {key: (plain[key].removeprefix(reading.prefix), ours.get(key, "")) for key in within}
+    unexpected = sorted(key for key in within if not any(end.startswith(_CLASSIFIERS) for end in ends[key]))
+    apart = len(plain) - len(within)
     return (
-        f"{len(matched)} of {len(target)} tensors of {name} matched ({share:.1%} of its values);"
+        f"{len(reading.matched)} of {len(target)} tensors of {name} matched ({reading.share:.1%} of its values);"
         f" missing {len(missing)} {missing[:3]}, unexpected {len(unexpected)} {unexpected[:3]}"
+        + (f"; {apart} whose names do not begin with {reading.prefix!r} are passed over" if apart else "")
     )

@@ -12,6 +12,7 @@ from torch import nn
 from reid_lit.errors import InputError
 from reid_lit.overrides import literal
 from reid_lit.paths import options
+from reid_lit.run.image_size import check_image_size
 from reid_lit.run.logged import check_loggers
 from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchnorm
 from reid_lit.run.objective import check_maximised
@@ -40,6 +41,7 @@ def check_settings(config: DictConfig) -> None:
     check_length(config)
     check_machine(config)
     check_optimizer(config)
+    check_image_size(config)
 
 
 def check_seed(seed: Any) -> None:
