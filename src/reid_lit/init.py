@@ -36,6 +36,7 @@ def init(config: DictConfig) -> None:
         train_fraction=config.train_fraction,
         val_fraction=config.val_fraction,
         split_seed=config.split_seed,
+        junk=config.junk,
     )
     read: list[Split] = []
 

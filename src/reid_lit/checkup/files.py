@@ -12,6 +12,7 @@ from reid_lit.checkup.diagnosis import below
 from reid_lit.data.feeding.readable import OTHER
 from reid_lit.data.problems import Problem
 from reid_lit.files.access import read_bytes, state
+from reid_lit.files.box import unboxed
 from reid_lit.progress import Progress
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.wording import counted
@@ -54,7 +55,8 @@ def digests(paths: Iterable[Path], *, tell: Progress | None = None) -> list[list
     doubtful = [path for group in sizes.values() if len(group) > 1 for path in group]
     contents: dict[bytes, list[Path]] = defaultdict(list)
     for done, path in enumerate(doubtful, start=1):
-        contents[hashlib.blake2b(read_bytes(path), digest_size=16).digest()].append(path)
+        box = str(unboxed(path)[1]).encode()
+        contents[hashlib.blake2b(read_bytes(path) + box, digest_size=16).digest()].append(path)
         if tell is not None and done % 100 == 0:
             tell(done, len(doubtful))
     return [group for group in contents.values() if len(group) > 1]

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from reid_lit.data.spread import Spread, spread
 from reid_lit.files.access import is_file, opened, state
+from reid_lit.files.box import unboxed
 from reid_lit.files.image import open_image
 
 
 class Header(NamedTuple):
-    """Size and format by the first bytes of an image file; the size is that before a rotation by EXIF."""
+    """Size and format by the first bytes of an image; the size is that of its box, or before a rotation by EXIF."""
 
     height: int
     width: int
@@ -68,8 +70,20 @@ def files_of(paths: Sequence[Path], *, most: int) -> Files:
 @functools.lru_cache(maxsize=100_000)  # each image is in two lists: its own and that of all
 def header_of(path: Path) -> Header | None:
     """Size and format of an image, without reading its pixels; None when it is none."""
+    _, box = unboxed(path)
     try:
         with opened(path) as file, open_image(file) as image:
-            return Header(image.height, image.width, image.format or "unknown")
+            width, height = (image.width, image.height) if box is None else (box.width, box.height)
+            return Header(height, width, image.format or "unknown")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of an image as it is shown, turned as EXIF says; None when it is none."""
+    try:
+        with opened(path) as file, open_image(file) as image:
+            turned = image.getexif().get(Base.Orientation, 1) >= 5
+            return (image.height, image.width) if turned else (image.width, image.height)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

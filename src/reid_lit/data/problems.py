@@ -1,6 +1,8 @@
 """Problems of a copy of a data set: a reader stops at the first one, the doctor collects all."""
 
-from collections.abc import Callable
+import os
+import shlex
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +60,39 @@ class DataError(InputError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+def check_text(paths: Iterable[Path], place: Path, report: "Report") -> None:
+    """Report files whose names are no text in UTF-8, which no list, log or page can hold.
+
+    Args:
+        paths: The files.
+        place: The data set's folder.
+        report: Receives the problem.
+    """
+    paths = list(paths)
+    odd = [path for path in paths if not str(path).isascii() and not _is_text(str(path))]
+    if odd:
+        shown = tuple(readable(path.relative_to(place) if path.is_relative_to(place) else path) for path in odd[:3])
+        fact = f"{len(odd)} of {len(paths)} files in {readable(place.resolve())} have names that are not UTF-8"
+        cure = (
+            f"convmv -r -f latin1 -t utf8 --notest {shlex.quote(readable(place.resolve()))} renames them, if they came"
+            " from a Western Windows (-f gbk: a Chinese one)"
+        )
+        report(Problem(kind=NAMES, place=place, fact=fact, cure=cure, examples=shown))
+
+
+def readable(path: Path) -> str:
+    """A path as text that can be written anywhere; bytes that are no UTF-8 are shown by their numbers."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 Report = Callable[[Problem], None]

@@ -2,7 +2,8 @@
 
 The path of a file in a pack is that of the pack's folder with the file's name behind it, as if the pack were unpacked
 there. So paths stay plain: they are compared, hashed, stored and sent to workers as any other. A folder is a pack if it
-holds the file :data:`~reid_lit.files.index.INDEX`.
+holds the file :data:`~reid_lit.files.index.INDEX`. A path may name a box of an image (:mod:`.box`): then it stands here
+for the whole file.
 """
 
 import errno
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from reid_lit.files.box import unboxed
 from reid_lit.files.index import INDEX, UNFINISHED, PackError, read_index
 from reid_lit.files.pack import Pack
 from reid_lit.records import absolute_path
@@ -98,6 +100,7 @@ def read_bytes(path: Path) -> bytes:
         OSError: it is not there, or cannot be read.
         PackError: it is in a pack that cannot be used.
     """
+    path, _ = unboxed(path)
     found = _located(path)
     if found is None:
         try:
@@ -112,6 +115,7 @@ def read_bytes(path: Path) -> bytes:
 
 def opened(path: Path) -> BinaryIO:
     """An open file, of which only a part may be needed; raises as :func:`read_bytes` does."""
+    path, _ = unboxed(path)
     if _located(path) is None:
         try:
             return path.open("rb")
@@ -128,6 +132,7 @@ def state(path: Path) -> tuple[int, int]:
         OSError: it is not there, or no regular file.
         PackError: it is in a pack that cannot be used.
     """
+    path, _ = unboxed(path)
     found = _located(path)
     if found is None:
         try:
@@ -145,6 +150,7 @@ def state(path: Path) -> tuple[int, int]:
 
 def is_file(path: Path) -> bool:
     """Whether there is such a file."""
+    path, _ = unboxed(path)
     if path.exists():
         return path.is_file()
     found = pack_of(path)
@@ -164,8 +170,38 @@ def exists(path: Path) -> bool:
     return is_file(path) or is_dir(path)
 
 
-def entries(folder: Path) -> list[tuple[str, bool]]:
+LITTER = frozenset(
+    [
+        "__MACOSX",
+        "@eaDir",
+        "#recycle",
+        "#snapshot",
+        "lost+found",
+        "$RECYCLE.BIN",
+        "RECYCLER",
+        "System Volume Information",
+        "Thumbs.db",
+        "ehthumbs.db",
+        "Desktop.ini",
+        "desktop.ini",
+        "Icon\r",
+        "__pycache__",
+    ]
+)
+"""What operating systems and storage boxes put into folders: never an image or a person."""
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is none of the user's: an operating system's, a Mac's ``._x``."""
+    return name in LITTER or name.startswith(("._", ".DS_Store", ".Trash", ".Spotlight", ".fseventsd", ".nfs"))
+
+
+def entries(folder: Path, *, litter: bool = False) -> list[tuple[str, bool]]:
     """The names in a folder, in no order, and whether each is a folder.
+
+    Args:
+        folder: The folder.
+        litter: Whether what operating systems put there (:data:`LITTER`) is named too.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
@@ -175,11 +211,11 @@ def entries(folder: Path) -> list[tuple[str, bool]]:
     if found is None:
         _folders.pop(absolute_path(folder), None)  # where a pack was once
         with os.scandir(folder) as listed:
-            return [(entry.name, entry.is_dir()) for entry in listed]
+            return [(entry.name, entry.is_dir()) for entry in listed if litter or not is_litter(entry.name)]
     pack, name = found
     if name not in pack.folders:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-    return list(pack.folders[name].items())
+    return [(name, is_folder) for name, is_folder in pack.folders[name].items() if litter or not is_litter(name)]
 
 
 def files_below(folder: Path, *, above: tuple[str, ...] = ()) -> Iterator[Path]:
@@ -212,7 +248,7 @@ def check_hashes(paths: Iterable[Path]) -> None:
         PackError: a shard is missing or another one.
     """
     checked: set[tuple[Path, int]] = set()
-    for found in filter(None, map(_located, paths)):
+    for found in filter(None, (_located(unboxed(path)[0]) for path in paths)):
         place = found[0].root, found[0].shard_of(found[1])
         if place not in checked:
             checked.add(place)

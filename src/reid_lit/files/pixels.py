@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from reid_lit.errors import InputError
 from reid_lit.files.access import read_bytes
+from reid_lit.files.box import Box, unboxed
 from reid_lit.files.image import open_image
 from reid_lit.files.index import PackError
 
@@ -24,11 +25,15 @@ _READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def pixels(path: Path) -> np.ndarray:
-    """The image in RGB, upright, uint8 (h w 3).
+    """The image in RGB, upright, uint8 (h w 3); of a path that names a box (:mod:`.box`), that part of it.
 
     Raises:
-        ValueError: the file is missing or is no image that can be read to its end, or its pack cannot be used.
+        ValueError: the file is missing or is no image that can be read to its end, its pack cannot be used, or its box
+            leaves it.
     """
+    file, box = unboxed(path)
+    if box is not None:
+        return _cut(pixels(file), box, path)
     try:
         data = read_bytes(path)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _READ) if _is_ordinary(data) else None
@@ -37,6 +42,13 @@ def pixels(path: Path) -> np.ndarray:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error}); remove it or copy it anew") from error
+
+
+def _cut(image: np.ndarray, box: Box, path: Path) -> np.ndarray:
+    bottom, right = box.top + box.height, box.left + box.width
+    if bottom > image.shape[0] or right > image.shape[1]:
+        raise InputError(f"{path}: the box leaves the image of {image.shape[1]} × {image.shape[0]} pixels; correct it")
+    return image[box.top : bottom, box.left : right].copy()  # the frame itself is let go
 
 
 def _is_ordinary(data: bytes) -> bool:

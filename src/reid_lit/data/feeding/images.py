@@ -22,6 +22,7 @@ from reid_lit.data.feeding.readable import CLOSED, MAX_PIXELS, trouble
 from reid_lit.data.problems import IMAGES, Problem
 from reid_lit.errors import FailedError
 from reid_lit.files.access import check_hashes, state
+from reid_lit.files.box import unboxed
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_text
 from reid_lit.progress import Progress, progress
@@ -114,7 +115,7 @@ def bad_images(
     """Find the images that cannot be read to their end, in the order of ``paths``, and the reasons.
 
     Args:
-        paths: The files; a repeated one is read once.
+        paths: The images; a file that is repeated, or has several boxes, is read once.
         root: The data set's folder; the names in the memory are relative to it.
         max_pixels: Pixels that an image may have.
         memory: The file that remembers good images by size and time of change; it is updated.
@@ -124,7 +125,8 @@ def bad_images(
     Raises:
         PackError: they are in a pack one of whose shards is missing or another one; it is hashed if an image is new.
     """
-    names = {os.fspath(path): path for path in paths}
+    files = {path: os.fspath(unboxed(path)[0]) for path in paths}
+    names = {name: Path(name) for name in files.values()}
     rules = f"{_RULES}, {max_pixels} pixels"
     remembered = _recall(memory, rules)
     states: dict[str, State] = {}
@@ -144,7 +146,7 @@ def bad_images(
     good = {keys[name]: states[name] for name in new if name not in troubles}
     if memory is not None and good:
         _remember(memory, rules, remembered | good)
-    return {path: troubles[name] for name, path in names.items() if name in troubles}
+    return {path: troubles[name] for path, name in files.items() if name in troubles}
 
 
 def _recall(memory: Path | None, rules: str) -> dict[str, State]:

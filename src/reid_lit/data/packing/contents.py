@@ -14,6 +14,7 @@ from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import Problem
 from reid_lit.errors import FailedError, InputError
 from reid_lit.files.access import files_below, is_dir, is_file, read_bytes, state
+from reid_lit.files.box import unboxed
 from reid_lit.files.index import Encoding, is_safe
 from reid_lit.records import Split, absolute_path
 
@@ -57,12 +58,13 @@ def contents(data: ReidData, out: Path) -> Contents:
     split = data.read(problems.append)
     sources = dict(_sources(data, Path(absolute_path(out))))
     names = {absolute_path(source): name for name, source in sources.items() if isinstance(source, Path)}
-    lacking = (shot.path for shot in split.shots if absolute_path(shot.path) not in names)
+    files = dict.fromkeys(unboxed(shot.path)[0] for shot in split.shots)
+    lacking = (path for path in files if absolute_path(path) not in names)
     if (path := next(filter(is_file, lacking), None)) is not None:
         raise FailedError(
             f"{path} is in the lists of {split.name}, but not in what {type(data).__name__}.parts() names"
         )
-    listed = (names.get(absolute_path(shot.path)) for shot in split.shots)
+    listed = (names.get(absolute_path(path)) for path in files)
     order = dict.fromkeys([*(name for name in listed if name is not None), *sorted(sources)])
     items = tuple(Item(name, sources[name], _state(sources[name])) for name in order)
     return Contents(items=items, split=split, problems=tuple(problems))

@@ -8,6 +8,7 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.packing.contents import AGAIN, Contents, Item, contents
 from reid_lit.data.packing.shards import finish, write_shards
 from reid_lit.errors import FailedError, InputError
+from reid_lit.files.box import unboxed
 from reid_lit.files.index import INDEX, UNFINISHED, Encoding, Index
 from reid_lit.progress import progress
 from reid_lit.records import Shot, Split
@@ -35,6 +36,10 @@ def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_m
         raise InputError(f"shard_mb={shard_mb}: give a number of megabytes above 0")
     data.prepare_data()
     found = contents(data, packed.root)
+    if encoding is not None and any(unboxed(shot.path)[1] for shot in found.split.shots):
+        raise InputError(
+            f"size={list(encoding.size)}: the list has boxes of images of their own size; pack them without size="
+        )
     for problem in found.problems:
         logger.warning("the copy has a problem, and the pack will have it too: %s: %s", problem.kind, problem)
     finished = (packed.root / INDEX).is_file()

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, combinations
 from pathlib import Path
-from typing import NamedTuple
 
 from reid_lit.data.problems import LISTS, SHARED, Problem, Report, stop
+from reid_lit.data.sets.person_names import JUNK_NAME, Crop
 from reid_lit.data.splits import draw_persons, part, query_and_gallery
 from reid_lit.errors import InputError
 from reid_lit.records import JUNK, Shot, Split
@@ -19,17 +19,6 @@ NEEDED = ("query", "gallery")
 
 UNSPLIT = ""
 """The name of the list of all crops where the user made no lists."""
-
-JUNK_NAME = "-1"
-"""The person of junk images, as in Market-1501."""
-
-
-class Crop(NamedTuple):
-    """An image with the names of its person and camera; ``camera`` is empty where it is unknown."""
-
-    person: str
-    camera: str
-    path: Path
 
 
 def numbers(names: Iterable[str], *, first: int) -> dict[str, int]:
@@ -56,6 +45,23 @@ def shots_of(lists: Mapping[str, Sequence[Crop]]) -> tuple[dict[str, tuple[Shot,
     }
     junk = sum(crop.person == JUNK_NAME for crop in crops)
     return shots, tuple(_notes(list(persons), list(cameras), junk))
+
+
+def unlabelled(crops: Iterable[Crop], *, name: str, place: Path) -> Split:
+    """Images whose persons nobody knows, as a training list: the target of an adaptation. There is nothing to test.
+
+    Args:
+        crops: The images, with their cameras where they are known; their persons are not read.
+        name: The name of the split.
+        place: The folder or file that messages name.
+    """
+    listed = sorted(Crop("", crop.camera, crop.path) for crop in crops)
+    cameras = numbers((crop.camera for crop in listed), first=0)
+    train = tuple(Shot(path=crop.path, person_id=JUNK, camera_id=cameras[crop.camera]) for crop in listed)
+    notes = [f"no persons are known in {place.name}: images to adapt to, none to test"]
+    if len(cameras) > 1:
+        notes.append(f"cameras: {_numbered('c', list(cameras))}")
+    return Split(name=name, train=train, query=(), gallery=(), notes=tuple(notes))
 
 
 def _notes(persons: list[str], cameras: list[str], junk: int) -> Iterable[str]:

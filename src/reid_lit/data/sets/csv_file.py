@@ -1,38 +1,54 @@
-"""A user's own crops, listed in a CSV file: ``path``, ``person``, and perhaps ``camera`` and ``split``.
+"""A user's own crops, listed in a CSV file: ``path``, ``person``, and perhaps ``camera``, ``split`` and a box.
 
 ``python -m reid_lit.init folder=<folder>`` writes such a file. Paths are absolute or start at the file's folder;
 persons and cameras are any text, numbered as in :mod:`.person_folders`; person ``-1`` is junk. ``split`` is ``train``,
 ``val``, ``query`` or ``gallery``; without it, the lists are drawn as :mod:`.person_folders` draws them. The order of
-the lines does not matter: each list is sorted by person, camera and path.
+the lines does not matter: each list is sorted by person, camera and path. A row with a box is that part of its image;
+rows of a file without the column ``person`` can only be adapted to.
 """
 
 import csv
 import io
 import os
 import shlex
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from reid_lit.data.problems import EMPTY, LISTS, MISSING, Problem, Report, stop
-from reid_lit.data.sets.crops import NEEDED, WORDS, Crop, drawn, ready_made
+from reid_lit.data.file_headers import upright_size
+from reid_lit.data.problems import EMPTY, LISTS, MISSING, NAMES, Problem, Report, stop
+from reid_lit.data.sets.camera_names import why_cameras
+from reid_lit.data.sets.crops import NEEDED, WORDS, drawn, ready_made, unlabelled
+from reid_lit.data.sets.csv_columns import CORNERS
 from reid_lit.data.sets.csv_rows import CsvRow, read_rows, tell
+from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
 from reid_lit.files.access import entries, is_dir, is_file
+from reid_lit.files.box import Box, boxed
 from reid_lit.overrides import assignment
 from reid_lit.records import Split, absolute_path
+from reid_lit.wording import counted
 
 FILE = "reid.csv"
 """The name of the file in a folder."""
 
 
-def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report: Report = stop) -> Split:
+def read(
+    root: Path,
+    *,
+    train_fraction: float = 0.5,
+    split_seed: int = 0,
+    junk: Iterable[str | int] = (JUNK_NAME,),
+    report: Report = stop,
+) -> Split:
     """The images that the file lists.
 
     Args:
         root: The file, or a folder that holds ``reid.csv``.
         train_fraction: Share of the persons to train on, in (0, 1), where the file has no ``split``.
         split_seed: Seed of that choice.
+        junk: The names of persons that are junk.
         report: Receives what is wrong; by default it raises.
 
     Raises:
@@ -41,16 +57,49 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
     """
     file = locate(root)
     rows = _checked(file, read_rows(file, report), report)
-    crops = {row.line: Crop(row.person, row.camera, file.parent / row.path) for row in rows}
-    rows = sorted(rows, key=lambda row: (row.person, row.camera, row.path))
+    paths = {row.line: boxed(file.parent / row.path, row.box) for row in rows}
+    crops = [Crop(row.person, row.camera, paths[row.line]) for row in rows]
+    notes = _box_notes(rows)
+    if not any(row.person for row in rows):
+        split = unlabelled(crops, name="csv", place=file)
+        return replace(split, notes=(*notes, *split.notes))
+    _check_not_swapped(file, crops, report)
+    lines, texts = ({paths[row.line]: part for row, part in zip(rows, parts, strict=True)} for parts in _keys(rows))
+    by_split = {word: [c for row, c in zip(rows, crops, strict=True) if row.split == word] for word in ("", *WORDS)}
+    lists, forms = settled(by_split, junk=junk, place=file, report=report)
+    lists = {
+        word: sorted(each, key=lambda crop: (crop.person, crop.camera, texts[crop.path]))
+        for word, each in lists.items()
+    }
+    notes = (*notes, *forms)
     if not any(row.split for row in rows):
-        listed = [crops[row.line] for row in rows]
-        return drawn(listed, name="csv", place=file, train_fraction=train_fraction, split_seed=split_seed)
-    lists = {word: [crops[row.line] for row in rows if row.split == word] for word in WORDS}
+        split = drawn(lists[""], name="csv", place=file, train_fraction=train_fraction, split_seed=split_seed)
+        return replace(split, notes=(*notes, *split.notes))
+    del lists[""]
     _check_lists(file, lists)
-    lines = {crop.path: line for line, crop in crops.items()}
     split = ready_made(lists, name="csv", place=file, source=lambda crop: f"line {lines[crop.path]}", report=report)
-    return replace(split, notes=(f"lists: the column split of {file.name}", *split.notes))
+    return replace(split, notes=(f"lists: the column split of {file.name}", *notes, *split.notes))
+
+
+def _keys(rows: Sequence[CsvRow]) -> tuple[list[int], list[tuple[str, Box]]]:
+    """The line of each row, and what it is sorted by behind person and camera."""
+    return [row.line for row in rows], [(row.path, row.box or Box(0, 0, 0, 0)) for row in rows]
+
+
+def _box_notes(rows: Sequence[CsvRow]) -> tuple[str, ...]:
+    cut = sum(row.box is not None for row in rows)
+    if not cut:
+        return ()
+    whole = f", {counted(len(rows) - cut, 'image is', 'images are')} whole" if cut < len(rows) else ""
+    files = counted(len({row.path for row in rows if row.box is not None}), "file")
+    return (f"boxes: {counted(cut, 'image is', 'images are')} cut out of {files}{whole}",)
+
+
+def _check_not_swapped(file: Path, crops: Sequence[Crop], report: Report) -> None:
+    if why := why_cameras(crops):
+        fact = f"{file.resolve()}: {why}"
+        cure = "swap the names of the columns person and camera; if they are right, give cameras names such as cam1"
+        report(Problem(kind=NAMES, place=file, fact=fact, cure=cure))
 
 
 def locate(root: Path) -> Path:
@@ -82,14 +131,18 @@ def csv_parts(root: Path) -> dict[str, Path | bytes]:
     """
     file = locate(root)
     rows = _checked(file, read_rows(file), stop)
-    paths = [_key(file, row) for row in rows]
+    paths = [absolute_path(file.parent / row.path) for row in rows]
     common = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120 - thousands of plain texts
     names = [Path(path).relative_to(common).as_posix() for path in paths]
     columns = ["path", *(name for name in ("person", "camera", "split") if any(getattr(row, name) for row in rows))]
+    corners = CORNERS[0] if any(row.box for row in rows) else ()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([name, *(getattr(row, key) for key in columns[1:])] for name, row in zip(names, rows, strict=True))
+    writer.writerow([*columns, *corners])
+    writer.writerows(
+        [name, *(getattr(row, key) for key in columns[1:]), *(_corners(row.box) if corners else ())]
+        for name, row in zip(names, rows, strict=True)
+    )
     images: dict[str, Path | bytes] = {name: Path(path) for name, path in zip(names, paths, strict=True)}
     if FILE in images:
         fact, cure = f"{file.resolve()} lists an image called {FILE}", "rename it: the list has that name in a pack"
@@ -99,7 +152,7 @@ def csv_parts(root: Path) -> dict[str, Path | bytes]:
 
 def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:
     """The rows that can be used, with ``split`` in small letters."""
-    rows = _known_words(file, rows, report)
+    rows = _composed_as_on_disk(file, _known_words(file, rows, report))
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(_key(file, row), row.line)
@@ -113,11 +166,46 @@ def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]
         cure += ", with / between folders"
     tell(file, [(row.line, f"({row.path})") for row in gone], "a file that is not there", cure, report, MISSING)
     absent = {row.line for row in gone}
-    return [row for row in rows if row.line not in absent]
+    return _inside(file, [row for row in rows if row.line not in absent], report)
 
 
 def _key(file: Path, row: CsvRow) -> str:
-    return absolute_path(file.parent / row.path)
+    return absolute_path(boxed(file.parent / row.path, row.box))
+
+
+def _corners(box: Box | None) -> tuple[int | str, ...]:
+    return ("",) * 4 if box is None else (box.left, box.top, box.left + box.width, box.top + box.height)
+
+
+def _composed_as_on_disk(file: Path, rows: Sequence[CsvRow]) -> list[CsvRow]:
+    """The rows with the paths of files that are there under another Unicode form of their names."""
+
+    def found(row: CsvRow) -> CsvRow:
+        if not row.path.isascii() and not is_file(file.parent / row.path):
+            for form in ("NFC", "NFD"):
+                other = unicodedata.normalize(form, row.path)
+                if is_file(file.parent / other):
+                    return row._replace(path=other)
+        return row
+
+    return [found(row) for row in rows]
+
+
+def _inside(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:
+    """The rows whose box lies in its image; the header of each image with boxes is read."""
+    framed = dict.fromkeys(row.path for row in rows if row.box is not None)
+    sizes = {path: upright_size(file.parent / path) for path in framed}
+    bad: dict[int, str] = {}
+    for row in rows:
+        if row.box is not None and (size := sizes[row.path]) is not None:  # a damaged one is reported with all others
+            left, top, right, bottom = map(int, _corners(row.box))
+            if right > size[0] or bottom > size[1]:
+                bad[row.line] = (
+                    f"(from {left}, {top} to {right}, {bottom}; {row.path} has {size[0]} × {size[1]} pixels)"
+                )
+    cure = "clip them to the image, or correct them"
+    tell(file, bad.items(), "a box that leaves its image", cure, report)
+    return [row for row in rows if row.line not in bad]
 
 
 def _known_words(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:

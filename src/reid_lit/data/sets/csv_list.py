@@ -28,13 +28,17 @@ class CsvList(ReidData):
     Args:
         root: The file, or a folder that holds ``reid.csv``.
         train_fraction: Share of the persons to train on; unused where the file has a column ``split``.
+        junk: Names of persons that are junk: detections of nobody who is known.
     """
 
     train_fraction: float
+    junk: list[str | int]
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return read(self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, report=report)
+        return read(
+            self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, junk=self.junk, report=report
+        )
 
     @override
     def parts(self) -> dict[str, Path | bytes]:

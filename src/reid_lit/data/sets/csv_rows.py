@@ -1,42 +1,53 @@
-"""The rows of a user's table of images: ``path``, ``person`` and perhaps ``camera`` and ``split``, with line numbers.
+"""The rows of a user's table of images: ``path``, ``person``, perhaps ``camera``, ``split`` and a box.
 
-UTF-8, with or without a byte order mark; columns in any order, separated by a comma, semicolon, tab or bar; other
-columns are ignored. A column that is empty in every row counts as missing.
+UTF-8, with or without a byte order mark; columns in any order, separated by a comma, semicolon, tab or bar. A column
+that is empty in every row counts as missing. :mod:`.csv_columns` says what is a box and what a role;
+:func:`unused_columns` names all other columns.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from reid_lit.data.problems import EMPTY, LAYOUT, NAMES, Problem, Report, stop
+from reid_lit.data.sets.csv_columns import ROLES, box_columns, role
 from reid_lit.files.access import read_bytes
+from reid_lit.files.box import Box
 from reid_lit.wording import counted
 
 COLUMNS = {
-    "path": ("file", "filename", "file_name", "image", "image_path", "img", "img_path"),
-    "person": ("pid", "id", "person_id", "identity", "label"),
-    "camera": ("cam", "camid", "cam_id", "camera_id"),
-    "split": ("set", "subset", "partition"),
+    "path": ("file", "filename", "file_name", "file_path", "filepath", "image", "image_path", "img", "img_path"),
+    "person": ("pid", "person_id", "identity", "label", "individual", "individual_id", "name", "person_name", "id"),
+    "camera": ("cam", "camid", "cam_id", "camera_id", "camera_name", "viewpoint"),
+    "split": ("set", "subset", "partition", "fold"),
 }
 """The columns, each with other names in use, which an error points at."""
 
-REQUIRED = ("path", "person")
+REQUIRED = ("path",)
+BOX_HELP = {
+    True: "left, top, right and bottom, the last two behind the box",
+    False: "x and y of the left upper corner, width and height (for corners name the columns x_1, y_1, x_2, y_2)",
+}
+"""What the numbers of a box are, by whether the last two are a corner."""
+
 DELIMITERS = ",;\t|"
 EXAMPLES = 3
 
 
 class CsvRow(NamedTuple):
-    """One line; ``camera`` and ``split`` are empty where the file has no such column."""
+    """One line; ``person``, ``camera`` and ``split`` are empty where the file has no such column, ``box`` is None."""
 
     line: int
     path: str
-    person: str
+    person: str = ""
     camera: str = ""
     split: str = ""
+    box: Box | None = None
 
 
 def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
@@ -49,23 +60,67 @@ def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
     Raises:
         FileNotFoundError: there is no row.
         ValueError: the file is no UTF-8 text or no table, a needed column is missing, a row is longer or shorter than
-            the first line, or a path, person or camera is empty.
+            the first line, a path, person or camera is empty, or a box or a role is none.
     """
     lines = _lines(file)
     _, header = next(lines, (1, []))
-    places = _places(file, header)
-    rows, uneven = [], []
+    places, names = _places(file, header), [_word(cell) for cell in header]
+    even, uneven = [], []
     for line, cells in lines:
         if len(cells) != len(header):
             uneven.append((line, f"has {len(cells)}"))
         else:
-            rows.append(CsvRow(line, **{name: _cell(name, cells[place]) for name, place in places.items()}))
+            even.append((line, cells))
     cure = "put a cell that holds the separator into double quotes"
     tell(file, uneven, f"another number of cells than the {len(header)} of the first line", cure, report)
-    if not rows:
+    if not even:
         cure = f"the first line names the columns ({', '.join(COLUMNS)}), each other line is an image"
         raise Problem(kind=EMPTY, place=file, fact=f"no row in {file.resolve()}", cure=cure).error()
-    return _filled(file, rows, report)
+    rows = [
+        CsvRow(line, **{name: _cell(name, cells[at]) for name, at in places.items()})  # type: ignore[arg-type]  # texts
+        for line, cells in even
+    ]
+    rows = _filled(file, _with_roles(file, rows, [cells for _, cells in even], names, report), report)
+    return _with_boxes(file, rows, dict(even), names, report)
+
+
+def unused_columns(file: Path) -> list[str]:
+    """The names of the columns that nothing is read from."""
+    _, header = next(_lines(file), (1, []))
+    names = [_word(cell) for cell in header]
+    boxes = box_columns(file, names)
+    used = {*COLUMNS, *ROLES, *(boxes.names if boxes else ())}
+    return [cell.strip() for cell, name in zip(header, names, strict=True) if name not in used]
+
+
+def _with_roles(
+    file: Path, rows: list[CsvRow], cells: list[list[str]], names: Sequence[str], report: Report
+) -> list[CsvRow]:
+    """The rows with their list, where the columns ``is_query`` and ``is_gallery`` say it."""
+    places = {name: names.index(name) for name in ROLES if name in names}
+    if not places:
+        return rows
+    roles = [
+        role({name: each[place] for name, place in places.items()}, row.split)
+        for row, each in zip(rows, cells, strict=True)
+    ]
+    bad = [(row.line, text) for row, text in zip(rows, roles, strict=True) if text.startswith("(")]
+    tell(file, bad, "another role than query or gallery", "say one of both for each image of a test", report)
+    return [row._replace(split=text) for row, text in zip(rows, roles, strict=True) if not text.startswith("(")]
+
+
+def _with_boxes(
+    file: Path, rows: list[CsvRow], cells: Mapping[int, list[str]], names: Sequence[str], report: Report
+) -> list[CsvRow]:
+    """The rows with their boxes, where the table has columns of them; rows whose box is none are reported."""
+    columns = box_columns(file, names)
+    if columns is None:
+        return rows
+    boxes = {row.line: columns.box(cells[row.line]) for row in rows}
+    bad = [(line, box) for line, box in boxes.items() if isinstance(box, str)]
+    cure = f"{', '.join(columns.names)} are pixels: {BOX_HELP[columns.corners]}; correct or remove them"
+    tell(file, bad, "a box that cannot be cut out", cure, report)
+    return [row._replace(box=box) for row in rows if not isinstance(box := boxes[row.line], str)]
 
 
 def _cell(name: str, text: str) -> str:
@@ -78,7 +133,9 @@ def _filled(file: Path, rows: list[CsvRow], report: Report) -> list[CsvRow]:
         empty = [row for row in rows if not getattr(row, name)]
         if empty and (name in REQUIRED or len(empty) < len(rows)):
             cure = "fill them in or remove these rows"
-            if name not in REQUIRED:
+            if name == "person":
+                cure += "; -1 is nobody who is known"
+            elif name not in REQUIRED:
                 cure = f"fill all of them in, or leave the whole column empty where no {name} is known"
             tell(file, [(row.line, "") for row in empty], f"no {name}", cure, report)
             rows = [row for row in rows if getattr(row, name)]
@@ -105,14 +162,25 @@ def tell(file: Path, bad: Iterable[tuple[int, str]], fact: str, cure: str, repor
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each line that is not blank; the first is the header."""
     text = _text(file)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    first, mark = _excels_mark(text)
+    reader = csv.reader(io.StringIO(text[first:], newline=""), delimiter=mark or _delimiter(text), strict=True)
+    passed = text[:first].count("\n")
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
+                yield reader.line_num + passed, cells
     except csv.Error as error:
-        fact, cure = f"{file.resolve()}, line {reader.line_num}: {error}", "close every double quote that is opened"
+        fact, cure = (
+            f"{file.resolve()}, line {reader.line_num + passed}: {error}",
+            "close every double quote that is opened",
+        )
         raise Problem(kind=LAYOUT, place=file, fact=fact, cure=cure).error() from error
+
+
+def _excels_mark(text: str) -> tuple[int, str]:
+    """Where the table begins, and the delimiter: Excel names it in a line of its own, ``sep=;``."""
+    found = re.match(r'\s*"?sep=([,;\t|])"?[ ,;\t|]*(\r\n|\n|\r)', text, re.IGNORECASE)
+    return (found.end(), found[1]) if found else (0, "")
 
 
 def _text(file: Path) -> str:
@@ -165,6 +233,6 @@ def _check_missing(file: Path, name: str, names: list[str], aliases: tuple[str, 
     if near or name in REQUIRED:
         fact = f"the first line of {file.resolve()} has no column {name!r} but {', '.join(map(repr, names))}"
         cure = (
-            f"rename {near[0]!r} to {name!r}" if near else "it must name path, person and, where known, camera, split"
+            f"rename {near[0]!r} to {name!r}" if near else "it must name path and, where known, person, camera, split"
         )
         raise Problem(kind=LAYOUT, place=file, fact=fact, cure=cure).error()

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from reid_lit.data.sets.crops import UNSPLIT, WORDS, Crop, drawn, ready_made
+from reid_lit.data.problems import NAMES, Problem, check_text, stop
+from reid_lit.data.sets.camera_names import why_cameras
+from reid_lit.data.sets.crops import UNSPLIT, WORDS, drawn, ready_made
 from reid_lit.data.sets.filenames import KNOWN, compiled, named, other_files, recognised
-from reid_lit.data.sets.person_folders import FLAT, check_depth, crops_below, listed, part_folders
+from reid_lit.data.sets.person_folders import FLAT, check_depth, check_persons_first, crops_below, listed, part_folders
+from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
 from reid_lit.files.access import is_dir
 from reid_lit.records import Split
 
 MARKET = ({"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"},
           {"train": "train_all", "query": "query", "gallery": "gallery"})  # fmt: skip
 """Market-1501's names of the list folders, original and layumi's."""
+
+SWAPPED = """'pattern="(^|/)(?P<camera>[^/]+)/(?P<person>[^/]+)/[^/]*$"' takes them the other way round"""
+NO_PERSON = "say by pattern= where a file name holds the person: (?P<person>…)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,14 @@ class Draft:
 
 
 def draft(
-    folder: Path, file: Path, *, pattern: str | None, train_fraction: float, val_fraction: float, split_seed: int
+    folder: Path,
+    file: Path,
+    *,
+    pattern: str | None,
+    train_fraction: float,
+    val_fraction: float,
+    split_seed: int,
+    junk: Sequence[str | int] = (JUNK_NAME,),
 ) -> Draft:
     """List the images below ``folder``, and split them unless they are split already.
 
@@ -58,12 +71,16 @@ def draft(
         train_fraction: Share of the persons to train on, unless there are ready-made lists.
         val_fraction: Share of the persons to validate with, unless there are ready-made lists.
         split_seed: Seed of the choice of persons.
+        junk: The names of persons that are junk, which the list calls ``-1``.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image.
-        ValueError: the person of an image is unknown, or the persons are too few.
+        ValueError: the person of an image is unknown, persons seem to be cameras, or the persons are too few.
     """
     lists, notes = crops_of(folder, pattern)
+    check_text([crop.path for crop in chain.from_iterable(lists.values())], folder, stop)
+    lists, forms = settled(lists, junk=junk, place=folder)
+    notes = (*notes, *forms)
     if UNSPLIT in lists:
         choice = {"train_fraction": train_fraction, "val_fraction": val_fraction}
         split = drawn(lists[UNSPLIT], name="csv", place=folder, split_seed=split_seed, **choice)
@@ -95,13 +112,18 @@ def crops_of(folder: Path, pattern: str | None) -> tuple[dict[str, list[Crop]], 
     """
     places = _places(folder)
     if pattern is not None:
-        return named(folder, places, compiled(pattern)), (f"persons by pattern={pattern}",)
+        lists = named(folder, places, compiled(pattern))
+        if why := why_cameras(chain.from_iterable(lists.values())):
+            cure = "swap the groups person and camera; if they are right, give the cameras names such as cam1"
+            raise Problem(kind=NAMES, place=folder, fact=f"pattern={pattern}: {why}", cure=cure).error()
+        return lists, (f"persons by pattern={pattern}",)
     if all(_is_flat(place) for place in places.values()):
         images = [path for place in places.values() for path in listed(place)[1]]
         title, expression = recognised(folder, images)
         return named(folder, places, expression), (f"persons and cameras by file names, which are like {title}",)
     lists = crops_below(places)
     note = check_depth(lists, folder)
+    check_persons_first(lists, folder, swapped=SWAPPED, no_person=NO_PERSON)
     return lists, (note, *(_hint(lists) if note == FLAT else ()))
 
 

@@ -7,26 +7,18 @@ from pathlib import Path
 
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, NAMES, Problem
-from reid_lit.data.sets.crops import Crop
+from reid_lit.data.sets.guessing import guessed
+from reid_lit.data.sets.person_names import Crop
 from reid_lit.errors import InputError
 from reid_lit.files.access import files_below
 from reid_lit.wording import counted
 
 KNOWN = {
     "Market-1501's (0001_c1…: person, camera)": r"(^|/)(?P<person>-1|\d+)_c(?P<camera>\d+)[^/]*$",
+    "MSMT17's (0001_000_03_…: person, image, camera)": r"(^|/)(?P<person>\d{4})_\d{3}_(?P<camera>\d{2})_[^/]*$",
     "WARD's (000100020003.png: person, camera, frame)": r"(^|/)(?P<person>\d{4})(?P<camera>\d{4})\d{4}\.[^./]+$",
 }
 """Patterns of file names that are known, by what an error calls them."""
-
-GUESSES = (
-    r"(^|/)(?P<person>[^/_]+)_(?P<camera>[^/_]+)_[^/]*$",
-    r"(^|/)(?P<person>[^/-]+)-(?P<camera>[^/-]+)-[^/]*$",
-    r"(^|/)(?P<person>[^/_]+)_[^/]*$",
-    r"(^|/)(?P<person>[^/-]+)-[^/]*$",
-    r"(?P<person>\d+)[^/]*$",
-    r"(^|/)(?P<person>[^/]+)\.[^/]*$",
-)
-"""Patterns that an error proposes: the first that fits all names."""
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -65,12 +57,14 @@ def recognised(folder: Path, paths: Sequence[Path]) -> tuple[str, re.Pattern[str
             raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(odd[:3])).error()
     images = counted(len(names), "image")
     fact = f"{images} of {folder.resolve()}, neither in folders of persons nor named in a known way"
-    cure = f"""say where a name holds the person (and the camera), for instance 'pattern="{_guess(names)}"'"""
+    cure = f"say where a name holds the person (and the camera), for instance {guessed(names)}"
     raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(names[:3])).error()
 
 
-def _guess(names: Sequence[str]) -> str:
-    return next((guess for guess in GUESSES if all(re.search(guess, name) for name in names)), GUESSES[-1])
+def known_names(names: Sequence[str]) -> str:
+    """The title of the known names that all of these are; empty where there is none."""
+    fitting = (title for title, text in KNOWN.items() if names and all(re.search(text, n, re.ASCII) for n in names))
+    return next(fitting, "")
 
 
 def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) -> dict[str, list[Crop]]:

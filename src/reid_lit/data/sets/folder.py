@@ -1,6 +1,7 @@
 """A folder of a user's own crops as a data set; :mod:`.person_folders` describes its layout."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from typing_extensions import override
 
@@ -27,13 +28,24 @@ class Folder(ReidData):
     Args:
         root: The folder.
         train_fraction: Share of the persons to train on; unused with ready-made ``train/``, ``query/``, ``gallery/``.
+        layout: What the folders are, see :data:`~.person_folders.LAYOUTS`.
+        junk: Names of persons that are junk: detections of nobody who is known.
     """
 
     train_fraction: float
+    layout: Literal["auto", "person/camera/image", "person/image", "camera/person/image", "camera/image", "image"]
+    junk: list[str | int]
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return read(self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, report=report)
+        return read(
+            self.root,
+            train_fraction=self.train_fraction,
+            split_seed=self.split_seed,
+            layout=self.layout,
+            junk=self.junk,
+            report=report,
+        )
 
     @override
     def sample(self) -> Sample:

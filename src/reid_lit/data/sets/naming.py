@@ -1,13 +1,16 @@
 """Images whose file names say who is on them: where a data set puts them, and what is wrong with a copy."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
+from reid_lit.data.sets.filenames import known_names
 from reid_lit.errors import InputError
 from reid_lit.files.access import entries, is_dir
+from reid_lit.overrides import assignment
 from reid_lit.records import Shot
 
 
@@ -106,7 +109,11 @@ def named_images(
         named = "named and placed" if nested else "named"
         fact = f"{len(bad)} of {len(names)} {kinds} in {folder.resolve()} are not {named} like {naming.title}"
         fact, examples = f"{fact} ({naming.example})", tuple(bad[:3])
-        report(Problem(kind=NAMES, place=folder, fact=fact, cure="rename or remove them", examples=examples))
+        cure = "rename or remove them"
+        if len(bad) == len(names) and (title := known_names(bad)):
+            place = shlex.quote(assignment("folder", folder.parent.resolve()))
+            cure = f"they are named like {title}: python -m reid_lit.init {place} makes a list of them for dataset=csv"
+        report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=examples))
     if not names:
         fact = f"{naming.title}: no {kinds} in {folder.resolve()}"
         report(Problem(kind=EMPTY, place=folder, fact=fact, cure=naming.cure))

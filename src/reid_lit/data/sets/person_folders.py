@@ -1,26 +1,45 @@
-"""A user's own crops: ``person/camera/image`` or ``person/image``, split by identity or already split.
+"""A user's own crops in folders, split by identity or already split.
 
-Person and camera folders may have any names. Persons are numbered from 1 and cameras from 0, both in the sorted order
-of their names (of their values, where all names are whole numbers); ``person_names`` gives their names. A person
-folder ``-1`` is junk, as in Market-1501.
+``person/camera/image``, ``person/image`` or ``camera/person/image``; ``camera/image`` and ``image`` where no persons
+are known. Person and camera folders may have any names. Persons are numbered from 1 and cameras from 0, both in the
+sorted order of their names (of their values, where all names are whole numbers); ``person_names`` gives their names. A
+person folder ``-1`` is junk, as in Market-1501.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from reid_lit.data.feeding.readable import EXTENSIONS
-from reid_lit.data.problems import EMPTY, LAYOUT, MISSING, Problem, Report, stop
-from reid_lit.data.sets.crops import NEEDED, UNSPLIT, WORDS, Crop, drawn, ready_made
-from reid_lit.files.access import entries, is_dir, is_file
+from reid_lit.data.problems import EMPTY, LAYOUT, MISSING, NAMES, Problem, Report, stop
+from reid_lit.data.sets.camera_names import all_name_cameras, why_cameras
+from reid_lit.data.sets.crops import NEEDED, UNSPLIT, WORDS, drawn, ready_made, unlabelled
+from reid_lit.data.sets.naming import check_choice
+from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
+from reid_lit.files.access import entries, files_below, is_dir, is_file
 from reid_lit.records import Split
 from reid_lit.wording import counted
 
 SHAPE = "person/camera/image or person/image, or train/, query/ and gallery/ each with such folders"
 INIT = "python -m reid_lit.init with a pattern= makes a list for dataset=csv of any other layout"
 
+AUTO = "auto"
+CAMERA_FIRST = "camera/person/image"
+NO_PERSONS = ("camera/image", "image")
+LAYOUTS = (AUTO, "person/camera/image", "person/image", CAMERA_FIRST, *NO_PERSONS)
+"""What the folders may be; ``auto`` is one of the next two."""
 
-def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report: Report = stop) -> Split:
+
+def read(
+    root: Path,
+    *,
+    train_fraction: float = 0.5,
+    split_seed: int = 0,
+    layout: str = AUTO,
+    junk: Iterable[str | int] = (JUNK_NAME,),
+    report: Report = stop,
+) -> Split:
     """The crops below ``root``.
 
     Without ready-made ``train/``, ``query/`` and ``gallery/`` (and ``val/``, if there), a share of the persons trains,
@@ -31,14 +50,26 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
         root: The folder.
         train_fraction: Share of the persons to train on, in (0, 1); at least one trains and one is left.
         split_seed: Seed of the choice.
+        layout: One of :data:`LAYOUTS`.
+        junk: The names of persons that are junk.
         report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: there is no such folder, no image, or only a part of a ready-made split.
-        ValueError: the folders are mixed or too deep, or the persons are too few to split.
+        ValueError: the folders are mixed or too deep, of another layout, or the persons are too few to split.
     """
-    lists = crops_below(part_folders(root), report)
+    check_choice("layout", layout, LAYOUTS)
+    if layout in NO_PERSONS:
+        return unlabelled(_crops(_folder(root), report, layout), name="folder", place=root)
+    lists = crops_below(part_folders(root), report, layout)
     note = check_depth(lists, root, report)
+    if layout == AUTO:
+        check_persons_first(lists, root, report)
+    elif note != (expected := FLAT if layout == "person/image" else NESTED):
+        fact, cure = f"{root.resolve()} has the {note}, not {layout}", "leave dataset.layout out"
+        report(Problem(kind=LAYOUT, place=root, fact=fact, cure=cure))
+        note = expected
+    lists, forms = settled(lists, junk=junk, place=root, report=report)
     if UNSPLIT in lists:
         crops = lists[UNSPLIT]
         split = drawn(crops, name="folder", place=root, train_fraction=train_fraction, split_seed=split_seed)
@@ -46,7 +77,47 @@ def read(root: Path, *, train_fraction: float = 0.5, split_seed: int = 0, report
         split = ready_made(
             lists, name="folder", place=root, source=lambda c: f"{c.path.relative_to(root)}", report=report
         )
-    return replace(split, notes=(note, *split.notes))
+    note = f"layout: {CAMERA_FIRST}" if layout == CAMERA_FIRST else note
+    return replace(split, notes=(note, *forms, *split.notes))
+
+
+SWAPPED = f"dataset.layout={CAMERA_FIRST} reads it so; dataset.layout=person/camera/image if it is right as it is"
+NO_PERSON = (
+    "dataset.layout=camera/image reads images to adapt to, without persons; if the file names hold the persons,"
+    f" {INIT}; dataset.layout=person/image if these are persons"
+)
+
+
+def check_persons_first(
+    lists: Mapping[str, Sequence[Crop]],
+    root: Path,
+    report: Report = stop,
+    *,
+    swapped: str = SWAPPED,
+    no_person: str = NO_PERSON,
+) -> None:
+    """Report folders of cameras that would be read as persons.
+
+    Args:
+        lists: The crops of each list.
+        root: The folder.
+        report: Receives what is wrong; by default it raises.
+        swapped: The cure where the cameras come first, then the persons.
+        no_person: The cure where there are cameras alone.
+
+    Raises:
+        ValueError: the names of the folders, or how they share sub-folders, say so.
+    """
+    crops = list(chain.from_iterable(lists.values()))
+    persons = sorted({crop.person for crop in crops})
+    if why := why_cameras(crops):
+        fact = f"{root.resolve()}, read as person/camera/image: {why}"
+        example = next(crop for crop in crops if crop.camera)
+        examples = (f"{example.path.relative_to(root)} would show person {example.person!r}",)
+        report(Problem(kind=NAMES, place=root, fact=fact, cure=swapped, examples=examples))
+    elif all_name_cameras(persons) and not any(crop.camera for crop in crops):
+        fact = f"{root.resolve()}, read as person/image: its {len(persons)} folders have the names of cameras"
+        report(Problem(kind=NAMES, place=root, fact=fact, cure=no_person, examples=tuple(persons[:3])))
 
 
 def person_names(split: Split) -> dict[int, str]:
@@ -65,13 +136,7 @@ def part_folders(root: Path) -> dict[str, Path]:
         FileNotFoundError: there is no such folder, or only a part of a ready-made split.
         ValueError: ``root`` is a file.
     """
-    if is_file(root):
-        cure = "dataset=csv reads lists" if root.suffix.lower() == ".csv" else "unpack it if it is an archive"
-        fact = f"{root.resolve()} is a file, not a folder"
-        raise Problem(kind=LAYOUT, place=root, fact=fact, cure=f"{cure}; dataset.root must hold {SHAPE}").error()
-    if not is_dir(root):
-        fact = f"no such folder: {root.resolve()}"
-        raise Problem(kind=MISSING, place=root, fact=fact, cure=f"point dataset.root at {SHAPE}").error()
+    _folder(root)
     present = [name for name in WORDS if is_dir(root / name)]
     marks = [name for name in present if name != "val"]  # val/ alone may be a person
     lacking = [f"{name}/" for name in NEEDED if name not in marks]
@@ -83,40 +148,76 @@ def part_folders(root: Path) -> dict[str, Path]:
     return {name: root / name for name in present} if marks else {UNSPLIT: root}
 
 
-def crops_below(folders: Mapping[str, Path], report: Report = stop) -> dict[str, list[Crop]]:
+def _folder(root: Path) -> Path:
+    """The folder, if there is one.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: ``root`` is a file.
+    """
+    if is_file(root):
+        cure = "dataset=csv reads lists" if root.suffix.lower() == ".csv" else "unpack it if it is an archive"
+        fact = f"{root.resolve()} is a file, not a folder"
+        raise Problem(kind=LAYOUT, place=root, fact=fact, cure=f"{cure}; dataset.root must hold {SHAPE}").error()
+    if not is_dir(root):
+        fact = f"no such folder: {root.resolve()}"
+        raise Problem(kind=MISSING, place=root, fact=fact, cure=f"point dataset.root at {SHAPE}").error()
+    return root
+
+
+def crops_below(folders: Mapping[str, Path], report: Report = stop, layout: str = AUTO) -> dict[str, list[Crop]]:
     """The crops of each list.
 
     Raises:
         FileNotFoundError: a folder holds no image.
         ValueError: images are next to the person folders, or too deep.
     """
-    return {name: _crops(folder, report) for name, folder in folders.items()}
+    return {name: _crops(folder, report, layout) for name, folder in folders.items()}
 
 
-def _crops(root: Path, report: Report) -> list[Crop]:
+def _crops(root: Path, report: Report, layout: str) -> list[Crop]:
     folders, images = listed(root)
-    if images:
-        fact = f"{counted(len(images), 'image is', 'images are')} in {root.resolve()} itself, such as {images[0].name}"
-        cure = f"put each into a folder named after its person ({SHAPE}); {INIT}"
-        report(Problem(kind=LAYOUT, place=root, fact=fact, cure=cure))
-    crops = [crop for folder in folders for crop in _crops_of_person(folder, report)]
+    if layout == "image":
+        crops = [Crop("", "", path) for path in files_below(root) if _is_image(path)]
+    else:
+        if images:
+            count = counted(len(images), "image is", "images are")
+            fact = f"{count} in {root.resolve()} itself, such as {images[0].name}"
+            first = "camera" if layout in (CAMERA_FIRST, *NO_PERSONS) else "person"
+            shape = SHAPE if first == "person" else layout
+            cure = f"put each into a folder named after its {first} ({shape}); {INIT}"
+            report(Problem(kind=LAYOUT, place=root, fact=fact, cure=cure))
+        crops = [crop for folder in folders for crop in _crops_of(folder, report, layout)]
     if not crops:
         fact = f"no image ({' '.join(EXTENSIONS)}) in {root.resolve()}"
-        raise Problem(kind=EMPTY, place=root, fact=fact, cure=f"it must hold {SHAPE}").error()
+        shape = SHAPE if layout == AUTO else layout
+        raise Problem(kind=EMPTY, place=root, fact=fact, cure=f"it must hold {shape}").error()
     return crops
 
 
-def _crops_of_person(person: Path, report: Report) -> list[Crop]:
-    cameras, images = listed(person)
-    crops = [Crop(person.name, "", path) for path in images]
-    for camera in cameras:
-        deeper, images = listed(camera)
-        if deeper:
-            fact = f"{deeper[0].resolve()} is one folder too deep"
-            cure = f"images must be in {SHAPE}; {INIT}"
-            report(Problem(kind=LAYOUT, place=camera, fact=fact, cure=cure))
-        crops += [Crop(person.name, camera.name, path) for path in images]
-    return crops
+def _crops_of(outer: Path, report: Report, layout: str) -> list[Crop]:
+    """The crops of a person's folder, or of a camera's, by the layout."""
+    inner, images = listed(outer)
+    if images and layout == CAMERA_FIRST:
+        fact = f"{counted(len(images), 'image is', 'images are')} in {outer.resolve()} itself, such as {images[0].name}"
+        cure = f"put each into a folder named after its person ({layout})"
+        report(Problem(kind=LAYOUT, place=outer, fact=fact, cure=cure))
+        images = []
+    crops = [Crop(outer.name, "", path) for path in images]
+    for folder in inner:
+        deeper, images = listed(folder)
+        if deep := next((below for below in deeper if any(map(_is_image, files_below(below)))), None):
+            fact = f"{deep.resolve()} is one folder too deep"
+            cure = f"images must be in {SHAPE if layout == AUTO else layout}; {INIT}"
+            report(Problem(kind=LAYOUT, place=folder, fact=fact, cure=cure))
+        crops += [Crop(outer.name, folder.name, path) for path in images]
+    if layout in NO_PERSONS:
+        return [Crop("", crop.person, crop.path) for crop in crops]
+    return [Crop(c.camera, c.person, c.path) for c in crops] if layout == CAMERA_FIRST else crops
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(EXTENSIONS)
 
 
 def listed(folder: Path) -> tuple[list[Path], list[Path]]:
