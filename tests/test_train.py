@@ -70,9 +70,9 @@ def test_pictures_and_config_reach_wandb(trained):
 
 def test_another_training_list_is_not_resumed_on(trained, command, tmp_path):
     shutil.copytree(trained[0], tmp_path / "run")
-    done = command(
-        "resume=run", "dataset.world=campus", "trainer.max_epochs=3", "logger=csv", cwd=tmp_path, check=False
-    )
+    words = tmp_path / "run" / ".hydra" / "overrides.yaml"
+    words.write_text(words.read_text() + "- dataset.world=campus\n")
+    done = command("resume=run", "trainer.max_epochs=3", "stretch=true", "logger=csv", cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert "another training list than the 84 images" in done.stderr
 

@@ -39,6 +39,18 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + (match[2] and r"\""), text) + '"'
 
 
+def unquoted(text: str) -> str:
+    r"""A value of the command line without the quotation marks that Hydra takes off.
+
+    >>> unquoted('"/data/my \\"WARD\\""'), unquoted("'/a b'"), unquoted("/data/WARD")
+    ('/data/my "WARD"', '/a b', '/data/WARD')
+    """
+    mark = text[:1]
+    if mark not in ("'", '"') or len(text) < 2 or text[-1] != mark:
+        return text
+    return re.sub(rf"(\\+)({mark}|$)", lambda match: match[1][: len(match[1]) // 2] + match[2], text[1:-1])
+
+
 def _is_plain(value: Any, text: str) -> bool:
     """Whether Hydra reads the text back as the value without quotation marks."""
     if isinstance(value, Path):

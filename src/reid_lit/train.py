@@ -22,14 +22,18 @@ def train(config: DictConfig) -> float | None:
     # imported when work starts: torch and Lightning take seconds
     from reid_lit.command.arithmetic import set_arithmetic
     from reid_lit.run.claim import claimed
+    from reid_lit.run.folder import Run
     from reid_lit.run.split_rounds import run_rounds
     from reid_lit.run.stages import plan_stages
     from reid_lit.training.once import train_once
 
     set_arithmetic()
     stages = plan_stages(config)
-    with claimed(Path(config.run_dir), resumed=config.resume is not None):
-        return run_rounds(config, functools.partial(train_once, stages=stages))
+    resumed = config.resume is not None
+    goes_on = functools.cache(functools.partial(Run(Path(config.run_dir)).record_start, config, resumed=True))
+    do = functools.partial(train_once, stages=stages, goes_on=goes_on if resumed else None)
+    with claimed(Path(config.run_dir), resumed=resumed):
+        return run_rounds(config, do, begins=not resumed)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from reid_lit.command.replay import is_trusted, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
 from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import UserError
-from reid_lit.overrides import key_of, value_of
+from reid_lit.overrides import key_of, unquoted, value_of
 from reid_lit.paths import packaged
 from reid_lit.run.moved_keys import typed
 
@@ -64,7 +64,7 @@ def _launch(
         untrusted = None if sys.argv[1:] == words or is_trusted(words) else words
         sys.argv[1:] = of_one_run(sys.argv[1:])
         if config_name == "train":
-            _check_folder(sys.argv[1:])
+            sys.argv[1:] = _checked_words(words, sys.argv[1:])
     except UserError as error:
         sys.exit(str(error))
 
@@ -85,14 +85,23 @@ def _launch(
         raise
 
 
-def _check_folder(arguments: list[str]) -> None:
-    """Refuse a folder that holds another training, before Hydra writes into it."""
+def _checked_words(typed: list[str], arguments: list[str]) -> list[str]:
+    """The words of a training; refused where its folder holds another one, before Hydra writes into it.
+
+    Of a run that is resumed, Hydra writes no words: the run does, once it goes on.
+    """
     values = {key_of(argument): value_of(argument) for argument in arguments}
-    folder = values.get("hydra.run.dir", "").strip("\"'")
-    if folder and "resume" not in values:
+    if values.get("resume", "null") not in ("", "null"):
+        from reid_lit.command.resuming import check_resumed
+
+        check_resumed(typed, arguments)
+        return [*arguments, "hydra.output_subdir=null"]
+    folder = unquoted(values.get("hydra.run.dir", ""))
+    if folder:
         from reid_lit.run.claim import check_free
 
         check_free(Path(folder))
+    return arguments
 
 
 def _checked(task: Callable[[DictConfig], Any], untrusted: list[str] | None) -> Callable[[DictConfig], Any]:

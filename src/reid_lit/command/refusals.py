@@ -1,5 +1,6 @@
 """Errors in words: what a user reads of an error that this package raised on purpose, with the key that it is about."""
 
+import errno
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -17,6 +18,19 @@ from reid_lit.overrides import literal
 _ARGUMENT = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?P<text>.+)", re.DOTALL)
 _OTHERS = (TypeError, ValueError, KeyError, RuntimeError, ImportError)
 """What parts of other libraries raise for arguments that they cannot take."""
+_ROOM = "make room, then the same command, or resume=<folder> for a training, goes on"
+_RIGHTS = "give a folder that this user may read and write, such as hydra.run.dir=<folder>, or change its rights"
+_NO_PATH = "look at that path: something on the way is no folder, is missing, or leads to itself"
+_DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _RIGHTS),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.EEXIST), _NO_PATH
+    ),
+    errno.EIO: "the disk does not answer as it should; look at it before anything else",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n), or give machine.workers=0",
+}
+"""What helps for an error of the operating system, by its number."""
 _COPY = re.compile(r"\$\{(?P<key>\w[\w.]*)\}")
 
 
@@ -32,6 +46,8 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
         part = str(error).partition("\nfull_key: ")[2] or part
         error = error.__cause__
+    if isinstance(error, OSError) and not isinstance(error, UserError) and error.errno in _DISK:
+        return of_disk(error, config)
     if not isinstance(error, UserError):
         is_lightnings = type(error).__name__ == "MisconfigurationException"  # its import takes seconds
         wrapped = part and (is_lightnings or isinstance(error, _OTHERS))
@@ -39,6 +55,13 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
     if isinstance(error, DataError | MissingDataError):
         return f"{error.problem.kind}: {error}"
     return _with_key(_words(error), part, config)
+
+
+def of_disk(error: OSError, config: Mapping[str, Any] | DictConfig) -> str:
+    """What the disk or its rights do not allow, with the way on."""
+    what = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+    fact = f"{what or config.get('run_dir') or Path.cwd()}: {error.strerror}"
+    return f"{fact}; {_DISK[error.errno or 0]} (HYDRA_FULL_ERROR=1 shows where)"
 
 
 def _of_a_part(error: BaseException, part: str) -> str:

@@ -1,14 +1,18 @@
 """The command line of an earlier run, repeated: its overrides, then those of this command line."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from reid_lit.command.additions import with_additions
-from reid_lit.overrides import assignment, key_of, value_of, without
+from reid_lit.overrides import assignment, key_of, unquoted, value_of, without
 from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import Run
+from reid_lit.run.started_from import started_from
 from reid_lit.run.trust import kept_words
+
+_log = logging.getLogger(__name__)
 
 _OWN = frozenset({"resume", "run", "run_dir", "hydra.run.dir", "trust"})
 """Keys that name a folder of the run itself: another command repeats none of them, or it would write there."""
@@ -37,7 +41,7 @@ def replayed(arguments: list[str]) -> list[str]:
     for place, argument in enumerate(arguments):
         key, _, value = argument.partition("=")
         if key in ("resume", "run") and value not in ("", "null"):
-            return _of_run(key, Path(value.strip("\"'")), arguments, place)
+            return _of_run(key, Path(unquoted(value)), arguments, place)
     for argument in arguments:
         if argument.startswith("embeddings=") and value_of(argument) not in ("", "null"):
             return _of_file(value_of(argument), arguments)
@@ -53,12 +57,22 @@ def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[st
     keys = {key_of(argument) for argument in arguments}
     source = f"{key}={folder}"
     words = run.overrides() if is_trusted(arguments) else kept_words(run.overrides(), source=source)
-    words = without(words, keys | _OWN)
+    words = started_from(run, without(words, keys | _OWN))
+    if key == "resume" and not run.checkpoint.is_file():
+        words = _without_before_dir(words)
     overrides = words if key == "resume" else [word for word in words if not _is_about(_LOGGED, word)]
     overrides += [*arguments[:place], assignment(key, folder), *arguments[place + 1 :]]
     if key == "run":
         return _with_data_of(arguments, run, overrides)
     return overrides if "hydra.run.dir" in keys else [*overrides, assignment("hydra.run.dir", folder)]
+
+
+def _without_before_dir(words: list[str]) -> list[str]:
+    """The words of a run whose stages may still be trained; where they are written, this command line alone says."""
+    for word in words:
+        if key_of(word) == "before_dir":
+            _log.warning("%s of the run is not repeated: give it again to train its stages there", word)
+    return without(words, {"before_dir"})
 
 
 def _of_file(files: str, arguments: list[str]) -> list[str]:

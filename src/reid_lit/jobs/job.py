@@ -92,9 +92,12 @@ def needs_whole_machine(devices: Any) -> bool:
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """The content of a folder's ``job.json``; empty without such a file."""
-    file = folder / STATE
-    return json.loads(file.read_text()) if file.is_file() else {}
+    """The content of a folder's ``job.json``; empty without such a file, or where it is damaged."""
+    try:
+        content = json.loads((folder / STATE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[str]:

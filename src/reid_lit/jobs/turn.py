@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reid_lit.overrides import key_of, value_of
+from reid_lit.overrides import key_of, unquoted, value_of
 from reid_lit.progress import first_rank
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _hear(*_: object) -> None:
 def continued(words: Sequence[str]) -> list[str]:
     """The words of a command line; in a requeued SLURM job, ``hydra.run.dir=<folder>`` goes on with the run there."""
     folders = [value_of(word) for word in words if key_of(word) == "hydra.run.dir"]
-    begun = bool(folders) and (Path(folders[-1].strip("\"'")) / ".hydra" / "overrides.yaml").is_file()
+    begun = bool(folders) and (Path(unquoted(folders[-1])) / ".hydra" / "overrides.yaml").is_file()
     if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or not begun:
         return list(words)
     return [*(word for word in words if key_of(word) != "hydra.run.dir"), f"resume={folders[-1]}"]

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
@@ -128,12 +130,19 @@ class RetrievalModel(EmbeddingModel):
         optimizer = self._recipe.optimizer([{"params": params, "name": name} for name, (_, params) in groups.items()])
         for group in optimizer.param_groups:
             group["lr"] *= groups[group["name"]][0]
-        build, interval = self._recipe.scheduler["build"], self._recipe.scheduler["interval"]
-        length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if interval == "step" else {}
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": build(optimizer, **length), "interval": interval},
+            "lr_scheduler": {
+                "scheduler": self.built_schedule(optimizer),
+                "interval": self._recipe.scheduler["interval"],
+            },
         }
+
+    def built_schedule(self, optimizer: Optimizer) -> LRScheduler:
+        """The recipe's schedule of an optimizer, over the length of this training where it asks for that."""
+        build, interval = self._recipe.scheduler["build"], self._recipe.scheduler["interval"]
+        length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if interval == "step" else {}
+        return build(optimizer, **length)
 
     def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
         """The trained parts by name: the learning rate relative to the optimizer's, and the parameters."""

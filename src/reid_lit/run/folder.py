@@ -1,11 +1,14 @@
 """A run's folder: its overrides and config, the machine it ran on, its results and its checkpoints."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
@@ -15,6 +18,12 @@ from reid_lit.run.added_keys import with_added
 from reid_lit.run.environment import environment
 from reid_lit.run.moved import renamed
 from reid_lit.run.moved_keys import present
+from reid_lit.wording import counted
+
+_log = logging.getLogger(__name__)
+
+_DAMAGE = (OSError, ValueError, yaml.YAMLError)
+"""What a YAML file that is damaged raises."""
 
 SCORING = ("ap", "camera_rule", "distance", "feature", "flip", "crops", "junk")
 """Keys of ``evaluation`` that say how a ranking is scored; the others add something to it."""
@@ -53,8 +62,10 @@ class Run:
             raise MissingFileError(
                 f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
             )
-        stored = OmegaConf.load(file)
-        words = OmegaConf.to_container(stored, resolve=False)  # an item of stored would be computed when it is read
+        try:
+            words = OmegaConf.to_container(OmegaConf.load(file), resolve=False)  # an item of it would be computed
+        except _DAMAGE:
+            words = None
         if not isinstance(words, list):  # an empty file is what a power failure leaves
             raise InputError(f"{file.resolve()} holds no words that a run was started with; copy the run's folder anew")
         return present([str(word) for word in words])
@@ -67,19 +78,20 @@ class Run:
         """
         split = self.folder.name.startswith("split_")
         for file in (place / "config.yaml" for place in (self.folder, self.folder.parent)[: 1 + split]):
-            if file.is_file() and "model" in (config := OmegaConf.load(file)):
+            if (config := read_yaml(file)) is not None and "model" in config:
                 return OmegaConf.create(with_added(renamed(OmegaConf.to_container(config))))
         raise MissingFileError(
             f"{self.folder.resolve()} is no run's folder: no config.yaml there says what was trained; give the folder"
             f" of a finished run, such as runs/duke_strong/<time>, or a checkpoint in its folder checkpoints"
         )
 
+    def hydra(self) -> DictConfig:
+        """What Hydra kept of the last start; empty where the folder does not tell."""
+        return read_yaml(self.folder / ".hydra" / "hydra.yaml") or OmegaConf.create()
+
     def option(self, group: str) -> str | None:
         """The option of ``group`` that the run was started with; None where its folder does not tell."""
-        file = self.folder / ".hydra" / "hydra.yaml"
-        if not file.is_file():
-            return None
-        return OmegaConf.select(OmegaConf.load(file), f"hydra.runtime.choices.{group}")
+        return OmegaConf.select(self.hydra(), f"hydra.runtime.choices.{group}")
 
     def read_checkpoint(self) -> dict[str, Any]:
         """The checkpoint, without executing anything that it holds.
@@ -106,23 +118,76 @@ class Run:
         return self.read_checkpoint() if file == self.checkpoint else read_checkpoint(file)
 
     def metrics(self) -> dict[str, Any]:
-        """The content of ``metrics.json``; empty before the run's end."""
-        file = self.folder / "metrics.json"
-        return json.loads(file.read_text()) if file.is_file() else {}
+        """The content of ``metrics.json``; empty before the run's end, and where the file is damaged."""
+        content = read_json(self.folder / "metrics.json")
+        return content if isinstance(content, dict) else {}
 
     def starts(self) -> list[dict[str, Any]]:
         """When, where and by which command the run was started, the last start at the end; empty where none is kept."""
-        file = self.folder / "environment.json"
-        return json.loads(file.read_text()) if file.is_file() else []
+        content = read_json(self.folder / "environment.json")
+        return content if isinstance(content, list) else []
 
-    def record_start(self, config: DictConfig) -> None:
-        """Keep the resolved config, and add this start to ``environment.json``."""
+    def record_start(self, config: DictConfig, *, resumed: bool = False) -> None:
+        """Keep the resolved config, and add this start to ``environment.json``.
+
+        Args:
+            config: Of this command.
+            resumed: Whether the words of this start are to be kept too: Hydra writes those of the first one alone, so
+                that a resumed run that is refused leaves the folder as it was.
+        """
         write_text(self.folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
         self.write_json("environment.json", [*self.starts(), environment()])
+        if resumed:
+            told = HydraConfig.get()
+            parts = {
+                "hydra": OmegaConf.create({"hydra": told}),
+                "config": config,
+                "overrides": OmegaConf.create(list(told.overrides.task)),
+            }
+            for name, part in parts.items():
+                write_text(self.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file of the run, whole or not at all."""
         write_text(self.folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(file: Path) -> Any:
+    """The content of a side file; None where it is not there, or damaged, which is said: nothing is stopped by that."""
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        _log.warning("%s is passed over: it is damaged (%s)", file, error)
+        return None
+
+
+def read_yaml(file: Path) -> DictConfig | None:
+    """As :func:`read_json`, of a mapping in YAML."""
+    if not file.is_file():
+        return None
+    try:
+        content = OmegaConf.load(file)
+    except _DAMAGE as error:
+        _log.warning("%s is passed over: it is damaged (%s)", file, str(error).partition("\n")[0])
+        return None
+    return content if isinstance(content, DictConfig) else None
+
+
+def check_epochs(run: Run, epochs: int) -> int:
+    """How many epochs of ``epochs`` a run has still to train.
+
+    Raises:
+        ValueError: it has done more; or its checkpoint cannot be read.
+    """
+    done = int(run.read_checkpoint()["epoch"]) + 1
+    if epochs < done:
+        raise InputError(
+            f"trainer.max_epochs={epochs} beside resume=: {counted(done, 'epoch')} {'is' if done == 1 else 'are'} done;"
+            f" give {done} to test it as it is, more to go on, or start a new run"
+        )
+    return epochs - done
 
 
 def required_run(config: Mapping[str, Any] | DictConfig, *, instead: str = "") -> Path:

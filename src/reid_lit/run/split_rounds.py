@@ -22,7 +22,9 @@ Round = Callable[[DictConfig, Run], tuple[dict[str, Any], list[Row]]]
 """The work for one split, in its folder: it returns facts and rows of results."""
 
 
-def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = None) -> float | None:
+def run_rounds(
+    config: DictConfig, do: Round, facts: dict[str, Any] | None = None, *, begins: bool = True
+) -> float | None:
     """Call ``do`` once, or once for each split, and record the results.
 
     Each split has a folder of its own below the run's; a split that is finished there is not repeated.
@@ -31,12 +33,13 @@ def run_rounds(config: DictConfig, do: Round, facts: dict[str, Any] | None = Non
         config: The config of the command.
         do: Trains and tests, or tests.
         facts: What goes into ``metrics.json`` of all rounds together.
+        begins: Whether the start is recorded now; else ``do`` does it, once it is sure that the run goes on.
 
     Returns:
         The score named by ``objective``, see :mod:`reid_lit.run.objective`, for sweeps.
     """
     run = Run(Path(config.run_dir))
-    if first_rank():
+    if first_rank() and begins:
         run.record_start(config)
         keep_start_weights(run, config)
     ids = split_ids(config)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,11 +10,12 @@ import pytorch_lightning as pl
 import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid_lit.models.base import RetrievalModel
 from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
-from reid_lit.run.folder import Run
+from reid_lit.run.folder import Run, check_epochs
 from reid_lit.run.lineage import absolute, check_apart, inherited
 from reid_lit.run.logged import log_objective
 from reid_lit.run.machine import compiled, make_trainer
@@ -23,19 +24,23 @@ from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
 from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import check_unseen, find_tests, run_tests
+from reid_lit.training.continuing import Continued
 from reid_lit.training.rehearsal import learnt_from, rehearse
 from reid_lit.training.settings import check_settings
 
 _log = logging.getLogger(__name__)
 
 
-def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tuple[dict[str, Any], list[Row]]:
+def train_once(
+    config: DictConfig, run: Run, stages: Sequence[Stage] = (), goes_on: Callable[[], object] | None = None
+) -> tuple[dict[str, Any], list[Row]]:
     """One training and its tests: facts for ``metrics.json``, and rows of results.
 
     Args:
         config: What is trained.
         run: Where.
         stages: What it goes on from; trained first, once its own data and settings are found to be sound.
+        goes_on: Called on the first rank once a resumed training is found to be sound and goes on.
     """
     check_settings(config)
     checkpoint = _checkpoint_to_resume(run, config)
@@ -60,6 +65,7 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
         if first_rank():
             (learnt_from(model, data) | before).write(run.folder)
     trainer = make_trainer(config)
+    watch = _watched(trainer, config, checkpoint, goes_on)
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
     try:
@@ -68,7 +74,9 @@ def train_once(config: DictConfig, run: Run, stages: Sequence[Stage] = ()) -> tu
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
         seconds = round(time.perf_counter() - start, 1)
         selected = {} if model.selected is None else {"selected": model.selected}
-        facts = {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected
+        facts = (
+            {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected | (watch.facts(run) if watch else {})
+        )
         facts |= {"validation": held_out} if (held_out := held_out_scores(trainer, model, data)) else {}
         rows = run_tests(trainer, model, tests, run=run)
         log_objective(trainer.loggers, objective_of(config.objective, facts, averaged(rows)))
@@ -85,5 +93,23 @@ def _checkpoint_to_resume(run: Run, config: DictConfig) -> Path | None:
         if run.folder.is_dir():  # of several splits, this one may not have started
             _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None
-    run.read_checkpoint()  # refuses one that holds code, before anything else is done
+    if check_epochs(run, config.trainer.max_epochs) == 0:  # it refuses code too, before anything else is done
+        rank_zero_only(_log.info)("%s: all its epochs are done; nothing is trained, it is tested", run.folder)
     return run.checkpoint
+
+
+def _watched(
+    trainer: pl.Trainer, config: DictConfig, checkpoint: Path | None, goes_on: Callable[[], object] | None
+) -> Continued | None:
+    """The callback of a training that goes on from a checkpoint; without one the training begins now."""
+    goes_on = goes_on or _nothing
+    if checkpoint is None:
+        rank_zero_only(goes_on)()
+        return None
+    watch = Continued(stretch=config.stretch, goes_on=goes_on)
+    cast(list, trainer.callbacks).append(watch)  # type: ignore[attr-defined]
+    return watch
+
+
+def _nothing() -> None:
+    """For a training that begins: its start is recorded already."""
