@@ -1,5 +1,6 @@
 """`reid_lit.load`: what a run has learnt, in Python."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from PIL import Image
 
 import reid_lit
 from reid_lit.testing.embeddings_file import read
+from reid_lit.testing.load import _first_device
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +175,39 @@ def test_the_package_itself_is_cheap():
     assert json.loads(done.stdout) == [False, False]
     with pytest.raises(AttributeError, match="module 'reid_lit' has no attribute 'nothing'"):
         _ = reid_lit.nothing
+
+
+@pytest.mark.parametrize("changed", [[], ["evaluation.flip=false"], ["evaluation.distance=euclidean"]], ids=str)
+def test_thresholds_are_of_what_load_gives(trained, written, command, tmp_path, changed):
+    """False positive rates, counted anew on the crops of the test, are those of the report to the last pair."""
+    folder = tmp_path / "verified"
+    rates = "evaluation.roc=[0.1,0.01]"
+    done = command(f"run={trained[0]}", "evaluation=verification", rates, "evaluation.bootstrap=0", "test_on=[synthetic]",
+                   f"hydra.run.dir={folder}", *changed, cwd=tmp_path, module="reid_lit.evaluate")  # fmt: skip
+    assert "accept where embed.distance(embed(a), embed(b)) <= threshold" in " ".join(done.stdout.split())
+    (row,) = json.loads((folder / "metrics.json").read_text())["results"]
+    embed = reid_lit.load(folder, device="cpu")
+    applied = row["details"]["apply"]
+    assert f"embed = reid_lit.load({str(folder)!r})" in applied["how"]
+    assert applied["embedding"] == json.loads(json.dumps(dataclasses.asdict(embed.origin)))
+    assert (applied["embedding"]["flip"], applied["distance"]) == (
+        "evaluation.flip=false" not in changed,
+        "euclidean" if "evaluation.distance=euclidean" in changed else "cosine",
+    )
+    if not changed:  # what the run itself was tested by
+        assert embed.origin == reid_lit.load(trained[0], device="cpu").origin
+    shots = [written.shots["query"], written.shots["gallery"]]
+    rows = embed([shot.path for side in shots for shot in side]).split([len(side) for side in shots])
+    distance = embed.distance(*rows)
+    persons = [torch.tensor([shot.person_id for shot in side]) for side in shots]
+    impostors = distance[(persons[0][:, None] != persons[1]) & (persons[1] != -1)]
+    assert len(impostors) == row["details"]["roc"]["impostor_pairs"]
+    for point in row["details"]["roc"]["points"]:
+        assert int((impostors <= point["threshold"]).sum()) == round(point["measured"] * len(impostors))
+
+
+@pytest.mark.parametrize(("cuda", "mps", "device"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_the_first_gpu_is_taken_whoever_made_it(monkeypatch, cuda, mps, device):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)
+    assert _first_device() == device

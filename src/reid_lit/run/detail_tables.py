@@ -29,6 +29,8 @@ def detail_tables(results: Sequence[Row]) -> list[Table]:
     for result in results:
         for line in _points(result):
             points.add_row(result["dataset"], *line)
+    how = dict.fromkeys(result.get("details", {}).get("apply", {}).get("how", "") for result in results)
+    points.caption = "\n".join(filter(None, how)) or None
     tables = [points, _intervals(results), *(_camera_pairs(result) for result in results)]
     return [table for table in tables if table.row_count]
 

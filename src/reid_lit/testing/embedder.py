@@ -1,4 +1,4 @@
-"""``reid_lit.load``: the model of a run, ready to embed images in Python."""
+"""A trained model with all that embeds images in Python."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -7,24 +7,20 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from reid_lit.backbones.checkpoint import weights_file
 from reid_lit.data.feeding.decode import resized
 from reid_lit.data.transforms.transform import Transform
-from reid_lit.errors import InputError, MissingFileError
+from reid_lit.errors import InputError
+from reid_lit.evaluation.distance import pairwise_distance
 from reid_lit.files.pixels import pixels, rgb
 from reid_lit.models.base import RetrievalModel
-from reid_lit.run.folder import Run
-from reid_lit.run.trust import check_no_resolvers, check_parts
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.provenance import Provenance
-from reid_lit.testing.tests import trained_model
 
 COLORS = ("rgb", "bgr")
 AnImage = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -89,6 +85,17 @@ class Embedder(nn.Module):
         batches = range(0, len(listed), self.batch_size)
         embedding = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
         return F.normalize(embedding) if normalize else embedding
+
+    def distance(
+        self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"]
+    ) -> Float[Tensor, "queries gallery"]:
+        """The distance of every row to every other one, as the evaluation compares them and its thresholds mean it.
+
+        Args:
+            query: Embeddings of this model, of any length; so are those of the gallery.
+            gallery: In this order a test compares: distances are the same to the last bit.
+        """
+        return pairwise_distance(query, gallery, self.model.evaluation.distance)
 
     def prepared(
         self, images: AnImage | Iterable[Any], *, color: str | None = None
@@ -158,63 +165,3 @@ def _pixels(image: Any, place: int) -> UInt8[np.ndarray, "height width 3"]:
     raise InputError(
         f"image {place} is {kind}; give a file, an image of PIL, or a uint8 array [height, width, 3] in RGB"
     )
-
-
-def load(
-    run: str | os.PathLike[str],
-    *,
-    device: str | torch.device = "auto",
-    precision: str | None = None,
-    trust: bool = False,
-) -> Embedder:
-    """The model of a finished run, ready to embed images; nothing is downloaded.
-
-    ``reid_lit.load("runs/duke_strong/<time>")(["a.jpg", "b.jpg"])`` gives two rows. ``.model`` is the network in
-    evaluation mode, ``.prepared`` gives the images as it sees them, ``.origin`` says how its embeddings are made.
-
-    Args:
-        run: The folder of the run, or a checkpoint in it.
-        device: ``auto`` is the first GPU where there is one, else the CPU.
-        precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
-        trust: Whether the run may name parts that are none of reid_lit's, which can run anything.
-
-    Raises:
-        FileNotFoundError: there is no run's folder, or no checkpoint in it.
-        ValueError: the checkpoint holds code or is damaged, the precision is unknown, or the run's config names a part
-            that is none of reid_lit's.
-    """
-    folder = _run_of(Path(run).expanduser())
-    config = folder.config()
-    if not trust:
-        source = str(folder.folder / "config.yaml")
-        check_no_resolvers(config, source=source)
-        check_parts({key: config[key] for key in _BUILT}, source=source)
-    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    trained_in = str(config.trainer.precision)
-    config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
-    model = trained_model(config, folder)
-    return Embedder(
-        model=model,
-        transform=instantiate(config.transform, _convert_="all"),
-        batch_size=config.loader.test_batch_size,
-        precision=precision or ("32-true" if trained_in == "16-mixed" and chosen.type == "cpu" else trained_in),
-    ).to(chosen)
-
-
-_BUILT = ("model", "transform")
-"""What is built of a run's config, with all that is in it."""
-
-
-def _run_of(path: Path) -> Run:
-    """The run of a folder, or of a checkpoint in it.
-
-    Raises:
-        FileNotFoundError: it has no checkpoint.
-    """
-    run = Run(path.parent.parent, weights=path) if path.is_file() else Run(path)
-    splits = sorted(folder.name for folder in run.folder.glob("split_*") if weights_file(folder).is_file())
-    if splits and not weights_file(run.folder).is_file():
-        raise MissingFileError(
-            f"{path} trained several splits, each with weights of its own; load one of {', '.join(splits)} in it"
-        )
-    return run

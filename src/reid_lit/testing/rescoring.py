@@ -28,6 +28,7 @@ from reid_lit.testing.embeddings_file import Embeddings, read
 from reid_lit.testing.kept_queries import keep_queries
 from reid_lit.testing.provenance import Provenance, model_hash
 from reid_lit.testing.tests import result_row
+from reid_lit.testing.thresholds import with_application
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     _draw(config, split, scores, result)
     seconds = time.perf_counter() - start
     keep_queries(run, split, result, named)
+    with_application(result, protocol, lambda: content.origin, run.folder)
     return result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
 
 

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -24,7 +25,9 @@ from reid_lit.records import Split, absolute, common_images
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
 from reid_lit.run.results import Row
+from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.kept_queries import keep_queries
+from reid_lit.testing.thresholds import with_application
 from reid_lit.wording import counted
 
 
@@ -186,6 +189,8 @@ def run_tests(
         named = {"row": test.row, "split_id": test.split_id, "average": test.average}
         seconds = time.perf_counter() - start
         keep_queries(run, test.data.split, result, named)
+        origin = partial(provenance_of, model, test.data.transform, str(trainer.precision))
+        with_application(result, model.evaluation, origin, run.folder)
         row = result_row(test.data.split, result, named, precision=str(trainer.precision), seconds=seconds)
         if (whole := test.data.whole()) is not None:
             row["stamp"]["whole"] = whole

@@ -1,0 +1,90 @@
+"""``reid_lit.load``: the model of a run, ready to embed images in Python."""
+
+import os
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from reid_lit.backbones.checkpoint import weights_file
+from reid_lit.errors import MissingFileError
+from reid_lit.run.folder import Run
+from reid_lit.run.trust import check_no_resolvers, check_parts
+from reid_lit.testing.embedder import Embedder
+from reid_lit.testing.tests import trained_model
+
+
+def load(
+    run: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "auto",
+    precision: str | None = None,
+    trust: bool = False,
+) -> Embedder:
+    """The model of a finished run, ready to embed images; nothing is downloaded.
+
+    ``reid_lit.load("runs/duke_strong/<time>")(["a.jpg", "b.jpg"])`` gives two rows. ``.model`` is the network in
+    evaluation mode, ``.prepared`` gives the images as it sees them, ``.origin`` says how its embeddings are made.
+
+    Args:
+        run: The folder of the run, or a checkpoint in it; or the folder of an evaluation of it, for the embeddings that
+            its thresholds are of.
+        device: ``auto`` is the first GPU where there is one (CUDA's, else Apple's ``mps``), else the CPU.
+        precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
+        trust: Whether the run may name parts that are none of reid_lit's, which can run anything.
+
+    Raises:
+        FileNotFoundError: there is no run's folder, or no checkpoint in it.
+        ValueError: the checkpoint holds code or is damaged, the precision is unknown, or the run's config names a part
+            that is none of reid_lit's.
+    """
+    folder = _run_of(Path(run).expanduser())
+    config = folder.config()
+    if not trust:
+        source = str(folder.folder / "config.yaml")
+        check_no_resolvers(config, source=source)
+        check_parts({key: config[key] for key in _BUILT}, source=source)
+    chosen = torch.device(_first_device() if device == "auto" else device)
+    trained_in = str(config.trainer.precision)
+    config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
+    model = trained_model(config, _trained(folder, config))
+    return Embedder(
+        model=model,
+        transform=instantiate(config.transform, _convert_="all"),
+        batch_size=config.loader.test_batch_size,
+        precision=precision or ("32-true" if trained_in == "16-mixed" and chosen.type == "cpu" else trained_in),
+    ).to(chosen)
+
+
+def _first_device() -> str:
+    """The first GPU of this machine, else its CPU."""
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _trained(folder: Run, config: DictConfig) -> Run:
+    """The run that has the weights: of the folder itself, or the one that was evaluated there."""
+    evaluated = None if OmegaConf.is_missing(config, "run") else config.get("run")
+    if evaluated is None or folder.weights is not None or weights_file(folder.folder).is_file():
+        return folder
+    above = folder.folder.parent.parent  # where the evaluation of a run lies, wherever that was moved
+    return _run_of(above if weights_file(above).is_file() else Path(evaluated).expanduser())
+
+
+_BUILT = ("model", "transform")
+"""What is built of a run's config, with all that is in it."""
+
+
+def _run_of(path: Path) -> Run:
+    """The run of a folder, or of a checkpoint in it.
+
+    Raises:
+        FileNotFoundError: it has no checkpoint.
+    """
+    run = Run(path.parent.parent, weights=path) if path.is_file() else Run(path)
+    splits = sorted(folder.name for folder in run.folder.glob("split_*") if weights_file(folder).is_file())
+    if splits and not weights_file(run.folder).is_file():
+        raise MissingFileError(
+            f"{path} trained several splits, each with weights of its own; load one of {', '.join(splits)} in it"
+        )
+    return run
