@@ -3,10 +3,11 @@
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
+from annotated_types import Ge
 from jaxtyping import Int
 from torch import Tensor
 from typing_extensions import override
@@ -23,6 +24,9 @@ from reid_lit.paths import write_whole
 from reid_lit.records import Split
 
 _log = logging.getLogger(__name__)
+
+Number = Annotated[int, Ge(1)]
+"""A number of rows or of ranks."""
 
 
 class Pictures(pl.Callback):
@@ -41,7 +45,9 @@ class Pictures(pl.Callback):
         rankings: Ranks that ``rankings.json`` holds of each query; 0 writes no such file.
     """
 
-    def __init__(self, *, folder: str, queries: int, top: int, removed: bool, rankings: int) -> None:
+    def __init__(
+        self, *, folder: str, queries: Number, top: Number, removed: bool, rankings: Annotated[int, Ge(0)]
+    ) -> None:
         self.folder = Path(folder)
         self.queries = queries
         self.top = top

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytorch_lightning as pl
+from annotated_types import Ge
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 from typing_extensions import override
@@ -62,7 +63,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     sampler: Callable[..., EpochSampler]
     loader: Loader
     val_persons: int = 0
-    split_seed: int = 0
+    split_seed: Annotated[int, Ge(0)] = 0
     seed: int = 0
     on_bad_image: str = "stop"
     max_pixels: int = MAX_PIXELS

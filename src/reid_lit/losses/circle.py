@@ -1,7 +1,10 @@
 """Circle loss over all pairs of a batch."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -33,13 +36,13 @@ class CircleLoss(nn.Module):
     """Circle loss, divided by the batch size as the softmax baseline does.
 
     Args:
-        margin: m.
-        gamma: γ, the scale of the similarities.
+        margin: m, in (-1, 1); below 0 a pair is left alone before it is right.
+        gamma: γ > 0, the scale of the similarities.
 
     Source: layumi/Person_reID_baseline_pytorch ``--circle``.
     """
 
-    def __init__(self, *, margin: float, gamma: float) -> None:
+    def __init__(self, *, margin: Annotated[float, Gt(-1), Lt(1)], gamma: Annotated[float, Gt(0)]) -> None:
         super().__init__()
         self.margin = margin
         self.gamma = gamma

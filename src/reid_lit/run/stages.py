@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 from reid_lit.errors import FailedError, InputError, MissingFileError
 from reid_lit.jobs.job import Job
 from reid_lit.jobs.runner import Runner
-from reid_lit.overrides import assignment, key_of, value_of
+from reid_lit.overrides import assignment, key_of, literal, value_of
 from reid_lit.progress import first_rank
 from reid_lit.run.composing import composed, explained
 from reid_lit.run.identity import keys, training_hash
@@ -66,7 +66,7 @@ def plan_stages(config: DictConfig) -> list[Stage]:
     Raises:
         ValueError: a stage of ``before`` lacks its experiment or what it gives, or cannot be composed.
     """
-    entries = {name: _checked(name, entry) for name, entry in (config.before or {}).items()}
+    entries = stage_entries(config)
     arguments = list(HydraConfig.get().overrides.task)
     stages: list[Stage] = []
     for name in _needed(entries, arguments, config):
@@ -140,6 +140,18 @@ def _check_first_machine(job: Job) -> None:
             f"{job.name} has not come to its end, and torchrun has, on the first machine ({os.environ['MASTER_ADDR']}:"
             f" {error}); see what it printed there"
         ) from error
+
+
+def stage_entries(config: DictConfig) -> dict[Any, Mapping[str, Any]]:
+    """What ``before`` says of each stage, by the stage's name.
+
+    Raises:
+        InputError: it says less or more than a stage has.
+    """
+    before = config.before
+    if before is not None and not isinstance(before, Mapping):
+        raise InputError(f"before={literal(before)}: give stages by name, before.<name>={{experiment: …, gives: …}}")
+    return {name: _checked(name, entry) for name, entry in (before or {}).items()}
 
 
 def _checked(name: Any, entry: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from reid_lit.run.image_size import check_image_size
 from reid_lit.run.logged import check_loggers
 from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchnorm
 from reid_lit.run.objective import check_maximised
+from reid_lit.run.stages import stage_entries
 from reid_lit.run.values import check_values
 
 _RANKS_A_CORE = 4
@@ -36,9 +37,12 @@ def check_settings(config: DictConfig) -> None:
     check_parts_of(config, "callbacks")
     check_parts_of(config, "logger")
     check_loggers(config)
+    stage_entries(config)
     check_tests(config.test_on)
     check_maximised(config.objective)
     check_length(config)
+    check_intervals(config)
+    check_checkpoint(config)
     check_machine(config)
     check_optimizer(config)
     check_image_size(config)
@@ -85,6 +89,38 @@ def check_length(config: DictConfig) -> None:
             raise InputError(f"trainer.{key}=0: nothing would be done; leave it out, or give a number above 0")
 
 
+def check_intervals(config: DictConfig) -> None:
+    """Raise InputError for a number of epochs or steps from one time to the next that is none."""
+    trainer, build = config.trainer, config.scheduler.build
+    named = {f"trainer.{key}": trainer.get(key, 1) for key in ("check_val_every_n_epoch", "accumulate_grad_batches")}
+    named |= {f"scheduler.build.{key}": build.get(key, 1) for key in ("step_size", "T_max", "T_0", "total_iters")}
+    for key, value in named.items():
+        if isinstance(value, int) and value < 1:
+            raise InputError(f"{key}={value}: give 1 or more")
+    if trainer.log_every_n_steps < 0:
+        raise InputError(f"trainer.log_every_n_steps={trainer.log_every_n_steps}: give 1 or more, 0 for no log")
+
+
+def check_checkpoint(config: DictConfig) -> None:
+    """Raise InputError for checkpoints that nothing could be resumed or tested from."""
+    checkpoint = config.callbacks.get("checkpoint")
+    if checkpoint is None:
+        return
+    if checkpoint.get("filename") != "last":
+        raise InputError(
+            f"callbacks.checkpoint.filename={literal(checkpoint.get('filename'))}: resume= and tests read last.ckpt;"
+            " give last, and other checkpoints by a callback of their own"
+        )
+    every, epochs = checkpoint.get("every_n_epochs"), config.trainer.max_epochs
+    if every is not None and (every < 1 or (epochs is not None and epochs % every)):
+        raise InputError(
+            f"callbacks.checkpoint.every_n_epochs={every}: give a divisor of trainer.max_epochs={epochs}, so that the"
+            " last epoch is kept"
+        )
+    if checkpoint.get("save_top_k", 1) == 0:
+        raise InputError("callbacks.checkpoint.save_top_k=0: it would keep nothing to resume or test; leave it out")
+
+
 def check_machine(config: DictConfig) -> None:
     """Raise InputError for processors that are not there."""
     machine = config.machine
@@ -96,6 +132,8 @@ def check_machine(config: DictConfig) -> None:
             f"machine.accelerator={machine.accelerator}: torch {torch.__version__} sees no GPU on this machine; give"
             " machine=cpu trainer=cpu"
         )
+    if config.trainer.precision is None:
+        raise InputError("trainer.precision=null: give 32-true, bf16-mixed or, on a GPU, 16-mixed")
     check_precision(config)
     check_sync_batchnorm(config)
     devices, cores = machine.devices, os.cpu_count() or 1
