@@ -12,10 +12,10 @@ from hydra import initialize_config_dir
 from hydra.utils import get_class, get_object, instantiate
 from omegaconf import OmegaConf
 
-from reid_lit.command.near_names import near_names
 from reid_lit.evaluation.neighbours.index import SETTINGS
 from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, Output, TransferBatch
+from reid_lit.run.near_names import near_names
 
 CONF = packaged("conf")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "experiment")

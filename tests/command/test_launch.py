@@ -1,8 +1,8 @@
 import pytest
 
-from reid_lit.command.near_names import near_names
 from reid_lit.command.replay import replayed
 from reid_lit.jobs.job import last_words
+from reid_lit.run.near_names import near_names
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from typing_extensions import override
 from reid_lit.errors import NotFiniteError
 from reid_lit.records import Batch, TransferBatch
 
+_SHOWN = 3
+"""Images of a batch that a message names."""
+
 
 class Progress(TQDMProgressBar):
     """Lightning's bar without the logger's version, which is always the same here.
@@ -100,10 +103,11 @@ class FiniteLoss(pl.Callback):
         if last is None or bool(torch.isfinite(last[0])):
             return
         files = _files(trainer, last[1])
+        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
         raise NotFiniteError(
             f"the loss is {float(last[0])} at epoch {trainer.current_epoch}, near step {trainer.global_step}. "
-            f"Its batch: "
-            f"{', '.join(map(str, files))}. Look at these images, lower optimizer.lr, or set trainer.precision=32-true"
+            f"Its batch: {', '.join(map(str, files[:_SHOWN]))}{more}. Look at these images, lower optimizer.lr, or set"
+            " trainer.precision=32-true"
         )
 
 

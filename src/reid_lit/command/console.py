@@ -11,7 +11,7 @@ from reid_lit.wording import unknown
 def commands() -> dict[str, str]:
     """The commands, and what each is for: the first lines of their modules, which are read and not imported."""
     purposes = {}
-    for file in sorted(Path(__file__).parents[1].glob("*.py")):
+    for file in sorted(Path(__file__).parents[1].glob("[!_]*.py")):
         source = file.read_text(encoding="utf-8")
         if '\nif __name__ == "__main__":\n' in source:
             docstring = ast.get_docstring(ast.parse(source)) or ""

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
-from reid_lit.command.near_names import near_names
+from reid_lit.command.composition import reported
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
@@ -23,7 +22,9 @@ from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import UserError
 from reid_lit.overrides import key_of, unquoted, value_of
 from reid_lit.paths import packaged
+from reid_lit.run.grammar import check_words
 from reid_lit.run.moved_keys import typed
+from reid_lit.run.near_names import default_of
 
 
 def launch(
@@ -59,9 +60,12 @@ def _launch(
     try:
         if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
             first(_words(sys.argv[1:]))
-        words = reword(typed(sys.argv[1:]))
+        words = reword(typed(_flags_first(sys.argv[1:])))
         sys.argv[1:] = replayed(words) if replay else words
         untrusted = None if sys.argv[1:] == words or is_trusted(words) else words
+        check_words(
+            sys.argv[1:], default=functools.partial(default_of, arguments=sys.argv[1:], config_name=config_name)
+        )
         sys.argv[1:] = of_one_run(sys.argv[1:])
         if config_name == "train":
             sys.argv[1:] = _checked_words(words, sys.argv[1:])
@@ -75,14 +79,14 @@ def _launch(
 
     plain = functools.wraps(task)(plain)
     command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
-    try:
+    with reported(sys.argv[1:], config_name=config_name):
         command()
-    except SystemExit as stop:
-        if stop.code and not isinstance(stop, Stopped):
-            GlobalHydra.instance().clear()
-            for line in near_names(sys.argv[1:], config_name=config_name):
-                sys.stderr.write(f"{line}\n")
-        raise
+
+
+def _flags_first(words: list[str]) -> list[str]:
+    """The words of a command line, its flag for a sweep first: Hydra takes none between two others."""
+    flags = [word for word in words if word in ("-m", "--multirun")]
+    return [*flags, *(word for word in words if word not in flags)]
 
 
 def _checked_words(typed: list[str], arguments: list[str]) -> list[str]:
@@ -139,7 +143,15 @@ def _without_traceback(task: Callable[[DictConfig], Any], config: DictConfig, as
         text = refusal(error, config)
         if text is None or HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # a bug stays visible; Hydra goes on with the other jobs of a multirun
+        _end_bars()
         sys.exit(text)
+
+
+def _end_bars() -> None:
+    """Let a message begin on a line of its own, where a bar of progress stands."""
+    if (tqdm := sys.modules.get("tqdm")) is not None:
+        for bar in list(getattr(tqdm.tqdm, "_instances", ())):
+            bar.close()
 
 
 def _quiet() -> None:

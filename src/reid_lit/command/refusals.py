@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 
 from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.errors import UserError
@@ -42,6 +42,8 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         return None
+    if isinstance(error, InterpolationKeyError | InterpolationResolutionError):
+        return _of_an_interpolation(error)
     part = ""
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
         part = str(error).partition("\nfull_key: ")[2] or part
@@ -62,6 +64,14 @@ def of_disk(error: OSError, config: Mapping[str, Any] | DictConfig) -> str:
     what = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
     fact = f"{what or config.get('run_dir') or Path.cwd()}: {error.strerror}"
     return f"{fact}; {_DISK[error.errno or 0]} (HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _of_an_interpolation(error: OmegaConfBaseException) -> str:
+    """What ``${…}`` of the command line cannot be read as."""
+    reason = str(error).strip().partition("\n")[0].removeprefix("KeyError raised while resolving interpolation: ")
+    key = f"{error.full_key}: " if error.full_key else ""
+    reason = reason.strip('"')
+    return f"{key}{reason}; ${{…}} stands for another key, or by ${{oc.env:…}} for a variable that is set"
 
 
 def _of_a_part(error: BaseException, part: str) -> str:

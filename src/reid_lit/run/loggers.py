@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlparse
 
 import wandb
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers.logger import DummyLogger
 
 from reid_lit.backbones.checkpoint import read_checkpoint
 from reid_lit.network import unreachable
@@ -71,8 +72,10 @@ def _rows(file: Path, steps: int) -> list[dict[str, Any]]:
 
 def wandb_logger(
     *, folder: str, project: str, group: str, job_type: str, tags: Sequence[str | None], config: Mapping[str, Any]
-) -> WandbLogger:
+) -> Logger:
     """Weights & Biases; offline, and saying so, without an account or a network.
+
+    With ``WANDB_MODE=disabled`` it is a logger that logs nothing, and this is said.
 
     A resumed run goes on under its own id.
 
@@ -84,6 +87,10 @@ def wandb_logger(
         tags: Words to filter by; None is left out, and so are repetitions.
         config: Keys to filter by; a training adds its whole config. Of ``choices``, Hydra's own are left out.
     """
+    if os.environ.get("WANDB_MODE") == "disabled":
+        if first_rank():
+            _log.warning("WANDB_MODE=disabled: nothing is logged to W&B, and no run of it is written")
+        return DummyLogger()
     run_id, resumed = _run_id(Path(folder) / "wandb_id")
     reason = why_offline()
     if reason and first_rank():

@@ -1,5 +1,6 @@
 """The machine that a run computes on, as the group ``machine`` of the config says."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +8,15 @@ from contextlib import contextmanager
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments import LightningEnvironment
 from omegaconf import DictConfig, open_dict
 from torch import nn
 
 from reid_lit.errors import InputError
 from reid_lit.run.checkpoint_io import WholeCheckpointIO
 from reid_lit.wording import counted
+
+_log = logging.getLogger(__name__)
 
 
 def make_trainer(config: DictConfig) -> pl.Trainer:
@@ -26,7 +30,8 @@ def make_trainer(config: DictConfig) -> pl.Trainer:
     if not config.machine.progress_bar:
         with open_dict(config):
             config.callbacks.pop("progress", None)  # Lightning refuses a bar that is switched off
-    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all")
+    plugins = [LightningEnvironment()] if _works_alone(config) else []
+    trainer: pl.Trainer = instantiate(config.trainer, _convert_="all", plugins=plugins)
     trainer.strategy.checkpoint_io = WholeCheckpointIO()
     return trainer
 
@@ -90,14 +95,43 @@ def check_ranks(config: DictConfig) -> None:
             f" torchrun --nnodes={machine.num_nodes} --node-rank=… --master-addr=… -m reid_lit.train …"
         )
     if "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's
+        _check_step(config)
         return
     started, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if started != (asked := _devices(config) * machine.num_nodes):
+    if started != (asked := ranks_of(config)):
         raise InputError(
             f"machine.devices={machine.devices}: {counted(asked, 'rank')} with machine.num_nodes={machine.num_nodes},"
             f" but torchrun has started {started}, {here} of them on this machine; give machine=ddp"
             f" machine.num_nodes={started // here} machine.devices={here}"
         )
+
+
+def _check_step(config: DictConfig) -> None:
+    """Refuse the processes of srun where each of them would train alone."""
+    started = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    if started != "1" and ranks_of(config) == 1 and os.environ.get("SLURM_PROCID", "0") != "0":
+        raise InputError(
+            f"machine.devices={config.machine.devices}: one rank, but srun has started {started} processes"
+            f" (SLURM_STEP_NUM_TASKS), and each would train alone; give srun --ntasks=1, or machine=ddp"
+            f" machine.devices={started}"
+        )
+
+
+def _works_alone(config: DictConfig) -> bool:
+    """Whether one rank is asked for where SLURM's variables speak of several tasks: those of an interactive job."""
+    tasks = os.environ.get("SLURM_NTASKS", "1")
+    alone = tasks != "1" and "LOCAL_WORLD_SIZE" not in os.environ and ranks_of(config) == 1
+    if alone:
+        _log.warning(
+            "SLURM_NTASKS is %s, and machine.devices=1: this process trains alone; machine=ddp machine.devices=%s has a"
+            " rank for each task", tasks, tasks,
+        )  # fmt: skip
+    return alone
+
+
+def ranks_of(config: DictConfig) -> int:
+    """The ranks that a config asks for, over all machines."""
+    return _devices(config) * config.machine.num_nodes
 
 
 def _devices(config: DictConfig) -> int:

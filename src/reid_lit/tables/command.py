@@ -1,11 +1,14 @@
 """The command line of a table: which table and size, which rows and labels, which overrides for all of its jobs."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reid_lit.overrides import assignment
+from reid_lit.run.grammar import check_words
+from reid_lit.run.near_names import default_of
 from reid_lit.tables.spec import (
     LAPTOP,
     PAPER,
@@ -73,6 +76,7 @@ def reword_table(arguments: list[str]) -> list[str]:
     spec = read_table(request.table)
     chosen_rows(spec, request.rows, request.size)
     chosen_labels(spec, request)
+    check_words(request.overrides, default=functools.partial(default_of, arguments=[], config_name="train"))
     hydras = [a for a in arguments if a not in words and a not in ("-m", "--multirun")]
     return [*hydras, f"+table={request.table}", assignment("+table_words", words)]
 

@@ -9,6 +9,7 @@ from hydra.errors import HydraException
 
 from reid_lit.jobs.job import Job
 from reid_lit.run.composing import explained
+from reid_lit.run.near_names import near_names
 from reid_lit.tables.command import TableRequest, chosen_labels, chosen_rows
 from reid_lit.tables.jobs import JobMaker, Place
 from reid_lit.tables.plan_file import read_plan
@@ -62,8 +63,9 @@ def places_of(spec: Mapping[str, Any], request: TableRequest) -> list[Place]:
             try:
                 place = maker.place(cell, seed, wanted=wanted and str(seed) in labels["seed"])
             except HydraException as error:
+                near = "; ".join(near_names([*cell.train, *cell.evaluate], config_name="evaluate"))
                 raise TableError(
-                    f"{request.table}, row {names[cell.row]!r}, {cell.label}: {explained(error)}"
+                    f"{request.table}, row {names[cell.row]!r}, {cell.label}: {near or explained(error)}"
                 ) from error
             places.append(place)
     return places

@@ -25,7 +25,7 @@ from reid_lit.run.stages import Stage, check_start, run_stages
 from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import check_unseen, find_tests, run_tests
 from reid_lit.training.continuing import Continued
-from reid_lit.training.rehearsal import learnt_from, rehearse
+from reid_lit.training.rehearsal import check_batch, check_before_data, learnt_from, rehearse
 from reid_lit.training.settings import check_settings
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def train_once(
     checkpoint = _checkpoint_to_resume(run, config)
     if checkpoint is None:  # a checkpoint has all that the stages learnt
         check_start(config, stages)
+        check_before_data(config, stages)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = make_data(config)
     data.prepare_data()
@@ -57,6 +58,7 @@ def train_once(
         rehearse(config, stages, data)
         run_stages(stages)
     model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
+    check_batch(config, model)
     check_memory_limit(model, tests)
     if checkpoint is None:
         before = inherited(config)

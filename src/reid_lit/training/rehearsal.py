@@ -1,18 +1,52 @@
 """The check, before the first stage starts, that a run and its stages can be trained."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.seed import isolate_rng
+from torch import nn
 
 from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
 from reid_lit.models.base import RetrievalModel
 from reid_lit.run.composing import composed
-from reid_lit.run.datasets import make_data
+from reid_lit.run.datasets import make_data, members_of, with_dataset
 from reid_lit.run.lineage import Lineage, absolute, check_apart, inherited, read_lineage
+from reid_lit.run.machine import ranks_of
+from reid_lit.run.presence import missing_roots
 from reid_lit.run.stages import Stage
+
+
+def check_before_data(config: DictConfig, stages: Sequence[Stage]) -> None:
+    """Look for the data and the weights of a run and of its stages, before any data are drawn or read.
+
+    Raises:
+        FileNotFoundError: a data set or the weights are not there.
+        ValueError: the weights are of another network.
+    """
+    given = {stage.gives for stage in stages}
+    for one in (config, *(OmegaConf.create(composed(stage.job.overrides)) for stage in stages if not stage.job.done)):
+        for part in _parts(one) if missing_roots(one) else ():
+            if _lacks_root(part):
+                make_data(part).read()  # says what was looked for, and where
+        if one.backbone.weights != "none" and "backbone.weights" not in given:
+            with isolate_rng():
+                instantiate(one.backbone, _convert_="all")
+
+
+def _parts(config: DictConfig) -> Iterator[DictConfig]:
+    """The configs of the data sets that a run is trained and tested on."""
+    yield from members_of(config)
+    for entry in config.test_on:
+        yield from members_of(with_dataset(config, entry))
+
+
+def _lacks_root(part: DictConfig) -> bool:
+    root = part.dataset.get("root")
+    return bool(root) and "draw_seed" not in part.dataset and not Path(root).expanduser().exists()
 
 
 def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> None:
@@ -57,4 +91,17 @@ def _checked_model(config: DictConfig, data: ReidData) -> RetrievalModel:
     with isolate_rng():
         model: RetrievalModel = instantiate(bare.model, _convert_="all")(persons=data.persons)
     model.check_data(data, config.trainer.max_epochs)
+    check_batch(config, model)
     return model
+
+
+def check_batch(config: DictConfig, model: RetrievalModel) -> None:
+    """Raise InputError for training batches of one image where a batch norm of the neck would see it alone."""
+    size, ranks = config.loader.batch_size, ranks_of(config)
+    alone = size // ranks < 2 and not config.trainer.sync_batchnorm
+    if alone and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
+        of = f", {size // ranks} on each of {ranks} ranks" if ranks > 1 else ""
+        raise InputError(
+            f"loader.batch_size={size}: a batch of 1 image{of}, of which a batch norm can tell no mean and no spread;"
+            f" give {2 * ranks} or more, or another neck"
+        )

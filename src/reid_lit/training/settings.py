@@ -33,6 +33,7 @@ def check_settings(config: DictConfig) -> None:
             there, or an optimizer or a schedule that cannot be built.
     """
     check_seed(config.seed)
+    check_groups(config)
     check_values(config)
     check_parts_of(config, "callbacks")
     check_parts_of(config, "logger")
@@ -54,11 +55,22 @@ def check_seed(seed: Any) -> None:
         raise InputError(f"seed={literal(seed)}: give a whole number from 0 to {_SEEDS - 1}")
 
 
+def check_groups(config: DictConfig) -> None:
+    """Raise InputError for a value in the place of a whole group of keys."""
+    for group in ("loader", "labels"):
+        if not isinstance(config[group], DictConfig):
+            names = "batch_size, test_batch_size" if group == "loader" else "paper, table, row"
+            raise InputError(f"{group}={literal(config[group])}: it is a group of keys; set {group}.<key>, of {names}")
+
+
 def check_parts_of(config: DictConfig, group: str) -> None:
     """Raise InputError unless each entry of a group is a part."""
     for name, part in (config[group] or {}).items():
         if not isinstance(part, DictConfig) or "_target_" not in part:
-            raise InputError(f"{group}.{name}={part}: no part; give {{_target_: <class>, …}}, or leave it out")
+            raise InputError(
+                f"{group}.{name}={literal(_plain(part) if isinstance(part, DictConfig) else part)}: no part; give"
+                f" {{_target_: <class>, …}}, or go without it by ~{group}.{name}"
+            )
 
 
 def check_tests(entries: Any) -> None:
@@ -134,6 +146,8 @@ def check_machine(config: DictConfig) -> None:
         )
     if config.trainer.precision is None:
         raise InputError("trainer.precision=null: give 32-true, bf16-mixed or, on a GPU, 16-mixed")
+    if not isinstance(machine.num_nodes, int) or machine.num_nodes < 1:
+        raise InputError(f"machine.num_nodes={literal(machine.num_nodes)}: give the number of machines, 1 or more")
     check_precision(config)
     check_sync_batchnorm(config)
     devices, cores = machine.devices, os.cpu_count() or 1

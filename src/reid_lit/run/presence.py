@@ -1,0 +1,53 @@
+"""Whether the data of a run are where they are looked for, before anything is drawn, read or trained."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from reid_lit.run.composing import composed
+
+
+def missing_roots(config: Mapping[str, Any] | DictConfig) -> dict[str, Path]:
+    """The folders, by the data sets' options, that a run looks for and that are not there.
+
+    A synthetic set is drawn where it is missing. This looks at names alone, and imports no reader.
+
+    Args:
+        config: Of a training or a test; interpolations may be unresolved.
+    """
+    whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    missing: dict[str, Path] = {}
+    for name, root in _roots(whole, OmegaConf.select(whole, "dataset"), ""):
+        if root and not (place := Path(str(root)).expanduser()).exists():
+            missing.setdefault(name or place.name, place)
+    return missing
+
+
+def _roots(config: DictConfig, dataset: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Where the data set is, and those that it is made of or tested on besides."""
+    yield from _parts(config, dataset, name)
+    for entry in OmegaConf.select(config, "test_on") or ():
+        yield from _of_entry(config, entry)
+
+
+def _parts(config: DictConfig, dataset: Any, name: str) -> Iterator[tuple[str, Any]]:
+    entries = [dataset.get(key) for key in ("source", "target", "members") if dataset.get(key) is not None]
+    if "draw_seed" not in dataset and not entries:
+        yield name, OmegaConf.select(dataset, "root", throw_on_missing=False)
+    for entry in entries:
+        for each in entry if isinstance(entry, ListConfig) else [entry]:
+            yield from _of_entry(config, each)
+
+
+def _of_entry(config: DictConfig, entry: Any) -> Iterator[tuple[str, Any]]:
+    """Of an option of ``dataset``, or a mapping that names one and keys that differ."""
+    changed = {"dataset": entry} if isinstance(entry, str) else dict(entry)
+    name = changed.pop("dataset", None)
+    if name is None:  # the run's own, somewhere else
+        yield "", changed.get("root")
+        return
+    option = OmegaConf.create(composed((f"dataset={name}",)))
+    OmegaConf.update(option, "data_root", OmegaConf.select(config, "data_root"))
+    yield from _parts(config, OmegaConf.merge(option, {"dataset": changed}).dataset, str(name))
