@@ -33,7 +33,7 @@ def doctor(config: DictConfig) -> None:
     protocol = instantiate(config.evaluation)
     members = getattr(data, "members", (data,))
     diagnoses = [examine(member, protocol=protocol, others=partial(_others, config, member.root)) for member in members]
-    machine_facts = _machine_facts(config)
+    machine_facts = _machine_facts(config, data)
     console = Console()
     for diagnosis in diagnoses:
         show(console, diagnosis)
@@ -48,8 +48,8 @@ def doctor(config: DictConfig) -> None:
         raise SystemExit(1)
 
 
-def _machine_facts(config: DictConfig) -> list[Fact]:
-    from reid_lit.checkup.machine import machine
+def _machine_facts(config: DictConfig, data: "ReidData") -> list[Fact]:
+    from reid_lit.checkup.machine import machine, shared_memory
     from reid_lit.run.environment import environment
     from reid_lit.run.loggers import why_offline
 
@@ -57,7 +57,8 @@ def _machine_facts(config: DictConfig) -> list[Fact]:
     packages = [f"{name} {version}" for name, version in installed["packages"].items()]
     versions = ", ".join([f"Python {installed['python']}", *packages])
     name, weights = config.backbone.get("name", ""), str(config.backbone.get("weights"))
-    return [Fact(name="versions", value=versions), *machine(name, weights, why_offline=why_offline())]
+    facts = [*machine(name, weights, why_offline=why_offline()), shared_memory(data.loader, data.transform)]
+    return [Fact(name="versions", value=versions), *facts]
 
 
 def _others(config: DictConfig, root: Path) -> "Mapping[str, ReidData]":

@@ -16,7 +16,11 @@ from reid_lit.backbones.imagenet import imagenet_file
 from reid_lit.backbones.installed import installed_weights
 from reid_lit.checkup.diagnosis import Fact
 from reid_lit.command.resolvers import cpu_precision
-from reid_lit.errors import UserError
+from reid_lit.data.feeding.in_flight import SHARED, batch_bytes, check_shared, free_shared
+from reid_lit.data.feeding.loading import Loader
+from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import InputError, UserError
+from reid_lit.wording import counted
 
 YES, NO = "✓", "–"
 
@@ -45,6 +49,24 @@ def _gpus() -> Iterator[Fact]:
         card = torch.cuda.get_device_properties(number)
         memory = f"{card.total_memory / 2**30:.0f} GiB, compute capability {card.major}.{card.minor}"
         yield Fact(name=f"gpu {number}", value=f"{YES} {card.name}, {memory}, CUDA {torch.version.cuda}{_driver()}")
+
+
+def shared_memory(loader: Loader, transform: Transform) -> Fact:
+    """Whether the shared memory has room for the batches that the processes which read images hold."""
+    free, name = free_shared(), f"shared memory {SHARED}"
+    if free is None:
+        return Fact(name=name, value=f"{YES} not needed on this system")
+    workers = loader.processes(1)
+    batches = {
+        "a batch of training": batch_bytes(loader.batch_size, transform.size),
+        "one of a test": batch_bytes(loader.test_batch_size, transform.test_size),
+    }
+    try:
+        check_shared(workers, batches, ranks=1)
+    except InputError as error:
+        return Fact(name=name, value=f"{NO} machine.{error}")
+    readers = counted(workers, "process", "processes")
+    return Fact(name=name, value=f"{YES} {free / 1e6:,.0f} MB free, room for {readers} that read images")
 
 
 def _driver() -> str:

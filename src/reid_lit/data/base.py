@@ -18,8 +18,9 @@ from typing_extensions import override
 
 from reid_lit.data.contract import DataContract
 from reid_lit.data.counts import describe
-from reid_lit.data.feeding.cache import RamCache, check_room, shared_cache
+from reid_lit.data.feeding.cache import RamCache, check_room, needed_bytes, shared_cache
 from reid_lit.data.feeding.images import CHOICES, sound
+from reid_lit.data.feeding.in_flight import batch_bytes, check_shared, fitting_workers
 from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, mixed_loader, ordered_loader
 from reid_lit.data.feeding.readable import MAX_PIXELS
 from reid_lit.data.feeding.samplers import EpochSampler
@@ -154,7 +155,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
         size = self.loader.batch_size // world
-        return make_loader(self._train_images(), sampler, batch_size=size, workers=self._workers(), train=True)
+        workers = self._workers(batch_bytes(size, self.transform.size))
+        return make_loader(self._train_images(), sampler, batch_size=size, workers=workers, train=True)
 
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on.
@@ -168,9 +170,9 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         """The training images in their order, without augmentation, each on exactly one rank; uint8."""
         self.setup()
         rank, world = self._place()
-        return ordered_loader(
-            self._train_images(), self.loader.test_batch_size, workers=self._workers(), rank=rank, world=world
-        )
+        size = self.loader.test_batch_size
+        workers = self._workers(batch_bytes(size, self.transform.size))
+        return ordered_loader(self._train_images(), size, workers=workers, rank=rank, world=world)
 
     def mixed_dataloader(self, batch_size: int) -> BatchLoader:
         """The training images without augmentation, each on exactly one rank, batches spread over the list; uint8.
@@ -180,9 +182,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         """
         self.setup()
         rank, world = self._place()
-        return mixed_loader(
-            self._train_images(), batch_size=batch_size, workers=self._workers(), rank=rank, world=world
-        )
+        workers = self._workers(batch_bytes(2 * batch_size, self.transform.size))  # or more, by what is left over
+        return mixed_loader(self._train_images(), batch_size=batch_size, workers=workers, rank=rank, world=world)
 
     def as_tested(self, image: Tensor) -> Tensor:
         """The images that a model gets in a test: float32 in [0, 1]."""
@@ -218,13 +219,27 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         cache = self._cache(len(shots), self.transform.test_size) if cached else None
         persons = [shot.person_id for shot in shots]
         dataset = ShotDataset(shots, persons, transform=self.transform, cache=cache, testing=True)
-        return ordered_loader(dataset, self.loader.test_batch_size, workers=self._workers(), rank=rank, world=world)
+        workers = self._workers(self._test_bytes(len(shots)))
+        return ordered_loader(dataset, self.loader.test_batch_size, workers=workers, rank=rank, world=world)
+
+    def _test_bytes(self, images: int) -> int:
+        """Bytes of a batch of a test of so many images."""
+        return batch_bytes(min(self.loader.test_batch_size, images), self.transform.test_size)
 
     def _check_room(self) -> None:
-        """Raise InputError, before a network is built, unless the cache fits into memory."""
+        """Raise InputError, before a network is built, unless cache and batches on their way fit into memory."""
+        held = () if self.validation is None else self.validation.query + self.validation.gallery
+        cached = 0
         if self.loader.cache == "ram":
-            held = () if self.validation is None else self.validation.query + self.validation.gallery
-            check_room(len(self.split.train) + len(held), self.transform.test_size if held else self.transform.size)
+            images, size = len(self.split.train) + len(held), self.transform.test_size if held else self.transform.size
+            check_room(images, size)
+            cached = needed_bytes(images, size)
+        if self.loader.workers != "auto":
+            ranks = self._ranks_here()
+            train = batch_bytes(self.loader.batch_size // ranks, self.transform.size)
+            test = self._test_bytes(max(len(held), len(self.split.query) + len(self.split.gallery)))
+            batches = {"a batch of training": train, "one of a test": test}
+            check_shared(self.loader.processes(ranks), batches, ranks=ranks, taken=cached)
 
     def _cache(self, images: int, size: tuple[int, int]) -> RamCache | None:
         if self.loader.cache == "none":
@@ -238,9 +253,18 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         noise = ImageNoise(batch.index, seed=self.seed, epoch=self._train_sampler.epoch)
         return batch._replace(image=self.transform.training(batch.image, noise))
 
-    def _workers(self) -> int:
-        """Workers of this rank, which shares the cores with the other ranks of its machine."""
-        return self.loader.processes(1 if self.trainer is None else self.trainer.world_size // self.trainer.num_nodes)
+    def _workers(self, batch: int) -> int:
+        """Workers of this rank, which shares cores and memory with the other ranks of its machine.
+
+        Args:
+            batch: Bytes of a batch.
+        """
+        ranks = self._ranks_here()
+        asked, is_chosen = self.loader.processes(ranks), self.loader.workers != "auto"
+        return fitting_workers(asked, batch, ranks=ranks, is_chosen=is_chosen)
+
+    def _ranks_here(self) -> int:
+        return 1 if self.trainer is None else self.trainer.world_size // self.trainer.num_nodes
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -15,8 +15,11 @@ from reid_lit.data.feeding.cache import CACHES, RamCache
 from reid_lit.data.feeding.decode import decode_batch
 from reid_lit.data.feeding.samplers import BlockSampler
 from reid_lit.data.transforms.transform import Transform
-from reid_lit.errors import InputError
+from reid_lit.errors import FailedError, InputError
 from reid_lit.records import Batch, Shot, TransferBatch
+
+PATIENCE = 900
+"""Seconds that the next batch is waited for."""
 
 Item = tuple[Tensor, int, int, int]
 
@@ -128,7 +131,18 @@ class BatchLoader(DataLoader[Item]):
 
     @override
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        yield from super().__iter__()
+        self.timeout = PATIENCE if self.num_workers else 0  # else one that has lost a batch is waited for for ever
+        try:
+            yield from super().__iter__()
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader "):  # torch's own words, of processes that are gone or silent
+                raise
+            fact = str(error).partition(". ")[0]
+            raise FailedError(
+                f"workers={self.num_workers}: the processes that read images have failed ({fact});"
+                f" they may lack memory, or the disk does not answer. Give machine.workers=0, which reads them in this"
+                f" process, or more shared memory (docker run --shm-size=1g)"
+            ) from error
 
 
 def ordered_loader(dataset: ShotDataset, batch_size: int, *, workers: int, rank: int, world: int) -> BatchLoader:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import describe, is_whole
+from reid_lit.data.feeding.in_flight import batch_bytes
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
 from reid_lit.data.problems import Report, stop
@@ -194,7 +195,8 @@ class Transfer(ReidData):
         cache = self._cache(len(self.split.train), self.transform.size)
         dataset = TransferShots(self.split.train, self._labels or [], transform=self.transform, cache=cache)
         dataset.labelled = sampler.source.share
-        return make_loader(dataset, sampler, batch_size=sampler.share, workers=self._workers(), train=True)
+        workers = self._workers(batch_bytes(2 * sampler.share, self.transform.size))
+        return make_loader(dataset, sampler, batch_size=sampler.share, workers=workers, train=True)
 
     @override
     def _sampler(self, rank: int, world: int) -> TransferSampler:
