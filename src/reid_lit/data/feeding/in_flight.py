@@ -23,7 +23,7 @@ _CURE = (
 
 
 def free_shared() -> int | None:
-    """Bytes of the shared memory that may be used, nine tenths of the free ones; None where processes pass batches without it."""
+    """Bytes of the shared memory that may be used, nine tenths of the free ones; None on systems that need none."""
     if not sys.platform.startswith("linux"):
         return None
     return shutil.disk_usage(SHARED).free * 9 // 10 if SHARED.is_dir() else 0  # others use it too
