@@ -11,7 +11,8 @@ from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_ma
 from reid_lit.checkup.packs import in_the_source, look_at_pack
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.images import bad_images
-from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem
+from reid_lit.data.passed_over import PASSED
+from reid_lit.data.problems import LISTS, MISPLACED, MISSING, Problem, check_text
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.files.access import state
 from reid_lit.progress import progress
@@ -45,7 +46,11 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
     damaged, files = ([], []) if broken else _look_at_files(split, data, protocol, gone)
     problems += damaged
     problems += without_match(split, protocol, data.root)
+    passed = data.passed_over(split)
+    problems += [each.problem(data.root) for each in passed if each.doubtful]
+    check_text((shot.path for shot in split.shots), data.root, problems.append)
     known = [*facts(split, data.official()), *cameras_per_person(split), *packed, *files]
+    known += [Fact(name=PASSED, value=str(each)) for each in passed if not each.doubtful]
     known += [Fact(name="note", value=note) for note in split.notes]
     return Diagnosis(name=split.name, root=data.root, findings=tuple(problems), facts=tuple(known))
 

@@ -25,6 +25,8 @@ from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make
 from reid_lit.data.feeding.readable import MAX_PIXELS
 from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.selection import SelectionSampler
+from reid_lit.data.passed_over import in_words
+from reid_lit.data.problems import check_text, stop
 from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Transform
@@ -116,9 +118,18 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     def read_sound(self, on_bad_image: str) -> Split:
         """Read the lists and all images once; an image that cannot be read stops the run or is left out."""
         processes = self.loader.processes(1)
-        return sound(
-            self.read(), root=self.root, on_bad_image=on_bad_image, max_pixels=self.max_pixels, processes=processes
-        )
+        split = self.read()
+        self._say_passed_over(split)
+        if split.train or split.query:  # their names go into lists, logs and pages
+            check_text((shot.path for shot in split.shots), self.root, stop)
+        return sound(split, root=self.root, on_bad_image=on_bad_image, max_pixels=self.max_pixels, processes=processes)
+
+    @rank_zero_only
+    def _say_passed_over(self, split: Split) -> None:
+        passed = self.passed_over(split) if split.shots else []
+        if passed:
+            level = logging.WARNING if any(each.doubtful for each in passed) else logging.INFO
+            logger.log(level, "%s", in_words(split.name, passed))
 
     def _read_once(self) -> None:
         split = self.read_sound(self.on_bad_image)

@@ -1,11 +1,13 @@
 """The contract of a data set: what it defines itself, next to its fields."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from reid_lit.data.counts import Count, is_whole
+from reid_lit.data.passed_over import Passed, passed_over
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.records import Split
@@ -47,6 +49,17 @@ class DataContract(ABC):
         default it is all that the data set's folder holds.
         """
         return {"": self.root}
+
+    def passed_over(self, split: Split) -> list[Passed]:
+        """What is there and is not in the lists, by reason.
+
+        By default it is looked for in the deepest folder that holds all images: a data set may lie in a folder of many.
+
+        Args:
+            split: What :meth:`read` gave.
+        """
+        folders = {shot.path.parent for shot in split.shots}
+        return passed_over((shot.path for shot in split.shots), Path(os.path.commonpath(folders)))
 
     def whole(self) -> bool | None:
         """Whether the test of ``split`` has the official counts; None where none are known."""

@@ -74,6 +74,11 @@ def check_text(paths: Iterable[Path], place: Path, report: "Report") -> None:
     odd = [path for path in paths if not str(path).isascii() and not _is_text(str(path))]
     if odd:
         shown = tuple(readable(path.relative_to(place) if path.is_relative_to(place) else path) for path in odd[:3])
+        folder = place.resolve()
+        if not _is_text(str(folder)):
+            fact = f"the name of the folder {readable(folder)} is not UTF-8"
+            report(Problem(kind=NAMES, place=place, fact=fact, cure="rename it: lists, logs and pages are UTF-8"))
+            return
         fact = f"{len(odd)} of {len(paths)} files in {readable(place.resolve())} have names that are not UTF-8"
         cure = (
             f"convmv -r -f latin1 -t utf8 --notest {shlex.quote(readable(place.resolve()))} renames them, if they came"

@@ -218,7 +218,7 @@ def entries(folder: Path, *, litter: bool = False) -> list[tuple[str, bool]]:
     return [(name, is_folder) for name, is_folder in pack.folders[name].items() if litter or not is_litter(name)]
 
 
-def files_below(folder: Path, *, above: tuple[str, ...] = ()) -> Iterator[Path]:
+def files_below(folder: Path, *, above: tuple[str, ...] = (), litter: bool = False) -> Iterator[Path]:
     """All files below ``folder``, links followed, hidden ones left out; of each folder sorted, then its folders.
 
     A link that leads back to a folder above it is passed over, with a warning.
@@ -226,19 +226,22 @@ def files_below(folder: Path, *, above: tuple[str, ...] = ()) -> Iterator[Path]:
     Args:
         folder: Where to look.
         above: The real paths of the folders that lead there.
+        litter: Whether what operating systems put there (:data:`LITTER`) is given too.
     """
     real = os.path.realpath(folder)
     if real in above:
         _log.warning("%s leads back to %s: passed over", folder, real)
         return
     try:
-        listed = sorted((name, is_folder) for name, is_folder in entries(folder) if not name.startswith("."))
+        listed = sorted(
+            (name, is_folder) for name, is_folder in entries(folder, litter=litter) if not name.startswith(".")
+        )
     except OSError:  # no permission to look, or gone
         return
     yield from (folder / name for name, is_folder in listed if not is_folder)
     for name, is_folder in listed:
         if is_folder:
-            yield from files_below(folder / name, above=(*above, real))
+            yield from files_below(folder / name, above=(*above, real), litter=litter)
 
 
 def check_hashes(paths: Iterable[Path]) -> None:

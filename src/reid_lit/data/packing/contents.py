@@ -77,7 +77,7 @@ def _sources(data: ReidData, out: Path) -> Iterator[tuple[str, Path | bytes]]:
             continue
         if out.is_relative_to(absolute_path(part)):
             raise InputError(f"out={out}: it lies in {part.resolve()}, which is to be packed; give another folder")
-        for file in files_below(part):
+        for file in files_below(part, litter=True):
             below = file.relative_to(part).as_posix()
             yield _checked(f"{name}/{below}" if name else below), file
 

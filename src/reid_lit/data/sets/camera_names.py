@@ -15,7 +15,7 @@ _PLACES = (
 _CAMERA = re.compile(
     rf"{_NUMBERED}[ _.-]?\d{{1,4}}[a-z]?|(?:cam|camera|kamera|cctv)(?:[ _.-]\w+|\d\w*)?", re.IGNORECASE
 )
-_PLACE = re.compile(rf"(?:{_PLACES})s?(?:[ _.-]?(?:{_PLACES}|\d{{1,4}}|[a-z]))*", re.IGNORECASE)
+_PLACE = re.compile(rf"(?:{_PLACES})s?(?:[ _.-]?(?:{_PLACES}|\d{{1,4}})|[ _.-][a-z])*", re.IGNORECASE)
 
 
 def names_camera(name: str) -> bool:

@@ -1,14 +1,17 @@
 """A user's own crops, listed in a CSV file, as a data set; :mod:`.csv_file` says what the file holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.passed_over import Passed, columns_passed
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
-from reid_lit.data.sets.csv_file import FILE, csv_parts, read
+from reid_lit.data.sets.csv_columns import MEANT
+from reid_lit.data.sets.csv_file import FILE, csv_parts, locate, read
+from reid_lit.data.sets.csv_rows import unused_columns
 from reid_lit.records import Split
 
 SAMPLE = Sample(
@@ -32,13 +35,17 @@ class CsvList(ReidData):
     """
 
     train_fraction: float
-    junk: list[str | int]
+    junk: list[str | int] = field(default_factory=lambda: [-1])
 
     @override
     def read(self, report: Report = stop) -> Split:
         return read(
             self.root, train_fraction=self.train_fraction, split_seed=self.split_seed, junk=self.junk, report=report
         )
+
+    @override
+    def passed_over(self, split: Split) -> list[Passed]:
+        return columns_passed(unused_columns(locate(self.root)), MEANT)
 
     @override
     def parts(self) -> dict[str, Path | bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reid_lit.data.feeding.readable import EXTENSIONS
+from reid_lit.data.passed_over import unread_formats
 from reid_lit.data.problems import EMPTY, NAMES, Problem
 from reid_lit.data.sets.guessing import guessed
 from reid_lit.data.sets.person_names import Crop
@@ -86,7 +87,7 @@ def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) ->
             else:
                 bad.append(name)
         if not lists[word] and not bad:
-            fact = f"no image ({' '.join(EXTENSIONS)}) in {place.resolve()}"
+            fact = f"no image ({' '.join(EXTENSIONS)}) in {place.resolve()}{unread_formats(place)}"
             raise Problem(kind=EMPTY, place=place, fact=fact, cure="point folder= at the images").error()
     if bad:
         count = len(bad) + sum(map(len, lists.values()))

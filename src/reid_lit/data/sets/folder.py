@@ -1,11 +1,12 @@
 """A folder of a user's own crops as a data set; :mod:`.person_folders` describes its layout."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.passed_over import Passed, passed_over
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.person_folders import read
@@ -33,8 +34,10 @@ class Folder(ReidData):
     """
 
     train_fraction: float
-    layout: Literal["auto", "person/camera/image", "person/image", "camera/person/image", "camera/image", "image"]
-    junk: list[str | int]
+    layout: Literal["auto", "person/camera/image", "person/image", "camera/person/image", "camera/image", "image"] = (
+        "auto"
+    )
+    junk: list[str | int] = field(default_factory=lambda: [-1])
 
     @override
     def read(self, report: Report = stop) -> Split:
@@ -46,6 +49,10 @@ class Folder(ReidData):
             junk=self.junk,
             report=report,
         )
+
+    @override
+    def passed_over(self, split: Split) -> list[Passed]:
+        return passed_over((shot.path for shot in split.shots), self.root, bare=True)
 
     @override
     def sample(self) -> Sample:

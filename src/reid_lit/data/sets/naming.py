@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from reid_lit.data.passed_over import unread_formats
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
 from reid_lit.data.sets.filenames import known_names
 from reid_lit.errors import InputError
@@ -115,7 +116,7 @@ def named_images(
             cure = f"they are named like {title}: python -m reid_lit.init {place} makes a list of them for dataset=csv"
         report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=examples))
     if not names:
-        fact = f"{naming.title}: no {kinds} in {folder.resolve()}"
+        fact = f"{naming.title}: no {kinds} in {folder.resolve()}{unread_formats(folder)}"
         report(Problem(kind=EMPTY, place=folder, fact=fact, cure=naming.cure))
     return images
 

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from reid_lit.data.feeding.readable import EXTENSIONS
+from reid_lit.data.passed_over import unread_formats
 from reid_lit.data.problems import EMPTY, LAYOUT, MISSING, NAMES, Problem, Report, stop
 from reid_lit.data.sets.camera_names import all_name_cameras, why_cameras
 from reid_lit.data.sets.crops import NEEDED, UNSPLIT, WORDS, drawn, ready_made, unlabelled
@@ -189,7 +190,7 @@ def _crops(root: Path, report: Report, layout: str) -> list[Crop]:
             report(Problem(kind=LAYOUT, place=root, fact=fact, cure=cure))
         crops = [crop for folder in folders for crop in _crops_of(folder, report, layout)]
     if not crops:
-        fact = f"no image ({' '.join(EXTENSIONS)}) in {root.resolve()}"
+        fact = f"no image ({' '.join(EXTENSIONS)}) in {root.resolve()}{unread_formats(root)}"
         shape = SHAPE if layout == AUTO else layout
         raise Problem(kind=EMPTY, place=root, fact=fact, cure=f"it must hold {shape}").error()
     return crops

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.readable import EXTENSIONS
+from reid_lit.data.passed_over import Passed, passed_over, unread_formats
 from reid_lit.data.problems import EMPTY, MISSING, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.files.access import files_below, is_dir
@@ -27,6 +28,10 @@ class PlainImages(ReidData):
         return Split(name=self.root.resolve().name, train=(), query=(), gallery=read(self.root))
 
     @override
+    def passed_over(self, split: Split) -> list[Passed]:
+        return passed_over((shot.path for shot in split.shots), self.root)
+
+    @override
     def sample(self) -> Sample:
         return SAMPLE
 
@@ -42,6 +47,6 @@ def read(root: Path) -> tuple[Shot, ...]:
         raise Problem(kind=MISSING, place=root, fact=fact, cure="name a folder of images").error()
     images = sorted(path for path in files_below(root) if path.name.lower().endswith(EXTENSIONS))
     if not images:
-        fact = f"no {', '.join(f'*{end}' for end in EXTENSIONS)} below {root.resolve()}"
+        fact = f"no {', '.join(f'*{end}' for end in EXTENSIONS)} below {root.resolve()}{unread_formats(root)}"
         raise Problem(kind=EMPTY, place=root, fact=fact, cure="name a folder of images").error()
     return tuple(Shot(path=path, person_id=JUNK, camera_id=NOWHERE) for path in images)
