@@ -17,6 +17,10 @@ _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """What launchers call the number of a process; the first that is set counts, as for Lightning."""
 
 
+def untold(done: int, total: int) -> None:
+    """Tell nobody how far it is."""
+
+
 @contextmanager
 def progress(title: str, *, after: float = 1.5) -> Iterator[Progress]:
     """Show a bar on standard error, on the first rank alone and if that is a terminal; it is removed at the end.

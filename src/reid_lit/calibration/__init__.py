@@ -1,0 +1,1 @@
+"""Same person or not: what a score means, measured on persons that the model has not learnt from."""

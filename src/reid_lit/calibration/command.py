@@ -1,0 +1,52 @@
+"""What ``reid_lit.calibrate`` does: the images, the measurements, the files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from reid_lit.calibration.images import labelled_images
+from reid_lit.calibration.measure import measure
+from reid_lit.calibration.record import Calibration, calibration_file
+from reid_lit.errors import InputError
+from reid_lit.figures.calibration import det_curve, reliability_diagram
+from reid_lit.paths import write_whole
+from reid_lit.progress import progress
+
+
+def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
+    """The calibration of ``config.run`` on ``config.dataset``, and the files that hold and show it.
+
+    Raises:
+        ValueError: a rate is none, or see :func:`.images.labelled_images` and :func:`.measure.measure`.
+    """
+    rates = sorted({float(rate) for rate in config.rates}, reverse=True)
+    if not rates or not all(0 < rate < 1 for rate in rates):
+        raise InputError(f"rates={list(config.rates)}: give false match rates between 0 and 1, such as [0.01,0.001]")
+    if config.resamples < 1:
+        raise InputError(f"resamples={config.resamples}: give how often persons are drawn, such as 1000")
+    images, origin, facts = labelled_images(config)
+    with progress("calibrating") as update:
+        found = measure(
+            images,
+            origin=origin,
+            data=facts,
+            rates=rates,
+            resamples=config.resamples,
+            by_cameras=config.camera_pairs and images.across,
+            tell=lambda _: update,
+        )
+    run = Path(config.run)
+    return found, [found.write(calibration_file(run)), *_draw(found, run / "calibration")]
+
+
+def _draw(found: Calibration, folder: Path) -> list[Path]:
+    title = f"{found.data['name']}, {found.data['persons']:,} persons"
+    levels = [(level.predicted, level.seen, level.share) for level in found.levels]
+    curve = ("", [point.fmr for point in found.det], [point.fnmr for point in found.det])
+    figures = {
+        "reliability.png": reliability_diagram(levels, title=f"{title}: expected calibration error {found.ece:.4f}"),
+        "det.png": det_curve([curve], xlabel="false match rate", ylabel="false non-match rate", title=title),
+    }
+    save: Callable[[str], Path] = lambda name: write_whole(folder / name, figures[name].savefig)  # noqa: E731
+    return [save(name) for name in figures]

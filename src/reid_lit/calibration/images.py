@@ -1,0 +1,114 @@
+"""The labelled images of a data set that a run has not learnt from, embedded."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch.nn import functional as F
+
+from reid_lit.calibration.pairs import Labelled
+from reid_lit.data.base import ReidData
+from reid_lit.errors import InputError
+from reid_lit.records import JUNK, Shot, absolute, common_images
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
+from reid_lit.run.lineage import read_lineage
+from reid_lit.run.machine import make_trainer
+from reid_lit.testing.inference import embedded, provenance_of
+from reid_lit.testing.provenance import Provenance
+from reid_lit.testing.tests import trained_model
+from reid_lit.wording import counted
+
+PAIRS = ("auto", "across", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Images that a calibration may use.
+
+    Attributes:
+        shots: The images.
+        notes: What was left out, in words.
+    """
+
+    shots: tuple[Shot, ...]
+    notes: tuple[str, ...]
+
+
+def known_images(data: ReidData, learnt: frozenset[str]) -> Known:
+    """The images of a data set whose persons are known, and which weights have not learnt from.
+
+    A person of a gallery that no query asks for may be several (Market-1501's ``0000``), and is left out.
+
+    Args:
+        data: After ``setup``.
+        learnt: Absolute paths of the images that the weights have learnt from.
+
+    Raises:
+        ValueError: an image of a test was learnt from, or nobody is left.
+    """
+    split = data.split
+    tested = tuple(shot for test in split.tested for shot in (*test.query, *test.gallery))
+    seen = common_images(absolute(tested), learnt)
+    if seen:
+        raise InputError(
+            f"{split.name} has {counted(len(seen), 'image that the run has', 'images that the run has')} learnt from,"
+            f" such as {seen[0]}: scores of them say nothing of other persons; give images of persons that it has not"
+            f" seen"
+        )
+    notes = []
+    train = split.train
+    if train and common_images(absolute(train), learnt):
+        notes.append(f"{len(train):,} images of the training list are left out: the run has learnt from it")
+        train = ()
+    asked = {shot.person_id for test in split.tested for shot in test.query} | {shot.person_id for shot in train}
+    every = tuple(dict.fromkeys((*train, *tested)))
+    shots = tuple(shot for shot in every if shot.person_id in asked and shot.person_id != JUNK)
+    if len(shots) < len(every):
+        notes.append(f"{len(every) - len(shots):,} images of persons that no query shows, and junk, are left out")
+    if not shots:
+        raise InputError(
+            f"{split.name} at {data.root.resolve()} has no images of known persons that the run has not learnt from;"
+            f" give labelled images of other persons (dataset=folder, dataset=csv, or a data set of re-identification)"
+        )
+    return Known(shots=shots, notes=tuple(notes))
+
+
+def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str, Any]]:
+    """The images of ``config.dataset`` as the weights of ``config.run`` embed them, how, and what is said of them.
+
+    Raises:
+        ValueError: see :func:`known_images`; ``config.pairs`` is an unknown word.
+    """
+    if config.pairs not in PAIRS:
+        raise InputError(f"pairs={config.pairs}: give one of {', '.join(PAIRS)}")
+    run = Run(Path(config.run))
+    data = make_data(config)
+    data.prepare_data()
+    data.setup("test")
+    known = known_images(data, read_lineage(run.folder).trained)
+    model = trained_model(config, run)
+    trainer = make_trainer(config)
+    view = copy.copy(data)
+    view.split = replace(data.split, query=(), gallery=known.shots, train=(), tests=(), validation=None)
+    embedding = embedded(trainer, model, view)
+    person, camera = (torch.tensor(values) for values in _numbers(known.shots))
+    cameras = sorted(set(camera.tolist()))
+    across = config.pairs == "across" or (config.pairs == "auto" and len(cameras) > 1)
+    images = Labelled(embedding=F.normalize(embedding.float()), person=person, camera=camera, across=across)
+    facts = {
+        "name": data.split.name,
+        "images": len(known.shots),
+        "cameras": len(cameras),
+        "pairs": "of two cameras" if across else "all",
+        "notes": list(known.notes),
+    }
+    return images, provenance_of(model, data.transform, str(trainer.precision)), facts
+
+
+def _numbers(shots: Sequence[Shot]) -> tuple[list[int], list[int]]:
+    return [shot.person_id for shot in shots], [shot.camera_id for shot in shots]

@@ -1,0 +1,249 @@
+"""The pairs of a labelled set of images: all of the same person, and of the others what a calibration needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, Int64
+from torch import Tensor
+
+from reid_lit.errors import InputError
+from reid_lit.progress import Progress, untold
+
+BINS = 8192
+"""Bins of scores over [-1, 1]; one is 0.00024 wide."""
+FOLDS = 5
+"""Groups of persons, each of which is left out once."""
+DRAWN = 500_000
+"""Pairs of different persons that are drawn, where there are more, for what lies far from the highest scores."""
+KEPT = 4
+"""So many times the pairs above a threshold are kept: draws of persons move the share above it by less."""
+
+_BLOCK = 1024
+_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Embedded images whose persons are known.
+
+    Attributes:
+        embedding: ``(images dim)`` of length 1: products of rows are the scores, cosines in [-1, 1].
+        person: ``(images)``, any numbers.
+        camera: ``(images)``, any numbers.
+        across: Whether a pair must show two cameras.
+    """
+
+    embedding: Float32[Tensor, "images dim"]
+    person: Int64[Tensor, " images"]
+    camera: Int64[Tensor, " images"]
+    across: bool
+
+    def under(self, cameras: tuple[int, int]) -> "Labelled":
+        """The images of two cameras, to be compared across them."""
+        chosen = torch.isin(self.camera, torch.tensor(cameras))
+        return Labelled(
+            embedding=self.embedding[chosen], person=self.person[chosen], camera=self.camera[chosen], across=True
+        )
+
+
+class Scored(NamedTuple):
+    """Pairs of two persons with their scores.
+
+    Attributes:
+        score: ``(pairs)``, descending.
+        one: ``(pairs)``, the person of one image, counted from 0.
+        other: ``(pairs)``, that of the other.
+    """
+
+    score: Float32[np.ndarray, " pairs"]
+    one: Int[np.ndarray, " pairs"]
+    other: Int[np.ndarray, " pairs"]
+
+    @classmethod
+    def of(cls, score: np.ndarray, one: np.ndarray, other: np.ndarray) -> "Scored":
+        """The pairs in the order of their scores."""
+        order = np.argsort(-score, kind="stable")
+        return cls(score[order].astype(np.float32), one[order], other[order])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """The pairs of some images, each pair once.
+
+    Attributes:
+        shown: ``(persons cameras)``, the number of images of each person under each camera.
+        across: Whether a pair must show two cameras.
+        same: All pairs of one person, which ``one`` and ``other`` both name.
+        highest: The pairs of two persons with the highest scores; all of them where they are few.
+        drawn: Pairs of two persons drawn at random; all of them where they are few.
+        counts: ``(2 folds folds bins)``, the number of pairs by whether they are of one person, the folds of their
+            persons, and their score.
+    """
+
+    shown: Int[np.ndarray, "persons cameras"]
+    across: bool
+    same: Scored
+    highest: Scored
+    drawn: Scored
+    counts: Int[np.ndarray, "2 folds folds bins"]
+
+    @property
+    def persons(self) -> int:
+        """The number of persons."""
+        return len(self.shown)
+
+    @property
+    def different(self) -> int:
+        """The number of pairs of two persons."""
+        return round(float(self.weighted(np.ones((1, self.persons)))[0]))
+
+    def weighted(self, weight: Float[np.ndarray, "draws persons"]) -> Float[np.ndarray, " draws"]:
+        """The number of pairs of two persons p and q, each counted ``weight[p] · weight[q]`` times."""
+        images = self.shown.sum(1).astype(float)
+        total = (weight @ images) ** 2 - (weight**2) @ images**2
+        if self.across:
+            by_camera = self.shown.astype(float)
+            total -= ((weight @ by_camera) ** 2 - (weight**2) @ by_camera**2).sum(1)
+        return total / 2
+
+    def between(self, rows: slice) -> Float[np.ndarray, "rows persons"]:
+        """The number of pairs between some persons and every person; a person has none with itself."""
+        images = self.shown.sum(1).astype(float)
+        numbers = np.outer(images[rows], images)
+        if self.across:
+            by_camera = self.shown.astype(float)
+            numbers -= by_camera[rows] @ by_camera.T
+        place = np.arange(self.persons)[rows]
+        numbers[np.arange(len(place)), place] = 0
+        return numbers
+
+
+def collect(images: Labelled, *, rate: float, tell: Progress = untold) -> Pairs:
+    """Compare all images with all others, block by block.
+
+    Args:
+        images: They show two persons or more.
+        rate: The highest false match rate that a threshold will be asked for, in (0, 1).
+        tell: Called with the rows that are done, and their number.
+
+    Raises:
+        ValueError: there are no pairs of one person, or none of two.
+    """
+    _, person = images.person.unique(return_inverse=True)
+    _, camera = images.camera.unique(return_inverse=True)
+    persons = int(person.max()) + 1 if len(person) else 0
+    shown = np.zeros((persons, int(camera.max()) + 1 if len(camera) else 0), dtype=np.int64)
+    np.add.at(shown, (person.numpy(), camera.numpy()), 1)
+    empty = Pairs(
+        shown=shown, across=images.across, same=_NONE, highest=_NONE, drawn=_NONE, counts=np.zeros((2, 1, 1, 1), int)
+    )
+    different = empty.different if persons else 0
+    if different == 0:
+        raise InputError(_no_pairs(images, persons, "two persons"))
+    drawn_share = min(1.0, DRAWN / different)
+    kept = _Highest(max(DRAWN, int(KEPT * rate * different)))
+    fold = torch.randperm(persons, generator=torch.Generator().manual_seed(_SEED)) % FOLDS
+    counts = torch.zeros(2 * FOLDS * FOLDS * BINS, dtype=torch.int64)
+    chance = torch.Generator().manual_seed(_SEED)
+    same: list[tuple[np.ndarray, ...]] = []
+    drawn: list[tuple[np.ndarray, ...]] = []
+    for block in _blocks(images, person, camera, tell):
+        cell = (block.same.long() * FOLDS + fold[block.one]) * FOLDS + fold[block.other]
+        level = ((block.score + 1) * (BINS / 2)).long().clamp_(0, BINS - 1)
+        counts += torch.bincount(cell * BINS + level, minlength=len(counts))
+        same.append(block.where(block.same))
+        others = block.where(~block.same)
+        kept.add(others)
+        if drawn_share < 1:
+            pick = (torch.rand(len(others[0]), generator=chance) < drawn_share).numpy()
+            drawn.append(tuple(part[pick] for part in others))
+    if not sum(len(part[0]) for part in same):
+        raise InputError(_no_pairs(images, persons, "one person"))
+    highest = kept.scored()
+    return Pairs(
+        shown=shown,
+        across=images.across,
+        same=_joined(same),
+        highest=highest,
+        drawn=_joined(drawn) if drawn_share < 1 else highest,
+        counts=counts.view(2, FOLDS, FOLDS, BINS).numpy(),
+    )
+
+
+_NONE = Scored(np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
+
+
+def _no_pairs(images: Labelled, persons: int, of: str) -> str:
+    cameras = len(images.camera.unique())
+    across = " under two cameras" if images.across else ""
+    cure = "; pairs=all compares images of one camera too" if images.across else ""
+    return (
+        f"no pair of images of {of}{across} among {len(images.person)} images of {persons} persons and {cameras}"
+        f" cameras; give a set with several images of several persons{cure}"
+    )
+
+
+class _Block(NamedTuple):
+    """The pairs of some rows with all later images."""
+
+    score: Tensor
+    one: Tensor
+    other: Tensor
+    same: Tensor
+
+    def where(self, mask: Tensor) -> tuple[np.ndarray, ...]:
+        """Scores and persons of some of them."""
+        return (
+            self.score[mask].numpy(),
+            self.one[mask].to(torch.int32).numpy(),
+            self.other[mask].to(torch.int32).numpy(),
+        )
+
+
+def _blocks(images: Labelled, person: Tensor, camera: Tensor, tell: Progress) -> Iterator[_Block]:
+    total = len(person)
+    for start in range(0, total, _BLOCK):
+        end = min(start + _BLOCK, total)
+        score = images.embedding[start:end] @ images.embedding[start:].T
+        valid = torch.ones_like(score, dtype=torch.bool).triu_(1)
+        if images.across:
+            valid &= camera[start:end, None] != camera[None, start:]
+        row, column = valid.nonzero(as_tuple=True)
+        one, other = person[start:end][row], person[start:][column]
+        yield _Block(score[row, column].clamp_(-1, 1), one, other, one == other)
+        tell(end, total)
+
+
+class _Highest:
+    """The pairs with the highest scores of all that were added."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.least = number, -np.inf
+        self.parts: list[tuple[np.ndarray, ...]] = []
+        self.held = 0
+
+    def add(self, pairs: tuple[np.ndarray, ...]) -> None:
+        chosen = pairs[0] >= self.least
+        self.parts.append(tuple(part[chosen] for part in pairs))
+        self.held += int(chosen.sum())
+        if self.held > 2 * self.number:
+            self._prune()
+
+    def _prune(self) -> None:
+        score, one, other = (np.concatenate(part) for part in zip(*self.parts, strict=True))
+        place = np.argpartition(-score, self.number - 1)[: self.number]
+        self.parts = [(score[place], one[place], other[place])]
+        self.held, self.least = self.number, float(score[place].min())
+
+    def scored(self) -> Scored:
+        if self.held > self.number:
+            self._prune()
+        return _joined(self.parts)
+
+
+def _joined(parts: list[tuple[np.ndarray, ...]]) -> Scored:
+    score, one, other = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Scored.of(score, one, other)

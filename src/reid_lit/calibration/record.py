@@ -1,0 +1,166 @@
+"""``calibration.json``: what scores of a run mean, bound to its weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reid_lit.calibration.probability import Level, Probability
+from reid_lit.calibration.thresholds import Threshold
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.paths import write_text
+from reid_lit.testing.provenance import Provenance
+
+FORMAT = "reid_lit calibration"
+VERSION = 1
+CALIBRATE = "python -m reid_lit.calibrate run=<run> dataset=<labelled images> writes it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rated:
+    """A point of the DET curve.
+
+    Attributes:
+        threshold: A score.
+        fmr: The share of pairs of two persons with this score or a higher one.
+        fnmr: The share of pairs of one person below it.
+    """
+
+    threshold: float
+    fmr: float
+    fnmr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraPair:
+    """What holds between two cameras.
+
+    Attributes:
+        cameras: Their numbers, counted from 1 as in file names.
+        same: Number of pairs of one person.
+        different: Number of pairs of two.
+        thresholds: The thresholds of these pairs alone.
+        at_common: By the rates of the common thresholds, what these give here.
+        reason: Why nothing was measured.
+    """
+
+    cameras: tuple[int, int]
+    same: int = 0
+    different: int = 0
+    thresholds: tuple[Threshold, ...] = ()
+    at_common: tuple[Rated, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What the scores of a run mean.
+
+    Attributes:
+        origin: How the embeddings were made; the scores of others mean something else.
+        data: Of what it was measured: name, images, persons, cameras, pairs, and which pairs.
+        thresholds: For each false match rate asked for.
+        equal_error: Where both rates are equal.
+        probability: P(same | score).
+        log_loss: By method, on persons left out.
+        ece: Expected calibration error on persons left out.
+        levels: The reliability diagram.
+        det: The DET curve, by falling threshold.
+        camera_pairs: By two cameras.
+    """
+
+    origin: Provenance
+    data: Mapping[str, Any]
+    thresholds: tuple[Threshold, ...]
+    equal_error: Threshold
+    probability: Probability
+    log_loss: Mapping[str, float]
+    ece: float
+    levels: tuple[Level, ...]
+    det: tuple[Rated, ...]
+    camera_pairs: tuple[CameraPair, ...] = ()
+
+    def write(self, file: Path) -> Path:
+        """Write it as JSON, whole or not at all."""
+        return write_text(file, json.dumps({"format": FORMAT, "version": VERSION} | asdict(self), indent=1) + "\n")
+
+    def at(self, rate: float) -> Threshold:
+        """The threshold for a false match rate.
+
+        Raises:
+            ValueError: it was not measured, or the pairs were too few for it.
+        """
+        found = next((each for each in self.thresholds if each.fmr == rate), None)
+        rates = ", ".join(f"{each.fmr:g}" for each in self.thresholds if each.threshold is not None)
+        if found is None:
+            raise InputError(
+                f"fmr={rate:g} was not calibrated; there are {rates}: choose one, or calibrate with rates=[…]"
+            )
+        if found.threshold is None:
+            raise InputError(f"fmr={rate:g} has no threshold: {found.reason}; there are {rates or 'none'}")
+        return found
+
+    def check_made_like(self, origin: Provenance, *, file: Path) -> None:
+        """Refuse embeddings that were made in another way.
+
+        Raises:
+            ValueError: the weights, the size of the images or something else differs.
+        """
+        differences = self.origin.differences(origin)
+        if differences:
+            raise InputError(
+                f"{file} is of other embeddings than these ({'; '.join(differences)}): its thresholds say nothing of"
+                f" them; {CALIBRATE} anew"
+            )
+
+
+def calibration_file(run: Path) -> Path:
+    """Where the calibration of a run lies: beside its checkpoint."""
+    return run / "checkpoints" / "calibration.json"
+
+
+def read_calibration(file: Path) -> Calibration:
+    """Read a calibration.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is damaged or none of ours.
+    """
+    if not file.is_file():
+        raise MissingFileError(f"no {file.resolve()}: the scores of this run were not calibrated; {CALIBRATE}")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT or content.pop("version") != VERSION:
+            raise KeyError("format")
+        return _calibration(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: damaged, or no calibration of this version ({error}); {CALIBRATE} anew") from error
+
+
+def _calibration(content: Mapping[str, Any]) -> Calibration:
+    parts = dict(content)
+    parts["origin"] = Provenance(**_with_tuples(parts["origin"]))
+    parts["probability"] = Probability.from_json(parts["probability"])
+    parts["equal_error"] = Threshold(**parts["equal_error"])
+    parts["thresholds"] = _all(Threshold, parts["thresholds"])
+    parts["levels"], parts["det"] = _all(Level, parts["levels"]), _all(Rated, parts["det"])
+    pairs = [
+        pair
+        | {
+            "cameras": tuple(pair["cameras"]),
+            "thresholds": _all(Threshold, pair["thresholds"]),
+            "at_common": _all(Rated, pair["at_common"]),
+        }
+        for pair in parts["camera_pairs"]
+    ]
+    parts["camera_pairs"] = _all(CameraPair, pairs)
+    return Calibration(**parts)
+
+
+def _all(kind: Any, records: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    return tuple(kind(**record) for record in records)
+
+
+def _with_tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
