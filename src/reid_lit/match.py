@@ -27,20 +27,22 @@ def match(config: DictConfig) -> None:
 
 
 def _reword(words: list[str]) -> list[str]:
-    """The images, which are named without a key, as a list under their key."""
+    """The images, which are named without a key, as a list under their key.
+
+    Raises:
+        ValueError: they are not two.
+    """
     images = [word for word in words if "=" not in word and not word.startswith(("-", "+", "~"))]
-    if not images:
-        return words
-    return [assignment("images", images), *(word for word in words if word not in images)]
+    others = [word for word in words if word not in images]
+    if len(images) != 2 and not any(word.startswith(("-", "images=")) for word in others):
+        raise InputError(f"{len(images)} images are named, and 2 are compared; {EXAMPLE}")
+    return [assignment("images", images), *others] if images else others
 
 
 def _check_named(values: Mapping[str, Any]) -> None:
-    """Raise InputError unless two images and a run are named."""
+    """Raise InputError unless a run is named."""
     if not values.get("run"):
         raise InputError(f"no run is named; {EXAMPLE}")
-    images = [name for name, value in values.items() if value is None and "=" not in name and name != "run"]
-    if len(images) != 2 and "images" not in values:
-        raise InputError(f"{len(images)} images are named, and 2 are compared; {EXAMPLE}")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from reid_lit.calibration.pairs import BINS, FOLDS, Pairs
+from reid_lit.calibration.pairs import BINS, FOLDS, Pairs, Scored
 from reid_lit.calibration.probability import CENTRES, Probability, fit, reliability
 from reid_lit.errors import InputError
 
-NOBODY = None
+NOBODY = Scored(np.zeros(0, np.float32), np.zeros(0, int), np.zeros(0, int))
 
 
 def pairs_of(different, same, *, persons=400, number=400_000, seed=0):
@@ -65,13 +65,13 @@ def test_the_calibration_error_is_that_of_a_loop():
 
 
 def test_a_prior_moves_the_probability_by_its_odds():
-    curve = Probability(method="platt", slope=8, intercept=-3, limit=0.001)
+    curve = Probability(method="platt", slope=8.0, intercept=-3.0, limit=0.001)
     assert curve(0.5) == pytest.approx(1 / (1 + np.exp(-1)))
     assert curve(0.5, prior=0.1) == pytest.approx(1 / (1 + 9 * np.exp(-1)))
     assert curve(1.0) < 1
     assert curve(5.0) == 0.999
     with pytest.raises(InputError, match="prior=0: give the share"):
-        curve(0.5, prior=0)
+        curve(0.5, prior=0.0)
 
 
 @pytest.mark.parametrize("name", LAWS)

@@ -138,7 +138,7 @@ def test_the_highest_scores_are_kept_where_pairs_are_many(monkeypatch):
     images = images_of(4, persons=20)
     monkeypatch.setattr(module, "DRAWN", 200)
     monkeypatch.setattr(module, "_BLOCK", 7)
-    pairs, expected = collect(images, rate=0.05), listed(images)[False]
+    pairs, expected = collect(images, rate=0.02), listed(images)[False]
     assert len(pairs.highest.score) == 200
     assert np.allclose(pairs.highest.score, [pair[0] for pair in expected[:200]], atol=1e-6)
     assert 120 < len(pairs.drawn.score) < 280

@@ -45,7 +45,7 @@ def _draw(found: Calibration, folder: Path) -> list[Path]:
     levels = [(level.predicted, level.seen, level.share) for level in found.levels]
     curve = ("", [point.fmr for point in found.det], [point.fnmr for point in found.det])
     figures = {
-        "reliability.png": reliability_diagram(levels, title=f"{title}: expected calibration error {found.ece:.4f}"),
+        "reliability.png": reliability_diagram(levels, title=f"{title}\nexpected calibration error {found.ece:.4f}"),
         "det.png": det_curve([curve], xlabel="false match rate", ylabel="false non-match rate", title=title),
     }
     save: Callable[[str], Path] = lambda name: write_whole(folder / name, figures[name].savefig)  # noqa: E731

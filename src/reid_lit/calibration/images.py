@@ -11,9 +11,8 @@ from omegaconf import DictConfig
 from torch.nn import functional as F
 
 from reid_lit.calibration.pairs import Labelled
-from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
-from reid_lit.records import JUNK, Shot, absolute, common_images
+from reid_lit.records import JUNK, Shot, Split, absolute, common_images
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import read_lineage
@@ -39,19 +38,19 @@ class Known:
     notes: tuple[str, ...]
 
 
-def known_images(data: ReidData, learnt: frozenset[str]) -> Known:
+def known_images(split: Split, learnt: frozenset[str], *, root: Path) -> Known:
     """The images of a data set whose persons are known, and which weights have not learnt from.
 
     A person of a gallery that no query asks for may be several (Market-1501's ``0000``), and is left out.
 
     Args:
-        data: After ``setup``.
+        split: The lists of the data set.
         learnt: Absolute paths of the images that the weights have learnt from.
+        root: The folder of the data set, for messages.
 
     Raises:
         ValueError: an image of a test was learnt from, or nobody is left.
     """
-    split = data.split
     tested = tuple(shot for test in split.tested for shot in (*test.query, *test.gallery))
     seen = common_images(absolute(tested), learnt)
     if seen:
@@ -72,7 +71,7 @@ def known_images(data: ReidData, learnt: frozenset[str]) -> Known:
         notes.append(f"{len(every) - len(shots):,} images of persons that no query shows, and junk, are left out")
     if not shots:
         raise InputError(
-            f"{split.name} at {data.root.resolve()} has no images of known persons that the run has not learnt from;"
+            f"{split.name} at {root.resolve()} has no images of known persons that the run has not learnt from;"
             f" give labelled images of other persons (dataset=folder, dataset=csv, or a data set of re-identification)"
         )
     return Known(shots=shots, notes=tuple(notes))
@@ -90,7 +89,7 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
     data = make_data(config)
     data.prepare_data()
     data.setup("test")
-    known = known_images(data, read_lineage(run.folder).trained)
+    known = known_images(data.split, read_lineage(run.folder).trained, root=data.root)
     model = trained_model(config, run)
     trainer = make_trainer(config)
     view = copy.copy(data)

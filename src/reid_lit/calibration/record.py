@@ -95,7 +95,7 @@ class Calibration:
         rates = ", ".join(f"{each.fmr:g}" for each in self.thresholds if each.threshold is not None)
         if found is None:
             raise InputError(
-                f"fmr={rate:g} was not calibrated; there are {rates}: choose one, or calibrate with rates=[…]"
+                f"fmr={rate:g} was not calibrated; choose one of {rates}, or calibrate with rates=[{rate:g}]"
             )
         if found.threshold is None:
             raise InputError(f"fmr={rate:g} has no threshold: {found.reason}; there are {rates or 'none'}")

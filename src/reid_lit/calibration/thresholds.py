@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -139,7 +139,7 @@ def _cut(score: np.ndarray, counted: np.ndarray, allowed: float) -> float:
     return float(score[place]) if place >= 0 else float(np.nextafter(score[0], np.float32(np.inf)))
 
 
-def _weights(pairs: Scored, weight: Int[np.ndarray, " persons"]) -> np.ndarray:
+def _weights(pairs: Scored, weight: Real[np.ndarray, " persons"]) -> np.ndarray:
     return weight[pairs.one] * weight[pairs.other]
 
 

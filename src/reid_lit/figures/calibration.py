@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from reid_lit.figures.palette import COLOURS
 
-_RATES = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8)
+_RATES = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.9)
 
 
 def reliability_diagram(levels: Sequence[tuple[float, float, float]], *, title: str) -> Figure:
@@ -23,7 +23,7 @@ def reliability_diagram(levels: Sequence[tuple[float, float, float]], *, title: 
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as said")
     axes.plot(predicted, seen, color=COLOURS[0], marker="o", label="persons left out")
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="pairs that show one person")
-    axes.set_title(title, fontsize="medium", parse_math=False)
+    axes.set_title(title, fontsize="small", parse_math=False)
     axes.legend(frameon=False, fontsize="small")
     below.bar(predicted, share, width=0.04, color=COLOURS[0])
     below.set(xlabel="P(same | score)", ylabel="share")
@@ -46,7 +46,7 @@ def det_curve(
         ylabel: Along the y axis.
         title: Stands above.
     """
-    figure = Figure(figsize=(5, 4.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(5.6, 4.8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     least = 0.5
     for place, (name, across, up) in enumerate(curves):
@@ -56,7 +56,7 @@ def det_curve(
         axes.plot(*coordinates, color=COLOURS[place % len(COLOURS)], label=name)
     rates = [rate for rate in _RATES if rate >= least / 3]
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(norm.ppf(rates), [f"{rate:g}" if rate < 0.001 else f"{rate:.3g}" for rate in rates])
+        axis.set_ticks(norm.ppf(rates), [f"{100 * rate:g} %" for rate in rates])
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xlim(norm.ppf(rates[0]) - 0.2, norm.ppf(rates[-1]) + 0.2)
     axes.set_ylim(norm.ppf(rates[0]) - 0.2, norm.ppf(rates[-1]) + 0.2)
