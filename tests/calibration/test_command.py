@@ -12,7 +12,7 @@ from reid_lit.calibration.record import Calibration, calibration_file, read_cali
 from reid_lit.calibration.thresholds import Threshold
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.records import JUNK, Shot, Split
-from reid_lit.testing.embedder import load
+from reid_lit.testing.load import load
 from reid_lit.testing.provenance import Provenance
 
 ORIGIN = Provenance(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
-from reid_lit.testing.embedder import AnImage, load
+from reid_lit.testing.embedder import AnImage
+from reid_lit.testing.load import load
 
 Answer = Literal["same", "different", "undecided"]
 
