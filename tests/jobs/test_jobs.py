@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reid_lit.jobs import runner
-from reid_lit.jobs.job import Job, failures, last_words, recorded
+from reid_lit.jobs.job import Job, failures, last_words, not_tried, recorded
 from reid_lit.jobs.lock import give_back, take
 from reid_lit.jobs.runner import Runner
 from reid_lit.jobs.turn import TurnOver, continued, slurm_job
@@ -266,3 +266,24 @@ def test_a_requeued_job_goes_on_with_the_run_of_its_first_turn(tmp_path, monkeyp
     assert continued(words) == ["+experiment=a", "seed=1", f"resume={tmp_path}"]
     monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
     assert continued(words) == words
+
+
+def test_what_another_job_has_failed_for_is_not_tried(stub, tmp_path):
+    def job(name, reason, *needs):
+        (tmp_path / f"ends_{name}.py").write_text(f"import sys; sys.exit({reason!r})")
+        return Job(name=name, folder=tmp_path / name, overrides=(), module=f"ends_{name}", resumable=False, needs=needs)
+
+    gpu, data = ("machine.accelerator=gpu:",), ("missing: ", "/data/WARD")
+    jobs = [
+        job("first", "machine.accelerator=gpu: torch sees no GPU", gpu, data),
+        job("shares", "unreached", gpu),
+        job("other", "optimizer.lr=3: too fast", data),
+        job("alone", "optimizer.lr=3: too fast", data),
+        job("without", "missing: no such folder: /data/WARD; point", data),
+        job("too", "unreached", data),
+    ]
+    outcomes = Runner().run_all([[each] for each in jobs])
+    assert [outcome.state for outcome in outcomes] == ["failed", "not run", "failed", "failed", "failed", "not run"]
+    assert not list((tmp_path / "shares").glob("job.log"))
+    assert not_tried(outcomes) == "2 of 6 jobs were not tried: shares, too"
+    assert not_tried(outcomes[:1]) == ""

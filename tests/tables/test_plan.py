@@ -308,3 +308,29 @@ def test_a_key_that_nothing_reads_is_refused(tmp_path, place, words):
     file.write_text(f"table:\n  across: {{}}\n{place}\n")
     with pytest.raises(TableError, match=words):
         read_file(file)
+
+
+def test_a_plan_says_what_is_missing_where_it_runs_and_where_it_will_lie(command, tmp_path):
+    done = command(
+        "+table=strong/table1", "plan=true", "rows=1", cwd=tmp_path, check=False,
+        environment={"REID_DATA": str(tmp_path / "data"), "CUDA_VISIBLE_DEVICES": "4,7", "COLUMNS": "80"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert (
+        f"MISSING: Market-1501-v15.09.15: there is no {tmp_path}/data/Market-1501-v15.09.15; point $REID_DATA" in said
+    )
+    assert "2 numbers of 2 cannot be had without the data above; nothing was started" in said
+    assert "2 jobs run at once on this machine: GPU 4, 7, a job each." in said
+    assert f"The table will be in {tmp_path}/tables/strong/table1 (" in said
+    assert "…" not in said
+    assert not (tmp_path / "tables").exists()
+
+
+def test_a_table_without_any_of_its_data_starts_no_job(command, tmp_path):
+    done = command(
+        "+table=strong/table1", "rows=1", cwd=tmp_path, check=False, environment={"REID_DATA": str(tmp_path)}
+    )
+    assert done.returncode == 1
+    assert "nothing was started" in done.stderr
+    assert not list(tmp_path.glob("tables/trainings/*"))

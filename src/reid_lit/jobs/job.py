@@ -27,6 +27,7 @@ class Job:
         resumable: Whether the command takes ``resume=<folder>``; another one starts again.
         whole_machine: Whether it uses all GPUs (``machine=ddp``), so that no other job may run at the same time.
         facts: More that is kept in ``job.json``.
+        needs: What it cannot do without, each as words that stand in the reason of a job that failed for lack of it.
     """
 
     name: str
@@ -37,6 +38,16 @@ class Job:
     resumable: bool = True
     whole_machine: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[tuple[str, ...], ...] = ()
+
+    def lacks(self, reason: str) -> tuple[str, ...] | None:
+        """Which of its needs another job's failure names; None: this one may end otherwise.
+
+        >>> needs = (("machine.accelerator=gpu:",), ("missing: ", "/data/WARD"))
+        >>> Job(name="a", folder=Path("a"), overrides=(), needs=needs).lacks("missing: no such folder: /data/WARD; …")
+        ('missing: ', '/data/WARD')
+        """
+        return next((need for need in self.needs if all(word in reason for word in need)), None)
 
     @property
     def done(self) -> bool:
@@ -84,6 +95,20 @@ class Outcome:
     state: str
     seconds: float = 0.0
     reason: str = ""
+
+
+def not_tried(outcomes: Sequence[Outcome]) -> str:
+    """A line that names the jobs that were not tried because they would have failed as another one did; or nothing."""
+    left = [outcome for outcome in outcomes if outcome.state == "not run"]
+    if not left:
+        return ""
+    names = ", ".join(outcome.job.name for outcome in left[:_NAMED])
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    return f"{len(left)} of {len(outcomes)} jobs were not tried: {names}{more}"
+
+
+_NAMED = 3
+"""Jobs that a line names."""
 
 
 def needs_whole_machine(devices: Any) -> bool:

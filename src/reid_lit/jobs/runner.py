@@ -48,6 +48,7 @@ class Runner:
         self._processes: set[subprocess.Popen] = set()
         self._starts: dict[Path, int] = {}
         self._waited: set[Path] = set()
+        self._failed: list[Outcome] = []
 
     def run_all(
         self, chains: Sequence[Sequence[Job]], after: Callable[[Outcome], object] | None = None
@@ -55,6 +56,7 @@ class Runner:
         """Run chains of jobs; in a chain each waits for the one before, and is not run when that fails.
 
         A job that is finished is not repeated, one that was killed goes on, one that fails stops only its own chain.
+        Others that need what one has failed for (its data, a GPU, its weights) are not tried.
         One that another process runs is left to it: the next free one is taken, and at the end those of the others
         are waited for, or gone on with where the others are killed. So several machines share the work of a folder.
 
@@ -106,13 +108,24 @@ class Runner:
             self._stopped.wait(pause)
             for job in chain:
                 stopped = (self._ending and not job.done) or any(outcome.state != "done" for outcome in outcomes)
+                stopped = stopped or self._would_fail(job)
                 outcome = Outcome(job, "not run") if stopped else self._run(job, slot)
                 if outcome is None:
                     return None
+                if outcome.state == "failed":
+                    self._failed.append(outcome)
                 outcomes.append(outcome)
         finally:
             slots.put(slot)
         return outcomes
+
+    def _would_fail(self, job: Job) -> bool:
+        """Whether another job has failed for lack of something that this one needs too."""
+        for failed in [] if job.done else self._failed:
+            if failed.job.folder != job.folder and (need := failed.job.lacks(failed.reason)) and need in job.needs:
+                _log.info("%s: not tried, for it needs what %s lacks", job.name, failed.job.name)
+                return True
+        return False
 
     @property
     def _ending(self) -> bool:
@@ -235,6 +248,31 @@ def visible_gpus() -> list[str]:
     import torch  # takes seconds; needed only where there are GPUs to deal
 
     return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def devices_in_words(at_once: int | str, *, whole_machine: bool) -> str:
+    """How many jobs run at once on which devices, for a plan; torch is not imported where files tell the GPUs.
+
+    Args:
+        at_once: As :func:`runner_of` takes it.
+        whole_machine: Whether there is a job that uses all GPUs.
+    """
+    files = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    others = [Path("/dev") / name for name in ("kfd", "dxg", "nvhost-gpu") if (Path("/dev") / name).exists()]
+    counted = not files and bool(others)  # an AMD GPU, Windows' or a Jetson's: torch alone can tell
+    named = "CUDA_VISIBLE_DEVICES" in os.environ
+    gpus = visible_gpus() if named or counted else [file.name.removeprefix("nvidia") for file in files]
+    number = max(1, len(gpus)) if at_once == "auto" else int(at_once)
+    if whole_machine:
+        return f"Jobs run one after another, each on all devices of this machine ({len(gpus)} GPUs)."
+    where = (
+        f"GPU {', '.join(gpus)}, a job each"
+        if len(gpus) > 1
+        else f"GPU {gpus[0]}"
+        if gpus
+        else "its processor (no GPU)"
+    )
+    return f"{'Jobs run one after another' if number == 1 else f'{number} jobs run at once'} on this machine: {where}."
 
 
 def runner_of(at_once: int | str) -> Runner:

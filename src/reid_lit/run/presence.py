@@ -25,6 +25,34 @@ def missing_roots(config: Mapping[str, Any] | DictConfig) -> dict[str, Path]:
     return missing
 
 
+def needs_of(config: Mapping[str, Any] | DictConfig) -> tuple[tuple[str, ...], ...]:
+    """What a run cannot do without: for each, the words that stand in the reason why one without it fails.
+
+    Args:
+        config: Of a training or a test; interpolations may be unresolved.
+    """
+    whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    needs: list[tuple[str, ...]] = [(f"{key}={OmegaConf.select(whole, key)}",) for key in _MACHINES]
+    for _, root in _roots(whole, OmegaConf.select(whole, "dataset"), ""):
+        if root:
+            place = Path(str(root)).expanduser().resolve()
+            needs.append(("missing: ", str(place.parent), place.name))
+    weights = OmegaConf.select(whole, "backbone.weights")
+    if weights not in (None, "none"):
+        needs.append((f"backbone.weights={weights}: ", str(OmegaConf.select(whole, "backbone.name"))))
+    return tuple(needs)
+
+
+_MACHINES = (
+    "machine.accelerator",
+    "machine.devices",
+    "machine.strategy",
+    "trainer.precision",
+    "trainer.sync_batchnorm",
+)
+"""Keys of what a run computes on: one value of them fails in every run or in none."""
+
+
 def _roots(config: DictConfig, dataset: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Where the data set is, and those that it is made of or tested on besides."""
     yield from _parts(config, dataset, name)

@@ -124,7 +124,7 @@ def run_stages(stages: Sequence[Stage]) -> None:
         outcome = Runner().run(job)
         if outcome.state != "done":
             raise FailedError(
-                f"{job.name} {outcome.state}: {outcome.reason}\nAll that it printed: {job.log.resolve()}. Once the"
+                f"{job.name} {outcome.state}: {outcome.reason}; all that it printed is in {job.log.resolve()}; once the"
                 f" cause is gone, resume=<the folder of this run> goes on there"
             )
 

@@ -11,10 +11,11 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, open_dict
 
 from reid_lit.jobs.cluster import ClusterRunner
-from reid_lit.jobs.job import Job, Outcome, failures, needs_whole_machine
+from reid_lit.jobs.job import Job, Outcome, failures, needs_whole_machine, not_tried
 from reid_lit.jobs.runner import Runner, log_outcome
 from reid_lit.run.identity import keys
 from reid_lit.run.objective import objective_of
+from reid_lit.run.presence import needs_of
 
 
 def launch_jobs(
@@ -48,7 +49,8 @@ def launch_jobs(
 
     outcomes = runner.run_all([[job] for job in jobs], after)
     lines = failures(outcomes)
-    error = CompactHydraException(f"{len(lines)} of {len(jobs)} jobs failed:\n" + "\n".join(lines))
+    told = [f"{len(lines)} of {len(jobs)} jobs failed:", *lines, not_tried(outcomes)]
+    error = CompactHydraException("\n".join(filter(None, told)))
     return [_returned(composed, outcome, error) for composed, outcome in zip(configs, outcomes, strict=True)]
 
 
@@ -73,6 +75,7 @@ def _job(config: DictConfig, composed: DictConfig, overrides: Sequence[str]) -> 
         resumable=composed.hydra.job.config_name == "train",
         whole_machine="machine" in composed and needs_whole_machine(composed.machine.devices),
         facts={"overrides": list(overrides)},
+        needs=needs_of(composed) if "dataset" in composed else (),
     )
 
 

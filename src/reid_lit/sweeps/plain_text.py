@@ -1,9 +1,14 @@
-"""Tables as plain text: Markdown and CSV."""
+"""Tables as plain text: Markdown, CSV, and on a terminal of any width."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, align: str = "---") -> list[str]:
@@ -46,3 +51,39 @@ def _as_text(cell: Any) -> Any:
     except ValueError:
         return f"'{cell}"
     return cell
+
+
+_BETWEEN = 3
+"""Characters between two columns."""
+
+
+def print_table(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:
+    """Print a table; where the console is too narrow for its words, a block for each row, and no word is cut.
+
+    Args:
+        console: Where.
+        head: The headings.
+        rows: The cells of each row; the block of a row begins with its first cell.
+        title: Above all.
+    """
+    table = Table(title=escape(title), box=box.SIMPLE_HEAD)
+    columns = list(zip(head, *rows, strict=True))
+    words = [_longest(word for cell in cells for word in cell.split()) for cells in columns]
+    for cells, word in zip(columns, words, strict=True):  # one that no break makes narrower keeps its width
+        whole = word == _longest(line for cell in cells for line in cell.splitlines())
+        table.add_column(escape(cells[0]), no_wrap=whole, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    if sum(words) + _BETWEEN * len(columns) + 1 <= console.width:
+        console.print(table)
+        return
+    console.print(title, markup=False, highlight=False, style="italic", soft_wrap=True)
+    for first, *others in rows:
+        console.print(first, markup=False, highlight=False, style="bold", soft_wrap=True)
+        for name, cell in zip(head[1:], others, strict=True):
+            if cell:
+                console.print(f"  {name}: {' '.join(cell.split())}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(len, texts), default=0)

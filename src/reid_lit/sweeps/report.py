@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation import catalogue
@@ -15,7 +14,7 @@ from reid_lit.jobs.job import Job, recorded
 from reid_lit.overrides import key_of, value_of
 from reid_lit.paths import write_text
 from reid_lit.run.folder import Run
-from reid_lit.sweeps.plain_text import csv_text, markdown_table
+from reid_lit.sweeps.plain_text import csv_text, markdown_table, print_table
 from reid_lit.sweeps.seeds import over_seeds
 
 _SEED = "seed"
@@ -48,11 +47,9 @@ def report_multirun(folder: Path) -> dict[str, Any]:
     write_text(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     write_text(folder / "report.md", as_markdown(report))
     write_text(folder / "report.csv", as_csv(report))
-    table = Table(*report["varies"], *_headers(report), title=escape(f"{folder}: mean ± standard deviation over seeds"))
-    for group in report["groups"]:
-        table.add_row(*map(escape, _line(report, group)))
-    console = Console()
-    console.print(table)
+    console, head = Console(), [*report["varies"], *_headers(report)]
+    rows = [_line(report, group) for group in report["groups"]]
+    print_table(console, head, rows, title=f"{folder}: mean ± standard deviation over seeds")
     for line in report["failed"]:
         console.print(escape(line), style="bold", highlight=False, soft_wrap=True)
     return report

@@ -4,13 +4,15 @@ import copy
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reid_lit.jobs.job import Job, needs_whole_machine, recorded
 from reid_lit.overrides import assignment, merged
 from reid_lit.run import composing
 from reid_lit.run.identity import evaluation_hash, training_hash, without_evaluation
+from reid_lit.run.presence import missing_roots, needs_of
 from reid_lit.tables.command import TableRequest
 from reid_lit.tables.spec import Cell
 
@@ -26,6 +28,7 @@ class Place:
         evaluation: The job that tests what was trained; None: the training's own test has the scores.
         wanted: Whether the command line asks for it.
         before: The trainings that this one starts from, the first one first.
+        missing: The data that are not where they are looked for, by their names.
     """
 
     cell: Cell
@@ -34,6 +37,7 @@ class Place:
     evaluation: Job | None
     wanted: bool
     before: tuple[Job, ...] = ()
+    missing: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def last(self) -> Job:
@@ -59,7 +63,8 @@ class JobMaker:
             HydraException: an override is none of ours.
         """
         trained = self._trained(cell, seed)
-        name = evaluation_hash(composing.composed(merged([*cell.train, *cell.evaluate])))
+        tested = composing.composed(merged([*cell.train, *cell.evaluate]))
+        name = evaluation_hash(tested)
         training, evaluation = trained.job, None
         if name == _own_test(training, cell):
             labels = self._labels(trained.config, self.row)
@@ -67,7 +72,8 @@ class JobMaker:
         else:
             evaluation = self._evaluation(cell, seed, trained, name)
         return Place(
-            cell=cell, seed=seed, training=training, evaluation=evaluation, wanted=wanted, before=trained.before
+            cell=cell, seed=seed, training=training, evaluation=evaluation, wanted=wanted, before=trained.before,
+            missing=missing_roots(tested) if wanted and not (evaluation or training).done else {},
         )  # fmt: skip
 
     def _trained(self, cell: Cell, seed: int) -> "_Trained":
@@ -88,6 +94,7 @@ class JobMaker:
             overrides=self._job_overrides(config, [*overrides, *given], seed, row=f"{self.row} (training)"),
             whole_machine=needs_whole_machine(config["machine"]["devices"]),
             facts={"seed": seed, "table": self.request.table, "test": evaluation_hash(config)},
+            needs=needs_of(config),
         )
         return _Trained(job, config, given, before)
 
@@ -102,6 +109,7 @@ class JobMaker:
             module="reid_lit.evaluate",
             resumable=False,
             whole_machine=training.whole_machine,
+            needs=training.needs,
         )
 
     def _job_overrides(

@@ -5,11 +5,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from reid_lit.evaluation import catalogue
 from reid_lit.pages.facts import number
-from reid_lit.sweeps.plain_text import csv_text, markdown_table
+from reid_lit.sweeps.plain_text import csv_text, markdown_table, print_table
 from reid_lit.tables.spec import SMALL
 
 _NO_REPRODUCTION = "not the paper's data and network: no reproduction"
@@ -179,9 +178,7 @@ def as_latex(report: Mapping[str, Any]) -> str:
 def show(report: Mapping[str, Any]) -> None:
     """Print the report."""
     console = Console()
-    table = Table("", *map(escape, _headers(report)), title=escape(f"{report['title']} ({report['source']})"))
-    for row in report["rows"]:
-        table.add_row(escape(_name(row)), *map(escape, _texts(report, row)))
-    console.print(table)
+    rows = [[_name(row), *_texts(report, row)] for row in report["rows"]]
+    print_table(console, ["", *_headers(report)], rows, title=f"{report['title']} ({report['source']})")
     for line in remarks(report):
         console.print(escape(line), style="dim", highlight=False, soft_wrap=True)

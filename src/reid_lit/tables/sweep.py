@@ -15,16 +15,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from reid_lit.jobs.cluster import ClusterRunner
-from reid_lit.jobs.job import Job, Outcome, failures, recorded
-from reid_lit.jobs.runner import Runner, log_outcome, visible_gpus
+from reid_lit.jobs.job import Job, Outcome, failures, not_tried, recorded
+from reid_lit.jobs.runner import Runner, devices_in_words, log_outcome, visible_gpus
 from reid_lit.paths import write_text
 from reid_lit.tables.command import TableRequest, read_request
+from reid_lit.tables.jobs import Place
 from reid_lit.tables.plan import Chain, chains, places_of
 from reid_lit.tables.plan_file import write_plan
 from reid_lit.tables.plan_text import show_plan
 from reid_lit.tables.report import write_report
 from reid_lit.tables.report_text import show
 from reid_lit.tables.spec import TableError, read_table
+from reid_lit.wording import counted
 
 
 def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
@@ -43,11 +45,12 @@ def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
         places = places_of(spec, request)
     except TableError as error:
         sys.exit(str(error))
-    show_plan(spec, request, places)
+    todo = chains(places)
+    show_plan(spec, request, places, where=_devices(launcher, todo))
+    _check_data(places, plan_only=request.plan_only)
     if request.plan_only:
         return
     folder = write_plan(spec, request, places, _command(request)).parent
-    todo = chains(places)
     own = getattr(launcher, "runner", None)  # of a launcher of ours, which starts the jobs itself
     if own is None:
         _launch(todo, launcher, folder)
@@ -55,6 +58,32 @@ def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
         run_chains(todo, own(folder), lambda _: write_report(folder))
     show(write_report(folder))
     _finish(outcomes_of(todo))
+
+
+def _devices(launcher: Launcher, todo: Sequence[Chain]) -> str:
+    """What runs the jobs, how many at once, and on which devices."""
+    if hasattr(launcher, "at_once"):
+        whole = any(job.whole_machine for chain in todo for job in chain.jobs)
+        return devices_in_words(launcher.at_once, whole_machine=whole)
+    if (wanted := getattr(launcher, "wanted", None)) is not None:
+        return f"Jobs are submitted to {wanted.get('cluster')}, at most {wanted.get('at_once')} at once."
+    return f"Jobs are run by {type(launcher).__name__}."
+
+
+def _check_data(places: Sequence[Place], *, plan_only: bool) -> None:
+    """End with exit code 1 where a plan lacks data, or a table lacks those of each of its numbers.
+
+    Raises:
+        SystemExit: see above.
+    """
+    left = [place for place in places if place.wanted and not place.last.done]
+    lacking = [place for place in left if place.missing]
+    if not lacking:
+        return
+    fact = f"{counted(len(lacking), 'number')} of {len(left)} cannot be had without the data above"
+    if plan_only or len(lacking) == len(left):
+        sys.exit(f"{fact}; nothing was started")
+    Console(stderr=True).print(f"{fact}; the others are run", highlight=False, soft_wrap=True)
 
 
 def run_chains(todo: Sequence[Chain], runner: Runner | ClusterRunner, after: Callable[[Outcome], object]) -> None:
@@ -133,12 +162,14 @@ def _finish(outcomes: Sequence[Outcome]) -> None:
     Raises:
         SystemExit: one did.
     """
-    lines = failures(outcomes)
+    lines, left = failures(outcomes), not_tried(outcomes)
     if lines:
         console = Console(stderr=True, soft_wrap=True)
         console.print(f"[bold]{len(lines)} of {len(outcomes)} jobs failed[/bold]; the same command tries them again")
         for line in lines:
             console.print(f"  {escape(line)}", highlight=False)
+        if left:
+            console.print(escape(left), highlight=False)
         sys.exit(1)
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reid_lit.jobs.job import failures
-from reid_lit.jobs.runner import runner_of
+from reid_lit.jobs.job import failures, not_tried
+from reid_lit.jobs.runner import devices_in_words, runner_of
 from reid_lit.tables.command import TableRequest
 from reid_lit.tables.matrix import text
 from reid_lit.tables.matrix.command import read_matrix
@@ -40,7 +40,8 @@ def run_matrix(config: DictConfig) -> None:
     except (MatrixError, TableError) as error:
         sys.exit(str(error))
     cells = cells_of(request, table, places)
-    show_plan(table, planned, places)
+    whole = any(job.whole_machine for chain in chains(places) for job in chain.jobs)
+    show_plan(table, planned, places, where=devices_in_words("auto", whole_machine=whole))
     _show_reasons(cells)
     if planned.plan_only:
         return
@@ -58,8 +59,9 @@ def run_matrix(config: DictConfig) -> None:
     finally:
         facts = write()
     _show(facts, folder)
-    if failed := failures(outcomes_of(todo)):
-        sys.exit("\n".join(["failed:", *failed, "the same command goes on with what is left"]))
+    if failed := failures(ended := outcomes_of(todo)):
+        left = not_tried(ended)
+        sys.exit("\n".join(filter(None, ["failed:", *failed, left, "the same command goes on with what is left"])))
 
 
 def _folder(name: str) -> str:
