@@ -5,6 +5,8 @@ import glob
 import os
 import platform
 import re
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,8 +37,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         write: Called with the path of that file, which has the same ending.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    part = path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}{path.suffix}")
+    remove_leftovers(path)
+    part = beside(path)
     try:
         write(part)
         _to_disk(part)
@@ -60,13 +62,36 @@ def _to_disk(path: Path) -> None:
             os.close(handle)
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove what processes of this machine that were killed have left of earlier versions of a file."""
-    start, end = f".{path.stem}.{_HOST}-", path.suffix
-    for left in path.parent.glob(f"{glob.escape(start)}*"):
-        number = left.name[len(start) : len(left.name) - len(end)]
-        if left.name.endswith(end) and number.isdecimal() and not _lives(int(number)):
-            left.unlink(missing_ok=True)
+def beside(path: Path, *, mark: str = "") -> Path:
+    """The hidden place beside a path where this process makes it; ``mark`` tells apart several at once."""
+    return path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}{mark and f'.{mark}'}{path.suffix}")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left of earlier versions of a file or a folder.
+
+    Names of before had no machine in them: they go once they are a day old.
+    """
+    stem, end = re.escape(path.stem), re.escape(path.suffix)
+    made = re.compile(rf"\.{stem}\.(?:(?P<host>{re.escape(_HOST)})-)?(?P<process>\d+)(?:\.[0-9a-f]+)?{end}")
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*"):
+        found = made.fullmatch(left.name)
+        if found and not _lives(int(found["process"])) and (found["host"] or _age(left) > _DAY):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+_DAY = 24 * 3600
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file or a folder was changed; 0 where it is gone."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _lives(process: int) -> bool:
@@ -75,6 +100,8 @@ def _lives(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
+        return False
+    except OverflowError:  # no number of a process
         return False
     except OSError:  # another user's
         return True

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from reid_lit.errors import ExistingFileError, FailedError, InputError
 from reid_lit.files.access import entries, exists, is_dir, read_bytes
+from reid_lit.paths import beside, remove_leftovers
 from reid_lit.synthetic.plan import FOLDERS, PlannedImage, counts, plan
 from reid_lit.synthetic.render import draw
 from reid_lit.synthetic.worlds import world as world_of
@@ -66,7 +67,8 @@ def write(
     if _holds(root, record):
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
-    partial = root.parent / f".{root.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    remove_leftovers(root)
+    partial = beside(root, mark=secrets.token_hex(4))
     try:
         for folder in FOLDERS:
             (partial / folder).mkdir(parents=True)

@@ -1,7 +1,6 @@
 """Write one shard of a pack: a tar file, whole or not at all."""
 
 import hashlib
-import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import BinaryIO
 from reid_lit.data.packing.contents import Item, content_of
 from reid_lit.errors import InputError, WriteError
 from reid_lit.files.index import END, Encoding, Shard, padded, shard_name
+from reid_lit.paths import beside, remove_leftovers
 
 
 def no_room(folder: Path, error: OSError) -> WriteError:
@@ -35,7 +35,8 @@ def write_shard(folder: Path, number: int, items: Sequence[Item], encoding: Enco
         ValueError: a file has changed meanwhile, cannot be decoded, or is larger than a shard.
     """
     name = shard_name(number)
-    part = folder / f".{name}.{os.getpid()}"
+    remove_leftovers(folder / name)
+    part = beside(folder / name)
     try:
         try:
             with part.open("w+b") as file:

@@ -5,7 +5,6 @@ a pair to persons × 10 images (1 to 5 by its first view), ``testsets`` to 20 li
 """
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from PIL import Image
 from reid_lit.data.problems import LISTS, Problem
 from reid_lit.errors import MissingPackageError, WriteError
 from reid_lit.files.access import entries, is_dir, is_file, opened
+from reid_lit.paths import beside, remove_leftovers
 
 TESTSETS = "testsets.json"
 KINDS = ("detected", "labeled")
@@ -52,7 +52,8 @@ def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> 
         OSError: ``target`` cannot be written.
     """
     lacking = [kind for kind in KINDS if not is_there(target / images_folder(kind))]
-    partial = target / f".cuhk03.{os.getpid()}.{secrets.token_hex(4)}"
+    remove_leftovers(target / "cuhk03")
+    partial = beside(target / "cuhk03", mark=secrets.token_hex(4))
     with _opened(archive) as file:
         _make(partial, archive)
         try:
