@@ -37,7 +37,7 @@ def _describe(config: DictConfig, folder: Path, *, apart: bool) -> None:
     data = make_data(config)
     data.prepare_data()
     # not data.setup(), which reads every image to its end and stops at one that is broken
-    split, validation = hold_out(data.read(), data.val_persons, seed=data.split_seed)
+    split, validation = hold_out(data.listed(), data.val_persons, seed=data.split_seed)
     ids = split_ids(config)
     notes = ([f"this is split {ids[0]} of the splits {ids}"] if ids else []) + list(split.notes)
     lists = lists_of(split, validation)

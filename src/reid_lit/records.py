@@ -25,11 +25,13 @@ class Shot:
         person_id: The data set's own number of the person; -1 is junk. Persons of the gallery that no query shows
             (Market-1501's ``0000``, Duke's 408 extra persons) are distractors: ordinary negatives.
         camera_id: The camera, counted from 0 (file names count from 1).
+        value_range: Of a file of 16 bit or of floats, the values that are shown as 0 and as 255; None: the file's own.
     """
 
     path: Path
     person_id: int
     camera_id: int
+    value_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

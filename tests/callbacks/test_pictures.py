@@ -87,7 +87,7 @@ def test_a_broken_file_is_a_grey_field_with_its_name(tmp_path, content):
 def test_proportions_and_modes_of_images(tmp_path):
     for mode in ("L", "P", "RGBA", "1", "I;16"):
         Image.new(mode, (10, 60)).save(tmp_path / "x.png")
-        assert tile(tmp_path / "x.png", ("one", "two " * 30), WRONG, "✗").mode == "RGB"
+        assert tile(Shot(tmp_path / "x.png", 1, 0), ("one", "two " * 30), WRONG, "✗").mode == "RGB"
 
 
 def test_rank1_can_be_read_off_the_failure_report(case, tmp_path):

@@ -4,6 +4,7 @@ import re
 import shutil
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -226,3 +227,18 @@ def test_another_protocol_of_the_same_data_set_does_not_hide_what_is_missing(tmp
     others = {"cuhk03": reader(tmp_path / "set", Readable)}
     (finding,) = examine(reader(tmp_path / "set", CUHK03, protocol="classic"), others=lambda: others).findings
     assert (finding.kind, "no testsets.json" in finding.fact) == ("missing", True)
+
+
+def test_images_that_would_lose_their_grey_levels_are_a_finding(tmp_path, tree, reader):
+    for file in sorted(tree.glob("*/*.jpg")):
+        with Image.open(file) as image:
+            grey = np.asarray(image.convert("L").resize((8, 16))).astype(np.uint16)
+        target = tmp_path / "deep" / file.name[:4] / f"c{file.name.partition('_c')[2][0]}" / f"{file.stem}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(grey * 16 + (len(file.name) + hash(file.stem) % 16)).save(target)
+    data = reader(tmp_path / "deep", Folder, train_fraction=0.5)
+    findings = {finding.kind: finding for finding in examine(data).findings}
+    assert findings["value range"].fact.startswith("dataset.value_range=null: images of 16 bit hold values from ")
+    assert "give [" in findings["value range"].cure
+    data = reader(tmp_path / "deep", Folder, train_fraction=0.5, value_range=[0, 4096])
+    assert "value range" not in {finding.kind for finding in examine(data).findings}

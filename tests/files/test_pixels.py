@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from reid_lit.data.feeding.decode import decode
+from reid_lit.data.feeding.decode import decode, decode_shots
 from reid_lit.figures import tiles
 from reid_lit.figures.contact_sheet import contact_sheet
 from reid_lit.files.pixels import pixels
 from reid_lit.pages import thumbnails as page_images
+from reid_lit.pages.rankings import _columns
+from reid_lit.pages.run import _ranges
 from reid_lit.records import Shot
 from reid_lit.testing.embedder import _pixels
 
@@ -71,9 +73,9 @@ def network(file):
     return decode(file, size=SHAPE, interpolation="bicubic").permute(1, 2, 0).numpy()
 
 
-def tile(file):
+def tile(file, *ranges):
     """The picture in a tile, in its own size."""
-    shown = tiles.picture(file)
+    shown = tiles.picture(file, *ranges)
     return np.asarray(shown.resize(SHAPE[::-1], Image.Resampling.BOX, box=_inside(shown)))
 
 
@@ -83,9 +85,9 @@ def _inside(shown):
     return (left, top, left + width, top + height)
 
 
-def thumbnail(file):
+def thumbnail(file, *ranges):
     size = page_images.ThumbnailSize(width=SHAPE[1], height=SHAPE[0], quality=95)
-    return np.asarray(Image.open(io.BytesIO(page_images._small(file, size))))
+    return np.asarray(Image.open(io.BytesIO(page_images._small(file, size, *ranges))))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,3 +116,39 @@ def test_pictures_of_shots_are_upright(tmp_path):
         file, _ = saved(tmp_path / kind, kind)
         sheets.append(contact_sheet({"train": [Shot(file, 1, 0)]}))
     assert sheets[0].tobytes() == sheets[1].tobytes()
+
+
+@pytest.mark.parametrize("consumer", [lambda shot: decode_shots([shot], size=SHAPE, interpolation="bicubic")[0].permute(1, 2, 0).numpy(),
+                                      lambda shot: _pixels(shot.path, 0, shot.value_range),
+                                      lambda shot: tile(shot.path, shot.value_range),
+                                      lambda shot: thumbnail(shot.path, shot.value_range)],
+                         ids=["network", "load", "tile", "thumbnail"])  # fmt: skip
+def test_every_consumer_keeps_12_bits_by_the_range_of_the_set(tmp_path, consumer):
+    grey = np.asarray(upright().convert("L"))
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "x.png")
+    shown = consumer(Shot(tmp_path / "x.png", 1, 0, (0.0, 4080.0)))
+    assert np.abs(shown.astype(int) - grey[..., None]).max() <= 24
+    assert len(np.unique(shown)) > 100
+
+
+def test_pictures_and_pages_get_the_range_of_a_shot(tmp_path):
+    grey = np.asarray(upright().convert("L"))
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "x.png")
+    Image.fromarray(grey).save(tmp_path / "y.png")
+    (tmp_path / "z").mkdir()
+    sheets = [
+        contact_sheet({"train": [Shot(tmp_path / name, 1, 0, ends)]})
+        for name, ends in (("x.png", (0.0, 4080.0)), ("y.png", None))
+    ]
+    box = (0, 0, sheets[0].width, sheets[0].height - 60)  # without the files' names
+    assert sheets[0].crop(box).tobytes() == sheets[1].crop(box).tobytes()
+    assert _columns([Shot(tmp_path / "x.png", 1, 0, (0.0, 4080.0))])["value_range"] == [(0.0, 4080.0)]
+    assert "value_range" not in _columns([Shot(tmp_path / "y.png", 1, 0)])
+    side = {"path": ["a", "b"], "value_range": [None, [0, 4080]]}
+    assert dict(_ranges(side)) == {"a": None, "b": (0.0, 4080.0)}
+    size = page_images.ThumbnailSize(width=24, height=40, quality=95)
+    made = [
+        page_images.thumbnails([str(tmp_path / "x.png")], None, size, ranges=each)
+        for each in ({}, {str(tmp_path / "x.png"): (0.0, 4080.0)})
+    ]
+    assert made[0] != made[1]

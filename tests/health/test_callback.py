@@ -192,7 +192,7 @@ class Unread:
     """A shot whose person nobody may ask for."""
 
     def __init__(self, shot):
-        self.path, self.camera_id = shot.path, shot.camera_id
+        self.path, self.camera_id, self.value_range = shot.path, shot.camera_id, shot.value_range
 
 
 def test_where_the_target_stands_alone_the_source_is_what_was_trained_on_before(compose, drawn):

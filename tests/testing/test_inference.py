@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 import reid_lit
@@ -211,3 +212,26 @@ def test_the_first_gpu_is_taken_whoever_made_it(monkeypatch, cuda, mps, device):
     monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)
     assert _first_device() == device
+
+
+def test_images_of_12_bits_are_embedded_by_a_range_and_refused_without(trained, files, embedder, tmp_path):
+    with Image.open(files[0]) as image:
+        grey = np.asarray(image.convert("L"))
+    Image.fromarray(grey).save(tmp_path / "plain.png")
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "deep.png")
+    expected = embedder.prepared(tmp_path / "plain.png")
+    ranged = reid_lit.load(trained[0], device="cpu", value_range=[0, 4080])
+    with Image.open(tmp_path / "deep.png") as opened:
+        for image in (tmp_path / "deep.png", opened):
+            assert torch.equal(ranged.prepared(image), expected)
+            for call in (embedder, embedder.prepared):
+                with pytest.raises(
+                    ValueError, match=r"^value_range=null: .* give \[0,4095\].*; to load\(\), which has"
+                ):
+                    call(image)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    config = OmegaConf.load(trained[0] / "config.yaml")
+    config.dataset.value_range = [0, 4080]  # as a run of such images keeps it
+    OmegaConf.save(config, tmp_path / "run" / "config.yaml")
+    shutil.copy(trained[0] / "checkpoints" / "last.ckpt", tmp_path / "run" / "checkpoints")
+    assert torch.equal(reid_lit.load(tmp_path / "run", device="cpu").prepared(tmp_path / "deep.png"), expected)

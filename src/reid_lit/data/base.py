@@ -25,8 +25,9 @@ from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make
 from reid_lit.data.feeding.readable import MAX_PIXELS
 from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.selection import SelectionSampler
+from reid_lit.data.feeding.value_range import as_range, check_range, with_range
 from reid_lit.data.passed_over import in_words
-from reid_lit.data.problems import check_text, stop
+from reid_lit.data.problems import Report, check_text, stop
 from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Transform
@@ -50,6 +51,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         seed: Seed of the order of images and of their augmentation.
         on_bad_image: ``stop`` at an image that cannot be read, or ``drop`` it.
         max_pixels: An image of more is taken for one that cannot be used: it is no crop of a person.
+        value_range: Of images of 16 bit or of floats, the values shown as 0 and as 255, such as ``[0, 4095]`` for 12
+            bit; None: the whole range of the file.
 
     Attributes:
         split: The training and test lists (after ``setup``); ``split.train`` lacks the validation persons.
@@ -70,11 +73,13 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     seed: int = 0
     on_bad_image: str = "stop"
     max_pixels: int = MAX_PIXELS
+    value_range: Sequence[int | float] | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
         if self.on_bad_image not in CHOICES:
             raise InputError(f"on_bad_image={self.on_bad_image!r}: unknown; choose one of {', '.join(CHOICES)}")
+        self._range = as_range(self.value_range)
         self.root = Path(self.root).expanduser()
         self.split: Split = Split(name="", train=(), query=(), gallery=())
         self.validation: Split | None = None
@@ -118,11 +123,17 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     def read_sound(self, on_bad_image: str) -> Split:
         """Read the lists and all images once; an image that cannot be read stops the run or is left out."""
         processes = self.loader.processes(1)
-        split = self.read()
+        split = self.listed()
         self._say_passed_over(split)
         if split.train or split.query:  # their names go into lists, logs and pages
             check_text((shot.path for shot in split.shots), self.root, stop)
-        return sound(split, root=self.root, on_bad_image=on_bad_image, max_pixels=self.max_pixels, processes=processes)
+        split = sound(split, root=self.root, on_bad_image=on_bad_image, max_pixels=self.max_pixels, processes=processes)
+        check_range([shot.path for shot in split.shots], self._range)
+        return split
+
+    def listed(self, report: Report = stop) -> Split:
+        """What :meth:`read` gives, with the range of the values in every shot: for all that shows images."""
+        return with_range(self.read(report), self._range)
 
     @rank_zero_only
     def _say_passed_over(self, split: Split) -> None:

@@ -17,6 +17,7 @@ LISTS = "lists"
 SHARED = "shared persons"
 EMPTY = "no images"
 IMAGES = "bad images"
+VALUES = "value range"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

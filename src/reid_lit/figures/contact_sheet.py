@@ -100,7 +100,7 @@ def _paste(canvas: Image.Image, row: PersonRow, top: int) -> None:
         if shot is None:
             draw.text((_left(column) + TILE[0] // 2, top + TILE[1] // 2), "–", fill=PALE, font=font(20), anchor="mm")
         else:
-            canvas.paste(tile(shot.path, two_lines(shot.path.name), PAPER), (_left(column), top))
+            canvas.paste(tile(shot, two_lines(shot.path.name), PAPER), (_left(column), top))
 
 
 def two_lines(name: str) -> tuple[str, str]:

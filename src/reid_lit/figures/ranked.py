@@ -78,7 +78,7 @@ def _row(
     """The tiles of one query; None where there is nothing."""
     number = int(top.rows[place])
     shot = query[number]
-    row: list[Image.Image | None] = [tile(shot.path, (f"query {number}", who(shot)), QUERY)]
+    row: list[Image.Image | None] = [tile(shot, (f"query {number}", who(shot)), QUERY)]
     rank = 0
     for column in range(top.gallery.shape[1]):
         index, removed = int(top.gallery[place, column]), bool(top.removed[place, column])
@@ -93,9 +93,9 @@ def _entry(shot: Shot, top: Top, place: int, column: int, rank: int) -> Image.Im
     """A gallery image at its rank, with its distance."""
     distance = f"{float(top.distance[place, column]):.3f}"
     if top.removed[place, column]:
-        return tile(shot.path, (distance, who(shot)), REMOVED, "–")
+        return tile(shot, (distance, who(shot)), REMOVED, "–")
     colour, mark = (MATCH, "✓") if top.match[place, column] else (WRONG, "✗")
-    return tile(shot.path, (f"{rank}:  {distance}", who(shot)), colour, mark)
+    return tile(shot, (f"{rank}:  {distance}", who(shot)), colour, mark)
 
 
 def _first(gallery: Sequence[Shot], scores: QueryScores, number: int) -> Image.Image | None:
@@ -103,7 +103,7 @@ def _first(gallery: Sequence[Shot], scores: QueryScores, number: int) -> Image.I
     index = int(scores.first_match_index[number])
     if index < 0:
         return None
-    return tile(gallery[index].path, (f"match at {int(scores.first_match[number])}", who(gallery[index])), MATCH, "✓")
+    return tile(gallery[index], (f"match at {int(scores.first_match[number])}", who(gallery[index])), MATCH, "✓")
 
 
 def who(shot: Shot) -> str:

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from reid_lit.errors import InputError
 from reid_lit.files.pixels import pixels
+from reid_lit.records import Shot
 
 WIDTH, HEIGHT = 128, 256
 """Pixels of an image in its tile; twice the size of Market-1501's crops."""
@@ -28,11 +29,11 @@ def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
 
 
-def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mark: str = "") -> Image.Image:
+def tile(shot: Shot, caption: tuple[str, str], colour: tuple[int, int, int], mark: str = "") -> Image.Image:
     """An image in a coloured frame, a mark in its corner, two lines below.
 
     Args:
-        path: The image file; one that cannot be read is drawn as a grey field with its name.
+        shot: Its image; a file that cannot be read is drawn as a grey field with its name.
         caption: The two lines.
         colour: Red, green and blue of the frame, each in [0, 255].
         mark: A sign with the meaning of the colour, for readers who do not see the colours.
@@ -40,7 +41,7 @@ def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mar
     canvas = Image.new("RGB", TILE, PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, TILE[0] - 1, HEIGHT + 2 * FRAME - 1), fill=colour)
-    canvas.paste(picture(path), (FRAME, FRAME))
+    canvas.paste(picture(shot.path, shot.value_range), (FRAME, FRAME))
     if mark:
         draw.rectangle((0, 0, 27, 27), fill=colour)
         draw.text((14, 14), mark, fill=PAPER, font=font(20, bold=True), anchor="mm")
@@ -50,10 +51,10 @@ def tile(path: Path, caption: tuple[str, str], colour: tuple[int, int, int], mar
     return canvas
 
 
-def picture(path: Path) -> Image.Image:
+def picture(path: Path, value_range: tuple[float, float] | None = None) -> Image.Image:
     """The image that the network sees, fitted into WIDTH × HEIGHT as a whole; or a field that names the file."""
     try:
-        image = ImageOps.contain(Image.fromarray(pixels(path)), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+        image = ImageOps.contain(Image.fromarray(pixels(path, value_range)), (WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     except InputError:
         return _placeholder(path.name)
     canvas = Image.new("RGB", (WIDTH, HEIGHT), GAP)

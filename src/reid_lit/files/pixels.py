@@ -6,14 +6,16 @@ in grey). torchvision's decoders are deprecated since its release 0.29.
 """
 
 import io
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from reid_lit.errors import InputError
-from reid_lit.files.access import read_bytes
+from reid_lit.files.access import opened, read_bytes
 from reid_lit.files.box import Box, unboxed
 from reid_lit.files.image import open_image
 from reid_lit.files.index import PackError
@@ -24,8 +26,13 @@ _PIXELS = 2**26  # above it PIL checks for decompression bombs
 _READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def pixels(path: Path) -> np.ndarray:
+def pixels(path: Path, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """The image in RGB, upright, uint8 (h w 3); of a path that names a box (:mod:`.box`), that part of it.
+
+    Args:
+        path: The file.
+        value_range: Of a file of 16 bit or of floats, the values that become 0 and 255, those beyond them too. None: 0
+            and 65,535, or 0 and 255 of floats. A file of 8 bit stays as it is.
 
     Raises:
         ValueError: the file is missing or is no image that can be read to its end, its pack cannot be used, or its box
@@ -33,11 +40,11 @@ def pixels(path: Path) -> np.ndarray:
     """
     file, box = unboxed(path)
     if box is not None:
-        return _cut(pixels(file), box, path)
+        return _cut(pixels(file, value_range), box, path)
     try:
         data = read_bytes(path)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _READ) if _is_ordinary(data) else None
-        return _decoded_by_pil(data) if image is None else image
+        return _decoded_by_pil(data, value_range) if image is None else image
     except PackError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError) as error:
@@ -67,10 +74,67 @@ def _is_ordinary(data: bytes) -> bool:
     return False
 
 
-def _decoded_by_pil(data: bytes) -> np.ndarray:
+def _decoded_by_pil(data: bytes, value_range: tuple[float, float] | None) -> np.ndarray:
     with open_image(io.BytesIO(data)) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        return np.array(rgb(image))
+        return shown(image, value_range, data)
+
+
+def shown(image: Image.Image, value_range: tuple[float, float] | None = None, data: bytes = b"") -> np.ndarray:
+    """An image of PIL in RGB, upright, uint8 (h w 3).
+
+    Args:
+        image: As it was opened.
+        value_range: As in :func:`pixels`.
+        data: The file, of which PIL keeps 8 bit alone where it has colours of 16.
+    """
+    values = None if value_range is None else deep_values(image, data)
+    if values is None or value_range is None:
+        return np.array(rgb(ImageOps.exif_transpose(image)))
+    low, high = value_range
+    share = (np.nan_to_num(values).astype(np.float64) - low) / (high - low)
+    scaled = Image.fromarray((255 * share.clip(0, 1)).round().astype(np.uint8))
+    scaled.getexif()[Base.Orientation] = image.getexif().get(Base.Orientation, 1)
+    return np.array(ImageOps.exif_transpose(scaled).convert("RGB"))
+
+
+def deep_values(image: Image.Image, data: bytes = b"") -> np.ndarray | None:
+    """The values of an image of more than 8 bit, (h w) or (h w 3), not turned; None of any other image.
+
+    Args:
+        image: As it was opened, not loaded yet.
+        data: The file, which is needed for colours of 16 bit.
+    """
+    if image.mode.startswith(("I", "F")):
+        return np.asarray(image)
+    if not (data and _has_deep_colours(image)):
+        return None
+    blue_first = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION  # red first is garbled in TIFF
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), blue_first)
+    return None if values is None else values[:, :, ::-1]
+
+
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Whether a file has colours of 16 bit, before PIL has made 8 of them."""
+    return re.search(r";16[BLN]", str(getattr(image, "tile", ""))) is not None
+
+
+def values_of(path: Path) -> np.ndarray | None:
+    """The values of a file of more than 8 bit; None of any other, and of one that cannot be read.
+
+    Raises:
+        ValueError: its pack cannot be used.
+    """
+    try:
+        with opened(unboxed(path)[0]) as file, open_image(file) as image:
+            if not (image.mode.startswith(("I", "F")) or _has_deep_colours(image)):
+                return None
+        data = read_bytes(unboxed(path)[0])
+        with open_image(io.BytesIO(data)) as image:
+            return deep_values(image, data)
+    except PackError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError):
+        return None
 
 
 def rgb(image: Image.Image) -> Image.Image:
@@ -78,7 +142,7 @@ def rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):  # 16 bit grey, which PIL would clip at 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P":  # a palette may hold transparency
         image = image.convert("RGBA")
     return image.convert("RGB")

@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from reid_lit.data.base import ReidData
-from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.feeding.decode import decode_shots
 from reid_lit.files.access import is_file
 from reid_lit.records import JUNK, Shot, absolute
 from reid_lit.run.lineage import lineage_of
@@ -73,7 +73,8 @@ def watched_images(data: ReidData, earlier: Sequence[str], *, images: int, seed:
     for name, listed in domains.items():
         chosen = [listed[place] for place in _draw(len(listed), images, seed)]
         camera = torch.tensor([shot.camera_id for shot in chosen])
-        watched[name] = WatchedImages(image=_read([shot.path for shot in chosen], data), camera=camera)
+        unnamed = [Shot(shot.path, JUNK, shot.camera_id, shot.value_range) for shot in chosen]
+        watched[name] = WatchedImages(image=_read(unnamed, data), camera=camera)
     return watched
 
 
@@ -91,8 +92,10 @@ def _of_earlier_run(paths: Sequence[Path], data: ReidData) -> dict[str, WatchedI
             counted(len(missing), "image of the source is", "images of the source are"),
             missing[0],
         )
-    return {} if missing or not paths else {"source": WatchedImages(image=_read(paths, data), camera=None)}
+    value_range = next((shot.value_range for shot in data.split.train), None)  # of the source nothing else is kept
+    shots = [Shot(path, JUNK, 0, value_range) for path in paths]
+    return {} if missing or not paths else {"source": WatchedImages(image=_read(shots, data), camera=None)}
 
 
-def _read(paths: Sequence[Path], data: ReidData) -> UInt8[Tensor, "images 3 height width"]:
-    return decode_batch(paths, size=data.transform.size, interpolation=data.transform.interpolation)
+def _read(shots: Sequence[Shot], data: ReidData) -> UInt8[Tensor, "images 3 height width"]:
+    return decode_shots(shots, size=data.transform.size, interpolation=data.transform.interpolation)

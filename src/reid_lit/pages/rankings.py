@@ -30,7 +30,8 @@ def write_rankings(
 ) -> Path:
     """Write every query with its scores and its list; ranks and scores are those of the metric.
 
-    ``query`` and ``gallery`` hold columns (path, person, camera from 1), ``gallery`` of the images that some list
+    ``query`` and ``gallery`` hold columns (path, person, camera from 1; where there is one, the range of the values),
+    ``gallery`` of the images that some list
     shows; ``top``, ``distance`` and ``mark`` hold a row for each query: places in ``gallery``, distances, and a letter:
     :data:`MATCH`, :data:`WRONG` or :data:`REMOVED`. ``first`` is the rank of the first true match after removal, from
     1, null without one; ``match`` its place in ``gallery``.
@@ -83,10 +84,12 @@ def _kept(top: Top, k: int) -> Bool[Tensor, "rows columns"]:
 
 def _columns(shots: Iterable[Shot]) -> dict[str, list[Any]]:
     shots = list(shots)
+    ranges = [shot.value_range for shot in shots]
     return {
         "path": [absolute_path(shot.path) for shot in shots],
         "person": [shot.person_id for shot in shots],
         "camera": [shot.camera_id + 1 for shot in shots],
+        **({"value_range": ranges} if any(ranges) else {}),
     }
 
 

@@ -1,7 +1,7 @@
 """The page of a run: scores, curves, pictures, and a browser of all queries."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reid_lit.errors import MissingFileError
@@ -36,9 +36,9 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
         raise MissingFileError(f"no {file}; give run=<folder of a finished run or evaluation>")
     names = [result["dataset"] for result in record["results"]]
     rankings = sorted(read_rankings(folder), key=lambda ranking: _place(ranking["dataset"], names))
-    paths = {path for ranking in rankings for side in ("query", "gallery") for path in ranking[side]["path"]}
-    within = embed if isinstance(embed, bool) else len(paths) <= embed
-    images = thumbnails(sorted(paths), None if within else output.parent / "images", size)
+    ranges = dict(pair for ranking in rankings for side in ("query", "gallery") for pair in _ranges(ranking[side]))
+    within = embed if isinstance(embed, bool) else len(ranges) <= embed
+    images = thumbnails(sorted(ranges), None if within else output.parent / "images", size, ranges=ranges)
     firsts = {ranking["dataset"]: [rank for rank in ranking["first"] if rank] for ranking in rankings}
     curve = cmc_chart(firsts)
     return write_page(
@@ -55,6 +55,12 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
         rankings=[_shown(ranking, images) for ranking in rankings],
         shape={"width": size.width, "height": size.height},
     )
+
+
+def _ranges(side: Ranking) -> Iterator[tuple[str, tuple[float, float] | None]]:
+    """Each image of a list with the range of its values."""
+    for path, ends in zip(side["path"], side.get("value_range") or [None] * len(side["path"]), strict=True):
+        yield path, None if ends is None else (float(ends[0]), float(ends[1]))
 
 
 def _place(dataset: str, names: Sequence[str]) -> int:

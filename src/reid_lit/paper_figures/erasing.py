@@ -4,7 +4,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.feeding.decode import decode_shots
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import as_float
 from reid_lit.errors import InputError
@@ -31,19 +31,19 @@ def erasing(config: DictConfig, *, images: int) -> PaperFigure:
         )
     data = make_data(config)
     data.prepare_data()
-    split = data.read()
+    split = data.listed()
     if not split.train:
         raise InputError(f"{split.name} has nobody to train on; choose another dataset")
     places = evenly(range(len(split.train)), images)
-    paths = [split.train[place].path for place in places]
-    before = decode_batch(paths, size=data.transform.size, interpolation=data.transform.interpolation)
+    shots = [split.train[place] for place in places]
+    before = decode_shots(shots, size=data.transform.size, interpolation=data.transform.interpolation)
     erase = instantiate(OmegaConf.merge(chosen, {"probability": 1.0}), _convert_="all")
     after = erase(before, ImageNoise(torch.tensor(places), seed=config.seed, epoch=0))
     boxes = erase.boxes(ImageNoise(torch.tensor(places), seed=config.seed, epoch=0), *data.transform.size)
     rows = {"before": as_float(before), "after": after}
     facts = [
-        {"file": path.name, "top": top, "left": left, "height": height, "width": width}
-        for path, (top, left, height, width) in zip(paths, boxes.tolist(), strict=True)
+        {"file": shot.path.name, "top": top, "left": left, "height": height, "width": width}
+        for shot, (top, left, height, width) in zip(shots, boxes.tolist(), strict=True)
     ]
     size = data.transform.size
     title = f"Random erasing: training images of {split.name}, {size[0]} × {size[1]} pixels"

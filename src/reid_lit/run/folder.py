@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
@@ -138,6 +137,8 @@ class Run:
         write_text(self.folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
         self.write_json("environment.json", [*self.starts(), environment()])
         if resumed:
+            from hydra.core.hydra_config import HydraConfig  # here, so that a page needs no Hydra
+
             told = HydraConfig.get()
             parts = {
                 "hydra": OmegaConf.create({"hydra": told}),

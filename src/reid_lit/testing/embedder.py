@@ -8,16 +8,17 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
 from reid_lit.data.feeding.decode import resized
+from reid_lit.data.feeding.value_range import SAMPLE, as_range, fault_of
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import pairwise_distance
-from reid_lit.files.pixels import pixels, rgb
+from reid_lit.files.pixels import deep_values, pixels, shown, values_of
 from reid_lit.models.base import RetrievalModel
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.provenance import Provenance
@@ -38,12 +39,22 @@ class Embedder(nn.Module):
         transform: The run's transform; its part for testing is used.
         batch_size: Images that go through the model at once.
         precision: ``32-true``, ``16-mixed`` or ``bf16-mixed``.
+        value_range: Of images of 16 bit or of floats, the values that become 0 and 255; None: the file's whole range,
+            which they have to fill.
 
     Raises:
-        ValueError: the precision is another one.
+        ValueError: the precision is another one, or the range is none.
     """
 
-    def __init__(self, *, model: RetrievalModel, transform: Transform, batch_size: int, precision: str) -> None:
+    def __init__(
+        self,
+        *,
+        model: RetrievalModel,
+        transform: Transform,
+        batch_size: int,
+        precision: str,
+        value_range: Sequence[int | float] | None = None,
+    ) -> None:
         super().__init__()
         if precision not in _AUTOCAST:
             raise InputError(f"precision={precision!r} is none of {', '.join(_AUTOCAST)}; give one of these to load()")
@@ -51,6 +62,7 @@ class Embedder(nn.Module):
         self.transform = transform
         self.batch_size = batch_size
         self.precision = precision
+        self.value_range = as_range(value_range)
         model.setup("predict")
         self.eval()
 
@@ -79,9 +91,10 @@ class Embedder(nn.Module):
             normalize: Whether each row gets length 1, so that products of rows are cosines.
 
         Raises:
-            ValueError: there is no image, one cannot be read, or an array comes without ``color``.
+            ValueError: there is no image, one cannot be read, an array comes without ``color``, or images of 16 bit
+                or of floats use a small part of their range.
         """
-        listed = _listed(images, color)
+        listed = self._checked(images, color)
         batches = range(0, len(listed), self.batch_size)
         embedding = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
         return F.normalize(embedding) if normalize else embedding
@@ -105,10 +118,17 @@ class Embedder(nn.Module):
         Raises:
             ValueError: there is no image, or one cannot be read.
         """
-        return self._resized(_listed(images, color))
+        return self._resized(self._checked(images, color))
+
+    def _checked(self, images: AnImage | Iterable[Any], color: str | None) -> list[tuple[int, Any]]:
+        listed = _listed(images, color)
+        fault = fault_of((_deep_values(image) for _, image in listed[:SAMPLE]), self.value_range)
+        if fault:
+            raise InputError(f"{fault}; to load(), which has the run's where it is not given")
+        return listed
 
     def _resized(self, images: Sequence[tuple[int, Any]]) -> UInt8[Tensor, "images 3 height width"]:
-        read = (_pixels(image, place) for place, image in images)
+        read = (_pixels(image, place, self.value_range) for place, image in images)
         return resized(read, size=self.transform.test_size, interpolation=self.transform.interpolation)
 
     def _embedded(self, images: Sequence[tuple[int, Any]]) -> Float[Tensor, "images dim"]:
@@ -145,17 +165,28 @@ def _in_rgb(image: Any, place: int, color: str | None) -> Any:
     return np.ascontiguousarray(image[..., ::-1]) if color == "bgr" else image
 
 
-def _pixels(image: Any, place: int) -> UInt8[np.ndarray, "height width 3"]:
+def _deep_values(image: Any) -> np.ndarray | None:
+    """The values of an image of more than 8 bit; None of any other."""
+    if isinstance(image, str | os.PathLike):
+        return values_of(Path(image))
+    if isinstance(image, Image.Image) and image.mode.startswith(("I", "F")):
+        return deep_values(image)
+    return None
+
+
+def _pixels(
+    image: Any, place: int, value_range: tuple[float, float] | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
     """The image in RGB, upright.
 
     Raises:
         ValueError: it cannot be read, or is none.
     """
     if isinstance(image, str | os.PathLike):
-        return pixels(Path(image))
+        return pixels(Path(image), value_range)
     if isinstance(image, Image.Image):
         try:
-            return np.array(rgb(ImageOps.exif_transpose(image)))
+            return shown(image, value_range)
         except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
             name = getattr(image, "filename", "") or f"image {place}"
             raise InputError(f"{name}: not a readable image ({error}); remove it or copy it anew") from error

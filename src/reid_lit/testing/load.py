@@ -1,6 +1,7 @@
 """``reid_lit.load``: the model of a run, ready to embed images in Python."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ def load(
     *,
     device: str | torch.device = "auto",
     precision: str | None = None,
+    value_range: Sequence[int | float] | None = None,
     trust: bool = False,
 ) -> Embedder:
     """The model of a finished run, ready to embed images; nothing is downloaded.
@@ -32,6 +34,7 @@ def load(
             its thresholds are of.
         device: ``auto`` is the first GPU where there is one (CUDA's, else Apple's ``mps``), else the CPU.
         precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
+        value_range: Of images of 16 bit or of floats, the values that become 0 and 255; None: the run's.
         trust: Whether the run may name parts that are none of reid_lit's, which can run anything.
 
     Raises:
@@ -47,12 +50,14 @@ def load(
         check_parts({key: config[key] for key in _BUILT}, source=source)
     chosen = torch.device(_first_device() if device == "auto" else device)
     trained_in = str(config.trainer.precision)
+    own = OmegaConf.select(config, "dataset.value_range") or OmegaConf.select(config, "dataset.target.value_range")
     config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
     model = trained_model(config, _trained(folder, config))
     return Embedder(
         model=model,
         transform=instantiate(config.transform, _convert_="all"),
         batch_size=config.loader.test_batch_size,
+        value_range=value_range if value_range is not None else own and list(own),
         precision=precision or ("32-true" if trained_in == "16-mixed" and chosen.type == "cpu" else trained_in),
     ).to(chosen)
 

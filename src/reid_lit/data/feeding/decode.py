@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.files.pixels import pixels
+from reid_lit.records import Shot
 
 _AT_ONCE = 2**22  # bytes resized by one call: a batch of small crops, but one photograph
 
@@ -48,6 +49,12 @@ def decode_batch(paths: Sequence[Path], *, size: tuple[int, int], interpolation:
         ValueError: a file is missing or is no image that can be read to its end.
     """
     return resized(map(pixels, paths), size=size, interpolation=interpolation)
+
+
+def decode_shots(shots: Sequence[Shot], *, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:
+    """As :func:`decode_batch`, for the images of shots, whose values each have their range."""
+    read = (pixels(shot.path, shot.value_range) for shot in shots)
+    return resized(read, size=size, interpolation=interpolation)
 
 
 def resized(images: Iterator[np.ndarray], *, size: tuple[int, int], interpolation: str) -> UInt8[Tensor, "b 3 h w"]:

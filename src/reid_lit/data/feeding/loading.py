@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from typing_extensions import override
 
 from reid_lit.data.feeding.cache import CACHES, RamCache
-from reid_lit.data.feeding.decode import decode_batch
+from reid_lit.data.feeding.decode import decode_shots
 from reid_lit.data.feeding.samplers import BlockSampler
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import FailedError, InputError
@@ -113,8 +113,7 @@ class ShotDataset(Dataset[Item]):
         return self.cache.load(index)
 
     def _decoded(self, index: list[int]) -> UInt8[Tensor, "b 3 h w"]:
-        paths = [self.shots[i].path for i in index]
-        return decode_batch(paths, size=self.size, interpolation=self.interpolation)
+        return decode_shots([self.shots[i] for i in index], size=self.size, interpolation=self.interpolation)
 
 
 def collate(batch: Any) -> Batch | TransferBatch:

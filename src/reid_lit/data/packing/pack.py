@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.feeding.value_range import check_range
 from reid_lit.data.packing.contents import AGAIN, Contents, Item, contents
 from reid_lit.data.packing.shards import finish, write_shards
 from reid_lit.errors import FailedError, InputError
@@ -40,6 +41,8 @@ def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_m
         raise InputError(
             f"size={list(encoding.size)}: the list has boxes of images of their own size; pack them without size="
         )
+    if encoding is not None:
+        _check_values(found.split, data, encoding)
     for problem in found.problems:
         logger.warning("the copy has a problem, and the pack will have it too: %s: %s", problem.kind, problem)
     finished = (packed.root / INDEX).is_file()
@@ -50,6 +53,16 @@ def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_m
     if not finished:
         _check_equal(found.split, packed)
     return index
+
+
+def _check_values(split: Split, data: ReidData, encoding: Encoding) -> None:
+    """Raise InputError for images of 16 bit whose range would be forgotten: those of another size have 8."""
+    if data.value_range is not None:
+        raise InputError(
+            f"size={list(encoding.size)}: images of another size are stored with 8 bit, which value_range="
+            f"{list(data.value_range)} is none of; pack them without size="
+        )
+    check_range([shot.path for shot in split.shots], None)
 
 
 def _check_unchanged(before: Contents, after: Contents) -> None:

@@ -82,7 +82,7 @@ class Joint(ReidData):
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return self._joined([member.read(report) for member in self.members])
+        return self._joined([member.listed(report) for member in self.members])
 
     @override
     def read_sound(self, on_bad_image: str) -> Split:

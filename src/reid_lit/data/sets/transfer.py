@@ -167,7 +167,7 @@ class Transfer(ReidData):
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return self._transfer(self.source.read(report), self.target.read(report))
+        return self._transfer(self.source.listed(report), self.target.listed(report))
 
     @override
     def read_sound(self, on_bad_image: str) -> Split:
