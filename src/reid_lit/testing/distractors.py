@@ -123,7 +123,8 @@ def of_folder(
     """
     if dtype not in DTYPES:
         raise InputError(f"distractors_dtype={dtype!r} is unknown; choose {' or '.join(DTYPES)}")
-    data = make_data(with_dataset(config, {"dataset": "images", "root": str(folder)}))
+    own = {"dataset": "images", "root": str(folder), "value_range": config.dataset.get("value_range")}
+    data = make_data(with_dataset(config, own))
     data.setup("predict")
     shots = data.split.gallery
     place = Path(config.run, "evaluate", "distractors", f"{data.split.name}-{_key(shots, origin, dtype)}")
@@ -186,5 +187,6 @@ def _key(shots: Sequence[Shot], origin: Provenance, dtype: str) -> str:
     digest = hashlib.sha256(json.dumps([asdict(origin), dtype]).encode())
     for shot in shots:
         size, changed = state(shot.path)
-        digest.update(f"{absolute_path(shot.path)} {size} {changed}\n".encode("utf-8", "surrogateescape"))
+        ends = f" {shot.value_range}" if shot.value_range else ""
+        digest.update(f"{absolute_path(shot.path)} {size} {changed}{ends}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
