@@ -22,7 +22,7 @@ def embed(config: DictConfig) -> None:
     set_arithmetic()
     for file, numbers in embed_tests(config):
         counts = ", ".join(f"{number} {what}" for what, number in numbers.items())
-        Console().print(f"{file}: embeddings of {counts}", soft_wrap=True)
+        Console().print(f"{file}: embeddings of {counts}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

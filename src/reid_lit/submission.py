@@ -27,7 +27,7 @@ def submission(config: DictConfig) -> None:
     distance, query, gallery = hidden_distances(config)
     file = Path(config.file)
     write_whole(file, lambda partial: write(partial, distance, query, gallery))
-    Console().print(f"{file}: {len(query)} queries × {len(gallery)} gallery images", soft_wrap=True)
+    Console().print(f"{file}: {len(query)} queries × {len(gallery)} gallery images", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from reid_lit.command.refusals import of_disk
 from reid_lit.errors import UserError
 from reid_lit.run.near_names import near_names
 
@@ -84,6 +85,8 @@ def explained(error: Exception, words: Sequence[str], *, config_name: str) -> st
     """
     if isinstance(error, UserError):
         return str(error)
+    if text := of_disk(error, ""):
+        return text
     if not isinstance(error, HydraException) and not _GROUP.match(str(error)):
         return None
     return _known(str(error), words) or "\n".join(near_names([*words], config_name=config_name)) or _plain(error)

@@ -19,7 +19,7 @@ from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
 from reid_lit.command.torchrun import of_one_run
-from reid_lit.errors import UserError
+from reid_lit.errors import InputError, UserError
 from reid_lit.overrides import key_of, unquoted, value_of
 from reid_lit.paths import packaged
 from reid_lit.run.grammar import check_words
@@ -60,6 +60,8 @@ def _launch(
     try:
         if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
             first(_words(sys.argv[1:]))
+        if "${" in str(Path.cwd()):
+            raise InputError(f"{Path.cwd()}: ${{ in a folder's name is read as the name of a key; start elsewhere")
         words = reword(typed(_flags_first(sys.argv[1:])))
         sys.argv[1:] = replayed(words) if replay else words
         untrusted = None if sys.argv[1:] == words or is_trusted(words) else words

@@ -48,8 +48,8 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
         part = str(error).partition("\nfull_key: ")[2] or part
         error = error.__cause__
-    if isinstance(error, OSError) and not isinstance(error, UserError) and error.errno in _DISK:
-        return of_disk(error, config)
+    if text := of_disk(error, str(config.get("run_dir") or "")):
+        return text
     if not isinstance(error, UserError):
         is_lightnings = type(error).__name__ == "MisconfigurationException"  # its import takes seconds
         wrapped = part and (is_lightnings or isinstance(error, _OTHERS))
@@ -59,10 +59,17 @@ def refusal(error: BaseException, config: DictConfig) -> str | None:
     return _with_key(_words(error), part, config)
 
 
-def of_disk(error: OSError, config: Mapping[str, Any] | DictConfig) -> str:
-    """What the disk or its rights do not allow, with the way on."""
+def of_disk(error: BaseException, folder: str) -> str | None:
+    """What the disk or its rights do not allow, with the way on; None for another error.
+
+    Args:
+        error: Any error.
+        folder: Where the command writes, for an error that names no file.
+    """
+    if not isinstance(error, OSError) or isinstance(error, UserError) or error.errno not in _DISK:
+        return None
     what = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
-    fact = f"{what or config.get('run_dir') or Path.cwd()}: {error.strerror}"
+    fact = f"{what or folder or Path.cwd()}: {error.strerror}"
     return f"{fact}; {_DISK[error.errno or 0]} (HYDRA_FULL_ERROR=1 shows where)"
 
 

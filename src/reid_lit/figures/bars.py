@@ -56,7 +56,7 @@ def bars_figure(scores: Mapping[str, Mapping[str, Score]], *, title: str = "") -
         )
     axes.set_xticks(positions, [textwrap.fill(name, 14) for name in scores], fontsize="small")
     axes.set(ylabel="score in %", ylim=(0, 105))
-    axes.set_title(textwrap.fill(title, max(60, 13 * len(scores))), fontsize="medium")
+    axes.set_title(textwrap.fill(title, max(60, 13 * len(scores))), fontsize="medium", parse_math=False)
     axes.legend(frameon=False, ncols=len(metrics), loc="upper left", bbox_to_anchor=(0, -0.14), fontsize="small")
     _finish(axes)
     return figure
@@ -81,7 +81,7 @@ def published_figure(
     rows = list(next(iter(panels.values())))
     size = (2.4 + 3.1 * len(panels), 1.8 + 0.34 * len(rows))
     figure = Figure(figsize=size, dpi=150, layout="constrained")
-    figure.suptitle(textwrap.fill(title, round(13 * size[0])), fontsize="medium")
+    figure.suptitle(textwrap.fill(title, round(13 * size[0])), fontsize="medium", parse_math=False)
     for axes, (name, scores) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         _points(axes, [scores[row] for row in rows], ours)
         axes.set_title(name, fontsize="medium")

@@ -38,7 +38,7 @@ def cmc_curve(first_matches: Mapping[str, Int[Tensor, " counted"]], *, ranks: in
         label = f"{name}: rank-1 {curve[0]:.1%}"
         axes.plot(range(1, ranks + 1), curve, label=label, drawstyle="steps-post", **_look(place))
     axes.set(xlabel="rank k", ylabel="queries with a match in the first k", xlim=(1, ranks))
-    axes.set_title(textwrap.fill(title, 70), fontsize="medium")
+    axes.set_title(textwrap.fill(title, 70), fontsize="medium", parse_math=False)
     axes.yaxis.set_major_formatter("{x:.0%}")
     _finish(axes, place="lower right")
     return figure
@@ -61,7 +61,7 @@ def learning_curves(metrics: Path, *, title: str = "") -> Figure:
         raise InputError(f"no train/, lr or val/ column in {metrics.resolve()}, only {', '.join(columns)}")
     shown = [kind for kind in PANELS if kind in kinds.values()]
     figure = Figure(figsize=(4.8 * len(shown), 3.8), dpi=150, layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     for axes, kind in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for place, name in enumerate(name for name in columns if kinds.get(name) == kind):
             points = columns[name]

@@ -43,7 +43,7 @@ def features_figure(
         )
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.2 * min(columns, len(panels)), 3.4 * rows + 0.7), dpi=140, layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     grid = figure.subplots(rows, min(columns, len(panels)), squeeze=False).flatten()
     for axes, (name, points) in zip(grid, panels.items(), strict=False):
         _draw(axes, points, label, classes)

@@ -35,7 +35,7 @@ def heat_map(
     if not np.isfinite(grid).any():
         raise InputError("no value to draw; run the jobs first")
     figure = Figure(figsize=(3.4 + 1.5 * len(columns), 1.6 + 0.38 * len(rows)), dpi=150, layout="constrained")
-    figure.suptitle(textwrap.fill(title, 36 + 16 * len(columns)), fontsize="medium")
+    figure.suptitle(textwrap.fill(title, 36 + 16 * len(columns)), fontsize="medium", parse_math=False)
     axes = figure.add_subplot()
     highest = max(1.0, float(np.nanmax(grid)))
     image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=highest, aspect="auto")

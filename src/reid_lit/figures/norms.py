@@ -56,7 +56,7 @@ def norms_figure(features: Mapping[str, Numbers], *, title: str = "") -> Figure:
         title: What is shown, of what.
     """
     figure = Figure(figsize=(1 + 4.6 * len(features), 3.9), dpi=150, layout="constrained")
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     grid = figure.subplots(1, len(features), squeeze=False)[0]
     for place, (axes, (name, numbers)) in enumerate(zip(grid, features.items(), strict=True)):
         _histogram(axes, numbers, name, COLOURS[place])

@@ -28,7 +28,7 @@ def pairs_figure(rows: Mapping[str, Float[Tensor, "b 3 h w"]], *, title: str = "
     wide = 1.5
     size = (columns * wide + 0.4, len(rows) * wide * height / width + 0.5)
     figure = Figure(figsize=size, dpi=120, layout="constrained")
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, images) in zip(grid, rows.items(), strict=True):
         line[0].set_ylabel(name, fontsize="large")

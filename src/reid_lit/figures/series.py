@@ -63,7 +63,7 @@ def series_figure(panels: Sequence[Panel], *, title: str = "", columns: int | No
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(1.6 + 4.4 * columns, 1.2 + 3 * rows), dpi=150, layout="constrained")
-    figure.suptitle(textwrap.fill(title, 56 * columns), fontsize="medium")
+    figure.suptitle(textwrap.fill(title, 56 * columns), fontsize="medium", parse_math=False)
     places = {
         name: place for place, name in enumerate(dict.fromkeys(name for panel in panels for name in panel.curves))
     }

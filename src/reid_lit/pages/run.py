@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from reid_lit.errors import MissingFileError
 from reid_lit.pages.charts import cmc_chart, learning_charts
@@ -107,4 +108,4 @@ def _address(file: Path, output: Path, within: bool) -> str:
     """The picture itself, or the way to it from the page's folder."""
     if within:
         return data_uri(file.read_bytes(), "image/png")
-    return Path(os.path.relpath(file, output.parent)).as_posix()
+    return quote(Path(os.path.relpath(file, output.parent)).as_posix())

@@ -40,8 +40,22 @@ class Lineage:
 def read_lineage(run: Path) -> Lineage:
     """The lineage of a run folder: empty without a list of images, all labelled without a list of labelled ones."""
     trained, labelled = (run / name for name in (_TRAINED, _LABELLED))
-    known = frozenset(trained.read_text().splitlines()) if trained.is_file() else frozenset()
-    return Lineage(known, frozenset(labelled.read_text().splitlines()) if labelled.is_file() else known)
+    known = _paths(trained) if trained.is_file() else frozenset()
+    return Lineage(known, _paths(labelled) if labelled.is_file() else known)
+
+
+def _paths(file: Path) -> frozenset[str]:
+    """The lines of a list of images.
+
+    Raises:
+        InputError: it is damaged; what was trained on could not be kept apart from what is tested on.
+    """
+    try:
+        return frozenset(file.read_text(encoding="utf-8").splitlines())
+    except ValueError as error:
+        raise InputError(
+            f"{file}: damaged ({error}); it says which images were trained on. Copy the run's folder anew"
+        ) from error
 
 
 def inherited(config: DictConfig) -> Lineage:

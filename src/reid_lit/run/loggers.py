@@ -65,9 +65,13 @@ def _rows(file: Path, steps: int) -> list[dict[str, Any]]:
     """The rows of a metrics file that were logged before ``steps``."""
     if not file.is_file():
         return []
-    with file.open(newline="") as lines:
-        rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(lines)]
-    return [row | {"step": int(row["step"])} for row in rows if int(row["step"]) < steps]
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(lines)]
+        return [row | {"step": int(row["step"])} for row in rows if int(row["step"]) < steps]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:  # the weights are not touched by that
+        _log.warning("%s is damaged (%s): the log begins anew", file, error)
+        return []
 
 
 def wandb_logger(
@@ -140,8 +144,8 @@ def why_offline() -> str:
 
 def _has_login(host: str) -> bool:
     """Whether `wandb login` left a key for ``host`` in the netrc file."""
-    file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
+        file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
         return netrc.netrc(file).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, RuntimeError, netrc.NetrcParseError):  # RuntimeError: a user without a home
         return False

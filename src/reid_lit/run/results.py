@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.evaluation import catalogue
@@ -93,10 +94,10 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     for table in (_table(results), *detail_tables(results)):
         console.print(table)
     for result in results:
-        console.print(f"[dim]{result['dataset']}: {sentence(result['stamp'])}[/dim]")
-    console.print(f"Everything of this run is in [bold]{run.folder}[/bold]", soft_wrap=True)
+        console.print(escape(f"{result['dataset']}: {sentence(result['stamp'])}"), style="dim")
+    console.print(f"Everything of this run is in [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
     for picture in sorted(run.folder.glob("pictures/**/[!.]*.png")):
-        console.print(f"  {picture.relative_to(run.folder)}", soft_wrap=True)
+        console.print(f"  {picture.relative_to(run.folder)}", markup=False, soft_wrap=True)
     return results
 
 

@@ -95,10 +95,17 @@ def _emptied(before: Split, after: Split) -> list[str]:
     return [*names, *(f"{old.name} {name}" for old, new in parts for name in _emptied(old, new))]
 
 
-def memory(root: Path) -> Path:
-    """The file that remembers the good images of a data set, in ``$REID_CACHE`` or the user's cache folder."""
+def memory(root: Path) -> Path | None:
+    """The file that remembers the good images of a data set, in ``$REID_CACHE`` or the user's cache folder.
+
+    None for a user without a home: nothing is remembered.
+    """
     folder = os.environ.get("REID_CACHE")
-    cache = Path(folder).expanduser() if folder else platformdirs.user_cache_path("reid_lit")
+    try:
+        cache = Path(folder).expanduser() if folder else platformdirs.user_cache_path("reid_lit")
+    except RuntimeError as error:  # no $HOME, and a user that the system does not know
+        rank_zero_only(logger.info)("images are read again next time: %s; $REID_CACHE=<folder> remembers them", error)
+        return None
     place = str(root.resolve())
     return cache / "images" / f"{root.resolve().name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
 
