@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -198,3 +199,15 @@ def test_what_is_missing_is_a_warning(tmp_path, caplog):
         weights.load(Table(7), saved(tmp_path, state), name="small")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "missing 1 ['table']" in caplog.text
+
+
+def test_a_torchscript_archive_and_a_text_are_named(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, about its own deprecation
+        torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "script.pt")
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(ValueError, match=r"script\.pt: refused, .*\(a TorchScript archive, which is code\)") as error:
+        loaded(tmp_path / "script.pt")
+    assert "weights_only" not in str(error.value)
+    with pytest.raises(ValueError, match=r"text\.pth: refused, .*\(it is no file of torch\.save\)"):
+        loaded(tmp_path / "text.pth")

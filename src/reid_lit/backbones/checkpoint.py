@@ -81,5 +81,10 @@ def _detail(error: Exception) -> str:
     found = re.search(r"Unsupported (?:operand|class)[^\n]*?(?= was not| by default|$)", str(error))
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     text = found[0] if found else _ADVICE.sub("", str(error)).strip().partition("\n")[0]
-    text = f"it asks for {named[1]}" if named else text
+    if "TorchScript" in str(error):
+        text = "a TorchScript archive, which is code"
+    elif named:
+        text = f"it asks for {named[1]}"
+    elif text.isdecimal():  # the key of a table: its first byte means nothing
+        text = "it is no file of torch.save"
     return f" ({text})" if text else ""
