@@ -143,3 +143,28 @@ def test_a_loss_that_is_no_number_ends_a_command_with_its_words_alone(command, d
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(("the loss is nan at epoch 0", "the loss is inf at epoch 0"))
+
+
+def test_relative_paths_of_a_run_begin_where_it_was_started(tmp_path, monkeypatch):
+    start, run = tmp_path / "start", tmp_path / "run"
+    (start / "crops").mkdir(parents=True)
+    (run / ".hydra").mkdir(parents=True)
+    words = ["dataset.root=crops", "test_on=[{dataset: ward, root: crops}]", "backbone.weights=gone", "seed=1"]
+    (run / ".hydra" / "overrides.yaml").write_text("".join(f"- '{word}'\n" for word in words))
+    (run / ".hydra" / "hydra.yaml").write_text(f"hydra: {{runtime: {{cwd: '{start}'}}}}\n")
+    monkeypatch.chdir(tmp_path)
+    placed = [f"dataset.root={start}/crops", f"test_on=[{{dataset: ward, root: {start}/crops}}]", *words[2:]]
+    assert [word.replace('"', "") for word in replayed([f"run={run}"])[:4]] == placed
+    monkeypatch.chdir(start)
+    assert replayed([f"run={run}"])[:4] == words
+
+
+def test_the_folder_of_the_stages_is_repeated_only_where_none_can_be_trained(tmp_path, caplog):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("- seed=1\n- before_dir=/other\n")
+    assert "before_dir=/other" not in replayed([f"resume={tmp_path}"])
+    assert "before_dir=/other of the run is not repeated" in caplog.text
+    assert "before_dir=/mine" in replayed([f"resume={tmp_path}", "before_dir=/mine"])
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    assert "before_dir=/other" in replayed([f"resume={tmp_path}"])  # no stage is trained any more

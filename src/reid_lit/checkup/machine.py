@@ -65,8 +65,8 @@ def shared_memory(loader: Loader, transform: Transform) -> Fact:
         check_shared(workers, batches, ranks=1)
     except InputError as error:
         return Fact(name=name, value=f"{NO} machine.{error}")
-    readers = counted(workers, "process", "processes")
-    return Fact(name=name, value=f"{YES} {free / 1e6:,.0f} MB free, room for {readers} that read images")
+    readers = f"enough for the {counted(workers, 'process', 'processes')} that read images" if workers else "not needed"
+    return Fact(name=name, value=f"{YES} {free / 1e6:,.0f} MB free, {readers}")
 
 
 def _driver() -> str:

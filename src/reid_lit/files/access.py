@@ -211,11 +211,19 @@ def entries(folder: Path, *, litter: bool = False) -> list[tuple[str, bool]]:
     if found is None:
         _folders.pop(absolute_path(folder), None)  # where a pack was once
         with os.scandir(folder) as listed:
-            return [(entry.name, entry.is_dir()) for entry in listed if litter or not is_litter(entry.name)]
+            return [(entry.name, _is_folder(entry)) for entry in listed if litter or not is_litter(entry.name)]
     pack, name = found
     if name not in pack.folders:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
     return [(name, is_folder) for name, is_folder in pack.folders[name].items() if litter or not is_litter(name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads to itself is none, and as a file it cannot be read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def files_below(folder: Path, *, above: tuple[str, ...] = (), litter: bool = False) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Persons and cameras out of file names, by the user's pattern or by a known one."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -100,5 +101,6 @@ def named(folder: Path, places: Mapping[str, Path], pattern: re.Pattern[str]) ->
 def other_files(folder: Path, *, but: Path) -> dict[str, int]:
     """Count the files below ``folder`` that are no images, by ending, most frequent first; ``but`` is not counted."""
     names = (path for path in files_below(folder) if not path.name.lower().endswith(EXTENSIONS))
-    endings = Counter(path.suffix.lower() or "without ending" for path in names if path.resolve() != but.resolve())
+    own = os.path.realpath(but)  # Path.resolve() raises for a link that leads to itself
+    endings = Counter(path.suffix.lower() or "without ending" for path in names if os.path.realpath(path) != own)
     return dict(endings.most_common())
