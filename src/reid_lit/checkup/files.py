@@ -1,6 +1,5 @@
 """Images that cannot be read, and images that are stored twice."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -11,8 +10,8 @@ from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import below
 from reid_lit.data.feeding.readable import OTHER
 from reid_lit.data.problems import Problem
-from reid_lit.files.access import read_bytes, state
-from reid_lit.files.box import unboxed
+from reid_lit.files.access import state
+from reid_lit.files.copies import digest
 from reid_lit.progress import Progress
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.wording import counted
@@ -55,8 +54,7 @@ def digests(paths: Iterable[Path], *, tell: Progress | None = None) -> list[list
     doubtful = [path for group in sizes.values() if len(group) > 1 for path in group]
     contents: dict[bytes, list[Path]] = defaultdict(list)
     for done, path in enumerate(doubtful, start=1):
-        box = str(unboxed(path)[1]).encode()
-        contents[hashlib.blake2b(read_bytes(path) + box, digest_size=16).digest()].append(path)
+        contents[digest(path)].append(path)
         if tell is not None and done % 100 == 0:
             tell(done, len(doubtful))
     return [group for group in contents.values() if len(group) > 1]

@@ -23,7 +23,7 @@ from reid_lit.data.feeding.images import CHOICES, sound
 from reid_lit.data.feeding.in_flight import batch_bytes, check_shared, fitting_workers
 from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, mixed_loader, ordered_loader
 from reid_lit.data.feeding.readable import MAX_PIXELS
-from reid_lit.data.feeding.samplers import EpochSampler
+from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler
 from reid_lit.data.feeding.selection import SelectionSampler
 from reid_lit.data.feeding.value_range import as_range, check_range, with_range
 from reid_lit.data.passed_over import in_words
@@ -145,16 +145,18 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     def _read_once(self) -> None:
         split = self.read_sound(self.on_bad_image)
         self.split, self.validation = hold_out(split, self.val_persons, seed=self.split_seed)
-        classes = {person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train}))}
-        self._labels = [classes[shot.person_id] for shot in self.split.train]
+        classes = {
+            person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train} - {JUNK}))
+        }
+        self._labels = [classes.get(shot.person_id, JUNK) for shot in self.split.train]
         self.persons = len(classes)
         self.cameras = 1 + max(shot.camera_id for shot in self.split.shots)
         rank_zero_only(logger.info)("%s", describe(self.split, self.validation))
 
     def _check_trainable(self) -> None:
-        if self.persons == 0:
+        if not self.split.train:
             raise InputError(
-                f"{self.split.name} at {self.root.resolve()} has no person to train on; give it training images, or"
+                f"{self.split.name} at {self.root.resolve()} has no image to train on; give it training images, or"
                 f" name it in test_on of a run on other data"
             )
 
@@ -218,6 +220,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
 
     def _sampler(self, rank: int, world: int) -> EpochSampler:
         size, labels = self.loader.batch_size, self._labels or []
+        if set(labels) == {JUNK}:  # nobody is known: what is adapted draws for itself, or labels them
+            return ShuffleSampler(labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed)
         make = partial(self.sampler, batch_size=size, rank=rank, world=world, seed=self.seed)
         return SelectionSampler(sampler=make, labels=labels) if JUNK in labels else make(labels=labels)
 

@@ -24,6 +24,8 @@ class Count:
     junk: int | None = None
 
     def __str__(self) -> str:
+        if self.images and self.junk == self.images and self.cameras is not None:
+            return f"{counted(self.images, 'image')} of unknown persons, {counted(self.cameras, 'camera')}"
         junk = f" ({self.junk} junk)" if self.junk else ""
         cameras = "" if self.cameras is None else f", {counted(self.cameras, 'camera')}"
         return f"{counted(self.images, 'image')}{junk}, {counted(self.persons, 'person')}{cameras}"
@@ -64,5 +66,5 @@ def describe(split: Split, validation: Split | None) -> str:
     lists = split.lists
     if validation is not None:
         lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
-    counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items())
+    counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items() if shots or split.query)
     return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {note}" for note in split.notes)])

@@ -78,14 +78,28 @@ def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, 
         report(Problem(kind=SHARED, place=where, fact=fact, cure=cure))
 
 
+def as_target(split: Split) -> Split:
+    """Plain images, which stand in the gallery to be embedded, as a training list to adapt to; other lists as they are.
+
+    A camera that is not known counts as one.
+    """
+    if split.train or split.query or not split.gallery:
+        return split
+    train = tuple(dataclasses.replace(shot, camera_id=max(shot.camera_id, 0)) for shot in split.gallery)
+    note = "no persons are known: images to adapt to, none to test"
+    return dataclasses.replace(split, train=train, gallery=(), notes=(*split.notes, note))
+
+
 def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | None]:
     """Remove junk and ``count`` persons from training; return the split, and these persons as query and gallery.
+
+    A training list of junk alone stays: it can be adapted to.
 
     Raises:
         ValueError: no person would be left for training, or no held-out person has a query.
     """
-    train = tuple(shot for shot in split.train if shot.person_id != JUNK)
-    persons = {shot.person_id for shot in train}
+    train = tuple(shot for shot in split.train if shot.person_id != JUNK) or split.train  # nobody known: a target
+    persons = {shot.person_id for shot in train} - {JUNK}
     if count and not 0 <= count < len(persons):
         raise InputError(
             f"val_persons={count}: {split.name} has {counted(len(persons), 'training person')}, and one of them at"

@@ -161,6 +161,11 @@ def check_persons(persons: int) -> None:
     Raises:
         ValueError: there are fewer than two persons.
     """
+    if persons == 0:
+        raise InputError(
+            "no training person is known, and a classifier needs at least 2: images without persons can only be adapted"
+            " to, by dataset=transfer dataset.target=… (ARN), or by the experiments of PUL and AdaBN"
+        )
     if persons < 2:
         raise InputError(
             f"{counted(persons, 'training person')}: a classifier needs at least 2; look at the folder of the data set"

@@ -18,7 +18,7 @@ from reid_lit.models.local_norms import say_local_norms
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.models.training_data import TrainingData
-from reid_lit.records import Parts, Shot, Split
+from reid_lit.records import JUNK, Parts, Shot, Split
 
 
 class RetrievalModel(EmbeddingModel):
@@ -75,6 +75,11 @@ class RetrievalModel(EmbeddingModel):
             raise InputError(
                 "dataset=transfer gives a source and a target side by side, and this model trains on one data set; set"
                 " dataset=<one of them>, or model=arn"
+            )
+        if not self.unlabelled(data.split) and all(shot.person_id == JUNK for shot in data.split.train):
+            raise InputError(
+                f"{data.split.name} has {len(data.split.train)} training images, and no person is known on any:"
+                " they can be adapted to (model=arn with dataset=transfer, PUL, AdaBN), not learnt from"
             )
 
     def unlabelled(self, split: Split) -> tuple[Shot, ...]:  # noqa: ARG002 - for models that adapt

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.errors import InputError
+from reid_lit.files.copies import copies
 from reid_lit.paths import write_text
 from reid_lit.records import Shot, absolute, common_images
 
@@ -51,7 +52,7 @@ def _paths(file: Path) -> frozenset[str]:
         InputError: it is damaged; what was trained on could not be kept apart from what is tested on.
     """
     try:
-        return frozenset(file.read_text(encoding="utf-8").splitlines())
+        return frozenset(filter(None, file.read_text(encoding="utf-8").split("\n")))
     except ValueError as error:
         raise InputError(
             f"{file}: damaged ({error}); it says which images were trained on. Copy the run's folder anew"
@@ -86,7 +87,7 @@ def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) 
         ValueError: there are such images: the target is the source.
     """
     images = absolute(target)
-    seen = common_images(images, labelled)
+    seen = common_images(images, labelled) or copies(images, labelled)
     if seen:
         raise InputError(
             f"{len(seen)} of the {len(images)} training images of {name} are those of the source, such as {seen[0]}:"

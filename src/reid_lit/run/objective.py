@@ -108,4 +108,4 @@ def objective_of(name: str, facts: Mapping[str, Any], results: Sequence[Row]) ->
     """
     if name.startswith(HELD_OUT):
         return facts.get("validation", {}).get(name[len(HELD_OUT) :])
-    return results[0]["scores"].get(name)
+    return results[0]["scores"].get(name) if results else None

@@ -91,7 +91,10 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     parts = {"splits": list(rows)} if any("deviations" in result for result in results) else {}
     run.write_json("metrics.json", common | facts | {"results": results} | parts)
     console = Console()
-    for table in (_table(results), *detail_tables(results)):
+    if not results:
+        console.print("No test: no person is known on the images of this run. Test it on others with")
+        console.print(f"  python -m reid_lit.evaluate run={run.folder} test_on=[<a labelled set>]", soft_wrap=True)
+    for table in (_table(results), *detail_tables(results)) if results else ():
         console.print(table)
     for result in results:
         console.print(escape(f"{result['dataset']}: {sentence(result['stamp'])}"), style="dim")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.evaluation.views import check_crops
+from reid_lit.files.copies import copies
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import Split, absolute, common_images
+from reid_lit.records import JUNK, Split, absolute, common_images
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
 from reid_lit.run.results import Row
@@ -29,6 +31,8 @@ from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.kept_queries import keep_queries
 from reid_lit.testing.thresholds import with_application
 from reid_lit.wording import counted
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +70,14 @@ def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
     return model
 
 
-def find_tests(config: DictConfig, data: ReidData) -> list[Test]:
+def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> list[Test]:
     """The tests of ``test_on``, read and checked; those of the run's own data set when it names none.
 
     Args:
         config: The run's config; an entry of ``test_on`` is an option of ``dataset``, or a mapping with ``dataset`` and
             keys that differ from that option (``{dataset: ward, root: /data/WARD}``).
         data: The data set that the run trains on.
+        needed: Whether there must be a test: a training on images without persons does without, and says so.
 
     Raises:
         ValueError: there are no test persons, no query can have a match, the images are too few for the evaluation's
@@ -81,6 +86,13 @@ def find_tests(config: DictConfig, data: ReidData) -> list[Test]:
     """
     tests: list[Test] = []
     for entry in config.test_on or [chosen()]:
+        if entry == chosen() and not needed and _nobody_known(data):
+            _log.warning(
+                "%s: no person is known on its images, so nothing is tested on them; test_on=[…] names labelled sets,"
+                " now or in reid_lit.evaluate",
+                data.split.name,
+            )
+            continue
         if entry == chosen():
             split_id = config.dataset.get("split_id") if data.SPLITS > 1 else None
             entry_tests = _read(data, split_id)
@@ -111,14 +123,25 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
     known = frozenset(trained)
     for test in tests if known else ():
         split = test.data.split
-        seen = common_images(absolute((*split.query, *split.gallery)), known)
+        shown = absolute((*split.query, *split.gallery))
+        seen = common_images(shown, known)
+        how = ""
+        if not seen:  # the lists of one data set share no person, and the doctor finds its copies
+            own = common_images(known, absolute(split.train))
+            seen, how = copies(shown, known.difference(own)), ", by their content"
         if seen:
             number = "" if test.split_id is None else f" (split {test.split_id})"
             raise InputError(
-                f"{split.name}{number} tests on {counted(len(seen), 'image that was', 'images that were')} trained on,"
-                f" such as {seen[0]}: the scores would say nothing; test on the split that was left out in training,"
-                f" or on another data set"
+                f"{split.name}{number} tests on {counted(len(seen), 'image that was', 'images that were')} trained"
+                f" on{how}, such as {seen[0]}: the scores would say nothing; test on the split that was left out in"
+                f" training, or on another data set"
             )
+
+
+def _nobody_known(data: ReidData) -> bool:
+    """Whether a data set, after ``setup``, has images to adapt to and none whose persons are known to test on."""
+    nobody = any(shot.person_id == JUNK for shot in data.split.train)
+    return nobody and not any(test.query or test.gallery for test in data.split.tested)
 
 
 def _of_entry(config: DictConfig) -> list[Test]:
@@ -131,6 +154,11 @@ def _of_entry(config: DictConfig) -> list[Test]:
 def _read(data: ReidData, split_id: int | None) -> list[Test]:
     data.prepare_data()
     data.setup("test")
+    if not any(test.query for test in data.split.tested) and _nobody_known(data):
+        raise InputError(
+            f"{data.split.name} has images of unknown persons alone, so nothing can be tested on them; name labelled data"
+            " sets in test_on, such as test_on=[market1501]"
+        )
     if not all(test.query for test in data.split.tested):
         raise InputError(
             f"{data.split.name} is read without test persons; name other data sets in test_on, or choose persons to"

@@ -52,7 +52,7 @@ def train_once(
     data.prepare_data()
     data.setup("fit")
     check_objective(config.objective, data)
-    tests = find_tests(config, data)
+    tests = find_tests(config, data, needed=False)
     check_unseen(absolute(data.split.train), tests)
     if checkpoint is None:
         rehearse(config, stages, data)

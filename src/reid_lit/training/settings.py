@@ -105,7 +105,9 @@ def check_intervals(config: DictConfig) -> None:
     """Raise InputError for a number of epochs or steps from one time to the next that is none."""
     trainer, build = config.trainer, config.scheduler.build
     named = {f"trainer.{key}": trainer.get(key, 1) for key in ("check_val_every_n_epoch", "accumulate_grad_batches")}
-    named |= {f"scheduler.build.{key}": build.get(key, 1) for key in ("step_size", "T_max", "T_0", "total_iters")}
+    named |= {
+        f"scheduler.build.{key}": build.get(key, 1) for key in ("step_size", "T_max", "T_0")
+    }  # constant: total_iters is 0
     for key, value in named.items():
         if isinstance(value, int) and value < 1:
             raise InputError(f"{key}={value}: give 1 or more")

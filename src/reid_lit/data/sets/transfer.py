@@ -16,7 +16,9 @@ from reid_lit.data.feeding.in_flight import batch_bytes
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
 from reid_lit.data.problems import Report, stop
+from reid_lit.data.splits import as_target
 from reid_lit.errors import InputError
+from reid_lit.files.copies import copies
 from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute, common_images
 from reid_lit.wording import counted
 
@@ -38,9 +40,11 @@ def transfer(source: Split, target: Split) -> Split:
             f"source={source.name}: it has no two training persons with labels to learn from; name a labelled data"
             f" set as the source; this one can only be the target"
         )
+    target = as_target(target)
     if not target.train:
         raise InputError(f"target={target.name}: it has no training images to adapt to; name a data set that has")
-    shared = common_images(absolute(source.train), absolute(target.train))
+    ours, theirs = absolute(source.train), absolute(target.train)
+    shared = common_images(ours, theirs) or copies(ours, theirs)
     if shared:
         raise InputError(
             f"target={target.name}: {counted(len(shared), 'training image is', 'training images are')} in the source"
