@@ -1,11 +1,12 @@
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
 from reid_lit.errors import InputError
 from reid_lit.records import Shot, Split, absolute
+from reid_lit.run.datasets import make_data
 from reid_lit.run.lineage import Lineage, check_apart, read_lineage
+from reid_lit.testing import tests as testing
 from reid_lit.testing.tests import check_unseen
 
 
@@ -22,9 +23,16 @@ def shots(root, *persons):
     return tuple(Shot(root / f"{person}" / f"{k}.jpg", person, k) for person in persons for k in range(2))
 
 
-def tested(train, query, gallery):
-    split = Split(name="crops", train=train, query=query, gallery=gallery)
-    return [SimpleNamespace(data=SimpleNamespace(split=split), split_id=None)]
+@pytest.fixture
+def listed(compose):
+    """A test of a data set with these lists."""
+    data = make_data(compose("dataset=viper"))
+
+    def made(train, query, gallery):
+        data.split = Split(name="crops", train=train, query=query, gallery=gallery)
+        return [testing.Test(data=data, row="crops", average="", split_id=None)]
+
+    return made
 
 
 def linked(crops, folder):
@@ -41,20 +49,20 @@ WAYS = {"link to the folder": linked, "a link to each file": links, "a copy": sh
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_images_trained_on_are_known_by_whatever_way_they_are_reached(crops, way):
+def test_images_trained_on_are_known_by_whatever_way_they_are_reached(listed, crops, way):
     other = crops.parent / "other"
     WAYS[way](crops, other)
     trained = absolute(shots(crops, 0, 1))
     with pytest.raises(InputError, match=r"crops tests on 4 images that were trained on"):
-        check_unseen(trained, tested(shots(other, 2), shots(other, 0)[:1], (*shots(other, 0)[1:], *shots(other, 1))))
-    check_unseen(trained, tested(shots(other, 0, 1), shots(other, 2), shots(other, 3)))
+        check_unseen(trained, listed(shots(other, 2), shots(other, 0)[:1], (*shots(other, 0)[1:], *shots(other, 1))))
+    check_unseen(trained, listed(shots(other, 0, 1), shots(other, 2), shots(other, 3)))
     with pytest.raises(InputError, match="4 of the 4 training images of other are those of the source"):
         check_apart(shots(other, 0, 1), trained, name="other")
 
 
-def test_copies_within_one_data_set_are_the_doctors(crops):
+def test_copies_within_one_data_set_are_the_doctors(listed, crops):
     shutil.copy(crops / "0" / "0.jpg", crops / "2" / "0.jpg")
-    check_unseen(absolute(shots(crops, 0, 1)), tested(shots(crops, 0, 1), shots(crops, 2), shots(crops, 3)))
+    check_unseen(absolute(shots(crops, 0, 1)), listed(shots(crops, 0, 1), shots(crops, 2), shots(crops, 3)))
 
 
 def test_a_lineage_keeps_names_that_are_no_text(tmp_path):

@@ -156,8 +156,8 @@ def _read(data: ReidData, split_id: int | None) -> list[Test]:
     data.setup("test")
     if not any(test.query for test in data.split.tested) and _nobody_known(data):
         raise InputError(
-            f"{data.split.name} has images of unknown persons alone, so nothing can be tested on them; name labelled data"
-            " sets in test_on, such as test_on=[market1501]"
+            f"{data.split.name} has images of unknown persons alone, so nothing can be tested on them; name labelled"
+            " data sets in test_on, such as test_on=[market1501]"
         )
     if not all(test.query for test in data.split.tested):
         raise InputError(
