@@ -117,3 +117,12 @@ def test_a_proposal_follows_what_names_say(plant, tmp_path, case):
 def test_words_of_cameras():
     assert all(map(names_camera, ["c1", "C10", "cam_a", "Camera 3", "cctv", "entrance", "Hall2", "gate_b", "ch02"]))
     assert not any(map(names_camera, ["p1", "carl", "cameron", "0001", "c", "lefty", "c1_person", "doortje"]))
+
+
+def test_names_of_another_set_in_market_1501s_folders_are_pointed_at_init(plant, tmp_path, market_data, market):
+    plant(market / "bounding_box_train", ["0002_c10s1_000001_01.jpg"])
+    with pytest.raises(
+        ValueError, match=r"1 of 8 .* not named like .*: python -m reid_lit\.init folder=\S+ makes a list"
+    ):
+        market_data().read()
+    assert draft(market, market / "reid.csv", pattern=None, **CHOICE).rows

@@ -111,7 +111,7 @@ def named_images(
         fact = f"{len(bad)} of {len(names)} {kinds} in {folder.resolve()} are not {named} like {naming.title}"
         fact, examples = f"{fact} ({naming.example})", tuple(bad[:3])
         cure = "rename or remove them"
-        if len(bad) == len(names) and (title := known_names(bad)):
+        if title := known_names([name.rpartition("/")[2] for name in names]):
             place = shlex.quote(assignment("folder", folder.parent.resolve()))
             cure = f"they are named like {title}: python -m reid_lit.init {place} makes a list of them for dataset=csv"
         report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=examples))
