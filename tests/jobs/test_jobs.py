@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reid_lit.errors import InputError
 from reid_lit.jobs import runner
 from reid_lit.jobs.job import Job, failures, last_words, not_tried, recorded
 from reid_lit.jobs.lock import give_back, take
@@ -287,3 +288,11 @@ def test_what_another_job_has_failed_for_is_not_tried(stub, tmp_path):
     assert not list((tmp_path / "shares").glob("job.log"))
     assert not_tried(outcomes) == "2 of 6 jobs were not tried: shares, too"
     assert not_tried(outcomes[:1]) == ""
+
+
+@pytest.mark.parametrize("at_once", ["many", 0, "-1"])
+def test_a_number_of_jobs_that_is_none_is_refused(at_once):
+    with pytest.raises(InputError, match=f"hydra.launcher.at_once={at_once}: give the number of jobs"):
+        runner.runner_of(at_once)
+    with pytest.raises(InputError, match=r"hydra\.launcher\.at_once"):
+        runner.devices_in_words(at_once, whole_machine=False)

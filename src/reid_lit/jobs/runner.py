@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from reid_lit.errors import InputError
 from reid_lit.jobs.job import STATE, Job, Outcome, last_words, recorded
 from reid_lit.jobs.lock import BEAT, beat, give_back, is_held, take
 from reid_lit.jobs.turn import NO_TURN, STOPPED, TurnOver, is_over, telling
@@ -262,7 +263,7 @@ def devices_in_words(at_once: int | str, *, whole_machine: bool) -> str:
     counted = not files and bool(others)  # an AMD GPU, Windows' or a Jetson's: torch alone can tell
     named = "CUDA_VISIBLE_DEVICES" in os.environ
     gpus = visible_gpus() if named or counted else [file.name.removeprefix("nvidia") for file in files]
-    number = max(1, len(gpus)) if at_once == "auto" else int(at_once)
+    number = _number_of(at_once, gpus)
     if whole_machine:
         return f"Jobs run one after another, each on all devices of this machine ({len(gpus)} GPUs)."
     where = (
@@ -276,9 +277,21 @@ def devices_in_words(at_once: int | str, *, whole_machine: bool) -> str:
 
 
 def runner_of(at_once: int | str) -> Runner:
-    """A runner of ``at_once`` jobs at a time; ``auto``: one for each GPU."""
+    """A runner of ``at_once`` jobs at a time; ``auto``: one for each GPU.
+
+    Raises:
+        InputError: ``at_once`` is neither a number nor ``auto``.
+    """
     gpus = visible_gpus()
-    return Runner(at_once=max(1, len(gpus)) if at_once == "auto" else int(at_once), gpus=gpus)
+    return Runner(at_once=_number_of(at_once, gpus), gpus=gpus)
+
+
+def _number_of(at_once: int | str, gpus: Sequence[str]) -> int:
+    if at_once == "auto":
+        return max(1, len(gpus))
+    if not str(at_once).isdecimal() or int(at_once) < 1:
+        raise InputError(f"hydra.launcher.at_once={at_once}: give the number of jobs that run at once, or auto")
+    return int(at_once)
 
 
 def nothing(outcome: Outcome) -> None:

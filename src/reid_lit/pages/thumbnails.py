@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 
 from reid_lit.errors import InputError
 from reid_lit.files.access import state
-from reid_lit.files.pixels import pixels
 from reid_lit.pages.render import data_uri
 from reid_lit.progress import progress
 
@@ -87,6 +86,8 @@ def _address(
 
 
 def _small(file: Path, size: ThumbnailSize, value_range: tuple[float, float] | None = None) -> bytes:
+    from reid_lit.files.pixels import pixels  # OpenCV: a page whose copies are there waits for none of it
+
     whole = Image.fromarray(pixels(file, value_range))
     small = ImageOps.contain(whole, (size.width, size.height), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

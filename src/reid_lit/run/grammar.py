@@ -50,6 +50,9 @@ def _complaints(word: str, sweeps: bool, default: Callable[[str], Any]) -> Itera
     if isinstance(parsed, str):
         yield _with_spelling(word, parsed)
     elif parsed.is_sweep_override() and not sweeps and parsed.is_choice_sweep():
+        if value.startswith("choice("):
+            yield f"{word}: several runs; add -m for a run of each"
+            return
         lists = f"{key}=[{value}]"
         yield (
             f"{word}: commas part the values of several runs; write {spelt(key, value)} for one text,"

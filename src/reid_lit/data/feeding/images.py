@@ -18,7 +18,7 @@ import PIL
 import platformdirs
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from reid_lit.data.feeding.readable import CLOSED, MAX_PIXELS, trouble
+from reid_lit.data.feeding.readable import CLOSED, MAX_PIXELS, TOO_LARGE, trouble
 from reid_lit.data.problems import IMAGES, Problem
 from reid_lit.errors import FailedError
 from reid_lit.files.access import check_hashes, state
@@ -67,7 +67,9 @@ def sound(split: Split, *, root: Path, on_bad_image: str, max_pixels: int = MAX_
     emptying = f"; without them {' and '.join(emptied)} would be empty" if emptied else ""
     fact = f"{len(bad)} of {counted(len(paths), 'image')} of {split.name} cannot be used{emptying}"
     place = shlex.quote(assignment("dataset.root", root.resolve()))
-    cure = f"copy them anew (python -m reid_lit.doctor dataset=… {place} lists them all)"
+    large = all(reason.startswith(TOO_LARGE) for reason in bad.values())
+    mend = "make them smaller" if large else "copy them anew"
+    cure = f"{mend} (python -m reid_lit.doctor dataset=… {place} lists them all)"
     drop = "" if emptied else ", or set dataset.on_bad_image=drop to leave them out, counted and reported"
     raise Problem(kind=IMAGES, place=root, fact=fact, cure=cure + drop, examples=examples).error()
 

@@ -59,7 +59,9 @@ class Naming:
         fact = f"no {what} in" if is_dir(root) else "no such folder:"
         searched = f"(also looked inside it for {', '.join(self.folders)})"
         fact = f"{self.title}: {fact} {root.resolve()} {searched}"
-        return Problem(kind=MISSING, place=root, fact=fact, cure=self.cure)
+        listed = f"python -m reid_lit.init {shlex.quote(assignment('folder', root))}"
+        cure = f"{self.cure}; {listed} makes a list of images in another layout" if is_dir(root) else self.cure
+        return Problem(kind=MISSING, place=root, fact=fact, cure=cure)
 
 
 def shots_in(folder: Path, naming: Naming, report: Report = stop, *, nested: bool = False) -> tuple[Shot, ...]:
