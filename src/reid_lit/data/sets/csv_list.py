@@ -1,6 +1,7 @@
 """A user's own crops, listed in a CSV file, as a data set; :mod:`.csv_file` says what the file holds."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import override
@@ -35,7 +36,7 @@ class CsvList(ReidData):
     """
 
     train_fraction: float
-    junk: list[str | int] = field(default_factory=lambda: [-1])
+    junk: Sequence[str | int] = (-1,)
 
     @override
     def read(self, report: Report = stop) -> Split:

@@ -1,6 +1,7 @@
 """A folder of a user's own crops as a data set; :mod:`.person_folders` describes its layout."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from typing_extensions import override
@@ -37,7 +38,7 @@ class Folder(ReidData):
     layout: Literal["auto", "person/camera/image", "person/image", "camera/person/image", "camera/image", "image"] = (
         "auto"
     )
-    junk: list[str | int] = field(default_factory=lambda: [-1])
+    junk: Sequence[str | int] = (-1,)
 
     @override
     def read(self, report: Report = stop) -> Split:
