@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.loading import BatchLoader
+from reid_lit.data.problems import Report, stop
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.records import Batch, Shot, Split
 
@@ -38,7 +39,7 @@ class ImageList(ReidData):
     in_memory: int = 0
 
     @override
-    def read(self) -> Split:
+    def read(self, report: Report = stop) -> Split:
         endless = itertools.cycle(self.files)
         persons = made_up_persons(self.count)
         shots = tuple(Shot(path=next(endless), person_id=n % persons, camera_id=n % 2) for n in range(self.count))

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from reid_lit.command.launch import near_names
+from reid_lit.run.near_names import near_names
 
 OFFLINE = {"WANDB_MODE": "offline"}
 

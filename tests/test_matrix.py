@@ -72,7 +72,7 @@ def test_a_plan_is_printed_and_nothing_is_run(config, tmp_path, capsys, monkeypa
     matrix(config("sources=plaza", "targets=[campus,ward]", "methods=[arn,embae_fix]", "plan=true"))
     told = " ".join(capsys.readouterr().out.split())
     assert "4 numbers from 6 jobs: 6 trainings, 0 evaluations; 0 done." in told
-    assert "arn_plaza_to_campus seed 0" in told
+    assert "arn_plaza_to_campus-" in told
     assert "left empty: ward: missing: WARD: no WARD/" in told
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "trainings").exists()

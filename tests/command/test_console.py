@@ -51,7 +51,7 @@ def test_commands_are_listed(tmp_path, arguments):
 def test_a_misspelt_command_gets_near_names(tmp_path):
     done = reid_lit("evaluat", "seed=1", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "no command 'evaluat'; did you mean evaluate?\n"
+    assert done.stderr == "no command 'evaluat'; did you mean evaluate or calibrate?\n"
 
 
 def test_arguments_and_the_exit_code_are_passed(tmp_path):

@@ -62,7 +62,7 @@ def test_what_the_checkpoint_decides_is_refused_with_both_values_and_the_way_on(
     [
         (["machine.workers=0"], "machine.workers=0 in place of auto"),
         (["loader.workers=0"], "machine.workers=0 in place of auto"),  # its name of before
-        (["machine=ddp", "machine.devices=2"], "machine.strategy=ddp in place of auto"),
+        (["machine=ddp", "machine.devices=2"], "machine=ddp in place of cpu"),
         (["logger=wandb"], "logger=wandb in place of csv"),
         (["evaluation.flip=false"], "evaluation.flip=false in place of true"),
         (["~callbacks.pictures"], "callbacks.pictures taken away"),

@@ -205,7 +205,7 @@ def test_finished_stages_are_not_repeated_and_a_failing_one_names_its_log(planne
         RuntimeError, match=r"stage 'autoencoder' of duke_to_market_embae_cam failed: .*error: "
     ) as error:
         run_stages([first, failing])
-    assert f"{log.resolve()}. Once the cause is gone, resume=<the folder of this run> goes on there" in str(error.value)
+    assert f"{log.resolve()}; once the cause is gone, resume=<the folder of this run> goes on there" in str(error.value)
     assert "usage:" in log.read_text()
     assert not (first.job.folder / LOG).exists()
 

@@ -18,7 +18,7 @@ def test_the_stamp_has_what_is_known(whole, tmp_path, monkeypatch):
     result = Mock(spec=Result, scores={"mAP": 0.5}, stamp={"ap": "step"}, details={})
     model = Mock(spec=RetrievalModel, selected=None, stamp={})
     model.test_on.return_value = result
-    data = Mock(spec=ReidData, split=Split(name="cut", train=(), query=(), gallery=()))
+    data = Mock(spec=ReidData, transform=None, split=Split(name="cut", train=(), query=(), gallery=()))
     data.whole.return_value = whole
     test = testing.Test(data=data, row="cut", average="", split_id=None)
     kept = Mock()

@@ -132,7 +132,7 @@ def read_calibration(file: Path) -> Calibration:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT or content.pop("version") != VERSION:
-            raise KeyError("format")
+            raise InputError("another format or version")
         return _calibration(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: damaged, or no calibration of this version ({error}); {CALIBRATE} anew") from error

@@ -76,9 +76,10 @@ class RetrievalModel(EmbeddingModel):
                 "dataset=transfer gives a source and a target side by side, and this model trains on one data set; set"
                 " dataset=<one of them>, or model=arn"
             )
-        if not self.unlabelled(data.split) and all(shot.person_id == JUNK for shot in data.split.train):
+        train = data.split.train
+        if train and not self.unlabelled(data.split) and all(shot.person_id == JUNK for shot in train):
             raise InputError(
-                f"{data.split.name} has {len(data.split.train)} training images, and no person is known on any:"
+                f"{data.split.name} has {len(train)} training images, and no person is known on any:"
                 " they can be adapted to (model=arn with dataset=transfer, PUL, AdaBN), not learnt from"
             )
 

@@ -32,7 +32,9 @@ def needs_of(config: Mapping[str, Any] | DictConfig) -> tuple[tuple[str, ...], .
         config: Of a training or a test; interpolations may be unresolved.
     """
     whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
-    needs: list[tuple[str, ...]] = [(f"{key}={OmegaConf.select(whole, key)}",) for key in _MACHINES]
+    needs: list[tuple[str, ...]] = [
+        (f"{key}={OmegaConf.select(whole, key)}",) for key in _MACHINES if not _is_computed(whole, key)
+    ]
     for _, root in _roots(whole, OmegaConf.select(whole, "dataset"), ""):
         if root:
             place = Path(str(root)).expanduser().resolve()
@@ -51,6 +53,13 @@ _MACHINES = (
     "trainer.sync_batchnorm",
 )
 """Keys of what a run computes on: one value of them fails in every run or in none."""
+
+
+def _is_computed(config: DictConfig, key: str) -> bool:
+    """Whether a value is chosen for the machine at hand, where it cannot fail; to look at it would import torch."""
+    group, _, name = key.partition(".")
+    part = OmegaConf.to_container(OmegaConf.select(config, group) or OmegaConf.create(), resolve=False)
+    return "${cpu_precision:" in str(part.get(name)) if isinstance(part, dict) else False
 
 
 def _roots(config: DictConfig, dataset: Any, name: str) -> Iterator[tuple[str, Any]]:
