@@ -6,6 +6,7 @@ import pytest
 import pytorch_lightning as pl
 
 from reid_lit.data.base import ReidData
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import Split
@@ -16,7 +17,7 @@ from reid_lit.testing import tests as testing
 @pytest.mark.parametrize("whole", [True, False, None])
 def test_the_stamp_has_what_is_known(whole, tmp_path, monkeypatch):
     result = Mock(spec=Result, scores={"mAP": 0.5}, stamp={"ap": "step"}, details={})
-    model = Mock(spec=RetrievalModel, selected=None, stamp={})
+    model = Mock(spec=RetrievalModel, selected=None, stamp={}, evaluation=Protocol())
     model.test_on.return_value = result
     data = Mock(spec=ReidData, transform=None, split=Split(name="cut", train=(), query=(), gallery=()))
     data.whole.return_value = whole
