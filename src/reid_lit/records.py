@@ -4,8 +4,8 @@ from __future__ import annotations  # a list of images needs no torch, which tak
 
 import functools
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -111,6 +111,17 @@ class Split:
     tests: tuple[Split, ...] = field(default=())
     average: str = ""
     validation: Split | None = None
+
+    def with_lists(self, change: Callable[[tuple[Shot, ...]], tuple[Shot, ...]]) -> Split:
+        """The split whose every list, also those of its tests and its validation, is what ``change`` makes of it."""
+        return replace(
+            self,
+            train=change(self.train),
+            query=change(self.query),
+            gallery=change(self.gallery),
+            tests=tuple(test.with_lists(change) for test in self.tests),
+            validation=self.validation and self.validation.with_lists(change),
+        )
 
     @property
     def tested(self) -> tuple[Split, ...]:

@@ -7,7 +7,7 @@ from scipy.stats import norm
 from torch.nn import functional as F
 
 from reid_lit.calibration.pairs import BINS, FOLDS, Labelled, Pairs, Scored, collect
-from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, thresholds
+from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, equal_error, thresholds
 from reid_lit.errors import InputError
 
 RATES = (0.01, 0.002)
@@ -43,7 +43,7 @@ def test_intervals_cover_the_true_threshold(of_person):
     held = np.zeros((200, len(RATES)))
     for draw in range(200):
         pairs = drawn_pairs(random, persons=90, images=2, of_person=of_person)
-        found, _ = thresholds(pairs, RATES, resamples=150)
+        found = thresholds(pairs, RATES, resamples=150)
         held[draw] = [each.low <= true <= each.high for each, true in zip(found, truth, strict=True)]
     assert ((held.mean(0) >= 0.90) & (held.mean(0) <= 0.99)).all(), held.mean(0)
 
@@ -102,7 +102,8 @@ def test_a_threshold_is_the_least_score_that_keeps_the_rate():
     images = images_of(2)
     pairs, expected = collect(images, rate=0.05), listed(images)
     rate = 0.05
-    (found,), equal = thresholds(pairs, [rate], resamples=50)
+    (found,) = thresholds(pairs, [rate], resamples=50)
+    equal = equal_error(pairs, resamples=50)
     scores = [score for score, *_ in expected[False]]
     genuine = [score for score, *_ in expected[True]]
     assert found.threshold == pytest.approx(
@@ -117,7 +118,7 @@ def test_a_threshold_is_the_least_score_that_keeps_the_rate():
 
 def test_too_few_pairs_are_said_and_not_extrapolated():
     pairs = collect(images_of(0), rate=0.05)
-    (found,), _ = thresholds(pairs, [1e-4], resamples=5)
+    (found,) = thresholds(pairs, [1e-4], resamples=5)
     assert found.threshold is None
     assert found.reason == (
         f"{pairs.different:,} pairs of two persons are too few for this rate, which needs {LEAST_FALSE_MATCHES * 10_000:,}"

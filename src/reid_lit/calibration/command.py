@@ -1,6 +1,5 @@
 """What ``reid_lit.calibrate`` does: the images, the measurements, the files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -34,7 +33,7 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
             rates=rates,
             resamples=config.resamples,
             by_cameras=config.camera_pairs and images.across,
-            tell=lambda _: update,
+            tell=update,
         )
     run = Path(config.run)
     return found, [found.write(calibration_file(run)), *_draw(found, run / "calibration")]
@@ -43,10 +42,8 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
 def _draw(found: Calibration, folder: Path) -> list[Path]:
     title = f"{found.data['name']}, {found.data['persons']:,} persons"
     levels = [(level.predicted, level.seen, level.share) for level in found.levels]
-    curve = ("", [point.fmr for point in found.det], [point.fnmr for point in found.det])
     figures = {
         "reliability.png": reliability_diagram(levels, title=f"{title}\nexpected calibration error {found.ece:.4f}"),
-        "det.png": det_curve([curve], xlabel="false match rate", ylabel="false non-match rate", title=title),
+        "det.png": det_curve([(point.fmr, point.fnmr) for point in found.det], title=title),
     }
-    save: Callable[[str], Path] = lambda name: write_whole(folder / name, figures[name].savefig)  # noqa: E731
-    return [save(name) for name in figures]
+    return [write_whole(folder / name, figure.savefig) for name, figure in figures.items()]

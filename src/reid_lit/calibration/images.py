@@ -1,7 +1,6 @@
 """The labelled images of a data set that a run has not learnt from, embedded."""
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,19 +94,16 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
     view = copy.copy(data)
     view.split = replace(data.split, query=(), gallery=known.shots, train=(), tests=(), validation=None)
     embedding = embedded(trainer, model, view)
-    person, camera = (torch.tensor(values) for values in _numbers(known.shots))
-    cameras = sorted(set(camera.tolist()))
-    across = config.pairs == "across" or (config.pairs == "auto" and len(cameras) > 1)
+    person = torch.tensor([shot.person_id for shot in known.shots])
+    camera = torch.tensor([shot.camera_id for shot in known.shots])
+    cameras = len(camera.unique())
+    across = config.pairs == "across" or (config.pairs == "auto" and cameras > 1)
     images = Labelled(embedding=F.normalize(embedding.float()), person=person, camera=camera, across=across)
     facts = {
         "name": data.split.name,
         "images": len(known.shots),
-        "cameras": len(cameras),
+        "cameras": cameras,
         "pairs": "of two cameras" if across else "all",
         "notes": list(known.notes),
     }
     return images, provenance_of(model, data.transform, str(trainer.precision)), facts
-
-
-def _numbers(shots: Sequence[Shot]) -> tuple[list[int], list[int]]:
-    return [shot.person_id for shot in shots], [shot.camera_id for shot in shots]

@@ -1,21 +1,20 @@
 """Everything that a calibration measures of some embedded images."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from reid_lit.calibration.pairs import BINS, Labelled, Pairs, Scored, collect
+from reid_lit.calibration.pairs import BINS, Labelled, Pairs, collect
 from reid_lit.calibration.probability import fit
 from reid_lit.calibration.record import Calibration, CameraPair, Rated
-from reid_lit.calibration.thresholds import Threshold, thresholds
+from reid_lit.calibration.thresholds import Threshold, equal_error, thresholds
 from reid_lit.errors import InputError
 from reid_lit.progress import Progress
 from reid_lit.testing.provenance import Provenance
 
 DET_POINTS = 200
-Tell = Callable[[str], Progress]
 
 
 def measure(
@@ -26,7 +25,7 @@ def measure(
     rates: Sequence[float],
     resamples: int,
     by_cameras: bool,
-    tell: Tell,
+    tell: Progress,
 ) -> Calibration:
     """Measure what the scores of ``images`` mean.
 
@@ -37,20 +36,20 @@ def measure(
         rates: False match rates.
         resamples: How often persons are drawn for the intervals.
         by_cameras: Whether every pair of cameras is measured too.
-        tell: Given the name of a step, gives what is to be told how far it is.
+        tell: Called with how much of a step is done, and of how much.
 
     Raises:
         ValueError: there are too few persons or pairs.
     """
-    pairs = collect(images, rate=max(rates), tell=tell("comparing"))
-    at_rates, equal = thresholds(pairs, rates, resamples=resamples, tell=tell("drawing persons again"))
+    pairs = collect(images, rate=max(rates), tell=tell)
+    at_rates = thresholds(pairs, rates, resamples=resamples, tell=tell)
     fitted = fit(pairs)
     numbers = {"persons": pairs.persons, "same": len(pairs.same.score), "different": pairs.different}
     return Calibration(
         origin=origin,
         data={**data, **numbers, "resamples": resamples},
         thresholds=tuple(at_rates),
-        equal_error=equal,
+        equal_error=equal_error(pairs, resamples=resamples, tell=tell),
         probability=fitted.chosen,
         log_loss=fitted.log_loss,
         ece=fitted.ece,
@@ -79,18 +78,18 @@ def det_curve(pairs: Pairs) -> tuple[Rated, ...]:
 
 
 def _camera_pairs(
-    images: Labelled, common: Sequence[Threshold], rates: Sequence[float], resamples: int, tell: Tell
+    images: Labelled, common: Sequence[Threshold], rates: Sequence[float], resamples: int, tell: Progress
 ) -> tuple[CameraPair, ...]:
     cameras = images.camera.unique().tolist()
     found = []
     for pair in itertools.combinations(cameras, 2):
         shown = (pair[0] + 1, pair[1] + 1)
         try:
-            pairs = collect(images.under(pair), rate=max(rates), tell=tell(f"cameras {shown[0]} and {shown[1]}"))
+            pairs = collect(images.under(pair), rate=max(rates), tell=tell)
         except InputError as error:
             found.append(CameraPair(cameras=shown, reason=str(error).partition(";")[0]))
             continue
-        own, _ = thresholds(pairs, rates, resamples=resamples)
+        own = thresholds(pairs, rates, resamples=resamples)
         at_common = tuple(_rated(pairs, each.threshold) for each in common if each.threshold is not None)
         found.append(
             CameraPair(
@@ -107,10 +106,6 @@ def _camera_pairs(
 def _rated(pairs: Pairs, threshold: float) -> Rated:
     return Rated(
         threshold=threshold,
-        fmr=_reached(pairs.highest, threshold) / pairs.different,
-        fnmr=1 - _reached(pairs.same, threshold) / len(pairs.same.score),
+        fmr=int(pairs.highest.reaching(threshold)) / pairs.different,
+        fnmr=1 - int(pairs.same.reaching(threshold)) / len(pairs.same.score),
     )
-
-
-def _reached(scored: Scored, threshold: float) -> int:
-    return int(np.searchsorted(-scored.score, -threshold, side="right"))

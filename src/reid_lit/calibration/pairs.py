@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,6 +68,10 @@ class Scored(NamedTuple):
         order = np.argsort(-score, kind="stable")
         return cls(score[order].astype(np.float32), one[order], other[order])
 
+    def reaching(self, threshold: Any) -> Any:
+        """The number of pairs with this score or a higher one; for an array of scores, an array."""
+        return np.searchsorted(-self.score, -threshold, side="right")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
@@ -98,16 +102,11 @@ class Pairs:
     @property
     def different(self) -> int:
         """The number of pairs of two persons."""
-        return round(float(self.weighted(np.ones((1, self.persons)))[0]))
+        return _different(self.shown, across=self.across)
 
     def weighted(self, weight: Float[np.ndarray, "draws persons"]) -> Float[np.ndarray, " draws"]:
         """The number of pairs of two persons p and q, each counted ``weight[p] · weight[q]`` times."""
-        images = self.shown.sum(1).astype(float)
-        total = (weight @ images) ** 2 - (weight**2) @ images**2
-        if self.across:
-            by_camera = self.shown.astype(float)
-            total -= ((weight @ by_camera) ** 2 - (weight**2) @ by_camera**2).sum(1)
-        return total / 2
+        return _weighted(self.shown, weight, across=self.across)
 
     def between(self, rows: slice) -> Float[np.ndarray, "rows persons"]:
         """The number of pairs between some persons and every person; a person has none with itself."""
@@ -137,10 +136,7 @@ def collect(images: Labelled, *, rate: float, tell: Progress = untold) -> Pairs:
     persons = int(person.max()) + 1 if len(person) else 0
     shown = np.zeros((persons, int(camera.max()) + 1 if len(camera) else 0), dtype=np.int64)
     np.add.at(shown, (person.numpy(), camera.numpy()), 1)
-    empty = Pairs(
-        shown=shown, across=images.across, same=_NONE, highest=_NONE, drawn=_NONE, counts=np.zeros((2, 1, 1, 1), int)
-    )
-    different = empty.different if persons else 0
+    different = _different(shown, across=images.across)
     if different == 0:
         raise InputError(_no_pairs(images, persons, "two persons"))
     drawn_share = min(1.0, DRAWN / different)
@@ -173,7 +169,18 @@ def collect(images: Labelled, *, rate: float, tell: Progress = untold) -> Pairs:
     )
 
 
-_NONE = Scored(np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
+def _weighted(shown: np.ndarray, weight: np.ndarray, *, across: bool) -> Float[np.ndarray, " draws"]:
+    """The number of pairs of two persons; see :meth:`Pairs.weighted`."""
+    images = shown.sum(1).astype(float)
+    total = (weight @ images) ** 2 - (weight**2) @ images**2
+    if across:
+        by_camera = shown.astype(float)
+        total -= ((weight @ by_camera) ** 2 - (weight**2) @ by_camera**2).sum(1)
+    return total / 2
+
+
+def _different(shown: np.ndarray, *, across: bool) -> int:
+    return round(float(_weighted(shown, np.ones((1, len(shown))), across=across)[0]))
 
 
 def _no_pairs(images: Labelled, persons: int, of: str) -> str:

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from reid_lit.calibration.pairs import BINS, FOLDS, Pairs
 from reid_lit.errors import InputError
+from reid_lit.testing.provenance import with_tuples
 
 PRIOR = 0.5
 """The share of pairs of one person that probabilities are fitted with."""
@@ -70,8 +71,7 @@ class Probability:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Probability":
         """The curve that :meth:`as_json` gave."""
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-        return cls(**cast(dict[str, Any], fields))
+        return cls(**with_tuples(content))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,7 +140,7 @@ def read_calibration(file: Path) -> Calibration:
 
 def _calibration(content: Mapping[str, Any]) -> Calibration:
     parts = dict(content)
-    parts["origin"] = Provenance(**_with_tuples(parts["origin"]))
+    parts["origin"] = Provenance.from_json(parts["origin"])
     parts["probability"] = Probability.from_json(parts["probability"])
     parts["equal_error"] = Threshold(**parts["equal_error"])
     parts["thresholds"] = _all(Threshold, parts["thresholds"])
@@ -160,7 +160,3 @@ def _calibration(content: Mapping[str, Any]) -> Calibration:
 
 def _all(kind: Any, records: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
     return tuple(kind(**record) for record in records)
-
-
-def _with_tuples(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}

@@ -1,10 +1,10 @@
 """Thresholds for rates of false matches, each with the interval that other persons might have given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Float, Int, Real
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -46,14 +46,8 @@ class Threshold:
     reason: str = ""
 
 
-def thresholds(
-    pairs: Pairs,
-    rates: Sequence[float],
-    *,
-    resamples: int,
-    tell: Progress = untold,
-) -> tuple[list[Threshold], Threshold]:
-    """The thresholds at some false match rates, and the one at which both rates are equal.
+def thresholds(pairs: Pairs, rates: Sequence[float], *, resamples: int, tell: Progress = untold) -> list[Threshold]:
+    """The thresholds at some false match rates.
 
     Persons are drawn again with replacement, not pairs: two pairs that share a person are not independent. A pair of
     persons p and q then counts w_p · w_q times. Two corrections scale the spread of the draws. Let D sum the squares of
@@ -82,22 +76,14 @@ def thresholds(
     """
     different = pairs.different
     measured = [rate for rate in rates if rate * different >= LEAST_FALSE_MATCHES]
-    places = [_at(pairs.highest, rate * different) for rate in measured]
-    equal = _equal_error(pairs.drawn, pairs.same, np.ones(pairs.persons))
-    drawn = np.zeros((resamples, len(measured)))
-    drawn_equal = np.zeros((resamples, 2))
-    missed = np.zeros((resamples, len(measured)))
-    random = np.random.default_rng(_SEED)
-    for number in range(resamples):
-        weight = np.bincount(random.integers(pairs.persons, size=pairs.persons), minlength=pairs.persons).astype(
-            np.int32
-        )
+    everyone = np.arange(1, len(pairs.highest.score) + 1)
+    places = [_cut(pairs.highest.score, everyone, rate * different) for rate in measured]
+    drawn, missed = (np.zeros((resamples, len(measured))) for _ in range(2))
+    for number, weight in enumerate(_draws(pairs, resamples, tell)):
         total = float(pairs.weighted(weight[None].astype(float))[0])
         counted = np.cumsum(_weights(pairs.highest, weight))
         drawn[number] = [_cut(pairs.highest.score, counted, rate * total) for rate in measured]
         missed[number] = [_missed(pairs.same, weight, place) for place in places]
-        drawn_equal[number] = _equal_error(pairs.drawn, pairs.same, weight)
-        tell(number + 1, resamples)
     found: dict[float, Threshold] = {}
     for column, (rate, place) in enumerate(zip(measured, places, strict=True)):
         low, high = _interval(drawn[:, column], place, _scale(pairs, place, of_same=False))
@@ -106,23 +92,40 @@ def thresholds(
         found[rate] = Threshold(
             fmr=rate, threshold=place, low=low, high=high, fnmr=fnmr, fnmr_low=fnmr_low, fnmr_high=fnmr_high
         )
-    low, high = _interval(drawn_equal[:, 0], equal[0], _scale(pairs, equal[0], of_same=True))
-    rate_low, rate_high = _quantiles(drawn_equal[:, 1])
-    at_equal = Threshold(
-        fmr=equal[1], threshold=equal[0], low=low, high=high, fnmr=equal[1], fnmr_low=rate_low, fnmr_high=rate_high
+    return [found.get(rate) or _unmeasured(rate, different) for rate in rates]
+
+
+def equal_error(pairs: Pairs, *, resamples: int, tell: Progress = untold) -> Threshold:
+    """The threshold at which both rates are equal; its interval as in :func:`thresholds`.
+
+    Args:
+        pairs: The pairs.
+        resamples: How often persons are drawn.
+        tell: Called with the draws that are done, and their number.
+    """
+    above = pairs.same.reaching(pairs.drawn.score)
+    threshold, rate = _equal_error(pairs, above, np.ones(pairs.persons))
+    drawn = np.array([_equal_error(pairs, above, weight) for weight in _draws(pairs, resamples, tell)])
+    low, high = _interval(drawn[:, 0], threshold, _scale(pairs, threshold, of_same=True))
+    rate_low, rate_high = _quantiles(drawn[:, 1])
+    return Threshold(
+        fmr=rate, threshold=threshold, low=low, high=high, fnmr=rate, fnmr_low=rate_low, fnmr_high=rate_high
     )
-    return [found.get(rate) or _unmeasured(rate, different) for rate in rates], at_equal
+
+
+def _draws(pairs: Pairs, resamples: int, tell: Progress) -> Iterator[Int[np.ndarray, " persons"]]:
+    """How often each person is drawn, in each of some draws with replacement."""
+    random = np.random.default_rng(_SEED)
+    for number in range(1, resamples + 1):
+        drawn = random.integers(pairs.persons, size=pairs.persons)
+        yield np.bincount(drawn, minlength=pairs.persons).astype(np.int32)
+        tell(number, resamples)
 
 
 def _unmeasured(rate: float, different: int) -> Threshold:
     needed = int(np.ceil(LEAST_FALSE_MATCHES / rate))
     reason = f"{different:,} pairs of two persons are too few for this rate, which needs {needed:,}"
     return Threshold(fmr=rate, reason=reason)
-
-
-def _at(highest: Scored, allowed: float) -> float:
-    """The least score of which ``allowed`` pairs at most have as much or more."""
-    return _cut(highest.score, np.arange(1, len(highest.score) + 1), allowed)
 
 
 def _cut(score: np.ndarray, counted: np.ndarray, allowed: float) -> float:
@@ -147,21 +150,27 @@ def _missed(same: Scored, weight: np.ndarray, threshold: float) -> float:
     """The share of pairs of one person below a threshold."""
     counted = weight[same.one]
     total = counted.sum()
-    return float(counted[np.searchsorted(-same.score, -threshold, side="right") :].sum() / total) if total else 0.0
+    return float(counted[same.reaching(threshold) :].sum() / total) if total else 0.0
 
 
-def _equal_error(different: Scored, same: Scored, weight: np.ndarray) -> tuple[float, float]:
-    """The score at which both rates are nearest to each other, and their mean there."""
-    accepted = np.cumsum(_weights(different, weight))
-    kept = np.cumsum(weight[same.one])
+def _equal_error(
+    pairs: Pairs, above: Int[np.ndarray, " drawn"], weight: Real[np.ndarray, " persons"]
+) -> tuple[float, float]:
+    """The score at which both rates are nearest to each other, and their mean there.
+
+    Args:
+        pairs: The pairs.
+        above: The pairs of one person that reach the score of each of ``pairs.drawn``.
+        weight: How often each person counts.
+    """
+    accepted = np.cumsum(_weights(pairs.drawn, weight))
+    kept = np.cumsum(weight[pairs.same.one])
     if not accepted[-1] or not kept[-1]:
         return float("nan"), float("nan")
-    # the first pair of two persons, from above, at which the false matches are as many as the false non-matches
     fmr = accepted / accepted[-1]
-    above = np.searchsorted(-same.score, -different.score, side="right")
     fnmr = 1 - np.concatenate([[0], kept])[above] / kept[-1]
-    place = min(int(np.argmax(fmr >= fnmr)), len(fmr) - 1) if (fmr >= fnmr).any() else len(fmr) - 1
-    return float(different.score[place]), float((fmr[place] + fnmr[place]) / 2)
+    place = int(np.argmax(fmr >= fnmr))  # the first from above; at the last one fmr is 1
+    return float(pairs.drawn.score[place]), float((fmr[place] + fnmr[place]) / 2)
 
 
 def _interval(drawn: np.ndarray, found: float, scale: float) -> tuple[float, float]:
@@ -186,7 +195,7 @@ def _scale(pairs: Pairs, threshold: float, *, of_same: bool) -> float:
     source = pairs.drawn if of_same else pairs.highest
     total = len(source.score) if of_same else pairs.different
     share = total / pairs.different  # of all pairs, those that the source was drawn from
-    accepted = int(np.searchsorted(-source.score, -threshold, side="right"))
+    accepted = int(source.reaching(threshold))
     rate = accepted / total
     one, other = np.minimum(source.one, source.other)[:accepted], np.maximum(source.one, source.other)[:accepted]
     cell, matches = np.unique(one.astype(np.int64) * pairs.persons + other, return_counts=True)

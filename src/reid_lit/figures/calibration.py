@@ -33,36 +33,26 @@ def reliability_diagram(levels: Sequence[tuple[float, float, float]], *, title: 
     return figure
 
 
-def det_curve(
-    curves: Sequence[tuple[str, Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, title: str
-) -> Figure:
-    """Two rates of error over each other, on axes that make normal scores straight lines.
+def det_curve(rates: Sequence[tuple[float, float]], *, title: str) -> Figure:
+    """False non-matches over false matches, on axes that make normal scores straight lines.
 
     Source: Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
 
     Args:
-        curves: Name, rates along the x axis and along the y axis, in (0, 1); other rates are left out.
-        xlabel: Name of the rates along the x axis.
-        ylabel: Along the y axis.
+        rates: False match rate and false non-match rate of each threshold; those of 0 or 1 are left out.
         title: Stands above.
     """
     figure = Figure(figsize=(5.6, 4.8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    least = 0.5
-    for place, (name, across, up) in enumerate(curves):
-        points = [(x, y) for x, y in zip(across, up, strict=True) if 0 < x < 1 and 0 < y < 1]
-        least = min([least, *(rate for point in points for rate in point)])
-        coordinates = norm.ppf(points).T if points else [[], []]
-        axes.plot(*coordinates, color=COLOURS[place % len(COLOURS)], label=name)
-    rates = [rate for rate in _RATES if rate >= least / 3]
+    points = [(x, y) for x, y in rates if 0 < x < 1 and 0 < y < 1]
+    axes.plot(*(norm.ppf(points).T if points else [[], []]), color=COLOURS[0])
+    least = min([0.5, *(rate for point in points for rate in point)])
+    ticks = [rate for rate in _RATES if rate >= least / 3]
+    ends = norm.ppf(ticks[0]) - 0.2, norm.ppf(ticks[-1]) + 0.2
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(norm.ppf(rates), [f"{100 * rate:g} %" for rate in rates])
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_xlim(norm.ppf(rates[0]) - 0.2, norm.ppf(rates[-1]) + 0.2)
-    axes.set_ylim(norm.ppf(rates[0]) - 0.2, norm.ppf(rates[-1]) + 0.2)
+        axis.set_ticks(norm.ppf(ticks), [f"{100 * rate:g} %" for rate in ticks])
+    axes.set(xlabel="false match rate", ylabel="false non-match rate", xlim=ends, ylim=ends)
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(curves) > 1:
-        axes.legend(frameon=False, fontsize="small")
     return figure

@@ -119,9 +119,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         parsed["evaluated"] = Evaluated.of_words(json.loads(metadata["overrides"]))
     else:
         parsed["evaluated"] = Evaluated.checked(json.loads(metadata["evaluated"]))
-    origin: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in parsed["origin"].items()}
     lists = [name for name in LISTS if f"{name}.embedding" in names]
-    return parsed | {"origin": Provenance(**origin), "lists": lists}
+    return parsed | {"origin": Provenance.from_json(parsed["origin"]), "lists": lists}
 
 
 def read(path: Path) -> Embeddings:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,11 +35,21 @@ class Provenance:
     precision: str
     crops: tuple[int, ...] | None = None
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Provenance":
+        """What a JSON file keeps of it."""
+        return cls(**with_tuples(content))
+
     def differences(self, other: "Provenance") -> list[str]:
         """The differences that forbid a comparison, as ``name: ours and theirs``."""
         names = [field.name for field in fields(self) if field.name != "precision"]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return [f"{name}: {ours} and {theirs}" for name, ours, theirs in pairs if ours != theirs]
+
+
+def with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a JSON file keeps them, each list a tuple again."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
 
 
 def model_hash(state: Mapping[str, Tensor]) -> str:

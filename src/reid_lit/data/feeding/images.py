@@ -26,7 +26,7 @@ from reid_lit.files.box import unboxed
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_text
 from reid_lit.progress import Progress, progress
-from reid_lit.records import Shot, Split, absolute_path
+from reid_lit.records import Split, absolute_path
 from reid_lit.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -75,17 +75,7 @@ def sound(split: Split, *, root: Path, on_bad_image: str, max_pixels: int = MAX_
 
 
 def _without(split: Split, bad: dict[Path, str]) -> Split:
-    def readable(shots: Iterable[Shot]) -> tuple[Shot, ...]:
-        return tuple(shot for shot in shots if shot.path not in bad)
-
-    return replace(
-        split,
-        train=readable(split.train),
-        query=readable(split.query),
-        gallery=readable(split.gallery),
-        tests=tuple(_without(test, bad) for test in split.tests),
-        validation=split.validation and _without(split.validation, bad),
-    )
+    return split.with_lists(lambda shots: tuple(shot for shot in shots if shot.path not in bad))
 
 
 def _emptied(before: Split, after: Split) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from reid_lit.errors import InputError
 from reid_lit.files.pixels import values_of
-from reid_lit.records import Shot, Split
+from reid_lit.records import Split
 
 SAMPLE = 64
 """Images that are looked at, evenly over a list."""
@@ -48,18 +48,7 @@ def with_range(split: Split, value_range: Range | None) -> Split:
     """The split with the range in every shot."""
     if value_range is None:
         return split
-
-    def ranged(shots: Iterable[Shot]) -> tuple[Shot, ...]:
-        return tuple(replace(shot, value_range=value_range) for shot in shots)
-
-    return replace(
-        split,
-        train=ranged(split.train),
-        query=ranged(split.query),
-        gallery=ranged(split.gallery),
-        tests=tuple(with_range(test, value_range) for test in split.tests),
-        validation=split.validation and with_range(split.validation, value_range),
-    )
+    return split.with_lists(lambda shots: tuple(replace(shot, value_range=value_range) for shot in shots))
 
 
 def check_range(paths: Sequence[Path], value_range: Range | None) -> None:
