@@ -11,12 +11,11 @@ from reid_lit.checkup.matches import camera_rule, cameras_per_person, without_ma
 from reid_lit.checkup.packs import in_the_source, look_at_pack
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.images import bad_images
-from reid_lit.data.feeding.value_range import as_range, fault_of, sampled
+from reid_lit.data.feeding.value_range import as_range, range_fault
 from reid_lit.data.passed_over import PASSED
 from reid_lit.data.problems import LISTS, MISPLACED, MISSING, VALUES, Problem, check_text
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.files.access import state
-from reid_lit.files.pixels import values_of
 from reid_lit.progress import progress
 from reid_lit.records import Split
 from reid_lit.wording import counted
@@ -85,6 +84,6 @@ def _look_at_files(
 
 def _values(paths: list[Path], data: ReidData) -> list[Problem]:
     """Images of 16 bit or of floats that would lose their contrast."""
-    fault = fault_of(map(values_of, sampled(paths)), as_range(data.value_range))
+    fault = range_fault(paths, as_range(data.value_range))
     fact, _, cure = fault.partition("; ")
     return [Problem(kind=VALUES, place=data.root, fact=f"dataset.{fact}", cure=cure)] if fault else []

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from reid_lit.command.refusals import of_disk
 from reid_lit.errors import UserError
+from reid_lit.overrides import key_of
 from reid_lit.run.near_names import near_names
 
 _PLUGINS = {
@@ -109,7 +110,7 @@ def _known(text: str, words: Sequence[str]) -> str | None:
 
 def _word_of(key: str, words: Sequence[str]) -> str:
     """The word of a key, as it was typed."""
-    return next((word for word in words if word.lstrip("+~").partition("=")[0] == key), key)
+    return next((word for word in words if key_of(word) == key), key)
 
 
 def _plain(error: Exception) -> str:

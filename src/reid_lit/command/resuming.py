@@ -5,19 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.errors import InputError
 from reid_lit.overrides import assignment, key_of, literal, unquoted, value_of
 from reid_lit.paths import packaged
 from reid_lit.progress import first_rank
-from reid_lit.run.composing import composing
+from reid_lit.run.composing import composing, training_config
 from reid_lit.run.folder import Run, check_epochs
 from reid_lit.run.identity import is_of, training_part
-from reid_lit.run.moved_keys import present
 from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -55,7 +51,7 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
         return
     _check_experiment(run, own, typed)
     with composing():
-        before, after = _composed(own), _composed(arguments)
+        before, after = (training_config([*_about_the_run(words)]) for words in (own, arguments))
     if before is None:  # Hydra explains it better
         return
     if after is None:
@@ -65,7 +61,7 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
     changed = dict(_differences(_plain(before), _plain(after)))
     _check_splits(run, changed)
     _check_length(run, before, after, changed)
-    others = [key for key in changed if key not in (_LENGTH, "stretch", "resume", "run_dir")]
+    others = [key for key in changed if key not in (_LENGTH, "stretch")]
     if others and first_rank():
         named = _by_words(before, after, typed, {key: changed[key] for key in others})
         _log.warning("from here on: %s", _named(named, "in place of"))
@@ -79,20 +75,10 @@ def _about_the_run(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _composed(words: Sequence[str]) -> DictConfig | None:
-    """The config of a training, with the chosen options under ``hydra.runtime.choices``."""
-    try:
-        return hydra.compose("train", overrides=present([*_about_the_run(words)]), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException):
-        return None
-
-
 def _plain(config: DictConfig) -> dict[str, Any]:
     """The config without Hydra's part, interpolations as they stand."""
-    config = config.copy()
-    with open_dict(config):
-        del config["hydra"]
-    return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
+    whole: Any = OmegaConf.to_container(config, resolve=False)
+    return {key: value for key, value in whole.items() if key != "hydra"}
 
 
 def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

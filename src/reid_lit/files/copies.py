@@ -1,5 +1,6 @@
 """Images of the same content, wherever they are: by their sizes, then by their digests."""
 
+import contextlib
 import functools
 import hashlib
 from collections import defaultdict
@@ -36,17 +37,17 @@ def copies(one: Iterable[str], other: Iterable[str]) -> list[str]:
         one: Names of images; those that are given back.
         other: Likewise.
     """
-    by_size: dict[int, list[str]] = defaultdict(list)
-    for name in other:
-        if (size := _size(name)) is not None:
-            by_size[size].append(name)
-    doubtful = [name for name in one if _size(name) in by_size]
-    digests = {digest(Path(name)) for size in {_size(name) for name in doubtful} for name in by_size[size or 0]}
-    return sorted(name for name in doubtful if digest(Path(name)) in digests)
+    theirs = _by_size(other)
+    ours = _by_size(one) if theirs else {}
+    sizes = ours.keys() & theirs.keys()
+    digests = {digest(Path(name)) for size in sizes for name in theirs[size]}
+    return sorted(name for size in sizes for name in ours[size] if digest(Path(name)) in digests)
 
 
-def _size(name: str) -> int | None:
-    try:
-        return state(Path(name))[0]
-    except OSError:
-        return None
+def _by_size(names: Iterable[str]) -> dict[int, list[str]]:
+    """The images by the bytes of their files; one that is not there any more is left out."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[state(Path(name))[0]].append(name)
+    return found

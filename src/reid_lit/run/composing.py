@@ -44,14 +44,19 @@ def composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
 
 
-def chosen_option(group: str, overrides: Sequence[str]) -> str | None:
-    """The option of a group that a training's overrides or their experiment choose; None where they do not compose."""
+def training_config(overrides: Sequence[str]) -> DictConfig | None:
+    """The config of a training, its options under ``hydra.runtime.choices``; None where it does not compose."""
     with composing():
         try:
-            config = hydra.compose("train", overrides=present(overrides), return_hydra_config=True)
+            return hydra.compose("train", overrides=present(overrides), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException):
             return None
-    return OmegaConf.select(config, f"hydra.runtime.choices.{group}")
+
+
+def chosen_option(group: str, overrides: Sequence[str]) -> str | None:
+    """The option of a group that a training's overrides or their experiment choose; None where they do not compose."""
+    config = training_config(overrides)
+    return None if config is None else OmegaConf.select(config, f"hydra.runtime.choices.{group}")
 
 
 def explained(error: HydraException) -> str:

@@ -56,7 +56,7 @@ def _complaints(word: str, sweeps: bool, default: Callable[[str], Any]) -> Itera
         lists = f"{key}=[{value}]"
         yield (
             f"{word}: commas part the values of several runs; write {spelt(key, value)} for one text,"
-            f" {_typed(lists)} for a list, or add -m for a run of each"
+            f" {shlex.quote(lists)} for a list, or add -m for a run of each"
         )
 
 
@@ -90,8 +90,4 @@ def spelt(key: str, value: str) -> str:
     >>> spelt("dataset.root", "/data/my crops (1)")
     '\'dataset.root="/data/my crops (1)"\''
     """
-    return _typed(assignment(key, value))
-
-
-def _typed(word: str) -> str:
-    return shlex.quote(word)
+    return shlex.quote(assignment(key, value))

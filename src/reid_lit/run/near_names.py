@@ -42,10 +42,14 @@ def near_names(arguments: list[str], *, config_name: str) -> list[str]:
 
 def default_of(key: str, arguments: list[str], *, config_name: str) -> Any:
     """The value that a key has by the options of a command line; None where there is no such key."""
-    node = _composed(config_name, _choices(arguments, _groups()))
+    return _at(_composed(config_name, _choices(arguments, _groups())), key)
+
+
+def _at(config: Any, key: str) -> Any:
+    """What a config has under a dotted key; None where it has nothing."""
     for name in key.split("."):
-        node = node.get(name) if isinstance(node, dict) else None
-    return node
+        config = config.get(name) if isinstance(config, dict) else None
+    return config
 
 
 def _choices(overrides: Iterable[str], groups: Collection[str]) -> list[str]:
@@ -97,9 +101,7 @@ def _misspelt(config: Any, key: str, groups: Iterable[str]) -> Iterator[str]:
 
 def _merged(config: Any, key: str, value: str) -> Iterator[str]:
     """The line for a mapping that is to replace another one: Hydra puts its keys among those that are there."""
-    node = config
-    for word in key.split("."):
-        node = node.get(word) if isinstance(node, dict) else None
+    node = _at(config, key)
     if isinstance(node, dict) and value.startswith("{"):
         given = re.findall(r"[{,]\s*(\w+)\s*:", value)
         if foreign := [name for name in given if name not in node]:

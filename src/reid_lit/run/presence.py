@@ -19,7 +19,7 @@ def missing_roots(config: Mapping[str, Any] | DictConfig) -> dict[str, Path]:
     """
     whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
     missing: dict[str, Path] = {}
-    for name, root in _roots(whole, OmegaConf.select(whole, "dataset"), ""):
+    for name, root in _roots(whole):
         if root and not (place := Path(str(root)).expanduser()).exists():
             missing.setdefault(name or place.name, place)
     return missing
@@ -35,7 +35,7 @@ def needs_of(config: Mapping[str, Any] | DictConfig) -> tuple[tuple[str, ...], .
     needs: list[tuple[str, ...]] = [
         (f"{key}={OmegaConf.select(whole, key)}",) for key in _MACHINES if not _is_computed(whole, key)
     ]
-    for _, root in _roots(whole, OmegaConf.select(whole, "dataset"), ""):
+    for _, root in _roots(whole):
         if root:
             place = Path(str(root)).expanduser().resolve()
             needs.append(("missing: ", str(place.parent), place.name))
@@ -62,9 +62,9 @@ def _is_computed(config: DictConfig, key: str) -> bool:
     return "${cpu_precision:" in str(part.get(name)) if isinstance(part, dict) else False
 
 
-def _roots(config: DictConfig, dataset: Any, name: str) -> Iterator[tuple[str, Any]]:
+def _roots(config: DictConfig) -> Iterator[tuple[str, Any]]:
     """Where the data set is, and those that it is made of or tested on besides."""
-    yield from _parts(config, dataset, name)
+    yield from _parts(config, OmegaConf.select(config, "dataset"), "")
     for entry in OmegaConf.select(config, "test_on") or ():
         yield from _of_entry(config, entry)
 
@@ -85,6 +85,5 @@ def _of_entry(config: DictConfig, entry: Any) -> Iterator[tuple[str, Any]]:
     if name is None:  # the run's own, somewhere else
         yield "", changed.get("root")
         return
-    option = OmegaConf.create(composed((f"dataset={name}",)))
-    OmegaConf.update(option, "data_root", OmegaConf.select(config, "data_root"))
+    option = {"data_root": OmegaConf.select(config, "data_root"), "dataset": composed((f"dataset={name}",))["dataset"]}
     yield from _parts(config, OmegaConf.merge(option, {"dataset": changed}).dataset, str(name))

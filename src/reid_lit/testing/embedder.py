@@ -169,9 +169,7 @@ def _deep_values(image: Any) -> np.ndarray | None:
     """The values of an image of more than 8 bit; None of any other."""
     if isinstance(image, str | os.PathLike):
         return values_of(Path(image))
-    if isinstance(image, Image.Image) and image.mode.startswith(("I", "F")):
-        return deep_values(image)
-    return None
+    return deep_values(image) if isinstance(image, Image.Image) else None
 
 
 def _pixels(

@@ -57,9 +57,13 @@ def check_range(paths: Sequence[Path], value_range: Range | None) -> None:
     Raises:
         InputError: they use a small part of the whole range, or lie beyond the one that is given.
     """
-    fault = fault_of((values_of(path) for path in sampled(paths)), value_range)
-    if fault:
+    if fault := range_fault(paths, value_range):
         raise InputError(fault)
+
+
+def range_fault(paths: Sequence[Path], value_range: Range | None) -> str:
+    """What is wrong with a range for a sample of images, see :func:`fault_of`; empty: nothing."""
+    return fault_of(map(values_of, sampled(paths)), value_range)
 
 
 def sampled(paths: Sequence[Path]) -> list[Path]:

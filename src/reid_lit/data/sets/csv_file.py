@@ -64,7 +64,8 @@ def read(
         split = unlabelled(crops, name="csv", place=file)
         return replace(split, notes=(*notes, *split.notes))
     _check_not_swapped(file, crops, report)
-    lines, texts = ({paths[row.line]: part for row, part in zip(rows, parts, strict=True)} for parts in _keys(rows))
+    lines = {paths[row.line]: row.line for row in rows}
+    texts = {paths[row.line]: (row.path, row.box or Box(0, 0, 0, 0)) for row in rows}  # sorted by behind the camera
     by_split = {word: [c for row, c in zip(rows, crops, strict=True) if row.split == word] for word in ("", *WORDS)}
     lists, forms = settled(by_split, junk=junk, place=file, report=report)
     lists = {
@@ -79,11 +80,6 @@ def read(
     _check_lists(file, lists)
     split = ready_made(lists, name="csv", place=file, source=lambda crop: f"line {lines[crop.path]}", report=report)
     return replace(split, notes=(f"lists: the column split of {file.name}", *notes, *split.notes))
-
-
-def _keys(rows: Sequence[CsvRow]) -> tuple[list[int], list[tuple[str, Box]]]:
-    """The line of each row, and what it is sorted by behind person and camera."""
-    return [row.line for row in rows], [(row.path, row.box or Box(0, 0, 0, 0)) for row in rows]
 
 
 def _box_notes(rows: Sequence[CsvRow]) -> tuple[str, ...]:
@@ -153,13 +149,14 @@ def csv_parts(root: Path) -> dict[str, Path | bytes]:
 def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]:
     """The rows that can be used, with ``split`` in small letters."""
     rows = _composed_as_on_disk(file, _known_words(file, rows, report))
+    names = {row.line: absolute_path(boxed(file.parent / row.path, row.box)) for row in rows}
     first: dict[str, int] = {}
     for row in rows:
-        first.setdefault(_key(file, row), row.line)
-    repeats = [row for row in rows if first[_key(file, row)] != row.line]
-    lines = [(row.line, f"repeats line {first[_key(file, row)]}: {row.path}") for row in repeats]
+        first.setdefault(names[row.line], row.line)
+    repeats = [row for row in rows if first[names[row.line]] != row.line]
+    lines = [(row.line, f"repeats line {first[names[row.line]]}: {row.path}") for row in repeats]
     tell(file, lines, "an image that is listed already", "remove them, or correct their paths", report, LISTS)
-    rows = [row for row in rows if first[_key(file, row)] == row.line]
+    rows = [row for row in rows if first[names[row.line]] == row.line]
     gone = [row for row in rows if not is_file(file.parent / row.path)]
     cure = f"paths must be absolute or start at {file.parent.resolve()}"
     if any("\\" in row.path for row in gone):
@@ -167,10 +164,6 @@ def _checked(file: Path, rows: Sequence[CsvRow], report: Report) -> list[CsvRow]
     tell(file, [(row.line, f"({row.path})") for row in gone], "a file that is not there", cure, report, MISSING)
     absent = {row.line for row in gone}
     return _inside(file, [row for row in rows if row.line not in absent], report)
-
-
-def _key(file: Path, row: CsvRow) -> str:
-    return absolute_path(boxed(file.parent / row.path, row.box))
 
 
 def _corners(box: Box | None) -> tuple[int | str, ...]:

@@ -40,7 +40,8 @@ def run_matrix(config: DictConfig) -> None:
     except (MatrixError, TableError) as error:
         sys.exit(str(error))
     cells = cells_of(request, table, places)
-    whole = any(job.whole_machine for chain in chains(places) for job in chain.jobs)
+    todo = chains(places)
+    whole = any(job.whole_machine for chain in todo for job in chain.jobs)
     show_plan(table, planned, places, where=devices_in_words("auto", whole_machine=whole))
     _show_reasons(cells)
     if planned.plan_only:
@@ -53,7 +54,6 @@ def run_matrix(config: DictConfig) -> None:
         return facts
 
     write()
-    todo = chains(places)
     try:
         run_chains(todo, runner_of("auto"), write)
     finally:
