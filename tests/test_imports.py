@@ -40,7 +40,7 @@ ALLOWED = {
     "pages": READ | {"evaluation", "figures", "run"},
     "callbacks": GROUND | {"evaluation", "figures", "jobs", "pages"},
     "testing": READ | PARTS | {"data", "models", "run", "callbacks"},
-    "calibration": GROUND | {"data", "models", "run", "testing", "figures"},
+    "calibration": READ | {"data", "models", "run", "testing", "figures"},
     "training": GROUND | {"overrides", "data", "models", "run", "testing"},
     "health": READ | PARTS | {"data", "models", "run"},
     "checkup": READ | {"overrides", "data", "evaluation", "backbones", "command"},

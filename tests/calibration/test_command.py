@@ -153,3 +153,19 @@ def test_persons_that_were_learnt_or_are_nobody_are_left_out(tmp_path):
     learnt = Split(name="somewhere", train=train, query=(), gallery=())
     with pytest.raises(InputError, match="has no images of known persons that the run has not learnt from"):
         known_images(learnt, frozenset({str(train[0].path)}), root=tmp_path)
+
+
+def test_copies_of_what_was_learnt_are_refused_too(tmp_path):
+    query, gallery = shots(tmp_path, 5, 6), shots(tmp_path, 7, 8, 5, 6)
+    learnt = tmp_path / "elsewhere.png"
+    for shot in (*query, *gallery):
+        shot.path.write_bytes(str(shot).encode())
+    learnt.write_bytes(query[0].path.read_bytes())
+    split = Split(name="somewhere", train=(), query=query, gallery=gallery)
+    with pytest.raises(InputError, match=r"somewhere has 1 image that the run has learnt from, such as .*5_0"):
+        known_images(split, frozenset({str(learnt)}), root=tmp_path)
+    train = Split(name="somewhere", train=query[:1], query=shots(tmp_path, 8, 9), gallery=shots(tmp_path, 8, 9))
+    assert (
+        "1 images of the training list are left out"
+        in known_images(train, frozenset({str(learnt)}), root=tmp_path).notes[0]
+    )

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from reid_lit.calibration.pairs import Labelled
 from reid_lit.errors import InputError
+from reid_lit.files.copies import copies
 from reid_lit.records import JUNK, Shot, Split, absolute, common_images
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
@@ -18,7 +19,7 @@ from reid_lit.run.lineage import read_lineage
 from reid_lit.run.machine import make_trainer
 from reid_lit.testing.inference import embedded, provenance_of
 from reid_lit.testing.provenance import Provenance
-from reid_lit.testing.tests import trained_model
+from reid_lit.testing.tests import learnt_images, trained_model
 from reid_lit.wording import counted
 
 PAIRS = ("auto", "across", "all")
@@ -50,8 +51,9 @@ def known_images(split: Split, learnt: frozenset[str], *, root: Path) -> Known:
     Raises:
         ValueError: an image of a test was learnt from, or nobody is left.
     """
-    tested = tuple(shot for test in split.tested for shot in (*test.query, *test.gallery))
-    seen = common_images(absolute(tested), learnt)
+    tests = [replace(test, train=split.train) for test in split.tested]
+    tested = tuple(shot for test in tests for shot in (*test.query, *test.gallery))
+    seen = sorted({name for test in tests for name in learnt_images(test, learnt)[0]})
     if seen:
         raise InputError(
             f"{split.name} has {counted(len(seen), 'image that the run has', 'images that the run has')} learnt from,"
@@ -60,7 +62,7 @@ def known_images(split: Split, learnt: frozenset[str], *, root: Path) -> Known:
         )
     notes = []
     train = split.train
-    if train and common_images(absolute(train), learnt):
+    if train and (common_images(absolute(train), learnt) or copies(absolute(train), learnt)):
         notes.append(f"{len(train):,} images of the training list are left out: the run has learnt from it")
         train = ()
     asked = {shot.person_id for test in split.tested for shot in test.query} | {shot.person_id for shot in train}

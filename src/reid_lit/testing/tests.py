@@ -123,12 +123,7 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
     known = frozenset(trained)
     for test in tests if known else ():
         split = test.data.split
-        shown = absolute((*split.query, *split.gallery))
-        seen = common_images(shown, known)
-        how = ""
-        if not seen:  # the lists of one data set share no person, and the doctor finds its copies
-            own = common_images(known, absolute(split.train))
-            seen, how = copies(shown, known.difference(own)), ", by their content"
+        seen, how = learnt_images(split, known)
         if seen:
             number = "" if test.split_id is None else f" (split {test.split_id})"
             raise InputError(
@@ -136,6 +131,20 @@ def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
                 f" on{how}, such as {seen[0]}: the scores would say nothing; test on the split that was left out in"
                 f" training, or on another data set"
             )
+
+
+def learnt_images(split: Split, known: frozenset[str]) -> tuple[list[str], str]:
+    """The images of a query and its gallery that weights have learnt from, and a word where only their content is.
+
+    Args:
+        split: One test; with the training list of its data set.
+        known: Absolute paths of the images that the weights have learnt from.
+    """
+    shown = absolute((*split.query, *split.gallery))
+    if seen := common_images(shown, known):
+        return seen, ""
+    own = common_images(known, absolute(split.train))  # lists of one data set share nobody; the doctor finds copies
+    return copies(shown, known.difference(own)), ", by their content"
 
 
 def _nobody_known(data: ReidData) -> bool:
@@ -154,7 +163,7 @@ def _of_entry(config: DictConfig) -> list[Test]:
 def _read(data: ReidData, split_id: int | None) -> list[Test]:
     data.prepare_data()
     data.setup("test")
-    if not any(test.query for test in data.split.tested) and _nobody_known(data):
+    if _nobody_known(data):
         raise InputError(
             f"{data.split.name} has images of unknown persons alone, so nothing can be tested on them; name labelled"
             " data sets in test_on, such as test_on=[market1501]"
