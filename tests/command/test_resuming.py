@@ -141,3 +141,15 @@ def test_a_split_that_is_finished_is_not_said_to_be_trained_longer(run):
 def test_a_run_without_a_checkpoint_begins_anew_by_any_words(run):
     (run / "checkpoints" / "last.ckpt").unlink()
     asked(run, "optimizer.lr=0.5")
+
+
+def test_a_run_that_only_its_stages_have_begun_takes_any_words(run, caplog):
+    stage = run / "before" / "source" / "checkpoints"
+    stage.mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").rename(stage / "last.ckpt")
+    asked(run, "optimizer.lr=0.5")
+    assert not caplog.records
+    (run / "split_0" / "checkpoints").mkdir(parents=True)
+    (run / "split_0" / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(InputError, match=r"optimizer\.lr=0\.5 where the run has"):
+        asked(run, "optimizer.lr=0.5")

@@ -11,6 +11,7 @@ from reid_lit.errors import InputError
 from reid_lit.overrides import assignment, key_of, literal, unquoted, value_of
 from reid_lit.paths import packaged
 from reid_lit.progress import first_rank
+from reid_lit.run.claim import last_checkpoints
 from reid_lit.run.composing import composing, training_config
 from reid_lit.run.folder import Run, check_epochs
 from reid_lit.run.identity import is_of, training_part
@@ -43,7 +44,7 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
         InputError: a word would not be done, or another length needs another schedule and ``stretch=true`` is not said.
     """
     folder = next((unquoted(value_of(word)) for word in typed if key_of(word) == "resume"), "null")
-    if folder in ("", "null") or not any(Path(folder).glob("**/checkpoints/last.ckpt")):
+    if folder in ("", "null") or not last_checkpoints(Path(folder)):
         return
     run = Run(Path(folder))
     own = run.overrides()

@@ -54,9 +54,15 @@ def check_free(folder: Path) -> None:
             return
 
 
+def last_checkpoints(folder: Path) -> list[Path]:
+    """What a training of this folder, or of its splits, goes on from; the stages before it have their own."""
+    files = (folder / "checkpoints" / "last.ckpt", *sorted(folder.glob("split_*/checkpoints/last.ckpt")))
+    return [file for file in files if file.is_file()]
+
+
 def _check_free(folder: Path, *, resumed: bool) -> None:
-    found = [name for name in ("metrics.json", "checkpoints/last.ckpt") if (folder / name).is_file()]
-    found += [str(file.relative_to(folder)) for file in sorted(folder.glob("split_*/checkpoints/last.ckpt"))[:1]]
+    found = ["metrics.json"] if (folder / "metrics.json").is_file() else []
+    found += [str(file.relative_to(folder)) for file in last_checkpoints(folder)]
     if found and not resumed:
         what = "a training that has ended" if found[0] == "metrics.json" else "a training that has begun"
         raise ExistingFileError(
