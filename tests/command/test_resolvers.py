@@ -29,3 +29,19 @@ def test_a_torch_that_cannot_tell(monkeypatch):
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert cpu_precision() == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("size", "precision"),
+    [
+        ("[32,16]", "32-true"),
+        ("[16,32]", "32-true"),
+        ("[64,32]", "bf16-mixed"),
+        ("null", "bf16-mixed"),
+        ("64", "bf16-mixed"),
+    ],
+)
+def test_images_of_few_pixels_are_trained_on_in_float32(monkeypatch, compose, size, precision):
+    """Maps one pixel wide: torch leaves a part of a gradient in bfloat16 unwritten, and weights that are not finite."""
+    processor(monkeypatch, amx=True)
+    assert compose("trainer=cpu", f"transform.size={size}").trainer.precision == precision
