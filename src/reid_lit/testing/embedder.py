@@ -132,7 +132,12 @@ class Embedder(nn.Module):
         return resized(read, size=self.transform.test_size, interpolation=self.transform.interpolation)
 
     def _embedded(self, images: Sequence[tuple[int, Any]]) -> Float[Tensor, "images dim"]:
-        batch = self.transform.testing(self._resized(images).to(self.device))
+        return self.embed_prepared(self._resized(images))
+
+    @torch.no_grad()
+    def embed_prepared(self, images: UInt8[Tensor, "images 3 height width"]) -> Float[Tensor, "images dim"]:
+        """The embeddings of images as :meth:`prepared` gives them, all at once, on the CPU."""
+        batch = self.transform.testing(images.to(self.device))
         dtype = _AUTOCAST[self.precision]
         with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False):
             return self.model.embed(batch).cpu()

@@ -1,0 +1,18 @@
+"""A gallery: embedded images that others are looked up in; ``open`` and ``create`` in Python."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reid_lit.gallery.gallery import Gallery, create
+    from reid_lit.gallery.gallery import open_gallery as open  # noqa: A004 - reid_lit.gallery.open is what it is called
+
+__all__ = ["Gallery", "create", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    """What ``__all__`` names, imported when it is asked for: torch is slow."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from reid_lit.gallery import gallery
+
+    return gallery.open_gallery if name == "open" else getattr(gallery, name)

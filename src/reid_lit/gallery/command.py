@@ -1,0 +1,137 @@
+"""What each verb of ``reid_lit.gallery`` does."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from reid_lit.errors import InputError
+from reid_lit.gallery.gallery import Gallery, create, open_gallery
+from reid_lit.gallery.rows import Entry, Where, moment, texts
+from reid_lit.gallery.sources import entries_of
+from reid_lit.gallery.text import enrolled_lines, show_found, show_rows
+from reid_lit.progress import progress
+from reid_lit.wording import counted
+
+
+def run_verb(verb: str, config: DictConfig) -> None:
+    """Do what a verb says.
+
+    Raises:
+        ValueError: something that was given cannot be used.
+    """
+    _VERBS[verb](config)
+
+
+def _opened(config: DictConfig) -> Gallery:
+    return open_gallery(config.gallery, run=config.run, trust=config.trust)
+
+
+def _create(config: DictConfig) -> None:
+    gallery = create(
+        config.gallery,
+        config.run,
+        engine=config.engine,
+        store=config.store or "",
+        vectors=config.vectors,
+        trust=config.trust,
+    )
+    _print(
+        f"{gallery.folder}: an empty gallery of {gallery.facts.dim} numbers an image, kept by {gallery.facts.engine}"
+    )
+    if gallery.calibration is None:
+        _print("the run was not calibrated: queries give scores, and neither P(same) nor no match")
+
+
+def _enrol(config: DictConfig) -> None:
+    gallery = _opened(config)
+    given = {"person": _text(config.person), "camera": _text(config.camera), "time": moment(config.time, name="time")}
+    with progress("enrolling") as tell:
+        result = gallery.enrol([str(each) for each in config.images], tell=tell, **given)
+    for line in enrolled_lines(result, total=len(gallery)):
+        _print(line)
+    if result.refused:
+        raise SystemExit(1)
+
+
+def _query(config: DictConfig) -> None:
+    gallery = _opened(config)
+    if not len(gallery):
+        raise InputError(f"{gallery.folder} is empty; python -m reid_lit.gallery enrol puts images into it")
+    with progress("copying vectors") as tell:
+        found = gallery.query(
+            _images(config.images),
+            top=config.top,
+            where=_where(config),
+            fmr=float(config.fmr),
+            prior=float(config.prior),
+            track=config.track,
+            quality=config.quality,
+            approximate=config.approximate,
+            tell=tell,
+        )
+    if config.json:
+        sys.stdout.write(f"{json.dumps([each.as_json() for each in found], indent=1)}\n")
+    else:
+        show_found(found, Console())
+    if config.approximate:
+        vectors = gallery.embedder(_images(config.images), normalize=True).numpy()
+        recall = gallery.recall(vectors, top=config.top, where=_where(config))
+        sys.stderr.write(f"approximate: {recall:.1%} of the exact nearest {config.top} are among them\n")
+
+
+def _list(config: DictConfig) -> None:
+    gallery = _opened(config)
+    rows = list(gallery.rows(_where(config)))
+    if config.json:
+        sys.stdout.write(f"{json.dumps(rows, default=str, indent=1)}\n")
+    else:
+        show_rows(rows, Console())
+
+
+def _erase(config: DictConfig) -> None:
+    gallery, where = _opened(config), _where(config)
+    if where.is_all and not config.all:
+        raise InputError("nothing says which images to erase; give person=, camera=, path=, until=, or all=true")
+    _print(f"{counted(gallery.erase(where), 'image is', 'images are')} erased; {len(gallery):,} are left")
+
+
+def _export(config: DictConfig) -> None:
+    gallery, file = _opened(config), Path(config.file)
+    _print(f"{file}: {counted(gallery.export(file), 'image')} with vectors of {gallery.facts.dim} numbers")
+
+
+_VERBS: dict[str, Callable[[DictConfig], None]] = {
+    "create": _create,
+    "enrol": _enrol,
+    "query": _query,
+    "list": _list,
+    "erase": _erase,
+    "export": _export,
+}
+
+
+def _where(config: DictConfig) -> Where:
+    return Where(
+        persons=texts(config.person),
+        cameras=texts(config.camera),
+        paths=tuple(str(Path(path).absolute()) for path in texts(config.get("path"))),
+        since=moment(config.since, name="since"),
+        until=moment(config.until, name="until"),
+    )
+
+
+def _images(images: list[str]) -> list[str]:
+    """The images of a query; of a folder, all in it."""
+    return [entry.path for entry in entries_of([str(each) for each in images], given=Entry(path=""))]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _print(text: str) -> None:
+    Console().print(text, markup=False, soft_wrap=True)

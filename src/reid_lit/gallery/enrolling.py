@@ -1,0 +1,116 @@
+"""From files to rows: hashed and decoded in threads while the model embeds what came before."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch.nn import functional as F
+
+from reid_lit.errors import InputError
+from reid_lit.files.access import read_bytes
+from reid_lit.gallery.rows import Entry
+from reid_lit.testing.embedder import Embedder
+
+HASHED = 512
+"""Files that are hashed before the first of them is decoded."""
+
+
+class Embedded(NamedTuple):
+    """Images that were not known.
+
+    Attributes:
+        entries: The images.
+        ids: The SHA-256 of each file.
+        vectors: ``(images dim)`` of length 1.
+    """
+
+    entries: Sequence[Entry]
+    ids: Sequence[str]
+    vectors: Float32[np.ndarray, "images dim"]
+
+
+def content_id(path: str) -> str:
+    """The SHA-256 of a file, by which an image is known again under another name."""
+    from pathlib import Path
+
+    return hashlib.sha256(read_bytes(Path(path))).hexdigest()
+
+
+def embedded(
+    entries: Sequence[Entry],
+    embedder: Embedder,
+    *,
+    known: Callable[[Sequence[str]], set[str]],
+    refused: list[str],
+) -> Iterator[tuple[int, Embedded]]:
+    """Embed those images whose content is not known, batch by batch.
+
+    Args:
+        entries: The images.
+        embedder: The model.
+        known: Gives those of some ids that are known.
+        refused: Gets a line for each file that is no image; the others go on.
+
+    Yields:
+        How many of ``entries`` are done, and what is new of them.
+    """
+    seen: set[str] = set()
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1))) as pool:
+        for start in range(0, len(entries), HASHED):
+            part = entries[start : start + HASHED]
+            ids = list(pool.map(lambda entry: _hashed(entry, refused), part))
+            old = known([each for each in ids if each]) | seen
+            new: dict[str, Entry] = {}
+            for entry, each in zip(part, ids, strict=True):
+                if each and each not in old:
+                    new.setdefault(each, entry)
+            seen |= set(new)
+            yield from _batches(list(new.items()), embedder, pool, refused, before=start)
+            yield start + len(part), _NONE
+
+
+_NONE = Embedded((), (), np.zeros((0, 0), np.float32))
+
+
+def _hashed(entry: Entry, refused: list[str]) -> str:
+    try:
+        return content_id(entry.path)
+    except OSError as error:
+        refused.append(f"{entry.path}: cannot be read ({error.strerror or error})")
+        return ""
+
+
+def _batches(
+    new: list[tuple[str, Entry]], embedder: Embedder, pool: ThreadPoolExecutor, refused: list[str], *, before: int
+) -> Iterator[tuple[int, Embedded]]:
+    size = embedder.batch_size
+    batches = [new[start : start + size] for start in range(0, len(new), size)]
+    waiting: deque[tuple[list[tuple[str, Entry]], list[Future[torch.Tensor | None]]]] = deque()
+    for batch in [*batches, None, None]:
+        if batch is not None:
+            waiting.append((batch, [pool.submit(_decoded, embedder, entry, refused) for _, entry in batch]))
+        if waiting and (batch is None or len(waiting) > 2):
+            held, images = waiting.popleft()
+            yield before, _embedded(held, [image.result() for image in images], embedder)
+
+
+def _decoded(embedder: Embedder, entry: Entry, refused: list[str]) -> torch.Tensor | None:
+    try:
+        return embedder.prepared(entry.path)[0]
+    except InputError as error:
+        refused.append(str(error))
+        return None
+
+
+def _embedded(batch: list[tuple[str, Entry]], images: list[torch.Tensor | None], embedder: Embedder) -> Embedded:
+    kept = [(pair, image) for pair, image in zip(batch, images, strict=True) if image is not None]
+    if not kept:
+        return _NONE
+    vectors = F.normalize(embedder.embed_prepared(torch.stack([image for _, image in kept])).float())
+    return Embedded([entry for (_, entry), _ in kept], [each for (each, _), _ in kept], vectors.numpy())

@@ -1,0 +1,430 @@
+"""A gallery: images are enrolled into it, and others are looked up in it."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from filelock import FileLock
+from jaxtyping import Float32
+from torch.nn import functional as F
+
+from reid_lit.calibration.matching import Match, decided
+from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
+from reid_lit.errors import ExistingFileError, InputError, MissingFileError
+from reid_lit.gallery.engine import Engine, engine_of
+from reid_lit.gallery.enrolling import embedded
+from reid_lit.gallery.rows import FACTS, Entry, Where, table_of, vectors_of
+from reid_lit.gallery.sources import entries_of
+from reid_lit.gallery.vectors import Vectors
+from reid_lit.paths import write_text, write_whole
+from reid_lit.progress import Progress, untold
+from reid_lit.testing.embedder import AnImage, Embedder
+from reid_lit.testing.load import load
+from reid_lit.testing.provenance import Provenance
+
+FILE = "gallery.json"
+FORMAT = "reid_lit gallery"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a gallery is, kept in its ``gallery.json``.
+
+    Attributes:
+        run: The folder of the run whose model embeds.
+        origin: How it embeds; the embeddings of another model are refused.
+        dim: Length of a vector.
+        engine: The name of the engine.
+        store: Where the engine keeps the rows; empty: ``store`` in the gallery's folder.
+        vectors: The precision of the vectors that queries are compared with.
+    """
+
+    run: str
+    origin: Provenance
+    dim: int
+    engine: str
+    store: str
+    vectors: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A row that was found.
+
+    Attributes:
+        path: The file that was enrolled.
+        person: As it was enrolled.
+        camera: As it was enrolled.
+        time: As it was enrolled, ISO 8601 in UTC.
+        score: The cosine of both embeddings.
+        match: What the score means; None in a gallery of a run that was not calibrated.
+    """
+
+    path: str
+    person: str | None
+    camera: str | None
+    time: str | None
+    score: float
+    match: Match | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The answer to one query.
+
+    Attributes:
+        query: What was asked for.
+        hits: The nearest rows, nearest first.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+
+    @property
+    def is_match(self) -> bool | None:
+        """Whether the nearest row reaches the threshold; None where nothing was calibrated."""
+        if self.hits and self.hits[0].match is None:
+            return None
+        return any(hit.match is not None and hit.score >= hit.match.threshold for hit in self.hits)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer in JSON's types."""
+        return {"query": self.query, "match": self.is_match, "hits": [asdict(hit) for hit in self.hits]}
+
+
+@dataclass(kw_only=True)
+class Enrolled:
+    """What became of the images that were to be enrolled.
+
+    Attributes:
+        added: New rows.
+        known: Images whose content the gallery, or this list, had already.
+        refused: A line for each file that is no image.
+    """
+
+    added: int = 0
+    known: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+class Gallery:
+    """Embedded images, bound to the model that embedded them; made by :func:`create` and :func:`open_gallery`.
+
+    Args:
+        folder: Its folder.
+        facts: What it is.
+        trust: See :func:`reid_lit.load`.
+    """
+
+    def __init__(self, folder: Path, facts: Facts, *, trust: bool = False) -> None:
+        self.folder, self.facts, self.trust = folder, facts, trust
+        self.engine: Engine = engine_of(facts.engine, facts.store or str(folder / "store"))
+        self._vectors = Vectors(folder / "vectors", facts.dim, precision=facts.vectors)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The model, read when it is first needed.
+
+        Raises:
+            ValueError: the run's folder holds another model than the one that the gallery was made with.
+        """
+        embedder = load(self.facts.run, trust=self.trust)
+        _check_same(self.facts.origin, embedder.origin, self.folder)
+        return embedder
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What scores mean; None where the run was not calibrated.
+
+        Raises:
+            ValueError: the file is damaged, or of other embeddings.
+        """
+        file = calibration_file(Path(self.facts.run))
+        if not file.is_file():
+            return None
+        calibration = read_calibration(file)
+        calibration.check_made_like(self.facts.origin, file=file)
+        return calibration
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.engine.count(Where())
+
+    def enrol(
+        self,
+        sources: str | os.PathLike[str] | Sequence[str] | Sequence[Entry],
+        *,
+        tell: Progress = untold,
+        **given: Any,
+    ) -> Enrolled:
+        """Add images; one whose content is there already is not added again. What is added is on the disk at once.
+
+        Args:
+            sources: Images, folders, ``.csv`` lists, or entries.
+            tell: Called with the images that are done, and their number.
+            given: ``person``, ``camera`` and ``time`` of all images that a list does not say otherwise.
+
+        Raises:
+            FileNotFoundError: a file or folder is not there.
+            ValueError: a list is wrong, or the model is another one.
+        """
+        listed = [str(sources)] if isinstance(sources, str | os.PathLike) else list(sources)
+        entries = [entry for entry in listed if isinstance(entry, Entry)]
+        named = [str(source) for source in listed if not isinstance(source, Entry)]
+        if named or not entries:
+            entries += entries_of(named, given=Entry(path="", **given))
+        result = Enrolled()
+        batches = embedded(entries, self.embedder, known=self.engine.known, refused=result.refused)
+        for done, (new, ids, vectors) in batches:
+            if new:
+                result.added += self._add(new, ids, vectors)
+            tell(done, len(entries))
+        result.known = len(entries) - result.added - len(result.refused)
+        return result
+
+    def _add(self, entries: Sequence[Entry], ids: Sequence[str], vectors: Float32[np.ndarray, "images dim"]) -> int:
+        with FileLock(self.folder / ".lock"):  # two writers number their rows one after the other
+            known = self.engine.known(ids)
+            new = [place for place, each in enumerate(ids) if each not in known]
+            if new:
+                first = self.engine.last() + 1
+                rows = table_of([entries[k] for k in new], [ids[k] for k in new], vectors[new], first=first)
+                self.engine.add(rows)
+        return len(new)
+
+    def query(
+        self,
+        images: AnImage | Iterable[Any],
+        *,
+        top: int = 10,
+        where: Where | None = None,
+        fmr: float = 0.001,
+        prior: float = 0.5,
+        track: bool = False,
+        quality: bool = False,
+        approximate: bool = False,
+        color: str | None = None,
+        tell: Progress = untold,
+    ) -> list[Found]:
+        """The nearest rows of images.
+
+        Args:
+            images: One or several; what :class:`reid_lit.Embedder` takes.
+            top: How many rows of each.
+            where: Which rows may be found.
+            fmr: The false match rate whose threshold says what is a match.
+            prior: The share of pairs of one person among those that are compared, for P(same).
+            track: Whether the images are crops of one track and one query: the mean of their unit vectors.
+            quality: Whether a track's crops count by the length of their embedding before it is made 1.
+            approximate: Whether the engine's index answers, which may miss some.
+            color: Of arrays; see :class:`reid_lit.Embedder`.
+            tell: Called while vectors are copied for the search, with the rows done, and their number.
+
+        Raises:
+            ValueError: an image cannot be read, the rate was not calibrated, or ``top`` is below 1.
+        """
+        if top < 1:
+            raise InputError(f"top={top}: give how many rows to show, from 1")
+        if self.calibration is not None:
+            self.calibration.at(fmr)
+        listed = _listed(images)
+        raw = self.embedder(listed, color=color).float()
+        names = [str(image) if isinstance(image, str | os.PathLike) else f"image {k}" for k, image in enumerate(listed)]
+        vectors = F.normalize(raw)
+        if track:
+            weight = raw.norm(dim=1, keepdim=True) if quality else torch.ones(len(raw), 1)
+            vectors, names = F.normalize((weight * vectors).sum(0, keepdim=True)), [f"track of {len(names)} images"]
+        found = self.nearest(vectors.numpy(), top=top, where=where or Where(), approximate=approximate, tell=tell)
+        return [
+            Found(query=name, hits=self._hits(numbers, scores, fmr=fmr, prior=prior))
+            for name, (numbers, scores) in zip(names, found, strict=True)
+        ]
+
+    def nearest(
+        self,
+        vectors: Float32[np.ndarray, "queries dim"],
+        *,
+        top: int,
+        where: Where,
+        approximate: bool = False,
+        tell: Progress = untold,
+    ) -> list[tuple[list[int], list[float]]]:
+        """Numbers and cosines of the nearest rows of unit vectors, exact unless ``approximate``."""
+        if approximate:
+            found = (self.engine.near(vector, top, where) for vector in vectors)
+            return [(list(numbers), list(scores)) for numbers, scores in found]
+        self._vectors.refresh(self.engine, tell=tell)
+        allowed = None
+        if not where.is_all:
+            parts = [batch.column("number").to_numpy() for batch in self.engine.scan(where, ["number"])]
+            allowed = np.concatenate([np.zeros(0, np.int64), *parts])
+        numbers, scores = self._vectors.nearest(vectors, top, allowed=allowed)
+        return list(zip(numbers.tolist(), scores.tolist(), strict=True))
+
+    def recall(self, vectors: Float32[np.ndarray, "queries dim"], *, top: int, where: Where) -> float:
+        """The share of the exact nearest rows that the engine's index finds too."""
+        exact = self.nearest(vectors, top=top, where=where)
+        near = self.nearest(vectors, top=top, where=where, approximate=True)
+        hits = sum(len(set(one) & set(other)) for (one, _), (other, _) in zip(exact, near, strict=True))
+        return hits / max(1, sum(len(one) for one, _ in exact))
+
+    def _hits(self, numbers: Sequence[int], scores: Sequence[float], *, fmr: float, prior: float) -> tuple[Hit, ...]:
+        rows, calibration = (
+            {row["number"]: row for row in self.engine.numbered(numbers, FACTS).to_pylist()},
+            self.calibration,
+        )
+        return tuple(
+            Hit(
+                path=rows[number]["path"],
+                person=rows[number]["person"],
+                camera=rows[number]["camera"],
+                time=rows[number]["time"] and rows[number]["time"].isoformat(),
+                score=score,
+                match=None if calibration is None else decided(score, calibration, fmr=fmr, prior=prior),
+            )
+            for number, score in zip(numbers, scores, strict=True)
+            if number in rows  # one that was erased meanwhile is not shown
+        )
+
+    def rows(self, where: Where | None = None) -> Iterator[dict[str, Any]]:
+        """The rows meant, without their vectors, by number."""
+        batches = list(self.engine.scan(where or Where(), FACTS))
+        for batch in pa.Table.from_batches(batches).sort_by("number").to_batches() if batches else ():
+            yield from batch.to_pylist()
+
+    def erase(self, where: Where) -> int:
+        """Remove rows from the engine's disk, and the copy that queries go through.
+
+        Returns:
+            Their number.
+        """
+        with FileLock(self.folder / ".lock"):
+            removed = self.engine.erase(where)
+            self._vectors.erase()
+        return removed
+
+    def export(self, file: Path) -> int:
+        """Write all rows with their vectors: ``.parquet``, or ``.arrow`` (Arrow's IPC file); their number.
+
+        Raises:
+            ValueError: the file has another ending.
+        """
+        if file.suffix not in (".parquet", ".arrow"):
+            raise InputError(f"file={file}: give a name that ends in .parquet or .arrow")
+        rows = 0
+
+        def write(part: Path) -> None:
+            nonlocal rows
+            batches = self.engine.scan(Where(), (*FACTS, "vector"))
+            first = next(batches, None)
+            if first is None:
+                raise InputError(f"{self.folder} is empty: there is nothing to export")
+            shape = first.schema.with_metadata({"reid_lit": json.dumps(asdict(self.facts.origin))})
+            makes = pa.parquet.ParquetWriter if file.suffix == ".parquet" else pa.ipc.new_file
+            with makes(part, shape) as writer:
+                for batch in (first, *batches):
+                    writer.write_batch(batch.cast(shape))
+                    rows += len(batch)
+
+        write_whole(file, write)
+        return rows
+
+    def vector_of(self, number: int) -> Float32[np.ndarray, " dim"]:
+        """The vector of a row."""
+        return vectors_of(self.engine.numbered([number], ["vector"]), self.facts.dim)[0]
+
+
+def create(
+    folder: str | os.PathLike[str],
+    run: str | os.PathLike[str],
+    *,
+    engine: str = "lancedb",
+    store: str = "",
+    vectors: str = "float32",
+    trust: bool = False,
+) -> Gallery:
+    """Make an empty gallery.
+
+    Args:
+        folder: Its folder, which is made.
+        run: The folder of a finished run, whose model embeds.
+        engine: What keeps the rows; one of :data:`reid_lit.gallery.engine.ENGINES`.
+        store: The engine's folder or address; empty: in the gallery's folder.
+        vectors: ``float32`` or ``float16``, what queries are compared with.
+        trust: See :func:`reid_lit.load`.
+
+    Raises:
+        FileExistsError: there is a gallery in the folder, or rows in the store.
+        FileNotFoundError: there is no such run.
+        ValueError: the run's model cannot be used, or the engine is unknown.
+    """
+    place = Path(folder).expanduser()
+    if (place / FILE).exists():
+        raise ExistingFileError(f"{place.resolve()} is a gallery already; open it, or give another folder")
+    embedder = load(run, trust=trust)
+    dim = int(embedder.embed_prepared(torch.zeros(1, 3, *embedder.transform.test_size, dtype=torch.uint8)).shape[1])
+    facts = Facts(
+        run=str(Path(run).expanduser().resolve()),
+        origin=embedder.origin,
+        dim=dim,
+        engine=engine,
+        store=store,
+        vectors=vectors,
+    )
+    place.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery(place, facts, trust=trust)
+    gallery.engine.create(dim)
+    write_text(place / FILE, json.dumps({"format": FORMAT, "version": VERSION, **asdict(facts)}, indent=1) + "\n")
+    return gallery
+
+
+def open_gallery(folder: str | os.PathLike[str], *, run: str | None = None, trust: bool = False) -> Gallery:
+    """Open a gallery.
+
+    Args:
+        folder: Its folder.
+        run: Where the run is now, if it was moved.
+        trust: See :func:`reid_lit.load`.
+
+    Raises:
+        FileNotFoundError: there is no gallery.
+        ValueError: its file is damaged, or of another version.
+    """
+    place = Path(folder).expanduser()
+    file = place / FILE
+    if not file.is_file():
+        raise MissingFileError(
+            f"no gallery at {place.resolve()}; python -m reid_lit.gallery create gallery=<folder> run=<run> makes one"
+        )
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT or content.pop("version") != VERSION:
+            raise KeyError("format")
+        facts = Facts(**content | {"origin": Provenance.from_json(content["origin"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: damaged, or of another version ({error}); restore it from a copy") from error
+    return Gallery(place, replace(facts, run=run or facts.run), trust=trust)
+
+
+def _listed(images: AnImage | Iterable[Any]) -> list[Any]:
+    if isinstance(images, str | os.PathLike | np.ndarray) or not isinstance(images, Iterable):
+        return [images]
+    return list(images)
+
+
+def _check_same(ours: Provenance, theirs: Provenance, folder: Path) -> None:
+    differences = ours.differences(theirs)
+    if differences:
+        raise InputError(
+            f"{folder.resolve()} was made by another model than this run's ({'; '.join(differences)}): their embeddings"
+            f" cannot be compared; give the run that it was made with, or create another gallery"
+        )

@@ -1,0 +1,60 @@
+"""What a gallery says on a terminal."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reid_lit.gallery.gallery import Enrolled, Found, Hit
+from reid_lit.wording import counted
+
+SHOWN = 10
+"""Refused files that are named."""
+
+
+def enrolled_lines(result: Enrolled, *, total: int) -> Iterator[str]:
+    """What became of the images that were to be enrolled."""
+    known = f", {result.known:,} were known by their content" if result.known else ""
+    yield f"{counted(result.added, 'image is', 'images are', grouped=True)} enrolled{known}; the gallery has {total:,}"
+    yield from result.refused[:SHOWN]
+    if len(result.refused) > SHOWN:
+        yield f"and {len(result.refused) - SHOWN:,} more files that are no images"
+
+
+def show_found(found: Sequence[Found], console: Console) -> None:
+    """Print the answers, a table each."""
+    for answer in found:
+        table = Table("", "person", "camera", "time", "score", "P(same)", "image", title=escape(answer.query))
+        for place, hit in enumerate(answer.hits, 1):
+            table.add_row(str(place), *_row(hit))
+        table.caption = _caption(answer)
+        console.print(table)
+
+
+def _caption(answer: Found) -> str:
+    if not answer.hits:
+        return "no image may be found"
+    match = answer.hits[0].match
+    if match is None:
+        return "not calibrated: python -m reid_lit.calibrate says which scores are a match"
+    said = f"threshold {match.threshold:.3f} at FMR {match.fmr:g}"
+    return said if answer.is_match else f"no match: no score reaches the {said}"
+
+
+def _row(hit: Hit) -> list[str]:
+    matched = hit.match
+    said = "" if matched is None else f"{matched.probability:.2f} {matched.answer}"
+    cells = [hit.person or "–", hit.camera or "–", hit.time or "–", f"{hit.score:.3f}", said, hit.path]
+    return [escape(cell) for cell in cells]
+
+
+def show_rows(rows: Sequence[dict[str, Any]], console: Console) -> None:
+    """Print rows without their vectors."""
+    table = Table("number", "person", "camera", "time", "image")
+    for row in rows:
+        cells = [row["person"] or "–", row["camera"] or "–", str(row["time"] or "–"), row["path"]]
+        table.add_row(str(row["number"]), *(escape(cell) for cell in cells))
+    table.caption = counted(len(rows), "image", grouped=True)
+    console.print(table)

@@ -1,0 +1,145 @@
+"""The exact nearest rows of a gallery: all vectors in one file beside it, which is read through once a query."""
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from jaxtyping import Float, Float32, Int64
+
+from reid_lit.errors import InputError
+from reid_lit.gallery.engine import Engine
+from reid_lit.gallery.rows import Where, vectors_of
+from reid_lit.paths import write_text
+
+PRECISIONS = ("float32", "float16")
+_BLOCK = 32_768  # rows compared at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """What the files hold: so many rows, up to this number; anything behind them was cut short by a kill."""
+
+    rows: int
+    last: int
+
+
+class Vectors:
+    """A copy of a gallery's vectors that queries go through; made anew from the engine wherever it is not whole.
+
+    Args:
+        folder: Where the copy is.
+        dim: Length of a vector.
+        precision: ``float32``, or ``float16``, which takes half of the disk and memory.
+
+    Raises:
+        ValueError: the precision is another one.
+    """
+
+    def __init__(self, folder: Path, dim: int, *, precision: str) -> None:
+        if precision not in PRECISIONS:
+            raise InputError(f"vectors={precision}: give {' or '.join(PRECISIONS)}")
+        self.folder, self.dim, self.dtype = folder, dim, np.dtype(precision)
+        self.state_file = folder / f"{precision}.json"
+        self.vector_file, self.number_file = folder / f"{precision}.vectors", folder / f"{precision}.numbers"
+
+    def refresh(self, engine: Engine, *, tell: Callable[[int, int], None]) -> None:
+        """Bring the copy up to the engine: new rows are added, and all are copied again where some were erased."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            state, total = self._state(), engine.count(Where())
+            if state is None or engine.count(Where(up_to=state.last)) != state.rows:
+                state = _State(rows=0, last=-1)
+                self._cut(state)
+            if total > state.rows:
+                self._cut(state)
+                self._append(engine, state, total, tell)
+
+    def erase(self) -> None:
+        """Remove the copy from the disk."""
+        for file in (self.state_file, self.vector_file, self.number_file):
+            file.unlink(missing_ok=True)
+
+    def nearest(
+        self,
+        query: Float32[np.ndarray, "queries dim"],
+        top: int,
+        *,
+        allowed: Int64[np.ndarray, " allowed"] | None,
+    ) -> tuple[Int64[np.ndarray, "queries found"], Float[np.ndarray, "queries found"]]:
+        """Numbers and cosines of the nearest rows of each query, nearest first, ties by the lower number.
+
+        The queries share one pass over the vectors.
+
+        Args:
+            query: Rows of length 1.
+            top: How many; fewer where the gallery has fewer.
+            allowed: The numbers that may be found; None for all.
+        """
+        state = self._state() or _State(rows=0, last=-1)
+        numbers = np.fromfile(self.number_file, np.int64, state.rows) if state.rows else np.zeros(0, np.int64)
+        shape = (state.rows, self.dim)
+        vectors = (
+            np.memmap(self.vector_file, self.dtype, "r", shape=shape) if state.rows else np.zeros(shape, self.dtype)
+        )
+        places = np.arange(state.rows) if allowed is None else np.flatnonzero(np.isin(numbers, allowed))
+        side = torch.from_numpy(query).T.contiguous()
+        best_score = torch.full((len(query), 0), -torch.inf)
+        best_place = torch.zeros((len(query), 0), dtype=torch.int64)
+        for start in range(0, len(places), _BLOCK):
+            chosen = places[start : start + _BLOCK]
+            block = (
+                vectors[chosen[0] : chosen[-1] + 1] if len(chosen) == chosen[-1] + 1 - chosen[0] else vectors[chosen]
+            )
+            score = (_tensor(block) @ side).T
+            score, place = score.topk(min(top, score.shape[1]), dim=1)
+            best_score = torch.cat([best_score, score], 1)
+            best_place = torch.cat([best_place, torch.from_numpy(chosen)[place]], 1)
+            best_score, kept = best_score.topk(min(top, best_score.shape[1]), dim=1)
+            best_place = best_place.gather(1, kept)
+        found = numbers[best_place.numpy()]
+        order = np.lexsort((found, -best_score.numpy()), axis=1)
+        return np.take_along_axis(found, order, 1), np.take_along_axis(best_score.numpy(), order, 1)
+
+    def _state(self) -> _State | None:
+        """What is there; None where it is not whole."""
+        try:
+            state = _State(**json.loads(self.state_file.read_text()))
+            sizes = (self.vector_file.stat().st_size, self.number_file.stat().st_size)
+        except (OSError, ValueError, TypeError):
+            return None
+        least = (state.rows * self.dim * self.dtype.itemsize, state.rows * 8)
+        return state if all(size >= needed for size, needed in zip(sizes, least, strict=True)) else None
+
+    def _cut(self, state: _State) -> None:
+        """Leave the rows of a state in the files."""
+        for file, size in ((self.vector_file, self.dim * self.dtype.itemsize), (self.number_file, 8)):
+            file.touch()
+            os.truncate(file, state.rows * size)
+        write_text(self.state_file, json.dumps(asdict(state)))
+
+    def _append(self, engine: Engine, state: _State, total: int, tell: Callable[[int, int], None]) -> None:
+        rows, last = state.rows, state.last
+        with self.vector_file.open("ab") as vectors, self.number_file.open("ab") as numbers:
+            for batch in engine.scan(Where(above=state.last), ["number", "vector"]):
+                number = batch.column("number").to_numpy()
+                vectors.write(vectors_of(batch, self.dim).astype(self.dtype).tobytes())
+                numbers.write(number.astype(np.int64).tobytes())
+                rows, last = rows + len(number), max(last, int(number.max(initial=last)))
+                tell(rows, total)
+            for file in (vectors, numbers):
+                file.flush()
+                os.fsync(file.fileno())
+        write_text(self.state_file, json.dumps(asdict(_State(rows=rows, last=last))))
+
+
+def _tensor(block: np.ndarray) -> torch.Tensor:
+    """A block of the file in float32, without a copy where it has this type already; it is not written to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(block.astype(np.float32, copy=False))

@@ -1,0 +1,123 @@
+"""Every engine keeps the contract of :class:`reid_lit.gallery.engine.Engine`."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.gallery.conftest import rows_of
+
+from reid_lit.errors import ExistingFileError, InputError, MissingFileError, MissingPackageError
+from reid_lit.gallery import engine as module
+from reid_lit.gallery.engine import ENGINES, engine_of
+from reid_lit.gallery.rows import FACTS, Where, vectors_of
+
+pytest.importorskip("lancedb")
+DIM = 8
+WHERES = [
+    Where(),
+    Where(persons=("bob's",)),
+    Where(persons=("ann", "José"), cameras=("door",)),
+    Where(cameras=('yard "2"',), since=datetime(2026, 1, 1, 12, tzinfo=UTC)),
+    Where(until=datetime(2026, 1, 2, tzinfo=UTC)),
+    Where(since=datetime(2026, 1, 1, 5, tzinfo=UTC), until=datetime(2026, 1, 1, 9, tzinfo=UTC)),
+    Where(paths=("/crops/it's 7.png",)),
+    Where(above=10, up_to=20),
+    Where(persons=("nobody' OR '1'='1",)),
+]
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def make(request, tmp_path):
+    return lambda: engine_of(request.param, str(tmp_path / "store"))
+
+
+@pytest.fixture
+def filled(make):
+    engine = make()
+    engine.create(DIM)
+    random = np.random.default_rng(0)
+    first, some = rows_of(random, 20, dim=DIM)
+    second, more = rows_of(random, 23, dim=DIM, first=20)
+    engine.add(first)
+    engine.add(second)
+    return engine, pa.concat_tables([first, second]), np.concatenate([some, more])
+
+
+def numbers(batches):
+    return sorted(number for batch in batches for number in batch.column("number").to_pylist())
+
+
+@pytest.mark.parametrize("where", WHERES)
+def test_what_is_meant_is_what_a_loop_finds(filled, where):
+    engine, rows, _ = filled
+    expected = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+    assert engine.count(where) == len(expected)
+    assert numbers(engine.scan(where, ["number"])) == expected
+
+
+def test_rows_come_back_as_they_were(filled, make):
+    _, rows, vectors = filled
+    engine = make()  # as another process opens it
+    found = engine.numbered([3, 41], [*FACTS, "vector"]).sort_by("number")
+    assert found.select(FACTS).to_pylist() == [rows.select(FACTS).to_pylist()[k] for k in (3, 41)]
+    assert (vectors_of(found, DIM) == vectors[[3, 41]]).all()
+    assert engine.last() == 42
+    assert engine.known(["id4", "id400", "x'y"]) == {"id4"}
+    assert engine.numbered([], FACTS).num_rows == 0
+    assert engine.known([]) == set()
+
+
+def test_near_rows_are_near(filled):
+    engine, rows, vectors = filled
+    engine.index()
+    for where in WHERES[:5]:
+        allowed = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+        cosine = vectors[allowed] @ vectors[5]
+        found, scores = engine.near(vectors[5], 4, where)
+        order = np.argsort(-cosine)[: len(found)]
+        assert list(found) == [allowed[k] for k in order]
+        assert np.allclose(scores, cosine[order], atol=1e-5)
+        assert len(found) == min(4, len(allowed))
+
+
+@pytest.mark.parametrize("where", WHERES)
+def test_what_is_erased_is_gone(filled, where, make):
+    engine, rows, _ = filled
+    left = [row["number"] for row in rows.to_pylist() if not where.holds(row)]
+    assert engine.erase(where) == rows.num_rows - len(left)
+    assert numbers(make().scan(Where(), ["number"])) == left
+
+
+def test_erased_rows_leave_the_disk(filled, tmp_path):
+    engine, _, vectors = filled
+
+    def held(row):
+        return any(vectors[row].tobytes() in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+    assert held(7)
+    engine.erase(Where(paths=("/crops/it's 7.png",)))
+    assert not held(7)
+    assert held(8)
+
+
+def test_an_empty_store_has_nothing(make):
+    engine = make()
+    engine.create(DIM)
+    assert (engine.count(Where()), engine.last()) == (0, -1)
+    assert numbers(engine.scan(Where(), ["number"])) == []
+    with pytest.raises(ExistingFileError, match="holds rows of a gallery already"):
+        make().create(DIM)
+
+
+def test_a_store_that_is_not_there_is_said(make):
+    with pytest.raises(MissingFileError, match="holds no gallery's rows"):
+        make().count(Where())
+
+
+def test_an_engine_that_is_none_or_not_installed_is_said(monkeypatch):
+    with pytest.raises(InputError, match="engine=redis: unknown; there are lancedb"):
+        engine_of("redis", "x")
+    monkeypatch.setitem(module.ENGINES, "other", ("no_such_package_at_all", "X", "gallery"))
+    with pytest.raises(MissingPackageError, match=r"pip install 'reid-lit\[gallery\]' installs it"):
+        engine_of("other", "x")
