@@ -100,7 +100,7 @@ class LanceEngine:
         """An index of inverted lists over product-quantised vectors, and one of cameras and times, for many rows."""
         table = self.table
         if table.count_rows() >= MANY:
-            table.create_index("vector", config=IvfPq(distance_type="cosine"), replace=True)
+            table.create_index(vector_column_name="vector", config=IvfPq(distance_type="cosine"), replace=True)
         for column in ("camera", "time", "number"):
             table.create_index(column, config=BTree(), replace=True)
 
