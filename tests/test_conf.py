@@ -18,7 +18,8 @@ from reid_lit.records import Batch, Output, TransferBatch
 from reid_lit.run.near_names import near_names
 
 CONF = packaged("conf")
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "experiment")
+NO_OPTIONS = {"experiment", "gallery_verb"}  # whole configs, not parts of one
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_OPTIONS)
 OPTIONS = [f"{group}={name}" for group in GROUPS for name in options(group)]
 EXPERIMENTS, LOSSES, BACKBONES = (options(group) for group in ("experiment", "loss", "backbone"))
 

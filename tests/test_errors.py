@@ -13,6 +13,8 @@ NO_ADVICE = {
     "reid_lit/__init__.py": {"AttributeError"},  # a module's own way to say that it has no such name
     "reid_lit/files/access.py": {"FileNotFoundError", "OSError"},  # those of the system, for a file in a pack
     "reid_lit/files/pack.py": {"FileNotFoundError"},
+    "reid_lit/gallery/__init__.py": {"AttributeError"},
+    "reid_lit/gallery/command.py": {"SystemExit"},
     "reid_lit/command/signals.py": {"SystemExit"},  # ends with the exit code of a signal
     "reid_lit/doctor.py": {"SystemExit"},
     "reid_lit/jobs/runner.py": {"KeyboardInterrupt"},

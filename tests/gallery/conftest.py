@@ -22,7 +22,7 @@ def calibrated_run(trained, command, tmp_path_factory):
     """A copy of the trained run that was calibrated."""
     folder = tmp_path_factory.mktemp("calibrated") / "run"
     shutil.copytree(trained[0], folder)
-    command(f"run={folder}", "rates=[0.05]", "resamples=20", cwd=folder.parent, module="reid_lit.calibrate")
+    command(f"run={folder}", "rates=[0.05,0.001]", "resamples=20", cwd=folder.parent, module="reid_lit.calibrate")
     return folder
 
 

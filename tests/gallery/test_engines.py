@@ -10,7 +10,7 @@ from tests.gallery.conftest import rows_of
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError, MissingPackageError
 from reid_lit.gallery import engine as module
 from reid_lit.gallery.engine import ENGINES, engine_of
-from reid_lit.gallery.rows import FACTS, Where, vectors_of
+from reid_lit.gallery.rows import FACTS, Where, schema, vectors_of
 
 pytest.importorskip("lancedb")
 DIM = 8
@@ -35,7 +35,7 @@ def make(request, tmp_path):
 @pytest.fixture
 def filled(make):
     engine = make()
-    engine.create(DIM)
+    engine.create(schema(DIM))
     random = np.random.default_rng(0)
     first, some = rows_of(random, 20, dim=DIM)
     second, more = rows_of(random, 23, dim=DIM, first=20)
@@ -103,11 +103,11 @@ def test_erased_rows_leave_the_disk(filled, tmp_path):
 
 def test_an_empty_store_has_nothing(make):
     engine = make()
-    engine.create(DIM)
+    engine.create(schema(DIM))
     assert (engine.count(Where()), engine.last()) == (0, -1)
     assert numbers(engine.scan(Where(), ["number"])) == []
     with pytest.raises(ExistingFileError, match="holds rows of a gallery already"):
-        make().create(DIM)
+        make().create(schema(DIM))
 
 
 def test_a_store_that_is_not_there_is_said(make):

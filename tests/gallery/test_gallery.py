@@ -177,17 +177,17 @@ def test_the_commands(calibrated_run, crops, command, tmp_path):
     assert "an empty gallery of " in verb("create", "gallery=doors", f"run={calibrated_run}").stdout
     done = verb("enrol", "gallery=doors", crops[0], crops[1], "camera=door")
     assert "2 images are enrolled; the gallery has 2" in done.stdout
-    done = verb("query", "gallery=doors", crops[0], "fmr=0.05", "json=true")
+    done = verb("query", "gallery=doors", crops[0], "json=true")
     (answer,) = json.loads(done.stdout)
     assert answer["match"] is True
     assert answer["hits"][0]["path"] == str(crops[0])
-    shown = verb("query", "gallery=doors", crops[1], "fmr=0.05", "top=1").stdout
+    shown = verb("query", "gallery=doors", crops[1], "top=1").stdout
     assert "same" in shown
     assert "threshold" in shown
     assert "2 images" in verb("list", "gallery=doors").stdout
     assert "nothing says which images to erase" in verb("erase", "gallery=doors", check=False).stderr
     assert "2 images are erased; 0 are left" in verb("erase", "gallery=doors", "camera=door").stdout
-    done = verb("query", "gallery=doors", crops[0], "fmr=0.05", check=False)
+    done = verb("query", "gallery=doors", crops[0], check=False)
     assert "doors is empty; python -m reid_lit.gallery enrol" in done.stderr
 
 

@@ -7,7 +7,7 @@ from tests.gallery.conftest import rows_of
 from reid_lit.errors import InputError
 from reid_lit.gallery import vectors as module
 from reid_lit.gallery.engine import engine_of
-from reid_lit.gallery.rows import Where
+from reid_lit.gallery.rows import Where, schema
 from reid_lit.gallery.vectors import Vectors
 from reid_lit.progress import untold
 
@@ -18,7 +18,7 @@ DIM = 8
 @pytest.fixture
 def engine(tmp_path):
     made = engine_of("lancedb", str(tmp_path / "store"))
-    made.create(DIM)
+    made.create(schema(DIM))
     return made
 
 

@@ -14,6 +14,8 @@ from reid_lit.testing.provenance import Provenance
 
 FORMAT = "reid_lit calibration"
 VERSION = 1
+USUAL_RATE = 0.001
+"""The false match rate whose threshold decides where none is asked for."""
 CALIBRATE = "python -m reid_lit.calibrate run=<run> dataset=<labelled images> writes it"
 
 
@@ -100,6 +102,17 @@ class Calibration:
         if found.threshold is None:
             raise InputError(f"fmr={rate:g} has no threshold: {found.reason}; there are {rates or 'none'}")
         return found
+
+    def rate(self, asked: float | None) -> float:
+        """A false match rate that has a threshold: the one that is asked for; else 0.001, or the next higher one.
+
+        Raises:
+            ValueError: see :meth:`at`.
+        """
+        if asked is None:
+            there = [each.fmr for each in self.thresholds if each.threshold is not None]
+            asked = min((rate for rate in there if rate >= USUAL_RATE), default=max(there, default=USUAL_RATE))
+        return self.at(asked).fmr
 
     def check_made_like(self, origin: Provenance, *, file: Path) -> None:
         """Refuse embeddings that were made in another way.

@@ -69,7 +69,7 @@ def main() -> None:
     sys.argv[1:] = words
     task = partial(work, verb=verb)
     task.__name__ = "gallery"  # type: ignore[attr-defined]
-    launch(task, config_name=f"gallery/{verb}", replay=False, reword=partial(reword, verb))
+    launch(task, config_name=f"gallery_verb/{verb}", replay=False, reword=partial(reword, verb))
 
 
 if __name__ == "__main__":

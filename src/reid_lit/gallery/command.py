@@ -66,7 +66,7 @@ def _query(config: DictConfig) -> None:
             _images(config.images),
             top=config.top,
             where=_where(config),
-            fmr=float(config.fmr),
+            fmr=None if config.fmr is None else float(config.fmr),
             prior=float(config.prior),
             track=config.track,
             quality=config.quality,

@@ -19,8 +19,8 @@ ENGINES = {"lancedb": ("reid_lit.gallery.lance", "LanceEngine", "gallery")}
 class Engine(Protocol):
     """A store of rows, see :func:`reid_lit.gallery.rows.schema`. What :meth:`add` has returned from is on the disk."""
 
-    def create(self, dim: int) -> None:
-        """Make an empty store for vectors of this length; ExistingFileError where there is one."""
+    def create(self, columns: pa.Schema) -> None:
+        """Make an empty store for such rows; ExistingFileError where there is one."""
 
     def add(self, rows: pa.Table) -> None:
         """Add rows, all or none."""

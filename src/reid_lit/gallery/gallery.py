@@ -21,7 +21,7 @@ from reid_lit.calibration.record import Calibration, calibration_file, read_cali
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
 from reid_lit.gallery.engine import Engine, engine_of
 from reid_lit.gallery.enrolling import embedded
-from reid_lit.gallery.rows import FACTS, Entry, Where, table_of, vectors_of
+from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.vectors import Vectors
 from reid_lit.paths import write_text, write_whole
@@ -196,10 +196,17 @@ class Gallery:
             known = self.engine.known(ids)
             new = [place for place, each in enumerate(ids) if each not in known]
             if new:
-                first = self.engine.last() + 1
+                first = self._reserve(len(new))
                 rows = table_of([entries[k] for k in new], [ids[k] for k in new], vectors[new], first=first)
                 self.engine.add(rows)
         return len(new)
+
+    def _reserve(self, rows: int) -> int:
+        """The first of so many new numbers; one that was given is not given again, after erasure neither."""
+        file = self.folder / "next_number"
+        first = int(file.read_text()) if file.is_file() else self.engine.last() + 1
+        write_text(file, str(first + rows))
+        return first
 
     def query(
         self,
@@ -207,7 +214,7 @@ class Gallery:
         *,
         top: int = 10,
         where: Where | None = None,
-        fmr: float = 0.001,
+        fmr: float | None = None,
         prior: float = 0.5,
         track: bool = False,
         quality: bool = False,
@@ -221,7 +228,8 @@ class Gallery:
             images: One or several; what :class:`reid_lit.Embedder` takes.
             top: How many rows of each.
             where: Which rows may be found.
-            fmr: The false match rate whose threshold says what is a match.
+            fmr: The false match rate whose threshold says what is a match; None: 0.001, or the lowest calibrated one
+                above it where the pairs were too few for 0.001.
             prior: The share of pairs of one person among those that are compared, for P(same).
             track: Whether the images are crops of one track and one query: the mean of their unit vectors.
             quality: Whether a track's crops count by the length of their embedding before it is made 1.
@@ -234,8 +242,7 @@ class Gallery:
         """
         if top < 1:
             raise InputError(f"top={top}: give how many rows to show, from 1")
-        if self.calibration is not None:
-            self.calibration.at(fmr)
+        rate = None if self.calibration is None else self.calibration.rate(fmr)
         listed = _listed(images)
         raw = self.embedder(listed, color=color).float()
         names = [str(image) if isinstance(image, str | os.PathLike) else f"image {k}" for k, image in enumerate(listed)]
@@ -245,7 +252,7 @@ class Gallery:
             vectors, names = F.normalize((weight * vectors).sum(0, keepdim=True)), [f"track of {len(names)} images"]
         found = self.nearest(vectors.numpy(), top=top, where=where or Where(), approximate=approximate, tell=tell)
         return [
-            Found(query=name, hits=self._hits(numbers, scores, fmr=fmr, prior=prior))
+            Found(query=name, hits=self._hits(numbers, scores, fmr=rate, prior=prior))
             for name, (numbers, scores) in zip(names, found, strict=True)
         ]
 
@@ -277,7 +284,9 @@ class Gallery:
         hits = sum(len(set(one) & set(other)) for (one, _), (other, _) in zip(exact, near, strict=True))
         return hits / max(1, sum(len(one) for one, _ in exact))
 
-    def _hits(self, numbers: Sequence[int], scores: Sequence[float], *, fmr: float, prior: float) -> tuple[Hit, ...]:
+    def _hits(
+        self, numbers: Sequence[int], scores: Sequence[float], *, fmr: float | None, prior: float
+    ) -> tuple[Hit, ...]:
         rows, calibration = (
             {row["number"]: row for row in self.engine.numbered(numbers, FACTS).to_pylist()},
             self.calibration,
@@ -289,7 +298,7 @@ class Gallery:
                 camera=rows[number]["camera"],
                 time=rows[number]["time"] and rows[number]["time"].isoformat(),
                 score=score,
-                match=None if calibration is None else decided(score, calibration, fmr=fmr, prior=prior),
+                match=None if calibration is None or fmr is None else decided(score, calibration, fmr=fmr, prior=prior),
             )
             for number, score in zip(numbers, scores, strict=True)
             if number in rows  # one that was erased meanwhile is not shown
@@ -382,7 +391,7 @@ def create(
     )
     place.mkdir(parents=True, exist_ok=True)
     gallery = Gallery(place, facts, trust=trust)
-    gallery.engine.create(dim)
+    gallery.engine.create(schema(dim))
     write_text(place / FILE, json.dumps({"format": FORMAT, "version": VERSION, **asdict(facts)}, indent=1) + "\n")
     return gallery
 
@@ -407,8 +416,9 @@ def open_gallery(folder: str | os.PathLike[str], *, run: str | None = None, trus
         )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT or content.pop("version") != VERSION:
-            raise KeyError("format")
+        written = (content.pop("format"), content.pop("version"))
+        if written != (FORMAT, VERSION):
+            raise InputError(f"it says {written}, and this is {(FORMAT, VERSION)}")
         facts = Facts(**content | {"origin": Provenance.from_json(content["origin"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: damaged, or of another version ({error}); restore it from a copy") from error

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from lancedb.index import BTree, IvfPq
 
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
-from reid_lit.gallery.rows import Where, schema
+from reid_lit.gallery.rows import Where
 
 TABLE = "images"
 MANY = 100_000
@@ -49,12 +49,12 @@ class LanceEngine:
         self._table.checkout_latest()
         return self._table
 
-    def create(self, dim: int) -> None:
+    def create(self, columns: pa.Schema) -> None:
         """Make an empty table."""
         connection = lancedb.connect(self.store)
         if TABLE in connection.list_tables().tables:
             raise ExistingFileError(f"{self.store} holds rows of a gallery already; give another place")
-        self._table = connection.create_table(TABLE, schema=schema(dim))
+        self._table = connection.create_table(TABLE, schema=columns)
 
     def add(self, rows: pa.Table) -> None:
         """Add rows in one commit."""
