@@ -51,7 +51,7 @@ ALLOWED = {
     **dict.fromkeys(COMMANDS, TRAINED | GROUND | {"overrides", "jobs", "command", "sweeps", "tables", "checkup", "pages"}),
     "train": GROUND | {"command", "jobs", "run", "tables", "training"},
     "calibrate": GROUND | {"command", "calibration", "run"},
-    "gallery": GROUND | {"overrides", "files", "data", "testing", "calibration", "command"},
+    "gallery": GROUND | {"overrides", "files", "data", "testing", "calibration", "command", "pages"},
     "match": GROUND | {"overrides", "command", "calibration", "testing"},
     "figure": GROUND | {"command", "paper_figures", "run"},
     "describe": GROUND | {"command", "data", "run", "figures"},

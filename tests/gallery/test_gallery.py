@@ -2,11 +2,15 @@
 
 import csv
 import json
+import re
+import shutil
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 import reid_lit.gallery
 from reid_lit import load
@@ -164,10 +168,40 @@ def test_rows_are_exported_for_others(gallery, crops, tmp_path):
     file = tmp_path / "rows.parquet"
     assert gallery.export(file) == 7
     rows = pyarrow.parquet.read_table(file)
-    assert rows.column_names == ["number", "id", "path", "person", "camera", "time", "vector"]
+    assert rows.column_names == ["number", "id", "path", "person", "camera", "time", "thumbnail", "vector"]
     assert np.allclose(rows.column("vector").to_pylist()[3], gallery.vector_of(rows.column("number")[3].as_py()))
     assert json.loads(rows.schema.metadata[b"reid_lit"])["model"] == gallery.facts.origin.model
     assert gallery.export(tmp_path / "rows.arrow") == 7
+
+
+def test_thumbnails_are_kept_only_where_asked(gallery, calibrated_run, crops, tmp_path):
+    gallery.enrol(str(crops[0]))
+    assert gallery.thumbnails([0]) == {}
+    asked = reid_lit.gallery.create(tmp_path / "with", calibrated_run, thumbnails=True)
+    asked.enrol(str(crops[0]))
+    small = reid_lit.gallery.open(asked.folder).thumbnails([0])[0]
+    with Image.open(BytesIO(small)) as image:
+        assert (image.format, image.height <= 192, image.width <= 96) == ("JPEG", True, True)
+    assert asked.export(tmp_path / "rows.parquet") == 1
+    assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").column("thumbnail").to_pylist() == [small]
+
+
+def test_answers_are_a_page_without_a_network(calibrated_run, crops, tmp_path, command):
+    moved = tmp_path / "moved.png"
+    shutil.copy(crops[2], moved)
+    made = reid_lit.gallery.create(tmp_path / "doors", calibrated_run, thumbnails=True)
+    made.enrol([*named(crops[:2]), Entry(path=str(moved), person="<b>ann</b>", camera="door")])
+    moved.unlink()
+    words = ["query", "gallery=doors", str(crops[0]), str(crops[2]), "html=answers.html"]
+    done = command(*words, cwd=tmp_path, module="reid_lit.gallery")
+    assert "answers.html opens in any browser, without a network" in done.stdout
+    page = (tmp_path / "answers.html").read_text()
+    assert page.count('<article class="entry">') == 2
+    assert page.count("data:image/jpeg") == 2 * 4  # the image asked for and three rows; one file is gone
+    assert "&lt;b&gt;ann&lt;/b&gt;" in page
+    assert "<b>ann" not in page
+    assert not re.search(r"(src|href)=[\"']?(https?:|//)", page)
+    assert "P 0." in page or "P 1." in page
 
 
 def test_the_commands(calibrated_run, crops, command, tmp_path):

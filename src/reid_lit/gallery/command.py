@@ -10,6 +10,7 @@ from rich.console import Console
 
 from reid_lit.errors import InputError
 from reid_lit.gallery.gallery import Gallery, create, open_gallery
+from reid_lit.gallery.page import write_answers
 from reid_lit.gallery.rows import Entry, Where, moment, texts
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.text import enrolled_lines, show_found, show_rows
@@ -37,6 +38,7 @@ def _create(config: DictConfig) -> None:
         engine=config.engine,
         store=config.store or "",
         vectors=config.vectors,
+        thumbnails=config.thumbnails,
         trust=config.trust,
     )
     _print(
@@ -73,7 +75,17 @@ def _query(config: DictConfig) -> None:
             approximate=config.approximate,
             tell=tell,
         )
-    if config.json:
+    if config.html:
+        page = write_answers(
+            Path(config.html),
+            gallery,
+            found,
+            filters=_filters(config),
+            prior=float(config.prior),
+            approximate=config.approximate,
+        )
+        _print(f"{page} opens in any browser, without a network")
+    elif config.json:
         sys.stdout.write(f"{json.dumps([each.as_json() for each in found], indent=1)}\n")
     else:
         show_found(found, Console())
@@ -122,6 +134,12 @@ def _where(config: DictConfig) -> Where:
         since=moment(config.since, name="since"),
         until=moment(config.until, name="until"),
     )
+
+
+def _filters(config: DictConfig) -> str:
+    """Which rows are compared, in words."""
+    asked = {key: texts(config.get(key)) for key in ("person", "camera", "since", "until")}
+    return ", ".join(f"{key} {' or '.join(words)}" for key, words in asked.items() if words)
 
 
 def _images(images: list[str]) -> list[str]:

@@ -5,11 +5,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
+from PIL import Image
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
@@ -17,6 +20,8 @@ from reid_lit.files.access import read_bytes
 from reid_lit.gallery.rows import Entry
 from reid_lit.testing.embedder import Embedder
 
+THUMBNAIL = (96, 192)
+"""Width and height of a thumbnail, in pixels, at most."""
 HASHED = 512
 """Files that are hashed before the first of them is decoded."""
 
@@ -28,17 +33,24 @@ class Embedded(NamedTuple):
         entries: The images.
         ids: The SHA-256 of each file.
         vectors: ``(images dim)`` of length 1.
+        thumbnails: A small JPEG of each; None where none are kept.
     """
 
     entries: Sequence[Entry]
     ids: Sequence[str]
     vectors: Float32[np.ndarray, "images dim"]
+    thumbnails: Sequence[bytes] | None
+
+    def chosen(self, places: Sequence[int]) -> "Embedded":
+        """Some of the images."""
+        small = None if self.thumbnails is None else [self.thumbnails[k] for k in places]
+        return Embedded(
+            [self.entries[k] for k in places], [self.ids[k] for k in places], self.vectors[list(places)], small
+        )
 
 
 def content_id(path: str) -> str:
     """The SHA-256 of a file, by which an image is known again under another name."""
-    from pathlib import Path
-
     return hashlib.sha256(read_bytes(Path(path))).hexdigest()
 
 
@@ -48,6 +60,7 @@ def embedded(
     *,
     known: Callable[[Sequence[str]], set[str]],
     refused: list[str],
+    thumbnails: bool = False,
 ) -> Iterator[tuple[int, Embedded]]:
     """Embed those images whose content is not known, batch by batch.
 
@@ -56,6 +69,7 @@ def embedded(
         embedder: The model.
         known: Gives those of some ids that are known.
         refused: Gets a line for each file that is no image; the others go on.
+        thumbnails: Whether a small copy of each image is made, of what the network sees.
 
     Yields:
         How many of ``entries`` are done, and what is new of them.
@@ -71,11 +85,12 @@ def embedded(
                 if each and each not in old:
                     new.setdefault(each, entry)
             seen |= set(new)
-            yield from _batches(list(new.items()), embedder, pool, refused, before=start)
+            for batch in _batches(list(new.items()), embedder, pool, refused):
+                yield start, _embedded(*batch, embedder, thumbnails=thumbnails)
             yield start + len(part), _NONE
 
 
-_NONE = Embedded((), (), np.zeros((0, 0), np.float32))
+_NONE = Embedded((), (), np.zeros((0, 0), np.float32), None)
 
 
 def _hashed(entry: Entry, refused: list[str]) -> str:
@@ -87,8 +102,8 @@ def _hashed(entry: Entry, refused: list[str]) -> str:
 
 
 def _batches(
-    new: list[tuple[str, Entry]], embedder: Embedder, pool: ThreadPoolExecutor, refused: list[str], *, before: int
-) -> Iterator[tuple[int, Embedded]]:
+    new: list[tuple[str, Entry]], embedder: Embedder, pool: ThreadPoolExecutor, refused: list[str]
+) -> Iterator[tuple[list[tuple[str, Entry]], list[torch.Tensor | None]]]:
     size = embedder.batch_size
     batches = [new[start : start + size] for start in range(0, len(new), size)]
     waiting: deque[tuple[list[tuple[str, Entry]], list[Future[torch.Tensor | None]]]] = deque()
@@ -97,7 +112,7 @@ def _batches(
             waiting.append((batch, [pool.submit(_decoded, embedder, entry, refused) for _, entry in batch]))
         if waiting and (batch is None or len(waiting) > 2):
             held, images = waiting.popleft()
-            yield before, _embedded(held, [image.result() for image in images], embedder)
+            yield held, [image.result() for image in images]
 
 
 def _decoded(embedder: Embedder, entry: Entry, refused: list[str]) -> torch.Tensor | None:
@@ -108,9 +123,21 @@ def _decoded(embedder: Embedder, entry: Entry, refused: list[str]) -> torch.Tens
         return None
 
 
-def _embedded(batch: list[tuple[str, Entry]], images: list[torch.Tensor | None], embedder: Embedder) -> Embedded:
+def _embedded(
+    batch: list[tuple[str, Entry]], images: list[torch.Tensor | None], embedder: Embedder, *, thumbnails: bool
+) -> Embedded:
     kept = [(pair, image) for pair, image in zip(batch, images, strict=True) if image is not None]
     if not kept:
         return _NONE
     vectors = F.normalize(embedder.embed_prepared(torch.stack([image for _, image in kept])).float())
-    return Embedded([entry for (_, entry), _ in kept], [each for (each, _), _ in kept], vectors.numpy())
+    small = [thumbnail(image) for _, image in kept] if thumbnails else None
+    return Embedded([entry for (_, entry), _ in kept], [each for (each, _), _ in kept], vectors.numpy(), small)
+
+
+def thumbnail(image: UInt8[torch.Tensor, "3 height width"]) -> bytes:
+    """A small JPEG of an image as the network sees it."""
+    small = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    small.thumbnail(THUMBNAIL)
+    buffer = BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

@@ -20,7 +20,7 @@ from reid_lit.calibration.matching import Match, decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
 from reid_lit.gallery.engine import Engine, engine_of
-from reid_lit.gallery.enrolling import embedded
+from reid_lit.gallery.enrolling import Embedded, embedded
 from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.vectors import Vectors
@@ -46,6 +46,7 @@ class Facts:
         engine: The name of the engine.
         store: Where the engine keeps the rows; empty: ``store`` in the gallery's folder.
         vectors: The precision of the vectors that queries are compared with.
+        thumbnails: Whether a small copy of each image is kept.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Facts:
     engine: str
     store: str
     vectors: str
+    thumbnails: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ class Hit:
     """A row that was found.
 
     Attributes:
+        number: Of the row.
         path: The file that was enrolled.
         person: As it was enrolled.
         camera: As it was enrolled.
@@ -69,6 +72,7 @@ class Hit:
         match: What the score means; None in a gallery of a run that was not calibrated.
     """
 
+    number: int
     path: str
     person: str | None
     camera: str | None
@@ -83,10 +87,12 @@ class Found:
 
     Attributes:
         query: What was asked for.
+        images: The files that were asked for; none of arrays.
         hits: The nearest rows, nearest first.
     """
 
     query: str
+    images: tuple[str, ...]
     hits: tuple[Hit, ...]
 
     @property
@@ -98,7 +104,12 @@ class Found:
 
     def as_json(self) -> dict[str, Any]:
         """The answer in JSON's types."""
-        return {"query": self.query, "match": self.is_match, "hits": [asdict(hit) for hit in self.hits]}
+        return {
+            "query": self.query,
+            "images": list(self.images),
+            "match": self.is_match,
+            "hits": [asdict(hit) for hit in self.hits],
+        }
 
 
 @dataclass(kw_only=True)
@@ -183,23 +194,28 @@ class Gallery:
         if named or not entries:
             entries += entries_of(named, given=Entry(path="", **given))
         result = Enrolled()
-        batches = embedded(entries, self.embedder, known=self.engine.known, refused=result.refused)
-        for done, (new, ids, vectors) in batches:
-            if new:
-                result.added += self._add(new, ids, vectors)
+        batches = embedded(
+            entries,
+            self.embedder,
+            known=self.engine.known,
+            refused=result.refused,
+            thumbnails=self.facts.thumbnails,
+        )
+        for done, new in batches:
+            if new.entries:
+                result.added += self._add(new)
             tell(done, len(entries))
         result.known = len(entries) - result.added - len(result.refused)
         return result
 
-    def _add(self, entries: Sequence[Entry], ids: Sequence[str], vectors: Float32[np.ndarray, "images dim"]) -> int:
+    def _add(self, images: Embedded) -> int:
         with FileLock(self.folder / ".lock"):  # two writers number their rows one after the other
-            known = self.engine.known(ids)
-            new = [place for place, each in enumerate(ids) if each not in known]
-            if new:
-                first = self._reserve(len(new))
-                rows = table_of([entries[k] for k in new], [ids[k] for k in new], vectors[new], first=first)
-                self.engine.add(rows)
-        return len(new)
+            known = self.engine.known(images.ids)
+            new = images.chosen([place for place, each in enumerate(images.ids) if each not in known])
+            if new.entries:
+                first = self._reserve(len(new.entries))
+                self.engine.add(table_of(new.entries, new.ids, new.vectors, first=first, thumbnails=new.thumbnails))
+        return len(new.entries)
 
     def _reserve(self, rows: int) -> int:
         """The first of so many new numbers; one that was given is not given again, after erasure neither."""
@@ -246,14 +262,18 @@ class Gallery:
         listed = _listed(images)
         raw = self.embedder(listed, color=color).float()
         names = [str(image) if isinstance(image, str | os.PathLike) else f"image {k}" for k, image in enumerate(listed)]
+        files: list[tuple[str, ...]] = [
+            (str(image),) if isinstance(image, str | os.PathLike) else () for image in listed
+        ]
         vectors = F.normalize(raw)
         if track:
             weight = raw.norm(dim=1, keepdim=True) if quality else torch.ones(len(raw), 1)
-            vectors, names = F.normalize((weight * vectors).sum(0, keepdim=True)), [f"track of {len(names)} images"]
+            vectors = F.normalize((weight * vectors).sum(0, keepdim=True))
+            names, files = [f"track of {len(names)} images"], [tuple(file for each in files for file in each)]
         found = self.nearest(vectors.numpy(), top=top, where=where or Where(), approximate=approximate, tell=tell)
         return [
-            Found(query=name, hits=self._hits(numbers, scores, fmr=rate, prior=prior))
-            for name, (numbers, scores) in zip(names, found, strict=True)
+            Found(query=name, images=images, hits=self._hits(numbers, scores, fmr=rate, prior=prior))
+            for name, images, (numbers, scores) in zip(names, files, found, strict=True)
         ]
 
     def nearest(
@@ -293,6 +313,7 @@ class Gallery:
         )
         return tuple(
             Hit(
+                number=number,
                 path=rows[number]["path"],
                 person=rows[number]["person"],
                 camera=rows[number]["camera"],
@@ -303,6 +324,11 @@ class Gallery:
             for number, score in zip(numbers, scores, strict=True)
             if number in rows  # one that was erased meanwhile is not shown
         )
+
+    def thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """The thumbnails of rows, JPEG; only of those that have one."""
+        rows = self.engine.numbered(numbers, ["number", "thumbnail"]).to_pylist() if self.facts.thumbnails else []
+        return {row["number"]: row["thumbnail"] for row in rows if row["thumbnail"] is not None}
 
     def rows(self, where: Where | None = None) -> Iterator[dict[str, Any]]:
         """The rows meant, without their vectors, by number."""
@@ -333,7 +359,7 @@ class Gallery:
 
         def write(part: Path) -> None:
             nonlocal rows
-            batches = self.engine.scan(Where(), (*FACTS, "vector"))
+            batches = self.engine.scan(Where(), schema(self.facts.dim).names)
             first = next(batches, None)
             if first is None:
                 raise InputError(f"{self.folder} is empty: there is nothing to export")
@@ -359,6 +385,7 @@ def create(
     engine: str = "lancedb",
     store: str = "",
     vectors: str = "float32",
+    thumbnails: bool = False,
     trust: bool = False,
 ) -> Gallery:
     """Make an empty gallery.
@@ -369,6 +396,7 @@ def create(
         engine: What keeps the rows; one of :data:`reid_lit.gallery.engine.ENGINES`.
         store: The engine's folder or address; empty: in the gallery's folder.
         vectors: ``float32`` or ``float16``, what queries are compared with.
+        thumbnails: Whether a small copy of each image is kept beside its vector.
         trust: See :func:`reid_lit.load`.
 
     Raises:
@@ -388,6 +416,7 @@ def create(
         engine=engine,
         store=store,
         vectors=vectors,
+        thumbnails=thumbnails,
     )
     place.mkdir(parents=True, exist_ok=True)
     gallery = Gallery(place, facts, trust=trust)

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from reid_lit.errors import InputError
 
 FACTS = ("number", "id", "path", "person", "camera", "time")
-"""The columns of a row but its vector."""
+"""The columns of a row that are read: all but its vector and its thumbnail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +85,21 @@ def schema(dim: int) -> pa.Schema:
             pa.field("person", pa.string()),
             pa.field("camera", pa.string()),
             pa.field("time", pa.timestamp("us", tz="UTC")),
+            pa.field("thumbnail", pa.binary()),
             pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
         ]
     )
 
 
 def table_of(
-    entries: Sequence[Entry], ids: Sequence[str], vectors: Float32[np.ndarray, "images dim"], *, first: int
+    entries: Sequence[Entry],
+    ids: Sequence[str],
+    vectors: Float32[np.ndarray, "images dim"],
+    *,
+    first: int,
+    thumbnails: Sequence[bytes | None] | None = None,
 ) -> pa.Table:
-    """Rows, numbered from ``first`` on."""
+    """Rows, numbered from ``first`` on; without thumbnails where none are given."""
     columns = {
         "number": range(first, first + len(entries)),
         "id": ids,
@@ -101,6 +107,7 @@ def table_of(
         "person": [entry.person for entry in entries],
         "camera": [entry.camera for entry in entries],
         "time": [entry.time for entry in entries],
+        "thumbnail": [None] * len(entries) if thumbnails is None else thumbnails,
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
     }
     made = schema(vectors.shape[1])
