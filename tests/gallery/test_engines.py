@@ -10,7 +10,7 @@ from tests.gallery.conftest import rows_of
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError, MissingPackageError
 from reid_lit.gallery import engine as module
 from reid_lit.gallery.engine import ENGINES, engine_of
-from reid_lit.gallery.rows import FACTS, Where, schema, vectors_of
+from reid_lit.gallery.rows import FACTS, Where, schema, sealed_schema, vectors_of
 
 pytest.importorskip("lancedb")
 DIM = 8
@@ -99,6 +99,30 @@ def test_erased_rows_leave_the_disk(filled, tmp_path):
     engine.erase(Where(paths=("/crops/it's 7.png",)))
     assert not held(7)
     assert held(8)
+
+
+def test_sealed_rows_are_kept_by_number_id_and_owner(make, tmp_path):
+    random = np.random.default_rng(0)
+    sealed = [random.bytes(5000 + k) for k in range(6)]
+    owners = ["a1", "b2", "a1", "c3", "b2", "d4"]
+    columns = [range(3, 9), [f"{k:064x}" for k in range(6)], owners, sealed]
+    rows = pa.table([pa.array(column) for column in columns], names=sealed_schema().names).cast(sealed_schema())
+    engine = make()
+    engine.create(sealed_schema())
+    engine.add(rows)
+    engine = make()
+    assert (engine.count(Where()), engine.last()) == (6, 8)
+    assert engine.known([f"{2:064x}", f"{9:064x}"]) == {f"{2:064x}"}
+    found = pa.Table.from_batches(list(engine.scan(Where(above=4), ["number", "owner", "sealed"]))).sort_by("number")
+    assert found.to_pydict() == {"number": [5, 6, 7, 8], "owner": owners[2:], "sealed": sealed[2:]}
+    assert engine.numbered([8], rows.column_names).to_pylist() == rows.to_pylist()[5:]
+    twice = rows.slice(0, 1).set_column(2, "owner", pa.array(["e5"]))
+    engine.add(twice.cast(sealed_schema()))  # sealed again, before the older row goes
+    assert engine.erase(Where(owners=("a1", "c3", "f6"))) == 3
+    assert numbers(engine.scan(Where(), ["number"])) == [3, 4, 7, 8]
+    assert engine.count(Where(owners=("e5",))) == 1
+    held = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert [any(each in content for content in held) for each in sealed[:3]] == [True, True, False]
 
 
 def test_an_empty_store_has_nothing(make):

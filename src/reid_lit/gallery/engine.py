@@ -17,7 +17,11 @@ ENGINES = {"lancedb": ("reid_lit.gallery.lance", "LanceEngine", "gallery")}
 
 @runtime_checkable
 class Engine(Protocol):
-    """A store of rows, see :func:`reid_lit.gallery.rows.schema`. What :meth:`add` has returned from is on the disk."""
+    """A store of rows, see :func:`reid_lit.gallery.rows.schema`. What :meth:`add` has returned from is on the disk.
+
+    It keeps rows of :func:`reid_lit.gallery.rows.sealed_schema` as well, which are never indexed, and where two rows
+    may have one number for a while.
+    """
 
     def create(self, columns: pa.Schema) -> None:
         """Make an empty store for such rows; ExistingFileError where there is one."""

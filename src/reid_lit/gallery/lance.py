@@ -121,7 +121,12 @@ def condition(where: Where) -> str | None:
     """What is meant as a condition of LanceDB's SQL; None for all rows."""
     parts = [
         f"{column} IN ({_listed(words)})"
-        for column, words in (("person", where.persons), ("camera", where.cameras), ("path", where.paths))
+        for column, words in (
+            ("person", where.persons),
+            ("camera", where.cameras),
+            ("path", where.paths),
+            ("owner", where.owners),
+        )
         if words
     ]
     parts += [f"time >= {_time(where.since)}"] if where.since else []

@@ -43,6 +43,7 @@ class Where:
         until: Taken before.
         above: With a greater number.
         up_to: With this number or a lower one.
+        owners: Of sealed rows: sealed by any of these data keys.
     """
 
     persons: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class Where:
     until: datetime | None = None
     above: int | None = None
     up_to: int | None = None
+    owners: tuple[str, ...] = ()
 
     @property
     def is_all(self) -> bool:
@@ -60,10 +62,10 @@ class Where:
 
     def holds(self, row: dict[str, object]) -> bool:
         """Whether a row is meant."""
-        for column, allowed in (("person", self.persons), ("camera", self.cameras), ("path", self.paths)):
-            if allowed and row[column] not in allowed:
-                return False
-        taken, number = row["time"], row["number"]
+        lists = {"person": self.persons, "camera": self.cameras, "path": self.paths, "owner": self.owners}
+        if any(allowed and row[column] not in allowed for column, allowed in lists.items()):
+            return False
+        taken, number = row.get("time"), row["number"]
         if (self.since or self.until) and not isinstance(taken, datetime):
             return False
         bounds = (
@@ -87,6 +89,22 @@ def schema(dim: int) -> pa.Schema:
             pa.field("time", pa.timestamp("us", tz="UTC")),
             pa.field("thumbnail", pa.binary()),
             pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
+        ]
+    )
+
+
+def sealed_schema() -> pa.Schema:
+    """The columns of a sealed gallery, in every engine.
+
+    ``id`` and ``owner`` are hexadecimal: a keyed hash of the image's content, and the name of the data key that opens
+    ``sealed``. Engines are asked for such rows by their numbers, ids and owners alone, and make no index of them.
+    """
+    return pa.schema(
+        [
+            pa.field("number", pa.int64(), nullable=False),
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("owner", pa.string(), nullable=False),
+            pa.field("sealed", pa.binary(), nullable=False),
         ]
     )
 
