@@ -189,25 +189,36 @@ def test_a_backbone_tells_its_true_dimension_and_gives_maps(compose, name):
 def outputs(seed=0):
     generator = torch.Generator().manual_seed(seed)
     feature, embedding, logits = (torch.randn(12, n, generator=generator, requires_grad=True) for n in (16, 8, 6))
-    return Output(feature, embedding, logits), torch.arange(12) % 4
+    parts = {
+        name: torch.randn(12, 8, n, generator=generator, requires_grad=True)
+        for name, n in (("part_feature", 4), ("part_embedding", 4), ("part_logits", 6))
+    }
+    return Output(feature, embedding, logits, parts), torch.arange(12) % 4
+
+
+def changed(output, change):
+    """The outputs, each as ``change`` makes of it."""
+    parts = {name: change(value) for name, value in output.parts.items()}
+    return Output(*(change(value) for value in output[:3]), parts)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(compose, name):
     criterion = instantiate(compose(f"loss={name}", "neck=bnneck").loss, _convert_="all")
-    criterion = criterion.sized(persons=6, feature=16, embedding=8, classified=True).eval()  # no center moves
     output, person = outputs()
+    criterion = criterion.sized(persons=6, feature=16, embedding=8, classified=True, parts=output.parts)
+    criterion.eval()  # no center moves
     losses = criterion(output, person)
     assert all(torch.isfinite(value) and value.ndim == 0 for value in losses.values())
     order = torch.randperm(12)
-    again = criterion(Output(*(value[order] for value in output)), person[order])
-    half = criterion(Output(*(value.bfloat16() for value in output)), person)
+    again = criterion(changed(output, lambda value: value[order]), person[order])
+    half = criterion(changed(output, lambda value: value.bfloat16()), person)
     for term, value in losses.items():
         torch.testing.assert_close(again[term], value, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(half[term], value, rtol=0.1, atol=0.05)
         assert half[term].dtype == torch.float32
     sum(losses.values()).backward()
-    gradients = [value.grad for value in output if value.grad is not None]
+    gradients = [value.grad for value in (*output[:3], *output.parts.values()) if value.grad is not None]
     assert gradients
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
@@ -373,7 +384,7 @@ def test_necks_say_which_loss_sees_which_feature(compose, name, reads, retrieves
         assert output.logits is None
     if "triplet" in reads:
         assert (
-            getattr(output, model.criterion.terms["triplet"].reads).data_ptr()
+            output.named(*model.criterion.terms["triplet"].reads).data_ptr()
             == getattr(output, reads["triplet"]).data_ptr()
         )
 

@@ -4,9 +4,10 @@ from __future__ import annotations  # a list of images needs no torch, which tak
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -189,12 +190,22 @@ class Output(NamedTuple):
     Attributes:
         feature: ``(b c)``, the pooled map.
         embedding: ``(b d)``, what the neck makes of it.
-        logits: ``(b persons)``; None when the model is used without its classifier.
+        logits: ``(b persons)``; None when the model is used without its classifier, or classifies each part.
+        parts: What a model of parts gives in addition, by name, such as ``part_logits`` ``(b parts persons)``.
     """
 
     feature: Tensor
     embedding: Tensor
     logits: Tensor | None
+    parts: Mapping[str, Tensor] = MappingProxyType({})
+
+    def named(self, name: str) -> Tensor:
+        """The output of a name: a field, or one of ``parts``.
+
+        Raises:
+            KeyError: this model has no such output.
+        """
+        return getattr(self, name) if name in ("feature", "embedding", "logits") else self.parts[name]
 
 
 class Parts(NamedTuple):

@@ -13,7 +13,7 @@ CHOICES = {
     "ap": ("step", "trapezoid", "sklearn"),
     "camera_rule": ("cross_camera", "any_camera", "auto"),
     "distance": ("euclidean", "cosine"),
-    "feature": ("embedding", "feature"),
+    "feature": ("embedding", "feature", "pooled"),
     "junk": ("without", "with"),
 }
 
@@ -66,7 +66,9 @@ class Protocol:
         camera_rule: ``cross_camera`` removes the query's person under the query's camera; ``any_camera`` removes
             nothing but junk; ``auto`` is ``any_camera`` when there is a single camera, ``cross_camera`` otherwise.
         distance: ``euclidean`` or ``cosine``.
-        feature: Which output of a model is compared: ``embedding`` (behind the neck) or ``feature`` (the pooled map).
+        feature: Which output of a model is compared: ``embedding`` (behind the neck), ``feature`` (the pooled map; of a
+            model of parts, all of them behind their reductions) or ``pooled`` (its parts before them, each of unit
+            length).
         flip: Test-time augmentation: compare the mean of the embeddings of the image and of its mirror image.
         crops: Test-time augmentation: height and width in pixels of five crops, the corners and the centre, whose
             mean is compared; with ``flip`` the mean of ten. They are smaller than the images

@@ -62,7 +62,8 @@ class FeatureWatch(pl.Callback):
     def _keep(self, module: nn.Module, _: Any, output: Any) -> None:
         if self._look_next and module.training and isinstance(output, Output):
             logits = None if output.logits is None else output.logits.detach()
-            self._output = Output(output.feature.detach(), output.embedding.detach(), logits)
+            parts = {name: part.detach() for name, part in output.parts.items()}
+            self._output = Output(output.feature.detach(), output.embedding.detach(), logits, parts)
 
     @override
     def on_train_batch_end(
@@ -89,7 +90,7 @@ class FeatureWatch(pl.Callback):
         terms = {name.rpartition(".")[2]: part for name, part in model.named_modules() if isinstance(part, Term)}
         for name, term in terms.items():
             if isinstance(term.loss, BatchHardTripletLoss):
-                compared = getattr(output, term.reads).float()
+                compared = output.named(term.reads[0]).float()
                 compared = nn.functional.normalize(compared) if term.loss.normalise else compared
                 share = active_share(compared, person, margin=term.loss.margin, squared=term.loss.squared)
                 figures[f"{name}_active"] = share

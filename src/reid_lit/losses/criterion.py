@@ -1,7 +1,7 @@
 """The weighted sum of named losses."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -20,27 +20,38 @@ class Term(nn.Module):
     Args:
         loss: Called with what it reads and the persons; gives a scalar. One that is still to be called with ``persons``
             and ``dim`` (a partial) is built by :meth:`Criterion.sized`.
-        reads: Which field of :class:`~reid_lit.records.Output` it sees: ``feature``, ``embedding`` or ``logits``.
+        reads: Which output of the model it sees: ``feature``, ``embedding``, ``logits``, or one of the parts of
+            :class:`~reid_lit.records.Output`; a list where the loss is called with several, in this order.
         weight: Its factor in the sum; at 0 the criterion leaves the term out.
 
     Raises:
-        ValueError: ``reads`` is no field of an output, or labels are smoothed beyond 1.
+        ValueError: ``reads`` is no name, or labels are smoothed beyond 1.
     """
 
-    def __init__(self, *, loss: Callable[..., Any], reads: str, weight: float) -> None:
+    def __init__(self, *, loss: Callable[..., Any], reads: str | Sequence[str], weight: float) -> None:
         super().__init__()
-        if reads not in Output._fields:
-            raise InputError(f"reads={reads!r}: choose one of {', '.join(Output._fields)}")
-        smoothing = getattr(loss, "label_smoothing", 0.0)  # torch would say it at the first step
-        if not 0 <= smoothing <= 1:
-            raise InputError(f"loss.label_smoothing={smoothing}: give a number from 0 to 1")
+        names = (reads,) if isinstance(reads, str) else reads
+        if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+            raise InputError(f"reads={reads!r}: choose one of feature, embedding, logits, or a part that the model has")
+        check_smoothing(loss)
         self.loss = loss
-        self.reads = reads
+        self.reads: tuple[str, ...] = tuple(names)
         self.weight = weight
 
     def forward(self, output: Output, person: Int[Tensor, " batch"]) -> Tensor:
         """The weighted loss, a scalar, in float32."""
-        return self.weight * self.loss(getattr(output, self.reads).float(), person)
+        return self.weight * self.loss(*(output.named(name).float() for name in self.reads), person)
+
+
+def check_smoothing(loss: Any) -> None:
+    """Raise InputError unless a loss smooths labels by a share; torch would say it at the first step.
+
+    Raises:
+        ValueError: labels are smoothed beyond 1.
+    """
+    smoothing = getattr(loss, "label_smoothing", 0.0)
+    if not 0 <= smoothing <= 1:
+        raise InputError(f"loss.label_smoothing={smoothing}: give a number from 0 to 1")
 
 
 class Criterion(nn.Module):
@@ -75,7 +86,9 @@ class Criterion(nn.Module):
         classified = getattr(neck, "classifier", True) is not None
         return self.sized(persons=persons, feature=feature, embedding=neck.dim, classified=classified)
 
-    def sized(self, *, persons: int, feature: int, embedding: int, classified: bool) -> "Criterion":
+    def sized(
+        self, *, persons: int, feature: int, embedding: int, classified: bool, parts: Collection[str] = ()
+    ) -> "Criterion":
         """The criterion, with the losses built that need to know how many persons and channels there are.
 
         Args:
@@ -83,19 +96,18 @@ class Criterion(nn.Module):
             feature: Channels of the feature.
             embedding: Channels of the embedding.
             classified: Whether there will be logits.
+            parts: Names of the outputs that the model gives in addition.
 
         Raises:
-            ValueError: a term reads logits, and there will be none.
+            ValueError: a term reads what the model does not give.
         """
         sizes = {"feature": feature, "embedding": embedding, "logits": persons}
-        for name, term in self.terms.items():
-            if not classified and isinstance(term, Term) and term.reads == "logits":
-                raise InputError(
-                    f"terms.{name}.reads=logits: this neck has no classifier; choose another neck, such as bnneck, or a"
-                    f" loss without an ID term"
-                )
-            if isinstance(term, Term) and isinstance(term.loss, functools.partial):
-                term.loss = term.loss(persons=persons, dim=sizes[term.reads])
+        for name, term in zip(self.terms, self._terms(), strict=True):
+            for read in term.reads:
+                if read not in (*sizes, *parts) or (read == "logits" and not classified):
+                    raise InputError(f"terms.{name}.reads={read}: {_unread(read, parts, classified=classified)}")
+            if isinstance(term.loss, functools.partial):
+                term.loss = term.loss(persons=persons, dim=sizes[term.reads[0]])
         return self
 
     def forward(self, output: Output, person: Int[Tensor, " batch"]) -> dict[str, Tensor]:
@@ -116,13 +128,36 @@ class Criterion(nn.Module):
         """Refuse what several ranks cannot learn from."""
         if self.gather:
             check_equal(len(person), person.device)
-        elif ranks() > 1 and (person == person[0]).all() and any(t.reads != "logits" for t in self.terms.values()):
+        elif ranks() > 1 and (person == person[0]).all() and self._has_pairs():
             raise InputError(
                 f"gather=false: a rank's {counted(len(person), 'image')} of a batch show one person, so no pair is of"
                 f" two; give true, or a batch of more persons"
             )
 
+    def _has_pairs(self) -> bool:
+        """Whether a loss may compare images with each other: those of logits do not."""
+        return any("logits" not in name for term in self._terms() for name in term.reads)
+
+    def _terms(self) -> list[Term]:
+        return [term for term in self.terms.values() if isinstance(term, Term)]
+
     def _of_all_ranks(self, output: Output, person: Int[Tensor, " share"]) -> tuple[Output, Int[Tensor, " batch"]]:
         """What the terms read, of the images of all ranks."""
-        read = sorted({str(term.reads) for term in self.terms.values()})
-        return output._replace(**{name: gathered(getattr(output, name).float()) for name in read}), gathered(person)
+        read = sorted({name for term in self._terms() for name in term.reads})
+        seen = {name: gathered(output.named(name).float()) for name in read}
+        fields = {name: seen.pop(name) for name in read if name in output._fields}
+        return output._replace(**fields, parts={**output.parts, **seen}), gathered(person)
+
+
+def _unread(read: str, parts: Collection[str], *, classified: bool) -> str:
+    """Why a term cannot read an output, and what it can read."""
+    if read == "logits" and "part_logits" in parts:
+        return "this model classifies each part; choose a loss of parts, such as loss=parts_id"
+    if read in ("logits", "part_logits"):
+        return (
+            "this neck has no classifier; choose another neck, such as bnneck, or a loss without an ID term"
+            if read == "logits" or parts
+            else "this model has no parts; choose another loss, such as loss=id, or a model of parts, such as model=pcb"
+        )
+    known = ["feature", "embedding", *(["logits"] if classified else []), *parts]
+    return f"choose one of {', '.join(known)}"

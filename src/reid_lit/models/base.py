@@ -76,6 +76,7 @@ class RetrievalModel(EmbeddingModel):
                 "dataset=transfer gives a source and a target side by side, and this model trains on one data set; set"
                 " dataset=<one of them>, or model=arn"
             )
+        self.check_compared()
         train = data.split.train
         if train and not self.unlabelled(data.split) and all(shot.person_id == JUNK for shot in train):
             raise InputError(
@@ -121,7 +122,7 @@ class RetrievalModel(EmbeddingModel):
             source: Whether the images are of the source; else they are of the target.
         """
         image = image.contiguous(memory_format=self._memory_format)
-        return Parts(getattr(self(image), self.evaluation.feature))
+        return Parts(self(image).named(self.evaluation.feature).flatten(1))
 
     def _added(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The sum of weighted losses, which is minimised; each loss and the sum are logged."""

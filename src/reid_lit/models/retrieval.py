@@ -1,13 +1,15 @@
 """A network whose embeddings are tested by retrieval."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 from typing_extensions import override
 
+from reid_lit.errors import InputError
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
@@ -36,6 +38,9 @@ class EmbeddingModel(pl.LightningModule):
         evaluation: How queries and gallery are compared.
         memory_format: Of images and weights.
     """
+
+    compared: ClassVar[tuple[str, ...]] = ("embedding", "feature")
+    """The outputs that a test can compare."""
 
     def __init__(self, *, evaluation: Protocol, memory_format: torch.memory_format) -> None:
         super().__init__()
@@ -66,12 +71,32 @@ class EmbeddingModel(pl.LightningModule):
         raise TypeError(f"{type(self).__name__} gives no forward(image) -> Output")
 
     def embed(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
-        """The embedding that retrieval compares, in float32: the mean over the evaluation's views."""
+        """The embedding that retrieval compares, in float32: the mean over the evaluation's views.
+
+        Where parts are compared ``(b parts c)``, the mean of each is brought to unit length; they follow each other.
+
+        Raises:
+            ValueError: this model has no such output.
+        """
+        self.check_compared()
         values = [
-            getattr(self(view.contiguous(memory_format=self._memory_format)), self.evaluation.feature).float()
+            self(view.contiguous(memory_format=self._memory_format)).named(self.evaluation.feature).float()
             for view in views(image, crops=self.evaluation.crops, flip=self.evaluation.flip)
         ]
-        return torch.stack(values).mean(0)
+        mean = torch.stack(values).mean(0)
+        return mean if mean.ndim == 2 else F.normalize(mean, dim=-1).flatten(1)
+
+    def check_compared(self) -> None:
+        """Raise InputError unless this model has what the evaluation compares.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if self.evaluation.feature not in self.compared:
+            raise InputError(
+                f"evaluation.feature={self.evaluation.feature}: this model gives {', '.join(self.compared)}; choose one"
+                " of them, or a model of parts, such as model=pcb"
+            )
 
     def test_on(
         self, trainer: pl.Trainer, data: pl.LightningDataModule, distractors: Distractors | None = None
