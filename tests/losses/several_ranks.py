@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from reid_lit.layers.norm_statistics import batch_norms
+from reid_lit.layers.parts import OUTPUTS
 from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, Output, TransferBatch
 
@@ -34,18 +35,22 @@ ARN = (
 
 
 class Network(nn.Module):
-    """Rows to a feature, an embedding and logits, without a batch norm."""
+    """Rows to a feature, an embedding, logits and parts, without a batch norm."""
 
     def __init__(self, criterion):
         super().__init__()
         self.body, self.neck = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 16)), nn.Linear(16, 8)
         self.classifier = nn.Linear(8, PERSONS)
-        self.criterion = criterion.sized(persons=PERSONS, feature=16, embedding=8, classified=True)
+        sizes = {"persons": PERSONS, "feature": 16, "embedding": 8}
+        self.criterion = criterion.sized(**sizes, classified=True, parts=OUTPUTS)
 
     def forward(self, rows, person):
         feature = self.body(rows)
         embedding = self.neck(feature)
-        return self.criterion(Output(feature, embedding, self.classifier(embedding)), person)
+        parts = {"part_feature": feature.unflatten(1, (8, 2)), "part_embedding": feature.unflatten(1, (8, 2))}
+        logits = self.classifier(embedding)
+        parts["part_logits"] = torch.stack([logits, -logits], dim=1)
+        return self.criterion(Output(feature, embedding, logits, parts), person)
 
 
 class Losses(nn.Module):
