@@ -81,6 +81,11 @@ class Criterion(nn.Module):
                 " give one a weight above 0, or choose another loss or neck"
             )
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The outputs that the losses see."""
+        return frozenset(name for term in self._terms() for name in term.reads)
+
     def behind(self, neck: Any, *, persons: int, feature: int) -> "Criterion":
         """The criterion as :meth:`sized` gives it for a neck; without a ``classifier`` there are no logits."""
         classified = getattr(neck, "classifier", True) is not None
@@ -128,24 +133,19 @@ class Criterion(nn.Module):
         """Refuse what several ranks cannot learn from."""
         if self.gather:
             check_equal(len(person), person.device)
-        elif ranks() > 1 and (person == person[0]).all() and self._has_pairs():
+        elif ranks() > 1 and (person == person[0]).all() and any("logits" not in name for name in self.reads):
             raise InputError(
                 f"gather=false: a rank's {counted(len(person), 'image')} of a batch show one person, so no pair is of"
                 f" two; give true, or a batch of more persons"
             )
-
-    def _has_pairs(self) -> bool:
-        """Whether a loss may compare images with each other: those of logits do not."""
-        return any("logits" not in name for term in self._terms() for name in term.reads)
 
     def _terms(self) -> list[Term]:
         return [term for term in self.terms.values() if isinstance(term, Term)]
 
     def _of_all_ranks(self, output: Output, person: Int[Tensor, " share"]) -> tuple[Output, Int[Tensor, " batch"]]:
         """What the terms read, of the images of all ranks."""
-        read = sorted({name for term in self._terms() for name in term.reads})
-        seen = {name: gathered(output.named(name).float()) for name in read}
-        fields = {name: seen.pop(name) for name in read if name in output._fields}
+        seen = {name: gathered(output.named(name).float()) for name in sorted(self.reads)}
+        fields = {name: seen.pop(name) for name in self.reads if name in output._fields}
         return output._replace(**fields, parts={**output.parts, **seen}), gathered(person)
 
 

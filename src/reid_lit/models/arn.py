@@ -249,4 +249,4 @@ class Arn(RetrievalModel):
 
 
 def _reads_logits(criterion: Criterion | None) -> bool:
-    return criterion is not None and any("logits" in term.reads for term in criterion.terms.values())
+    return criterion is not None and "logits" in criterion.reads
