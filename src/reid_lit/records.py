@@ -17,6 +17,18 @@ JUNK = -1
 """Person id of junk: detections that show no known person, removed from every ranking (Market-1501's ``-1``)."""
 
 
+class Moment(NamedTuple):
+    """When an image was taken. Two moments have a known gap where they are of one clock.
+
+    Attributes:
+        clock: The name of the clock.
+        seconds: Since the clock's own start.
+    """
+
+    clock: str
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Shot:
     """One image of one person by one camera.
@@ -27,12 +39,14 @@ class Shot:
             (Market-1501's ``0000``, Duke's 408 extra persons) are distractors: ordinary negatives.
         camera_id: The camera, counted from 0 (file names count from 1).
         value_range: Of a file of 16 bit or of floats, the values that are shown as 0 and as 255; None: the file's own.
+        taken: When it was taken, where that is known.
     """
 
     path: Path
     person_id: int
     camera_id: int
     value_range: tuple[float, float] | None = None
+    taken: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

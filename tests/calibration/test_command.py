@@ -1,6 +1,7 @@
 """The commands: a run is calibrated on persons that it has not learnt from, and says of two images what they show."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from reid_lit.calibration.matching import decided, matcher
 from reid_lit.calibration.probability import Probability
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.calibration.thresholds import Threshold
+from reid_lit.data.sets import market1501
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.testing.load import load
@@ -40,7 +42,33 @@ def test_a_run_is_calibrated(calibrated):
     assert {pair.cameras for pair in found.camera_pairs if pair.at_common}
     assert all((folder / "calibration" / name).is_file() for name in ("reliability.png", "det.png"))
     assert [point.fnmr for point in found.det] == sorted((point.fnmr for point in found.det), reverse=True)
+    assert found.time_gaps == ()
+    assert "times of images are not known" in done.stdout  # the frames of drawn images are no times
     assert not list(folder.glob("**/.calibration*"))
+
+
+def test_times_of_a_list_are_measured(trained, drawn, command, tmp_path):
+    folder, _ = trained
+    shots = market1501.read(drawn / "synthetic" / "plaza-tiny-0").tested[0].gallery
+    rows = [
+        f"{shot.path},{shot.person_id},{shot.camera_id},{word},2026-11-28 09:{place % 60:02}:{shot.camera_id:02}"
+        for place, shot in enumerate(shots)
+        for word in (["query"] if place % 3 == 0 else ["gallery"])
+        if shot.person_id > 0
+    ]
+    file = tmp_path / "reid.csv"
+    file.write_text("\n".join(["path,person,camera,split,time", *rows]))
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    words = (f"run={run}", "dataset=csv", f"dataset.root={file}", "rates=[0.05]", "resamples=20", "camera_pairs=false")
+    done = command(*words, "time_gaps=[600,1800]", cwd=tmp_path, module="reid_lit.calibrate")
+    gaps = read_calibration(calibration_file(run)).time_gaps
+    assert [(gap.low, gap.high) for gap in gaps] == [(0, 600), (600, 1800), (1800, None)]
+    assert all(gap.at_common or gap.reason for gap in gaps)
+    assert any(gap.at_common for gap in gaps)
+    assert "10 min to 30 min" in done.stdout
+    done = command(*words, "time_gaps=[60,60]", cwd=tmp_path, module="reid_lit.calibrate", check=False)
+    assert "time_gaps=[60, 60]: give ascending seconds above 0" in done.stderr
 
 
 def test_its_scores_are_those_of_load(calibrated, drawn):

@@ -6,7 +6,8 @@ import torch
 from scipy.stats import norm
 from torch.nn import functional as F
 
-from reid_lit.calibration.pairs import BINS, FOLDS, Labelled, Pairs, Scored, collect
+from reid_lit.calibration.labelled import Labelled
+from reid_lit.calibration.pairs import BINS, FOLDS, Pairs, Scored, collect
 from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, equal_error, thresholds
 from reid_lit.errors import InputError
 

@@ -24,6 +24,11 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
         raise InputError(f"rates={list(config.rates)}: give false match rates between 0 and 1, such as [0.01,0.001]")
     if config.resamples < 1:
         raise InputError(f"resamples={config.resamples}: give how often persons are drawn, such as 1000")
+    gaps = [float(gap) for gap in config.time_gaps]
+    if gaps != sorted({gap for gap in gaps if 0 < gap < float("inf")}):
+        raise InputError(
+            f"time_gaps={list(config.time_gaps)}: give ascending seconds above 0, such as [60,3600]; [] for none"
+        )
     images, origin, facts = labelled_images(config)
     with progress("calibrating") as update:
         found = measure(
@@ -33,6 +38,7 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
             rates=rates,
             resamples=config.resamples,
             by_cameras=config.camera_pairs and images.across,
+            gaps=gaps,
             tell=update,
         )
     run = Path(config.run)

@@ -1,15 +1,18 @@
 """The labelled images of a data set that a run has not learnt from, embedded."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float64, Int64
 from omegaconf import DictConfig
+from torch import Tensor
 from torch.nn import functional as F
 
-from reid_lit.calibration.pairs import Labelled
+from reid_lit.calibration.labelled import Labelled
 from reid_lit.errors import InputError
 from reid_lit.files.copies import copies
 from reid_lit.records import JUNK, Shot, Split, absolute, common_images
@@ -78,6 +81,15 @@ def known_images(split: Split, learnt: frozenset[str], *, root: Path) -> Known:
     return Known(shots=shots, notes=tuple(notes))
 
 
+def _times(shots: Sequence[Shot]) -> tuple[Int64[Tensor, " shots"], Float64[Tensor, " shots"]]:
+    """The number of the clock of each image, -1 where its time is not known; and the seconds on it."""
+    names = sorted({shot.taken.clock for shot in shots if shot.taken})
+    numbers = {name: number for number, name in enumerate(names)}
+    clock = [numbers[shot.taken.clock] if shot.taken else -1 for shot in shots]
+    seconds = [shot.taken.seconds if shot.taken else 0.0 for shot in shots]
+    return torch.tensor(clock), torch.tensor(seconds, dtype=torch.float64)
+
+
 def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str, Any]]:
     """The images of ``config.dataset`` as the weights of ``config.run`` embed them, how, and what is said of them.
 
@@ -100,7 +112,15 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
     camera = torch.tensor([shot.camera_id for shot in known.shots])
     cameras = len(camera.unique())
     across = config.pairs == "across" or (config.pairs == "auto" and cameras > 1)
-    images = Labelled(embedding=F.normalize(embedding.float()), person=person, camera=camera, across=across)
+    clock, seconds = _times(known.shots)
+    images = Labelled(
+        embedding=F.normalize(embedding.float()),
+        person=person,
+        camera=camera,
+        across=across,
+        clock=clock,
+        seconds=seconds,
+    )
     facts = {
         "name": data.split.name,
         "images": len(known.shots),

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from reid_lit.calibration.pairs import BINS, Labelled, Pairs, collect
+from reid_lit.calibration.labelled import Labelled
+from reid_lit.calibration.pairs import BINS, Pairs, collect
 from reid_lit.calibration.probability import fit
 from reid_lit.calibration.record import Calibration, CameraPair, Rated
+from reid_lit.calibration.resampling import matched_share, missed_share
 from reid_lit.calibration.thresholds import Threshold, equal_error, thresholds
+from reid_lit.calibration.time_gaps import time_gaps, why_no_gap
 from reid_lit.errors import InputError
 from reid_lit.progress import Progress
 from reid_lit.testing.provenance import Provenance
@@ -25,6 +28,7 @@ def measure(
     rates: Sequence[float],
     resamples: int,
     by_cameras: bool,
+    gaps: Sequence[float],
     tell: Progress,
 ) -> Calibration:
     """Measure what the scores of ``images`` mean.
@@ -36,6 +40,8 @@ def measure(
         rates: False match rates.
         resamples: How often persons are drawn for the intervals.
         by_cameras: Whether every pair of cameras is measured too.
+        gaps: Seconds, ascending, that part the times between two images; pairs are measured by them too. None where
+            empty.
         tell: Called with how much of a step is done, and of how much.
 
     Raises:
@@ -44,10 +50,11 @@ def measure(
     pairs = collect(images, rate=max(rates), tell=tell)
     at_rates = thresholds(pairs, rates, resamples=resamples, tell=tell)
     fitted = fit(pairs)
+    notes = [*data.get("notes", ()), *([why] if gaps and (why := why_no_gap(images)) else [])]
     numbers = {"persons": pairs.persons, "same": len(pairs.same.score), "different": pairs.different}
     return Calibration(
         origin=origin,
-        data={**data, **numbers, "resamples": resamples},
+        data={**data, **numbers, "resamples": resamples, "notes": notes},
         thresholds=tuple(at_rates),
         equal_error=equal_error(pairs, resamples=resamples, tell=tell),
         probability=fitted.chosen,
@@ -56,6 +63,7 @@ def measure(
         levels=fitted.levels,
         det=det_curve(pairs),
         camera_pairs=_camera_pairs(images, at_rates, rates, resamples, tell) if by_cameras else (),
+        time_gaps=time_gaps(images, at_rates, edges=gaps, rates=rates, resamples=resamples, tell=tell),
     )
 
 
@@ -106,6 +114,6 @@ def _camera_pairs(
 def _rated(pairs: Pairs, threshold: float) -> Rated:
     return Rated(
         threshold=threshold,
-        fmr=int(pairs.highest.reaching(threshold)) / pairs.different,
-        fnmr=1 - int(pairs.same.reaching(threshold)) / len(pairs.same.score),
+        fmr=matched_share(pairs, np.ones(pairs.persons), threshold),
+        fnmr=missed_share(pairs.same, np.ones(pairs.persons), threshold),
     )

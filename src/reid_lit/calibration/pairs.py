@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int, Int64
+from jaxtyping import Float, Float32, Int
+from scipy.sparse import csr_array
 from torch import Tensor
 
+from reid_lit.calibration.labelled import Labelled
 from reid_lit.errors import InputError
 from reid_lit.progress import Progress, untold
 
@@ -23,30 +25,6 @@ KEPT = 4
 
 _BLOCK = 1024
 _SEED = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """Embedded images whose persons are known.
-
-    Attributes:
-        embedding: ``(images dim)`` of length 1: products of rows are the scores, cosines in [-1, 1].
-        person: ``(images)``, any numbers.
-        camera: ``(images)``, any numbers.
-        across: Whether a pair must show two cameras.
-    """
-
-    embedding: Float32[Tensor, "images dim"]
-    person: Int64[Tensor, " images"]
-    camera: Int64[Tensor, " images"]
-    across: bool
-
-    def under(self, cameras: tuple[int, int]) -> "Labelled":
-        """The images of two cameras, to be compared across them."""
-        chosen = torch.isin(self.camera, torch.tensor(cameras))
-        return Labelled(
-            embedding=self.embedding[chosen], person=self.person[chosen], camera=self.camera[chosen], across=True
-        )
 
 
 class Scored(NamedTuple):
@@ -85,6 +63,8 @@ class Pairs:
         drawn: Pairs of two persons drawn at random; all of them where they are few.
         counts: ``(2 folds folds bins)``, the number of pairs by whether they are of one person, the folds of their
             persons, and their score.
+        cells: ``(persons persons)``, sparse and symmetric: the number of pairs of two persons, where a gap of time says
+            which pairs are compared; None where the numbers follow from ``shown``.
     """
 
     shown: Int[np.ndarray, "persons cameras"]
@@ -93,6 +73,7 @@ class Pairs:
     highest: Scored
     drawn: Scored
     counts: Int[np.ndarray, "2 folds folds bins"]
+    cells: csr_array | None = None
 
     @property
     def persons(self) -> int:
@@ -102,14 +83,16 @@ class Pairs:
     @property
     def different(self) -> int:
         """The number of pairs of two persons."""
-        return _different(self.shown, across=self.across)
+        return _different(self.shown, self.cells, across=self.across)
 
     def weighted(self, weight: Float[np.ndarray, "draws persons"]) -> Float[np.ndarray, " draws"]:
         """The number of pairs of two persons p and q, each counted ``weight[p] · weight[q]`` times."""
-        return _weighted(self.shown, weight, across=self.across)
+        return _weighted(self.shown, self.cells, weight, across=self.across)
 
     def between(self, rows: slice) -> Float[np.ndarray, "rows persons"]:
         """The number of pairs between some persons and every person; a person has none with itself."""
+        if self.cells is not None:
+            return self.cells[rows].toarray().astype(float)
         images = self.shown.sum(1).astype(float)
         numbers = np.outer(images[rows], images)
         if self.across:
@@ -136,7 +119,8 @@ def collect(images: Labelled, *, rate: float, tell: Progress = untold) -> Pairs:
     persons = int(person.max()) + 1 if len(person) else 0
     shown = np.zeros((persons, int(camera.max()) + 1 if len(camera) else 0), dtype=np.int64)
     np.add.at(shown, (person.numpy(), camera.numpy()), 1)
-    different = _different(shown, across=images.across)
+    cells = None if images.gap is None else _cells(images, person, persons)
+    different = _different(shown, cells, across=images.across)
     if different == 0:
         raise InputError(_no_pairs(images, persons, "two persons"))
     drawn_share = min(1.0, DRAWN / different)
@@ -146,7 +130,7 @@ def collect(images: Labelled, *, rate: float, tell: Progress = untold) -> Pairs:
     chance = torch.Generator().manual_seed(_SEED)
     same: list[tuple[np.ndarray, ...]] = []
     drawn: list[tuple[np.ndarray, ...]] = []
-    for block in _blocks(images, person, camera, tell):
+    for block in _blocks(images, person, tell):
         cell = (block.same.long() * FOLDS + fold[block.one]) * FOLDS + fold[block.other]
         level = ((block.score + 1) * (BINS / 2)).long().clamp_(0, BINS - 1)
         counts += torch.bincount(cell * BINS + level, minlength=len(counts))
@@ -166,11 +150,32 @@ def collect(images: Labelled, *, rate: float, tell: Progress = untold) -> Pairs:
         highest=highest,
         drawn=_joined(drawn) if drawn_share < 1 else highest,
         counts=counts.view(2, FOLDS, FOLDS, BINS).numpy(),
+        cells=cells,
     )
 
 
-def _weighted(shown: np.ndarray, weight: np.ndarray, *, across: bool) -> Float[np.ndarray, " draws"]:
+def _cells(images: Labelled, person: Tensor, persons: int) -> csr_array:
+    """The number of pairs that are compared of every two persons; see :attr:`Pairs.cells`."""
+    total = csr_array((persons, persons), dtype=np.int64)
+    for start in range(0, len(person), _BLOCK):
+        rows = slice(start, min(start + _BLOCK, len(person)))
+        row, column = images.compared(rows).nonzero(as_tuple=True)
+        owners, one = person[rows].unique(return_inverse=True)
+        counts = torch.bincount(one[row] * persons + person[start:][column], minlength=len(owners) * persons)
+        counts = counts.view(len(owners), persons)
+        counts[torch.arange(len(owners)), owners] = 0
+        place, other = counts.nonzero(as_tuple=True)
+        numbers = counts[place, other].numpy(), (owners[place].numpy(), other.numpy())
+        total = total + csr_array(numbers, shape=(persons, persons))
+    return csr_array(total + total.T)
+
+
+def _weighted(
+    shown: np.ndarray, cells: csr_array | None, weight: np.ndarray, *, across: bool
+) -> Float[np.ndarray, " draws"]:
     """The number of pairs of two persons; see :meth:`Pairs.weighted`."""
+    if cells is not None:
+        return ((weight @ cells) * weight).sum(1) / 2
     images = shown.sum(1).astype(float)
     total = (weight @ images) ** 2 - (weight**2) @ images**2
     if across:
@@ -179,13 +184,14 @@ def _weighted(shown: np.ndarray, weight: np.ndarray, *, across: bool) -> Float[n
     return total / 2
 
 
-def _different(shown: np.ndarray, *, across: bool) -> int:
-    return round(float(_weighted(shown, np.ones((1, len(shown))), across=across)[0]))
+def _different(shown: np.ndarray, cells: csr_array | None, *, across: bool) -> int:
+    return round(float(_weighted(shown, cells, np.ones((1, len(shown))), across=across)[0]))
 
 
 def _no_pairs(images: Labelled, persons: int, of: str) -> str:
     cameras = len(images.camera.unique())
     across = " under two cameras" if images.across else ""
+    across += " so far apart in time" if images.gap is not None else ""
     cure = "; pairs=all compares images of one camera too" if images.across else ""
     return (
         f"no pair of images of {of}{across} among {len(images.person)} images of {persons} persons and {cameras}"
@@ -210,15 +216,12 @@ class _Block(NamedTuple):
         )
 
 
-def _blocks(images: Labelled, person: Tensor, camera: Tensor, tell: Progress) -> Iterator[_Block]:
+def _blocks(images: Labelled, person: Tensor, tell: Progress) -> Iterator[_Block]:
     total = len(person)
     for start in range(0, total, _BLOCK):
         end = min(start + _BLOCK, total)
         score = images.embedding[start:end] @ images.embedding[start:].T
-        valid = torch.ones_like(score, dtype=torch.bool).triu_(1)
-        if images.across:
-            valid &= camera[start:end, None] != camera[None, start:]
-        row, column = valid.nonzero(as_tuple=True)
+        row, column = images.compared(slice(start, end)).nonzero(as_tuple=True)
         one, other = person[start:end][row], person[start:][column]
         yield _Block(score[row, column].clamp_(-1, 1), one, other, one == other)
         tell(end, total)

@@ -56,6 +56,54 @@ class CameraPair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtThreshold:
+    """What a threshold gives for some pairs.
+
+    Attributes:
+        threshold: The score.
+        fmr: The share of their pairs of two persons with this score or a higher one; None where they are too few.
+        fmr_low: Its 95 % interval, from other persons.
+        fmr_high: The upper end.
+        fnmr: The share of their pairs of one person below it; None where they are too few.
+        fnmr_low: Its 95 % interval.
+        fnmr_high: The upper end.
+        reason: Why a share is None.
+    """
+
+    threshold: float
+    fmr: float | None = None
+    fmr_low: float | None = None
+    fmr_high: float | None = None
+    fnmr: float | None = None
+    fnmr_low: float | None = None
+    fnmr_high: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeGap:
+    """What holds between images that were taken so long after each other.
+
+    Attributes:
+        low: The least time between them, in seconds.
+        high: The time that it is below; None: without end.
+        same: Number of pairs of one person.
+        different: Number of pairs of two.
+        thresholds: The thresholds of these pairs alone.
+        at_common: By the rates of the common thresholds, what these give here.
+        reason: Why nothing was measured.
+    """
+
+    low: float
+    high: float | None
+    same: int = 0
+    different: int = 0
+    thresholds: tuple[Threshold, ...] = ()
+    at_common: tuple[AtThreshold, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What the scores of a run mean.
 
@@ -70,6 +118,7 @@ class Calibration:
         levels: The reliability diagram.
         det: The DET curve, by falling threshold.
         camera_pairs: By two cameras.
+        time_gaps: By the time between two images, where it is known.
     """
 
     origin: Provenance
@@ -82,6 +131,7 @@ class Calibration:
     levels: tuple[Level, ...]
     det: tuple[Rated, ...]
     camera_pairs: tuple[CameraPair, ...] = ()
+    time_gaps: tuple[TimeGap, ...] = ()
 
     def write(self, file: Path) -> Path:
         """Write it as JSON, whole or not at all."""
@@ -158,17 +208,15 @@ def _calibration(content: Mapping[str, Any]) -> Calibration:
     parts["equal_error"] = Threshold(**parts["equal_error"])
     parts["thresholds"] = _all(Threshold, parts["thresholds"])
     parts["levels"], parts["det"] = _all(Level, parts["levels"]), _all(Rated, parts["det"])
-    pairs = [
-        pair
-        | {
-            "cameras": tuple(pair["cameras"]),
-            "thresholds": _all(Threshold, pair["thresholds"]),
-            "at_common": _all(Rated, pair["at_common"]),
-        }
-        for pair in parts["camera_pairs"]
-    ]
+    pairs = [pair | {"cameras": tuple(pair["cameras"])} | _measured(pair, Rated) for pair in parts["camera_pairs"]]
     parts["camera_pairs"] = _all(CameraPair, pairs)
+    gaps = parts.get("time_gaps", ())  # calibrations of before have none
+    parts["time_gaps"] = _all(TimeGap, [gap | _measured(gap, AtThreshold) for gap in gaps])
     return Calibration(**parts)
+
+
+def _measured(part: Mapping[str, Any], at_common: Any) -> dict[str, Any]:
+    return {"thresholds": _all(Threshold, part["thresholds"]), "at_common": _all(at_common, part["at_common"])}
 
 
 def _all(kind: Any, records: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:

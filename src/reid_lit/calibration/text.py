@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from reid_lit.calibration.record import Calibration, CameraPair
+from reid_lit.calibration.record import Calibration, CameraPair, TimeGap
 from reid_lit.calibration.thresholds import Threshold
 
 WORST = 10
@@ -35,6 +35,8 @@ def show(calibration: Calibration, console: Console) -> None:
     )
     if calibration.camera_pairs:
         _show_cameras(calibration, console)
+    if calibration.time_gaps:
+        _show_gaps(calibration, console)
 
 
 def _row(name: str, threshold: Threshold) -> list[str]:
@@ -69,3 +71,52 @@ def _camera_row(pair: CameraPair) -> list[str]:
     at = pair.at_common[-1]
     first, second = pair.cameras
     return [f"{first} and {second}", f"{pair.same:,}, {pair.different:,}", f"{at.fmr:.2g}", f"{at.fnmr:.2%}"]
+
+
+def _show_gaps(calibration: Calibration, console: Console) -> None:
+    """The lowest rate for which some range of time has pairs enough."""
+    rates = [each.fmr for each in calibration.thresholds if each.threshold is not None]
+    if not rates:
+        return
+    gaps = [gap for gap in calibration.time_gaps if not gap.reason]
+    measured = [place for place in range(len(rates)) if any(gap.at_common[place].fmr is not None for gap in gaps)]
+    place = measured[-1] if measured else 0
+    table = Table(
+        "time between",
+        "pairs of one, of two",
+        f"false matches at the score for {rates[place]:g}",
+        "false non-matches",
+        f"own score for {rates[place]:g}",
+    )
+    for gap in calibration.time_gaps:
+        table.add_row(*_gap_row(gap, place, rates[place]))
+    table.caption = "95 % intervals in brackets; –: too few pairs, said in the file"
+    console.print(table)
+
+
+def _gap_row(gap: TimeGap, place: int, rate: float) -> list[str]:
+    name = f"{duration(gap.low)} to {duration(gap.high)}" if gap.high is not None else f"{duration(gap.low)} or more"
+    numbers = f"{gap.same:,}, {gap.different:,}"
+    if gap.reason:
+        return [name, numbers, gap.reason, "–", "–"]
+    at = gap.at_common[place]
+    own = next(each for each in gap.thresholds if each.fmr == rate)
+    return [
+        name,
+        numbers,
+        "–" if at.fmr is None else f"{at.fmr:.2g} ({at.fmr_low:.2g} to {at.fmr_high:.2g})",
+        "–" if at.fnmr is None else f"{at.fnmr:.2%} ({at.fnmr_low:.2%} to {at.fnmr_high:.2%})",
+        "–" if own.threshold is None else f"{own.threshold:.4f} ({own.low:.4f} to {own.high:.4f})",
+    ]
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    >>> duration(0), duration(90), duration(600), duration(7200), duration(86400)
+    ('0 s', '90 s', '10 min', '2 h', '1 d')
+    """
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"

@@ -1,24 +1,28 @@
 """Thresholds for rates of false matches, each with the interval that other persons might have given."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Real
-from scipy.stats import norm
-from scipy.stats import t as student
+from jaxtyping import Int, Real
 
-from reid_lit.calibration.pairs import Pairs, Scored
+from reid_lit.calibration.pairs import Pairs
+from reid_lit.calibration.resampling import (
+    drawn_persons,
+    middle,
+    missed_share,
+    pair_weights,
+    scaled_interval,
+    spread_scale,
+)
 from reid_lit.progress import Progress, untold
 
-LEVEL = 0.95
 LEAST_FALSE_MATCHES = 30
 """A rate is measured where so many false matches are expected at it.
 
 Source: Doddington's rule of 30, ISO/IEC 19795-1, B.1.2: with 30 errors the true rate is within 30 % of the one seen,
 with 90 % confidence, were the pairs independent.
 """
-_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +83,16 @@ def thresholds(pairs: Pairs, rates: Sequence[float], *, resamples: int, tell: Pr
     everyone = np.arange(1, len(pairs.highest.score) + 1)
     places = [_cut(pairs.highest.score, everyone, rate * different) for rate in measured]
     drawn, missed = (np.zeros((resamples, len(measured))) for _ in range(2))
-    for number, weight in enumerate(_draws(pairs, resamples, tell)):
+    for number, weight in enumerate(drawn_persons(pairs, resamples, tell)):
         total = float(pairs.weighted(weight[None].astype(float))[0])
-        counted = np.cumsum(_weights(pairs.highest, weight))
+        counted = np.cumsum(pair_weights(pairs.highest, weight))
         drawn[number] = [_cut(pairs.highest.score, counted, rate * total) for rate in measured]
-        missed[number] = [_missed(pairs.same, weight, place) for place in places]
+        missed[number] = [missed_share(pairs.same, weight, place) for place in places]
     found: dict[float, Threshold] = {}
     for column, (rate, place) in enumerate(zip(measured, places, strict=True)):
-        low, high = _interval(drawn[:, column], place, _scale(pairs, place, of_same=False))
-        fnmr_low, fnmr_high = _quantiles(missed[:, column])
-        fnmr = _missed(pairs.same, np.ones(pairs.persons), place)
+        low, high = scaled_interval(drawn[:, column], place, spread_scale(pairs, place, of_same=False))
+        fnmr_low, fnmr_high = middle(missed[:, column])
+        fnmr = missed_share(pairs.same, np.ones(pairs.persons), place)
         found[rate] = Threshold(
             fmr=rate, threshold=place, low=low, high=high, fnmr=fnmr, fnmr_low=fnmr_low, fnmr_high=fnmr_high
         )
@@ -105,21 +109,12 @@ def equal_error(pairs: Pairs, *, resamples: int, tell: Progress = untold) -> Thr
     """
     above = pairs.same.reaching(pairs.drawn.score)
     threshold, rate = _equal_error(pairs, above, np.ones(pairs.persons))
-    drawn = np.array([_equal_error(pairs, above, weight) for weight in _draws(pairs, resamples, tell)])
-    low, high = _interval(drawn[:, 0], threshold, _scale(pairs, threshold, of_same=True))
-    rate_low, rate_high = _quantiles(drawn[:, 1])
+    drawn = np.array([_equal_error(pairs, above, weight) for weight in drawn_persons(pairs, resamples, tell)])
+    low, high = scaled_interval(drawn[:, 0], threshold, spread_scale(pairs, threshold, of_same=True))
+    rate_low, rate_high = middle(drawn[:, 1])
     return Threshold(
         fmr=rate, threshold=threshold, low=low, high=high, fnmr=rate, fnmr_low=rate_low, fnmr_high=rate_high
     )
-
-
-def _draws(pairs: Pairs, resamples: int, tell: Progress) -> Iterator[Int[np.ndarray, " persons"]]:
-    """How often each person is drawn, in each of some draws with replacement."""
-    random = np.random.default_rng(_SEED)
-    for number in range(1, resamples + 1):
-        drawn = random.integers(pairs.persons, size=pairs.persons)
-        yield np.bincount(drawn, minlength=pairs.persons).astype(np.int32)
-        tell(number, resamples)
 
 
 def _unmeasured(rate: float, different: int) -> Threshold:
@@ -142,17 +137,6 @@ def _cut(score: np.ndarray, counted: np.ndarray, allowed: float) -> float:
     return float(score[place]) if place >= 0 else float(np.nextafter(score[0], np.float32(np.inf)))
 
 
-def _weights(pairs: Scored, weight: Real[np.ndarray, " persons"]) -> np.ndarray:
-    return weight[pairs.one] * weight[pairs.other]
-
-
-def _missed(same: Scored, weight: np.ndarray, threshold: float) -> float:
-    """The share of pairs of one person below a threshold."""
-    counted = weight[same.one]
-    total = counted.sum()
-    return float(counted[same.reaching(threshold) :].sum() / total) if total else 0.0
-
-
 def _equal_error(
     pairs: Pairs, above: Int[np.ndarray, " drawn"], weight: Real[np.ndarray, " persons"]
 ) -> tuple[float, float]:
@@ -163,7 +147,7 @@ def _equal_error(
         above: The pairs of one person that reach the score of each of ``pairs.drawn``.
         weight: How often each person counts.
     """
-    accepted = np.cumsum(_weights(pairs.drawn, weight))
+    accepted = np.cumsum(pair_weights(pairs.drawn, weight))
     kept = np.cumsum(weight[pairs.same.one])
     if not accepted[-1] or not kept[-1]:
         return float("nan"), float("nan")
@@ -171,63 +155,3 @@ def _equal_error(
     fnmr = 1 - np.concatenate([[0], kept])[above] / kept[-1]
     place = int(np.argmax(fmr >= fnmr))  # the first from above; at the last one fmr is 1
     return float(pairs.drawn.score[place]), float((fmr[place] + fnmr[place]) / 2)
-
-
-def _interval(drawn: np.ndarray, found: float, scale: float) -> tuple[float, float]:
-    low, high = _quantiles(drawn)
-    return found + scale * (low - found), found + scale * (high - found)
-
-
-def _quantiles(drawn: np.ndarray) -> tuple[float, float]:
-    """The ends of the middle 95 %; draws without a pair of one person, or of two, say nothing."""
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    return low, high
-
-
-def _scale(pairs: Pairs, threshold: float, *, of_same: bool) -> float:
-    """How wide the interval of a threshold is, as a share of what the draws give; see :func:`thresholds`.
-
-    Args:
-        pairs: The pairs.
-        threshold: The score.
-        of_same: Whether the rate is the difference to the false non-matches.
-    """
-    source = pairs.drawn if of_same else pairs.highest
-    total = len(source.score) if of_same else pairs.different
-    share = total / pairs.different  # of all pairs, those that the source was drawn from
-    accepted = int(source.reaching(threshold))
-    rate = accepted / total
-    one, other = np.minimum(source.one, source.other)[:accepted], np.maximum(source.one, source.other)[:accepted]
-    cell, matches = np.unique(one.astype(np.int64) * pairs.persons + other, return_counts=True)
-    matched = np.bincount(one, minlength=pairs.persons) + np.bincount(other, minlength=pairs.persons)
-    contribution = matched.astype(float)
-    by_pair = float((matches.astype(float) ** 2).sum())
-    step = 512
-    for start in range(0, pairs.persons, step):
-        between = share * pairs.between(slice(start, start + step))
-        contribution[start : start + step] -= rate * between.sum(1)
-        by_pair += rate**2 * float((between**2).sum()) / 2  # each pair of persons is in two rows
-        inside = cell // pairs.persons
-        chosen = (inside >= start) & (inside < start + step)
-        numbers = between[inside[chosen] - start, cell[chosen] % pairs.persons]
-        by_pair -= 2 * rate * float((matches[chosen] * numbers).sum())
-    by_pair /= total**2
-    contribution /= total
-    if of_same:
-        contribution -= _missed_by_person(pairs, threshold)
-    by_person = float((contribution**2).sum())
-    spread = by_person + by_pair
-    if spread == 0:
-        return 1.0
-    effective = by_person**2 / float((contribution**4).sum())
-    widening = student.ppf((1 + LEVEL) / 2, max(effective - 1, 1)) / norm.ppf((1 + LEVEL) / 2)
-    return float(np.sqrt((by_person - by_pair / 2) / spread) * widening)
-
-
-def _missed_by_person(pairs: Pairs, threshold: float) -> Float[np.ndarray, " persons"]:
-    """What each person contributes to the false non-match rate, above its mean."""
-    same = pairs.same
-    numbers = np.bincount(same.one, minlength=pairs.persons)
-    below = np.bincount(same.one[same.score < threshold], minlength=pairs.persons)
-    total = numbers.sum()
-    return (below - below.sum() / total * numbers) / total

@@ -3,8 +3,8 @@ import random
 import pytest
 
 from reid_lit.data.sets import person_folders
-from reid_lit.data.sets.csv_file import read
-from reid_lit.data.sets.csv_rows import CsvRow, read_rows
+from reid_lit.data.sets.csv_file import csv_parts, read
+from reid_lit.data.sets.csv_rows import CsvRow, read_rows, unused_columns
 
 LISTS = {
     "train": ["a/1.jpg", "a/2.jpg", "b/1.jpg"],
@@ -46,6 +46,24 @@ def test_the_four_lists(crops):
     assert split.validation is not None
     assert names(split.validation.query + split.validation.gallery, crops) == ["v/2.jpg", "v/1.jpg"]
     assert "distractors: 1 gallery person that no query shows" in split.notes
+
+
+def test_a_column_of_times_is_read_and_packed(crops):
+    """Of ISO 8601, in UTC where no zone is said; what is none, or empty, is not known, and stops nothing."""
+    times = ["2026-11-28T09:30:00+01:00", "2026-11-28 08:31:00", "", "2026-11-28", "half past nine"]
+    rows = [(*row, times[place % 5]) for place, row in enumerate(ROWS[1:])]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "Time"), *rows]))
+    taken = {shot.path.relative_to(crops).as_posix(): shot.taken for shot in split.shots}
+    for place, (path, *_) in enumerate(ROWS[1:]):
+        seconds = (1795854600.0, 1795854660.0, None, 1795824000.0, None)[place % 5]
+        assert taken[path] == (seconds and ("csv", seconds)), path
+    assert split.notes[-1] == ("2 times not read, such as 'half past nine' in line 6: give 2026-11-28T09:30:00+01:00")
+    assert unused_columns(crops / "reid.csv") == []
+    header, first, *_ = csv_parts(crops)["reid.csv"].decode().splitlines()
+    assert header == "path,person,camera,split,time"
+    assert first.endswith(",2026-11-28T09:30:00+01:00")
+    plain = read(written(crops / "reid.csv", ROWS))
+    assert all(shot.taken is None for shot in plain.shots)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

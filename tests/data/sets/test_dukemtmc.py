@@ -20,6 +20,17 @@ def test_small_tree(plant, tmp_path):
     assert [(shot.person_id, shot.camera_id) for shot in split.gallery] == [(5, 0), (7140, 0)]
 
 
+def test_times_are_those_of_the_common_clock(plant, tmp_path):
+    """The first frames of all cameras are on it; two frames of different numbers may be one moment."""
+    names = ("0005_c2_f0046985.jpg", "0005_c1_f0044158.jpg", "0005_c5_f0050591.jpg")
+    plant(tmp_path, [*TREE, *(f"bounding_box_test/{name}" for name in names[1:])])
+    split = dukemtmc.read(tmp_path)
+    taken = {shot.path.name: shot.taken for shot in split.shots}
+    assert {moment.clock for moment in taken.values()} == {"dukemtmc"}
+    assert [taken[name].seconds * 60 for name in names] == pytest.approx([3607 + 46984, 5543 + 44157, 50591])
+    assert taken[names[0]] == taken[names[2]]
+
+
 def test_a_name_of_market_is_an_error(plant, tmp_path):
     plant(tmp_path, [*TREE, "query/0001_c1s1_001051_00.jpg"])
     with pytest.raises(ValueError, match=r"1 of 2 .* DukeMTMC-reID"):

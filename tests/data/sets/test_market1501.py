@@ -33,6 +33,13 @@ def test_records_are_sorted_by_person_then_name(market):
     assert names(split.train) == sorted(names(split.train))
 
 
+def test_times_are_known_within_a_sequence_of_a_camera(market):
+    taken = {shot.path.name: shot.taken for shot in read(market).shots}
+    assert taken["0001_c3s1_000301_01.jpg"] == ("market1501 c3s1", 301 / 25)
+    assert taken["0003_c1s1_000301_01.jpg.jpg"] == ("market1501 c1s1", 301 / 25)
+    assert taken["-1_c1s1_000401_03.jpg"].seconds - taken["0000_c1s1_000151_01.jpg"].seconds == 10
+
+
 def test_cameras_count_from_zero_in_every_list(market):
     split = read(market)
     for shot in (*split.train, *split.query, *split.gallery):

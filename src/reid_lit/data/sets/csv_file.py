@@ -1,4 +1,4 @@
-"""A user's own crops, listed in a CSV file: ``path``, ``person``, and perhaps ``camera``, ``split`` and a box.
+"""A user's own crops, listed in a CSV file: ``path``, ``person``, perhaps ``camera``, ``split``, ``time`` and a box.
 
 ``python -m reid_lit.init folder=<folder>`` writes such a file. Paths are absolute or start at the file's folder;
 persons and cameras are any text, numbered as in :mod:`.person_folders`; person ``-1`` is junk. ``split`` is ``train``,
@@ -12,17 +12,19 @@ import io
 import os
 import shlex
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from reid_lit.data.file_headers import upright_size
 from reid_lit.data.problems import EMPTY, LISTS, MISSING, NAMES, Problem, Report, stop
 from reid_lit.data.sets.camera_names import why_cameras
 from reid_lit.data.sets.crops import NEEDED, WORDS, drawn, ready_made, unlabelled
 from reid_lit.data.sets.csv_columns import CORNERS
-from reid_lit.data.sets.csv_rows import CsvRow, read_rows, tell
+from reid_lit.data.sets.csv_rows import TIME, CsvRow, read_rows, tell
+from reid_lit.data.sets.csv_times import with_times
 from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
 from reid_lit.files.access import entries, is_dir, is_file
 from reid_lit.files.box import Box, boxed
@@ -58,6 +60,19 @@ def read(
     file = locate(root)
     rows = _checked(file, read_rows(file, report), report)
     paths = {row.line: boxed(file.parent / row.path, row.box) for row in rows}
+    choice = {"train_fraction": train_fraction, "split_seed": split_seed}
+    return with_times(_split(file, rows, paths, choice, junk, report), rows, paths)
+
+
+def _split(
+    file: Path,
+    rows: Sequence[CsvRow],
+    paths: Mapping[int, Path],
+    choice: dict[str, Any],
+    junk: Iterable[str | int],
+    report: Report,
+) -> Split:
+    """The split of some rows; ``choice`` says which persons train where the rows do not."""
     crops = [Crop(row.person, row.camera, paths[row.line]) for row in rows]
     notes = _box_notes(rows)
     if not any(row.person for row in rows):
@@ -74,7 +89,7 @@ def read(
     }
     notes = (*notes, *forms)
     if not any(row.split for row in rows):
-        split = drawn(lists[""], name="csv", place=file, train_fraction=train_fraction, split_seed=split_seed)
+        split = drawn(lists[""], name="csv", place=file, **choice)
         return replace(split, notes=(*notes, *split.notes))
     del lists[""]
     _check_lists(file, lists)
@@ -130,7 +145,10 @@ def csv_parts(root: Path) -> dict[str, Path | bytes]:
     paths = [absolute_path(file.parent / row.path) for row in rows]
     common = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120 - thousands of plain texts
     names = [Path(path).relative_to(common).as_posix() for path in paths]
-    columns = ["path", *(name for name in ("person", "camera", "split") if any(getattr(row, name) for row in rows))]
+    columns = [
+        "path",
+        *(name for name in ("person", "camera", "split", TIME) if any(getattr(row, name) for row in rows)),
+    ]
     corners = CORNERS[0] if any(row.box for row in rows) else ()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

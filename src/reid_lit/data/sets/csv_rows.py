@@ -29,6 +29,8 @@ COLUMNS = {
 """The columns, each with other names in use, which an error points at."""
 
 REQUIRED = ("path",)
+TIME = "time"
+"""A column that may be empty in some rows."""
 BOX_HELP = {
     True: "left, top, right and bottom, the last two behind the box",
     False: "x and y of the left upper corner, width and height (for corners name the columns x_1, y_1, x_2, y_2)",
@@ -40,7 +42,7 @@ EXAMPLES = 3
 
 
 class CsvRow(NamedTuple):
-    """One line; ``person``, ``camera`` and ``split`` are empty where the file has no such column, ``box`` is None."""
+    """One line; ``person``, ``camera``, ``split`` and ``time`` are empty without such a column, ``box`` is None."""
 
     line: int
     path: str
@@ -48,6 +50,7 @@ class CsvRow(NamedTuple):
     camera: str = ""
     split: str = ""
     box: Box | None = None
+    time: str = ""
 
 
 def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
@@ -80,6 +83,9 @@ def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
         CsvRow(line, **{name: _cell(name, cells[at]) for name, at in places.items()})  # type: ignore[arg-type]  # texts
         for line, cells in even
     ]
+    if TIME in names:
+        place = names.index(TIME)
+        rows = [row._replace(time=cells[place].strip()) for row, (_, cells) in zip(rows, even, strict=True)]
     rows = _filled(file, _with_roles(file, rows, [cells for _, cells in even], names, report), report)
     return _with_boxes(file, rows, dict(even), names, report)
 
@@ -89,7 +95,7 @@ def unused_columns(file: Path) -> list[str]:
     _, header = next(_lines(file), (1, []))
     names = [_word(cell) for cell in header]
     boxes = box_columns(file, names)
-    used = {*COLUMNS, *ROLES, *(boxes.names if boxes else ())}
+    used = {*COLUMNS, *ROLES, TIME, *(boxes.names if boxes else ())}
     return [cell.strip() for cell, name in zip(header, names, strict=True) if name not in used]
 
 

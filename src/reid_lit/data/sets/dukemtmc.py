@@ -23,18 +23,31 @@ from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.layout import layout_parts, layouts, read_layout
 from reid_lit.data.sets.naming import Naming
-from reid_lit.records import Split
+from reid_lit.records import Moment, Split
 
 logger = logging.getLogger(__name__)
+
+FRAMES_PER_SECOND = 60
+FIRST_FRAMES = (5543, 3607, 27244, 31182, 1, 22402, 18968, 46766)
+"""On the common clock, the frame at which each camera's own count begins with 1, as DukeMTMC's evaluation has them."""
+
+
+def _taken(name: re.Match[str]) -> Moment | None:
+    camera = int(name["camera"])
+    if camera > len(FIRST_FRAMES):
+        return None
+    return Moment("dukemtmc", (FIRST_FRAMES[camera - 1] + int(name["frame"]) - 1) / FRAMES_PER_SECOND)
+
 
 EXAMPLE = "0001_c2_f0046182.jpg"
 NAMING = Naming(
     title="DukeMTMC-reID",
-    pattern=re.compile(r"^(?P<person>\d{4})_c(?P<camera>[1-9])_f\d{7}\.jpg$", re.ASCII),  # person, camera, frame
+    pattern=re.compile(r"^(?P<person>\d{4})_c(?P<camera>[1-9])_f(?P<frame>\d{7})\.jpg$", re.ASCII),
     example=EXAMPLE,
     extensions=(".jpg",),
     layout=layouts(EXAMPLE),
     folders=("DukeMTMC-reID", "dukemtmc-reid/DukeMTMC-reID"),
+    taken=_taken,
 )
 
 OFFICIAL = {

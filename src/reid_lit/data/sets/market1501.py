@@ -17,17 +17,28 @@ from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.layout import layout_parts, layouts, read_layout
 from reid_lit.data.sets.naming import Naming
-from reid_lit.records import JUNK, Split
+from reid_lit.records import JUNK, Moment, Split
+
+FRAMES_PER_SECOND = 25
+
+
+def _taken(name: re.Match[str]) -> Moment:
+    """Frames are counted anew in each sequence of a camera, and how far two sequences are apart was not published."""
+    return Moment(f"market1501 c{name['camera']}s{name['sequence']}", int(name["frame"]) / FRAMES_PER_SECOND)
+
 
 EXAMPLE = "0002_c1s1_000451_03.jpg"
 NAMING = Naming(
     title="Market-1501",
     # person, camera, sequence, frame, box; 24 names end in .jpg.jpg
-    pattern=re.compile(r"^(?P<person>-1|\d{4})_c(?P<camera>[1-9])s\d_\d{6}_\d{2}(?:\.jpg)+$", re.ASCII),
+    pattern=re.compile(
+        r"^(?P<person>-1|\d{4})_c(?P<camera>[1-9])s(?P<sequence>\d)_(?P<frame>\d{6})_\d{2}(?:\.jpg)+$", re.ASCII
+    ),
     example=EXAMPLE,
     extensions=(".jpg",),
     layout=layouts(EXAMPLE),
     folders=("Market-1501-v15.09.15", "Market-1501", "market1501"),
+    taken=_taken,
 )
 
 OFFICIAL = {

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from reid_lit.data.sets.filenames import known_names
 from reid_lit.errors import InputError
 from reid_lit.files.access import entries, is_dir
 from reid_lit.overrides import assignment
-from reid_lit.records import Shot
+from reid_lit.records import Moment, Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class Naming:
         extensions: How image files end, in lower case; other files are passed over.
         layout: What the folder must look like, for messages.
         folders: The names of the data set's folder inside a folder of data sets.
+        taken: From the match of a name, when the image was taken; None where names do not tell.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Naming:
     extensions: tuple[str, ...]
     layout: str
     folders: tuple[str, ...]
+    taken: Callable[[re.Match[str]], Moment | None] | None = None
 
     @property
     def cure(self) -> str:
@@ -78,7 +80,12 @@ def shots_in(folder: Path, naming: Naming, report: Report = stop, *, nested: boo
         ValueError: an image is not named like the data set, or is in another person's folder.
     """
     return tuple(
-        Shot(path=path, person_id=int(match["person"]), camera_id=int(match["camera"]) - 1)
+        Shot(
+            path=path,
+            person_id=int(match["person"]),
+            camera_id=int(match["camera"]) - 1,
+            taken=naming.taken(match) if naming.taken else None,
+        )
         for path, match in named_images(folder, naming, report, nested=nested)
     )
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from annotated_types import Ge
@@ -13,7 +13,7 @@ from reid_lit.data.problems import MISSING, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets import market1501
 from reid_lit.files.access import is_dir
-from reid_lit.records import Split
+from reid_lit.records import Shot, Split
 from reid_lit.synthetic.plan import plan
 from reid_lit.synthetic.write import write
 
@@ -51,12 +51,18 @@ class Synthetic(ReidData):
             fact = f"{self.root.resolve()} has not been drawn yet"
             cure = f"a training run with dataset=synthetic dataset.world={self.world} dataset.size={self.size} draws it"
             raise Problem(kind=MISSING, place=self.root, fact=fact, cure=cure).error()
-        return market1501.read(self.root, name=f"synthetic_{self.world}", report=report)
+        split = market1501.read(self.root, name=f"synthetic_{self.world}", report=report)
+        return split.with_lists(_without_times)
 
     @override
     def sample(self) -> Sample:
         drawings = plan(self.world, "tiny", self.draw_seed)
         return Sample(images={f"{image.folder}/{image.name}": (image.person_id, image.camera) for image in drawings})
+
+
+def _without_times(shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
+    """The frames in the names of drawn images only tell them apart."""
+    return tuple(replace(shot, taken=None) for shot in shots)
 
 
 def _log_tenths() -> Callable[[int, int], None]:
