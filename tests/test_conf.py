@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from reid_lit.evaluation.neighbours.index import SETTINGS
 from reid_lit.paths import options, packaged
-from reid_lit.records import Batch, Output, TransferBatch
+from reid_lit.records import Batch, MixedBatch, Output, TransferBatch
 from reid_lit.run.near_names import near_names
 
 CONF = packaged("conf")
@@ -233,6 +233,8 @@ def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
     batch = Batch(torch.rand(8, 3, 64, 32), torch.arange(8) % 4, torch.arange(8) % 2, torch.arange(8))
     if "target" in config.dataset:
         batch = TransferBatch(batch, batch._replace(image=torch.rand(8, 3, 64, 32), person=torch.full((8,), -1)))
+    if config.dataset.get("fakes"):
+        batch = MixedBatch(batch, batch._replace(image=torch.rand(8, 3, 64, 32)))
     rate = 0.002 if "target" in config.dataset else 0.02  # ARN's own rates differ by parts
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     history = []

@@ -198,6 +198,25 @@ class TransferBatch(NamedTuple):
         return torch.cat([self.source.index, self.target.index])
 
 
+class MixedBatch(NamedTuple):
+    """A batch of real images and one of generated ones, all with labels.
+
+    Attributes:
+        real: Images of the data set.
+        fake: Images of the same persons in the styles of other cameras.
+    """
+
+    real: Batch
+    fake: Batch
+
+    @property
+    def index(self) -> Tensor:  # type: ignore[override]  # hides tuple.index, as a Batch's does
+        """``(b)`` int64; the positions of both in the training list."""
+        import torch
+
+        return torch.cat([self.real.index, self.fake.index])
+
+
 class Output(NamedTuple):
     """What a model makes of a batch.
 

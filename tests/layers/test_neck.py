@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reid_lit.layers.neck import BatchNormNeck, ClassBlock, DropoutNeck, PlainNeck
+from reid_lit.layers.neck import BatchNormNeck, ClassBlock, DropoutNeck, PlainNeck, ReluBlock
 from reid_lit.layers.pooling import GlobalAveragePool
 
 
@@ -94,3 +94,15 @@ def test_dropout_is_before_the_classifier_alone():
     assert not neck.classifier.bias.any()
     assert not torch.equal(neck.classify(feature), neck.classifier(feature))
     torch.testing.assert_close(neck.eval().classify(feature), neck.classifier(feature))
+
+
+def test_layers_and_initialisation_are_those_of_camstyle_s_baseline():
+    torch.manual_seed(0)
+    neck = ReluBlock(features=2048, persons=751, dim=1024, dropout=0.5, classifier_std=0.001)
+    linear, norm, relu, dropout = neck.embed
+    assert (linear.in_features, linear.out_features, dropout.p) == (2048, 1024, 0.5)
+    assert linear.weight.std().item() == pytest.approx((2 / 1024) ** 0.5, rel=0.01)
+    assert (norm.num_features, isinstance(relu, torch.nn.ReLU)) == (1024, True)
+    assert neck.classifier.weight.std().item() == pytest.approx(0.001, rel=0.02)
+    assert sum(p.numel() for p in neck.parameters()) == 2048 * 1024 + 1024 + 2 * 1024 + 1024 * 751 + 751
+    assert (neck.eval()(torch.randn(4, 2048)) >= 0).all()

@@ -32,3 +32,11 @@ def test_what_is_there_is_not_missing(root):
     (root / "Market-1501-v15.09.15").mkdir()
     assert not missing_roots(composed(("dataset=market1501",)))
     assert missing_roots(composed(("dataset=market1501", f"data_root={root}/other")))
+
+
+def test_generated_images_that_are_not_made_yet_are_missing(root):
+    words = ("dataset.fakes=bounding_box_train_camstyle", "dataset.size=tiny")
+    assert list(missing_roots(composed(words))) == ["dataset.fakes"]
+    (root / "synthetic" / "plaza-tiny-0" / "bounding_box_train_camstyle").mkdir(parents=True)
+    assert not missing_roots(composed(words))
+    assert list(missing_roots(composed((words[0], "dataset=market1501")))) == ["Market-1501-v15.09.15"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.errors import NotFiniteError
-from reid_lit.records import Batch, TransferBatch
+from reid_lit.records import Batch, MixedBatch, TransferBatch
 
 _SHOWN = 3
 """Images of a batch that a message names."""
@@ -88,7 +88,7 @@ class FiniteLoss(pl.Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: Batch | TransferBatch,
+        batch: Batch | MixedBatch | TransferBatch,
         batch_idx: int,
     ) -> None:
         self._look(trainer)

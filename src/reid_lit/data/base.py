@@ -18,10 +18,12 @@ from typing_extensions import override
 
 from reid_lit.data.contract import DataContract
 from reid_lit.data.counts import describe
+from reid_lit.data.fakes import Fakes, read_fakes
 from reid_lit.data.feeding.cache import RamCache, check_room, needed_bytes, shared_cache
 from reid_lit.data.feeding.images import CHOICES, sound
 from reid_lit.data.feeding.in_flight import batch_bytes, check_shared, fitting_workers
 from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, mixed_loader, ordered_loader
+from reid_lit.data.feeding.mixing import MixedSampler, MixedShots
 from reid_lit.data.feeding.readable import MAX_PIXELS
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler
 from reid_lit.data.feeding.selection import SelectionSampler
@@ -32,7 +34,7 @@ from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
-from reid_lit.records import JUNK, Batch, Split
+from reid_lit.records import JUNK, Batch, MixedBatch, Split
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,9 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         max_pixels: An image of more is taken for one that cannot be used: it is no crop of a person.
         value_range: Of images of 16 bit or of floats, the values shown as 0 and as 255, such as ``[0, 4095]`` for 12
             bit; None: the whole range of the file.
+        fakes: A folder of images of the training persons in the styles of other cameras, which are learnt beside the
+            real ones; a name alone is looked for beside the folder of the training images. None: there are none.
+        fakes_batch_size: Of a training step, with ``fakes``: as many of them, in addition to ``loader.batch_size``.
 
     Attributes:
         split: The training and test lists (after ``setup``); ``split.train`` lacks the validation persons.
@@ -74,24 +79,43 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     on_bad_image: str = "stop"
     max_pixels: int = MAX_PIXELS
     value_range: Sequence[int | float] | None = None
+    fakes: str | Path | None = None
+    fakes_batch_size: int = 46
 
     def __post_init__(self) -> None:
         super().__init__()
         if self.on_bad_image not in CHOICES:
             raise InputError(f"on_bad_image={self.on_bad_image!r}: unknown; choose one of {', '.join(CHOICES)}")
+        if self.fakes_batch_size < 1:
+            raise InputError(f"fakes_batch_size={self.fakes_batch_size}: holds no image; give 1 or more")
         self._range = as_range(self.value_range)
         self.root = Path(self.root).expanduser()
         self.split: Split = Split(name="", train=(), query=(), gallery=())
         self.validation: Split | None = None
         self.persons = self.cameras = 0
         self._labels: list[int] | None = None
+        self._fakes = Fakes()
         self._train_sampler: EpochSampler | None = None
         self._train_cache: RamCache | None = None
 
     @property
     def batch_size(self) -> int:
         """Images of a training step, over all ranks."""
-        return self.loader.batch_size
+        return self.loader.batch_size + self._fakes_per_step
+
+    @property
+    def _fakes_per_step(self) -> int:
+        return 0 if self.fakes is None else self.fakes_batch_size
+
+    @property
+    def has_fakes(self) -> bool:
+        """Whether each training batch has real and generated images."""
+        return self.fakes is not None
+
+    @property
+    def fakes_made_from(self) -> frozenset[str]:
+        """Absolute paths of the images that the fakes' generators have learnt from, as far as their folder says."""
+        return self._fakes.made_from
 
     @property
     def draws_by_person(self) -> bool:
@@ -113,6 +137,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     def setup(self, stage: str | None = None) -> None:
         if self._labels is None:  # Lightning calls this again for each stage
             self._read_once()
+            if self.fakes is not None and stage in (None, "fit"):
+                self._mix_in(self.fakes)
             if stage == "fit":  # before a network is built
                 self._check_trainable()
                 self._sampler(rank=0, world=1)
@@ -153,6 +179,25 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self.cameras = 1 + max(shot.camera_id for shot in self.split.shots)
         rank_zero_only(logger.info)("%s", describe(self.split, self.validation))
 
+    def _mix_in(self, fakes: str | Path) -> None:
+        """Put the generated images of the training persons behind the real ones in the training list."""
+        real, held = self.split.train, self.validation
+        aside = (*held.query, *held.gallery) if held is not None else ()
+        self._fakes = read_fakes(fakes, real, aside=aside)
+        split = Split(name=f"{self.split.name}, {self._fakes.folder}", train=self._fakes.shots, query=(), gallery=())
+        split = sound(
+            split,
+            root=self._fakes.folder,
+            on_bad_image=self.on_bad_image,
+            max_pixels=self.max_pixels,
+            processes=self.loader.processes(1),
+        )
+        classes = {shot.person_id: label for shot, label in zip(real, self._labels or [], strict=True)}
+        self._labels = [*(self._labels or []), *(classes[shot.person_id] for shot in split.train)]
+        self.split = dataclasses.replace(self.split, train=real + split.train)
+        self._fakes = dataclasses.replace(self._fakes, shots=split.train)
+        rank_zero_only(logger.info)("%s: %s", self.split.name, self._fakes.in_words(self.fakes_batch_size))
+
     def _check_trainable(self) -> None:
         if not self.split.train:
             raise InputError(
@@ -162,7 +207,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"training_list": fingerprint(self.split.train), "seed": self.seed}
+        return {"training_list": self._fakes.mark(fingerprint(self.split.train)), "seed": self.seed}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -178,9 +223,11 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        size = self.loader.batch_size // world
+        size = sampler.share
         workers = self._workers(batch_bytes(size, self.transform.size))
-        return make_loader(self._train_images(), sampler, batch_size=size, workers=workers, train=True)
+        images = self._train_images()
+        shown = MixedShots(images, real=sampler.real.share) if isinstance(sampler, MixedSampler) else images
+        return make_loader(shown, sampler, batch_size=size, workers=workers, train=True)
 
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on.
@@ -219,7 +266,14 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         return ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=self._train_cache)
 
     def _sampler(self, rank: int, world: int) -> EpochSampler:
-        size, labels = self.loader.batch_size, self._labels or []
+        fakes, labels = len(self._fakes.shots), self._labels or []
+        real = self._real_sampler(labels[: len(labels) - fakes], rank, world)
+        if self.fakes is None:
+            return real
+        return MixedSampler(real=real, offset=len(labels) - fakes, fakes=fakes, batch_size=self.fakes_batch_size)
+
+    def _real_sampler(self, labels: list[int], rank: int, world: int) -> EpochSampler:
+        size = self.loader.batch_size
         if set(labels) == {JUNK}:  # nobody is known: what is adapted draws for itself, or labels them
             return ShuffleSampler(labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed)
         make = partial(self.sampler, batch_size=size, rank=rank, world=world, seed=self.seed)
@@ -262,7 +316,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
             cached = needed_bytes(images, size)
         if self.loader.workers != "auto":
             ranks = self._ranks_here()
-            train = batch_bytes(self.loader.batch_size // ranks, self.transform.size)
+            train = batch_bytes((self.loader.batch_size + self._fakes_per_step) // ranks, self.transform.size)
             test = self._test_bytes(max(len(held), len(self.split.query) + len(self.split.gallery)))
             batches = {"a batch of training": train, "one of a test": test}
             check_shared(self.loader.processes(ranks), batches, ranks=ranks, taken=cached)
@@ -273,7 +327,12 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         return shared_cache(images=images, size=size, trainer=self.trainer)
 
     @override
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Batch | MixedBatch, dataloader_idx: int) -> Batch | MixedBatch:
+        if isinstance(batch, MixedBatch):
+            return MixedBatch(*(self._prepared(part) for part in batch))
+        return self._prepared(batch)
+
+    def _prepared(self, batch: Batch) -> Batch:
         if self.trainer is None or not self.trainer.training or self._train_sampler is None:
             return batch._replace(image=self.transform.testing(batch.image))
         noise = ImageNoise(batch.index, seed=self.seed, epoch=self._train_sampler.epoch)

@@ -57,6 +57,44 @@ class ClassBlock(nn.Module):
         return self.classifier(embedding)
 
 
+class ReluBlock(nn.Module):
+    """The head of CamStyle's baseline: Linear → BatchNorm → ReLU → Dropout, then a linear classifier.
+
+    Args:
+        features: Channels of the feature that comes in.
+        persons: Training persons, the classes.
+        dim: Channels of the embedding.
+        dropout: Probability that a channel of the embedding is dropped in training.
+        classifier_std: Standard deviation of the classifier's initial weights.
+
+    Source: the public code of Zhong et al., "Camera Style Adaptation for Person Re-identification", CVPR 2018, which
+        has it from open-reid.
+
+    Raises:
+        ValueError: there are fewer than two persons to tell apart.
+    """
+
+    def __init__(self, *, features: int, persons: int, dim: Size, dropout: Share, classifier_std: float) -> None:
+        super().__init__()
+        check_persons(persons)
+        self.dim = dim
+        linear = nn.Linear(features, dim)
+        self.embed = nn.Sequential(linear, nn.BatchNorm1d(dim), nn.ReLU(), nn.Dropout(dropout))
+        self.classifier = nn.Linear(dim, persons)
+        nn.init.kaiming_normal_(linear.weight, mode="fan_out")
+        nn.init.zeros_(linear.bias)
+        nn.init.normal_(self.classifier.weight, std=classifier_std)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
+        """(b features) → (b dim)."""
+        return self.embed(feature)
+
+    def classify(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch persons"]:
+        """(b dim) → (b persons)."""
+        return self.classifier(embedding)
+
+
 class PlainNeck(nn.Module):
     """No neck: the embedding is the feature itself, f.
 

@@ -39,6 +39,9 @@ class RetrievalModel(EmbeddingModel):
     backbone_lr_scale: float = 1.0
     """The backbone's learning rate relative to the rest."""
 
+    learns_fakes: ClassVar[bool] = False
+    """Whether training batches have generated images beside the real ones."""
+
     strength_settings: ClassVar[tuple[str, ...]] = ()
     """Attributes that decide how strongly an adaptation changes the features."""
 
@@ -60,6 +63,20 @@ class RetrievalModel(EmbeddingModel):
     def feature_learns(self) -> bool:
         """Whether the compared feature changes in this epoch: a frozen one cannot collapse."""
         return True
+
+    def check_training(self, data: TrainingData, epochs: int | None) -> None:
+        """Raise InputError unless this model can be trained on these data, as :meth:`check_data` does.
+
+        Raises:
+            ValueError: what is wrong, and the cure; also where the data have generated images and the model has no use
+                for them.
+        """
+        if data.has_fakes and not self.learns_fakes:
+            raise InputError(
+                "dataset.fakes: this model has no use for images in other cameras' styles; set model=camstyle, or"
+                " dataset.fakes=null"
+            )
+        self.check_data(data, epochs)
 
     def check_data(self, data: TrainingData, epochs: int | None) -> None:  # noqa: ARG002 - for models that train in parts
         """Raise InputError unless this model can be trained on these data for so many epochs; called before training.
@@ -161,7 +178,7 @@ class RetrievalModel(EmbeddingModel):
     @override
     def setup(self, stage: str) -> None:
         if stage == "fit":
-            self.check_data(self.data, self.trainer.max_epochs)
+            self.check_training(self.data, self.trainer.max_epochs)
         nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets
 
     @override

@@ -44,6 +44,10 @@ class TrainingData(Protocol):
     def draws_by_person(self) -> bool:
         """Whether training batches are drawn by the persons of the images."""
 
+    @property
+    def has_fakes(self) -> bool:
+        """Whether each training batch has real and generated images."""
+
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on; -1 leaves an image out."""
 

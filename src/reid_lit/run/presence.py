@@ -22,7 +22,25 @@ def missing_roots(config: Mapping[str, Any] | DictConfig) -> dict[str, Path]:
     for name, root in _roots(whole):
         if root and not (place := Path(str(root)).expanduser()).exists():
             missing.setdefault(name or place.name, place)
-    return missing
+    fakes = _missing_fakes(whole)
+    return missing | ({"dataset.fakes": fakes} if fakes and not missing else {})
+
+
+def _missing_fakes(config: DictConfig) -> Path | None:
+    """Where generated images are looked for that are not there; None where none are asked for, or some are there.
+
+    A name alone lies beside the folder of the training images: in the data set's folder or, where that holds the images
+    themselves, beside it.
+    """
+    dataset = OmegaConf.select(config, "dataset")
+    name = dataset.get("fakes")
+    if not name:
+        return None
+    root = Path(str(OmegaConf.select(dataset, "root"))).expanduser()
+    if "draw_seed" in dataset:
+        root = root / f"{dataset.world}-{dataset.size}-{dataset.draw_seed}"
+    places = [root / str(name), root.parent / str(name), root / "pytorch" / str(name)]
+    return None if any(place.is_dir() for place in places) else places[0]
 
 
 def needs_of(config: Mapping[str, Any] | DictConfig) -> tuple[tuple[str, ...], ...]:

@@ -53,7 +53,7 @@ def train_once(
     data.setup("fit")
     check_objective(config.objective, data)
     tests = find_tests(config, data, needed=False)
-    check_unseen(absolute(data.split.train), tests)
+    check_unseen(absolute(data.split.train) | data.fakes_made_from, tests)
     if checkpoint is None:
         rehearse(config, stages, data)
         run_stages(stages)

@@ -70,9 +70,9 @@ def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> Non
 
 
 def learnt_from(model: RetrievalModel, data: ReidData) -> Lineage:
-    """The images that a training shows."""
+    """The images that a training shows, and those that generators of its images have learnt from."""
     shown = absolute(data.split.train)
-    return Lineage(shown, shown - absolute(model.unlabelled(data.split)))
+    return Lineage(shown | data.fakes_made_from, shown - absolute(model.unlabelled(data.split)))
 
 
 def _rehearsed(stage: Stage) -> Lineage:
@@ -90,7 +90,7 @@ def _checked_model(config: DictConfig, data: ReidData) -> RetrievalModel:
     bare.backbone.weights = "none"
     with isolate_rng():
         model: RetrievalModel = instantiate(bare.model, _convert_="all")(persons=data.persons)
-    model.check_data(data, config.trainer.max_epochs)
+    model.check_training(data, config.trainer.max_epochs)
     check_batch(config, model)
     return model
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from reid_lit.data.transforms.geometry import RotateShift, sampled_places
+from reid_lit.data.transforms.geometry import RotateShift, ScaledCrop, sampled_places
 from reid_lit.data.transforms.noise import ImageNoise
 
 
@@ -71,3 +71,41 @@ def test_it_does_not_depend_on_how_images_are_batched():
 def test_errors(name, value, most):
     with pytest.raises(ValueError, match=rf"^{name}={value}: give a number in \[0, {most}\]"):
         RotateShift(**({"degrees": 20.0, "shift": 0.2} | {name: value}))
+
+
+def test_a_part_of_another_size_is_cut_out_and_resized():
+    image = images(6, 16, 8)
+    got = ScaledCrop(area=[0.5, 1.0], aspect=[1.5, 3.0])(image, noise(range(6)))
+    stream = noise(range(6))
+    place, drawn = stream.uniform(2), stream.uniform(20)
+    for k in range(6):
+        for n in range(10):
+            area, aspect = (0.5 + 0.5 * drawn[k, n]) * 16 * 8, 1.5 + 1.5 * drawn[k, 10 + n]
+            tall, wide = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if tall <= 16 and wide <= 8:
+                break
+        top, left = place[k, 0] * (16 - tall), place[k, 1] * (8 - wide)
+        for i, j in ((0, 0), (7, 3), (15, 7)):
+            y, x = top + (i + 0.5) * tall / 16 - 0.5, left + (j + 0.5) * wide / 8 - 0.5
+            torch.testing.assert_close(got[k, :, i, j], pixel(image[k], y, x), rtol=0, atol=1e-4)
+
+
+def pixel(image, y, x):
+    """Bilinear, with the edges repeated."""
+    _, height, width = image.shape
+    top, left, total = math.floor(y), math.floor(x), 0.0
+    for r, c in ((top, left), (top + 1, left), (top, left + 1), (top + 1, left + 1)):
+        weight = (1 - abs(y - r)) * (1 - abs(x - c))
+        total = total + weight * image[:, min(max(r, 0), height - 1), min(max(c, 0), width - 1)]
+    return total
+
+
+def test_where_no_part_fits_the_image_stays():
+    image = images(3)
+    torch.testing.assert_close(ScaledCrop(area=[0.9, 1.0], aspect=[8.0, 9.0])(image, noise([0, 1, 2])), image)
+
+
+@pytest.mark.parametrize(("name", "value"), [("area", [0.5, 1.5]), ("area", [0.0, 1.0]), ("aspect", [3.0, 2.0])])
+def test_a_part_that_is_none_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name}="):
+        ScaledCrop(**{"area": [0.5, 1.0], "aspect": [1.0, 2.0]} | {name: value})

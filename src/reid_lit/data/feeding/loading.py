@@ -16,7 +16,7 @@ from reid_lit.data.feeding.decode import decode_shots
 from reid_lit.data.feeding.samplers import BlockSampler
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import FailedError, InputError
-from reid_lit.records import Batch, Shot, TransferBatch
+from reid_lit.records import Batch, MixedBatch, Shot, TransferBatch
 
 PATIENCE = 900
 """Seconds that the next batch is waited for."""
@@ -116,7 +116,7 @@ class ShotDataset(Dataset[Item]):
         return decode_shots([self.shots[i] for i in index], size=self.size, interpolation=self.interpolation)
 
 
-def collate(batch: Any) -> Batch | TransferBatch:
+def collate(batch: Any) -> Batch | MixedBatch | TransferBatch:
     """Return the batch as it is: :meth:`ShotDataset.__getitems__` has made it."""
     return batch
 
@@ -191,7 +191,7 @@ def spread_batches(count: int, batch_size: int, world: int) -> list[list[int]]:
 
 
 def make_loader(
-    dataset: ShotDataset, sampler: Sampler[int], *, batch_size: int, workers: int, train: bool
+    dataset: Dataset[Item], sampler: Sampler[int], *, batch_size: int, workers: int, train: bool
 ) -> BatchLoader:
     """The loader of a rank.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.fakes import refuse_fakes
 from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.switching import SwitchingSampler
 from reid_lit.data.problems import Report, stop
@@ -68,6 +69,7 @@ class Joint(ReidData):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_fakes(self.fakes, *(member.fakes for member in self.members))
         self._member_of: dict[Path, int] = {}
 
     @property

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import describe, is_whole
+from reid_lit.data.fakes import refuse_fakes
 from reid_lit.data.feeding.in_flight import batch_bytes
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
@@ -146,6 +147,7 @@ class Transfer(ReidData):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_fakes(self.source.fakes, self.target.fakes)
         self.camera_counts: tuple[int, ...] = ()
         if self.target_batch_size < 1:
             raise InputError(f"target_batch_size={self.target_batch_size}: holds no image; set it to 1 or more")
@@ -222,7 +224,6 @@ class Transfer(ReidData):
     def on_after_batch_transfer(  # type: ignore[override]
         self, batch: Batch | TransferBatch, dataloader_idx: int
     ) -> Batch | TransferBatch:
-        augmented = super().on_after_batch_transfer
         if isinstance(batch, TransferBatch):
-            return TransferBatch(*(augmented(part, dataloader_idx) for part in batch))
-        return augmented(batch, dataloader_idx)
+            return TransferBatch(*(self._prepared(part) for part in batch))
+        return self._prepared(batch)

@@ -1,6 +1,7 @@
 """Turning and moving of images by any angle and length, with interpolation."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float32
@@ -47,6 +48,51 @@ class RotateShift(nn.Module):
             height=height,
             width=width,
         )
+        return F.grid_sample(as_float(image), grid, padding_mode="border", align_corners=False)
+
+
+class ScaledCrop(nn.Module):
+    """Cuts a part of another size and shape out of each image, and resizes it to the size of the image.
+
+    The first of ten drawn parts that fits into the image is cut out at a random place; where none fits, it stays.
+
+    Args:
+        area: Least and greatest share of the image's area.
+        aspect: Least and greatest height / width.
+
+    Source: ``RandomSizedRectCrop`` of open-reid's public code, which cuts before it resizes; the same for images of the
+        shape that they are resized to.
+
+    Raises:
+        ValueError: a share is outside (0, 1], or a range is none.
+    """
+
+    attempts = 10
+
+    def __init__(self, *, area: Sequence[float], aspect: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("area", area), ("aspect", aspect)):
+            if len(values) != 2 or not 0 < values[0] <= values[1] or (name == "area" and values[1] > 1):
+                raise InputError(
+                    f"{name}={list(values)}: give [least, greatest] above 0{', at most 1' * (name == 'area')}"
+                )
+        self.area = tuple(area)
+        self.aspect = tuple(aspect)
+
+    @override
+    def forward(self, image: Images, noise: ImageNoise) -> Float32[Tensor, "b 3 h w"]:
+        height, width = image.shape[2:]
+        place, drawn = noise.uniform(2), noise.uniform(2 * self.attempts)
+        area = (self.area[0] + (self.area[1] - self.area[0]) * drawn[:, : self.attempts]) * height * width
+        aspect = self.aspect[0] + (self.aspect[1] - self.aspect[0]) * drawn[:, self.attempts :]
+        sides = torch.stack([(area * aspect).sqrt().round() / height, (area / aspect).sqrt().round() / width], dim=2)
+        fits = (sides <= 1).all(dim=2)
+        first = sides[torch.arange(len(sides), device=sides.device), fits.int().argmax(dim=1)]
+        share = torch.where(fits.any(dim=1)[:, None], first, torch.ones_like(first))
+        down, right = ((place * 2 - 1) * (1 - share)).unbind(dim=1)  # of the middle, where -1 and 1 are the edges
+        y = torch.linspace(1 / height - 1, 1 - 1 / height, height, device=image.device) * share[:, :1] + down[:, None]
+        x = torch.linspace(1 / width - 1, 1 - 1 / width, width, device=image.device) * share[:, 1:] + right[:, None]
+        grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=3)
         return F.grid_sample(as_float(image), grid, padding_mode="border", align_corners=False)
 
 
