@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from reid_lit.calibration.labelled import Labelled
 from reid_lit.calibration.pairs import BINS, FOLDS, Pairs, Scored, collect
-from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, equal_error, thresholds
+from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, _rising, equal_error, thresholds
 from reid_lit.errors import InputError
 
 RATES = (0.01, 0.002)
@@ -115,6 +115,13 @@ def test_a_threshold_is_the_least_score_that_keeps_the_rate():
     assert found.fnmr_low <= found.fnmr <= found.fnmr_high
     gap = [abs(np.mean([x >= s for x in scores]) - np.mean([x < s for x in genuine])) for s in scores]
     assert gap[scores.index(min(scores, key=lambda s: abs(s - equal.threshold)))] <= min(gap) + 1 / len(genuine)
+
+
+def test_intervals_rise_as_thresholds_do():
+    ends = [(0.5, 0.8), (0.3, 0.95), (0.6, 0.9)]
+    assert _rising([0.01, 0.001, 0.0001], ends) == [(0.3, 0.8), (0.5, 0.9), (0.6, 0.95)]
+    assert _rising([0.0001, 0.01], ends[:2]) == [(0.5, 0.95), (0.3, 0.8)]
+    assert _rising([], []) == []
 
 
 def test_too_few_pairs_are_said_and_not_extrapolated():

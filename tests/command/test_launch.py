@@ -1,5 +1,6 @@
 import pytest
 
+from reid_lit.command.launch import _in_one_folder
 from reid_lit.command.replay import replayed
 from reid_lit.jobs.job import last_words
 from reid_lit.run.near_names import near_names
@@ -168,3 +169,9 @@ def test_the_folder_of_the_stages_is_repeated_only_where_none_can_be_trained(tmp
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()
     assert "before_dir=/other" in replayed([f"resume={tmp_path}"])  # no stage is trained any more
+
+
+def test_a_run_is_whole_in_the_folder_that_run_dir_names():
+    assert _in_one_folder(["seed=1", "run_dir=own"]) == ["seed=1", "run_dir=own", "hydra.run.dir=own"]
+    for kept in (["seed=1"], ["run_dir=own", "hydra.run.dir=other"], ["-m", "run_dir=own", "seed=1,2"]):
+        assert _in_one_folder(kept) == kept

@@ -89,8 +89,15 @@ def thresholds(pairs: Pairs, rates: Sequence[float], *, resamples: int, tell: Pr
         drawn[number] = [_cut(pairs.highest.score, counted, rate * total) for rate in measured]
         missed[number] = [missed_share(pairs.same, weight, place) for place in places]
     found: dict[float, Threshold] = {}
+    ends = _rising(
+        measured,
+        [
+            scaled_interval(drawn[:, k], place, spread_scale(pairs, place, of_same=False))
+            for k, place in enumerate(places)
+        ],
+    )
     for column, (rate, place) in enumerate(zip(measured, places, strict=True)):
-        low, high = scaled_interval(drawn[:, column], place, spread_scale(pairs, place, of_same=False))
+        low, high = ends[column]
         fnmr_low, fnmr_high = middle(missed[:, column])
         fnmr = missed_share(pairs.same, np.ones(pairs.persons), place)
         found[rate] = Threshold(
@@ -155,3 +162,16 @@ def _equal_error(
     fnmr = 1 - np.concatenate([[0], kept])[above] / kept[-1]
     place = int(np.argmax(fmr >= fnmr))  # the first from above; at the last one fmr is 1
     return float(pairs.drawn.score[place]), float((fmr[place] + fnmr[place]) / 2)
+
+
+def _rising(rates: Sequence[float], ends: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Intervals whose ends rise where the rates fall, as the thresholds do: the same ends in another order.
+
+    Source: Chernozhukov, Fernández-Val and Galichon, "Improving point and interval estimators of monotone functions by
+        rearrangement", Biometrika 2009: a band that is put in order covers at least as often.
+    """
+    if not ends:
+        return []
+    lows, highs = (sorted(side) for side in zip(*ends, strict=True))
+    place = {rate: k for k, rate in enumerate(sorted(rates, reverse=True))}
+    return [(lows[place[rate]], highs[place[rate]]) for rate in rates]

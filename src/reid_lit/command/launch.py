@@ -69,6 +69,8 @@ def _launch(
             sys.argv[1:], default=functools.partial(default_of, arguments=sys.argv[1:], config_name=config_name)
         )
         sys.argv[1:] = of_one_run(sys.argv[1:])
+        if config_name in ("train", "evaluate"):
+            sys.argv[1:] = _in_one_folder(sys.argv[1:])
         if config_name == "train":
             sys.argv[1:] = _checked_words(words, sys.argv[1:])
     except UserError as error:
@@ -89,6 +91,14 @@ def _flags_first(words: list[str]) -> list[str]:
     """The words of a command line, its flag for a sweep first: Hydra takes none between two others."""
     flags = [word for word in words if word in ("-m", "--multirun")]
     return [*flags, *(word for word in words if word not in flags)]
+
+
+def _in_one_folder(arguments: list[str]) -> list[str]:
+    """The words of a run, which Hydra writes into the folder that ``run_dir=`` names: without them it is no run's."""
+    values = {key_of(argument): value_of(argument) for argument in arguments}
+    if "run_dir" not in values or "hydra.run.dir" in values or {"-m", "--multirun"} & set(arguments):
+        return arguments
+    return [*arguments, f"hydra.run.dir={values['run_dir']}"]
 
 
 def _checked_words(typed: list[str], arguments: list[str]) -> list[str]:

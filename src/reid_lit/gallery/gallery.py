@@ -102,6 +102,16 @@ class Found:
             return None
         return any(hit.match is not None and hit.score >= hit.match.threshold for hit in self.hits)
 
+    @property
+    def verdict(self) -> str:
+        """*match* or *no match*, and *undecided* where the nearest score lies inside the threshold's interval."""
+        if not self.hits:
+            return "no image is compared"
+        nearest = self.hits[0].match
+        if nearest is None:
+            return "not calibrated"
+        return ("match" if self.is_match else "no match") + (", undecided" if nearest.answer == "undecided" else "")
+
     def as_json(self) -> dict[str, Any]:
         """The answer in JSON's types."""
         return {

@@ -69,13 +69,11 @@ def _answer(answer: Found, kept: dict[int, str], drawn: dict[str, str | None]) -
         for path in answer.images
     ]
     names = [Path(path).name for path in answer.images]
-    verdicts = {True: ("m", "match"), False: ("r", "no match"), None: ("", "not calibrated")}
-    kind, verdict = ("r", "no image is compared") if not answer.hits else verdicts[answer.is_match]
     return {
         "name": names[0] if len(names) == 1 else answer.query,
         "path": answer.images[0] if len(answer.images) == 1 else "",
-        "kind": kind,
-        "verdict": verdict,
+        "kind": {True: "m", False: "r", None: ""}[answer.is_match],
+        "verdict": answer.verdict,
         "tiles": asked + [_tile(hit, kept.get(hit.number) or drawn.get(hit.path)) for hit in answer.hits],
     }
 

@@ -26,7 +26,8 @@ def enrolled_lines(result: Enrolled, *, total: int) -> Iterator[str]:
 def show_found(found: Sequence[Found], console: Console) -> None:
     """Print the answers, a table each."""
     for answer in found:
-        table = Table("", "person", "camera", "time", "score", "P(same)", "image", title=escape(answer.query))
+        table = Table("", "person", "camera", "time", "score", "P(same)", title=escape(answer.query))
+        table.add_column("image", overflow="fold")
         for place, hit in enumerate(answer.hits, 1):
             table.add_row(str(place), *_row(hit))
         table.caption = _caption(answer)
@@ -39,8 +40,10 @@ def _caption(answer: Found) -> str:
     match = answer.hits[0].match
     if match is None:
         return "not calibrated: python -m reid_lit.calibrate says which scores are a match"
-    said = f"threshold {match.threshold:.3f} at FMR {match.fmr:g}"
-    return said if answer.is_match else f"no match: no score reaches the {said}"
+    said = (
+        f"the threshold {match.threshold:.3f} at FMR {match.fmr:g}, 95 % interval {match.low:.3f} to {match.high:.3f}"
+    )
+    return f"{answer.verdict}: {'reaches' if answer.is_match else 'no score reaches'} {said}"
 
 
 def _row(hit: Hit) -> list[str]:
@@ -52,7 +55,8 @@ def _row(hit: Hit) -> list[str]:
 
 def show_rows(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Print rows without their vectors."""
-    table = Table("number", "person", "camera", "time", "image")
+    table = Table("number", "person", "camera", "time")
+    table.add_column("image", overflow="fold")
     for row in rows:
         cells = [row["person"] or "–", row["camera"] or "–", str(row["time"] or "–"), row["path"]]
         table.add_row(str(row["number"]), *(escape(cell) for cell in cells))
