@@ -36,6 +36,44 @@ class StripePool(nn.Module):
         return F.adaptive_avg_pool2d(maps, (self.stripes, 1)).squeeze(-1).transpose(1, 2)
 
 
+class RefinedPartPool(nn.Module):
+    """Refined part pooling: each position of the map belongs to each part by a probability, and a part is their mean.
+
+    The probabilities are a softmax over the parts of a linear function of the position: of its channels, averaged in
+    ``dim`` groups, less their mean over the map.
+
+    Args:
+        features: Channels of the map.
+        stripes: Parts.
+        dim: Groups of channels.
+        dropout: Probability that a value of the map is dropped in training, for the probabilities alone.
+
+    Source: Sun et al., "Beyond Part Models", ECCV 2018, section 3.3, equations 1 and 2; groups, centring and dropout by
+        its public code.
+    """
+
+    def __init__(self, *, features: int, stripes: Size, dim: Size, dropout: Share) -> None:
+        super().__init__()
+        self.stripes = stripes
+        self.dim = min(dim, features)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(self.dim, stripes)
+        nn.init.kaiming_normal_(self.classifier.weight, mode="fan_out")
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch stripes channels"]:
+        """(b c h w) → (b stripes c)."""
+        shares = self.shares(maps).flatten(2)
+        return self.stripes / shares.shape[2] * shares @ maps.flatten(2).transpose(1, 2)
+
+    def shares(self, maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch stripes rows columns"]:
+        """The probabilities of the parts at each position; their sum over the parts is 1."""
+        positions = self.dropout(maps).flatten(2).transpose(1, 2)
+        grouped = F.adaptive_avg_pool1d(positions, self.dim)
+        scores = self.classifier(grouped - grouped.mean(1, keepdim=True))
+        return scores.softmax(2).transpose(1, 2).unflatten(2, maps.shape[2:])
+
+
 class Reduction(nn.Module):
     """A 1 × 1 convolution without bias on a pooled part, then a batch norm and a ReLU if they are wanted.
 
@@ -125,13 +163,13 @@ class PartHeads(nn.Module):
         classified = all(getattr(neck, "classifier", None) is not None for neck in self._classifying())
         self.outputs = OUTPUTS if classified else OUTPUTS[:-1]
 
-    def forward(self, pooled: Float[Tensor, "batch parts features"]) -> Output:
-        """(b parts features) → the outputs; ``part_logits`` in training only."""
+    def forward(self, pooled: Float[Tensor, "batch parts features"], *, classify: bool) -> Output:
+        """(b parts features) → the outputs; ``part_logits`` where ``classify`` asks for them."""
         seen = self.dropout(pooled)
         reduced = self._reduced(seen)
         embedded = torch.stack([neck(part) for neck, part in zip(self.necks, reduced.unbind(1), strict=True)], dim=1)
         parts = {"pooled": pooled, "part_feature": reduced, "part_embedding": embedded}
-        if self.training and "part_logits" in self.outputs:
+        if classify and "part_logits" in self.outputs:
             wide = [neck(part) for neck, part in zip(self.wide, seen.unbind(1), strict=False)]
             classified = [*wide, *embedded.unbind(1)[len(wide) :]]
             logits = [neck.classify(part) for neck, part in zip(self._classifying(), classified, strict=True)]

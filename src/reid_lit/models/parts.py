@@ -70,7 +70,7 @@ class PartModel(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        return self.heads(self.pool(self.backbone(image)))
+        return self.heads(self.pool(self.backbone(image)), classify=self.training)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -1,0 +1,86 @@
+"""Refined part pooling: the second stage of PCB, which learns where each part is."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from annotated_types import Ge
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.errors import InputError
+from reid_lit.models.parts import PartModel
+from reid_lit.models.predecessor import load_parts
+
+_CURE = "train PCB first (+experiment=market_pcb), then set model.weights=<its run folder>"
+
+
+class Rpp(PartModel):
+    """PCB of an earlier run, whose stripes give way to parts that are learnt.
+
+    Args:
+        backbone: As in :class:`~reid_lit.models.parts.PartModel`; so is what is not named here.
+        pool: Called with ``features``; maps to parts.
+        weights: The run folder of PCB, or its checkpoint.
+        alone_epochs: Epochs in which the pool alone learns; then all does. The paper has such epochs, its public code
+            has none.
+        settings: The other arguments.
+
+    Source: Sun et al., "Beyond Part Models", ECCV 2018, section 3.4 and the public code.
+
+    Raises:
+        ValueError: as PartModel does.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        pool: Callable[..., Any],
+        weights: str | None,
+        alone_epochs: Annotated[int, Ge(0)],
+        **settings: Any,
+    ) -> None:
+        super().__init__(backbone=backbone, pool=pool(features=backbone.dim), **settings)
+        self.weights = weights
+        self.alone_epochs = alone_epochs
+        self._resumed = False
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._resumed = True
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["stage"] = 2
+
+    @override
+    def on_fit_start(self) -> None:
+        if self._resumed:
+            return
+        names = load_parts(self, self.weights, parts={"backbone", "heads"}, stage=2, cure=_CURE)
+        known = self.state_dict()
+        if more := sorted(name for name in names if name.startswith("heads.") and name not in known):
+            raise InputError(f"weights={self.weights} has {more[0]} too: it has more stripes or other heads; {_CURE}")
+
+    @override
+    def train(self, mode: bool = True) -> "Rpp":
+        super().train(mode)
+        for part in self._resting():
+            part.eval()
+        return self
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self.train()
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # frozen for these epochs only: DDP waits for the gradient of everything that had requires_grad at its start
+        for part in self._resting():
+            part.zero_grad(set_to_none=True)
+
+    def _resting(self) -> list[Any]:
+        """The parts that do not learn in this epoch."""
+        return [self.backbone, self.heads] if self.current_epoch < self.alone_epochs else []
