@@ -14,6 +14,9 @@ from reid_lit.run.detail_tables import Row, cell, detail_tables
 from reid_lit.run.folder import Run
 from reid_lit.wording import counted
 
+_COMPARED = {"pooled": "pooled parts"}
+"""What is compared, in words, where its name says too little."""
+
 
 def averaged(rows: Sequence[Row]) -> list[Row]:
     """A row for each test: its only row, or the mean and the standard deviation over its splits.
@@ -142,7 +145,7 @@ def _scoring(stamp: dict[str, Any]) -> list[str]:
         parts.append(f"gallery: {stamp['gallery']}")
     note = f" ({stamp['camera_rule_note']})" if stamp.get("camera_rule_note") else ""
     parts.append(f"camera rule {stamp['camera_rule']}{note}")
-    parts.append(f"{stamp['distance']} distance of the {stamp['feature']}")
+    parts.append(f"{stamp['distance']} distance of the {_COMPARED.get(stamp['feature'], stamp['feature'])}")
     parts.append(f"test-time augmentation: {stamp['test_time_augmentation']}")
     return parts
 
