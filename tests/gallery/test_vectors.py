@@ -29,7 +29,7 @@ def loop(vectors, numbers, query, top, allowed=None):
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_nearest_are_those_of_a_loop(engine, tmp_path, monkeypatch, precision):
-    monkeypatch.setattr(module, "_BLOCK", 7)
+    monkeypatch.setattr(module, "BLOCK", 7)
     random = np.random.default_rng(1)
     rows, vectors = rows_of(random, 40, dim=DIM)
     engine.add(rows)

@@ -17,6 +17,7 @@ VERBS = {
     "list": "gallery=<folder> [person=…] [camera=…]",
     "erase": "gallery=<folder> person=…",
     "export": "gallery=<folder> file=rows.parquet",
+    "rotate": "gallery=<folder> key=@<file> new_key=@<file>",
 }
 """What follows each verb; its ``--help`` says more."""
 

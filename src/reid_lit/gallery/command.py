@@ -10,7 +10,9 @@ from rich.console import Console
 
 from reid_lit.errors import InputError
 from reid_lit.gallery.gallery import Gallery, create, open_gallery
+from reid_lit.gallery.master import VARIABLE
 from reid_lit.gallery.page import write_answers
+from reid_lit.gallery.rotating import rotate
 from reid_lit.gallery.rows import Entry, Where, moment, texts
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.text import enrolled_lines, show_found, show_rows
@@ -28,7 +30,7 @@ def run_verb(verb: str, config: DictConfig) -> None:
 
 
 def _opened(config: DictConfig) -> Gallery:
-    return open_gallery(config.gallery, run=config.run, trust=config.trust)
+    return open_gallery(config.gallery, run=config.run, trust=config.trust, key=_text(config.key))
 
 
 def _create(config: DictConfig) -> None:
@@ -40,10 +42,14 @@ def _create(config: DictConfig) -> None:
         vectors=config.vectors,
         thumbnails=config.thumbnails,
         trust=config.trust,
+        key=_text(config.key),
     )
     _print(
         f"{gallery.folder}: an empty gallery of {gallery.facts.dim} numbers an image, kept by {gallery.facts.engine}"
     )
+    if gallery.facts.sealed:
+        source = VARIABLE if config.key is None else config.key
+        _print(f"sealed by the key of {source}: who loses the key loses the gallery, so keep a copy of it elsewhere")
     if gallery.calibration is None:
         _print("the run was not calibrated: queries give scores, and neither P(same) nor no match")
 
@@ -63,7 +69,7 @@ def _query(config: DictConfig) -> None:
     gallery = _opened(config)
     if not len(gallery):
         raise InputError(f"{gallery.folder} is empty; python -m reid_lit.gallery enrol puts images into it")
-    with progress("copying vectors") as tell:
+    with progress("opening rows" if gallery.facts.sealed else "copying vectors") as tell:
         found = gallery.query(
             _images(config.images),
             top=config.top,
@@ -113,7 +119,17 @@ def _erase(config: DictConfig) -> None:
 
 def _export(config: DictConfig) -> None:
     gallery, file = _opened(config), Path(config.file)
-    _print(f"{file}: {counted(gallery.export(file), 'image')} with vectors of {gallery.facts.dim} numbers")
+    images = counted(gallery.export(file, plain=config.plain), "image")
+    _print(f"{file}: {images} with vectors of {gallery.facts.dim} numbers")
+
+
+def _rotate(config: DictConfig) -> None:
+    with progress("sealing") as tell:
+        gallery = rotate(
+            config.gallery, key=_text(config.key), new_key=str(config.new_key), data=config.data, tell=tell
+        )
+    again = "; its rows are sealed anew" if config.data else ""
+    _print(f"{gallery.folder}: the key of {config.new_key} opens it, and the old one does not{again}")
 
 
 _VERBS: dict[str, Callable[[DictConfig], None]] = {
@@ -123,6 +139,7 @@ _VERBS: dict[str, Callable[[DictConfig], None]] = {
     "list": _list,
     "erase": _erase,
     "export": _export,
+    "rotate": _rotate,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from reid_lit.calibration.record import Calibration, calibration_file, read_cali
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
 from reid_lit.gallery.engine import Engine, engine_of
 from reid_lit.gallery.enrolling import Embedded, embedded
+from reid_lit.gallery.master import VARIABLE, Master, made_master, read_master
 from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.vectors import Vectors
@@ -29,6 +30,9 @@ from reid_lit.progress import Progress, untold
 from reid_lit.testing.embedder import AnImage, Embedder
 from reid_lit.testing.load import load
 from reid_lit.testing.provenance import Provenance
+
+if TYPE_CHECKING:
+    from reid_lit.gallery.sealed import SealedEngine  # it needs a package of its own
 
 FILE = "gallery.json"
 FORMAT = "reid_lit gallery"
@@ -47,6 +51,7 @@ class Facts:
         store: Where the engine keeps the rows; empty: ``store`` in the gallery's folder.
         vectors: The precision of the vectors that queries are compared with.
         thumbnails: Whether a small copy of each image is kept.
+        sealed: Whether the rows are encrypted, by a key that is kept elsewhere.
     """
 
     run: str
@@ -56,6 +61,7 @@ class Facts:
     store: str
     vectors: str
     thumbnails: bool = False
+    sealed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +150,25 @@ class Gallery:
         folder: Its folder.
         facts: What it is.
         trust: See :func:`reid_lit.load`.
+        master: The key of a sealed gallery.
+
+    Raises:
+        FileNotFoundError: the data keys of a sealed gallery are missing.
+        ValueError: the key is another one.
     """
 
-    def __init__(self, folder: Path, facts: Facts, *, trust: bool = False) -> None:
+    def __init__(self, folder: Path, facts: Facts, *, trust: bool = False, master: Master | None = None) -> None:
         self.folder, self.facts, self.trust = folder, facts, trust
+        self._lock = FileLock(folder / ".lock")
         self.engine: Engine = engine_of(facts.engine, facts.store or str(folder / "store"))
-        self._vectors = Vectors(folder / "vectors", facts.dim, precision=facts.vectors)
+        self.sealed: SealedEngine | None = None
+        if master is None:
+            self._vectors = Vectors(folder / "vectors", facts.dim, precision=facts.vectors)
+        else:
+            from reid_lit.gallery.sealed import sealed_engine
+
+            self.sealed = sealed_engine(self.engine, folder, master, self._lock, dim=facts.dim, precision=facts.vectors)
+            self.engine = self.sealed
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -219,7 +238,7 @@ class Gallery:
         return result
 
     def _add(self, images: Embedded) -> int:
-        with FileLock(self.folder / ".lock"):  # two writers number their rows one after the other
+        with self._lock:  # two writers number their rows one after the other
             known = self.engine.known(images.ids)
             new = images.chosen([place for place, each in enumerate(images.ids) if each not in known])
             if new.entries:
@@ -268,6 +287,8 @@ class Gallery:
         """
         if top < 1:
             raise InputError(f"top={top}: give how many rows to show, from 1")
+        if approximate and self.facts.sealed:
+            raise InputError("approximate=true: a sealed gallery has no index; leave it out, the answer is exact")
         rate = None if self.calibration is None else self.calibration.rate(fmr)
         listed = _listed(images)
         raw = self.embedder(listed, color=color).float()
@@ -296,6 +317,9 @@ class Gallery:
         tell: Progress = untold,
     ) -> list[tuple[list[int], list[float]]]:
         """Numbers and cosines of the nearest rows of unit vectors, exact unless ``approximate``."""
+        if self.sealed is not None and not approximate:
+            numbers, scores = self.sealed.nearest(vectors, top, where, tell=tell)
+            return list(zip(numbers.tolist(), scores.tolist(), strict=True))
         if approximate:
             found = (self.engine.near(vector, top, where) for vector in vectors)
             return [(list(numbers), list(scores)) for numbers, scores in found]
@@ -352,17 +376,24 @@ class Gallery:
         Returns:
             Their number.
         """
-        with FileLock(self.folder / ".lock"):
+        with self._lock:
             removed = self.engine.erase(where)
-            self._vectors.erase()
+            if self.sealed is None:
+                self._vectors.erase()
         return removed
 
-    def export(self, file: Path) -> int:
+    def export(self, file: Path, *, plain: bool = False) -> int:
         """Write all rows with their vectors: ``.parquet``, or ``.arrow`` (Arrow's IPC file); their number.
 
+        Args:
+            file: The file.
+            plain: Whether what a sealed gallery keeps encrypted is written as plain text.
+
         Raises:
-            ValueError: the file has another ending.
+            ValueError: the file has another ending, or a sealed gallery is not to be written as plain text.
         """
+        if self.facts.sealed and not plain:
+            raise InputError(f"plain=false: {self.folder} is sealed, and what is exported is not; plain=true writes it")
         if file.suffix not in (".parquet", ".arrow"):
             raise InputError(f"file={file}: give a name that ends in .parquet or .arrow")
         rows = 0
@@ -397,6 +428,7 @@ def create(
     vectors: str = "float32",
     thumbnails: bool = False,
     trust: bool = False,
+    key: str | None = None,
 ) -> Gallery:
     """Make an empty gallery.
 
@@ -408,6 +440,8 @@ def create(
         vectors: ``float32`` or ``float16``, what queries are compared with.
         thumbnails: Whether a small copy of each image is kept beside its vector.
         trust: See :func:`reid_lit.load`.
+        key: ``@`` and a file, whose key seals all that is kept of images; it is made where there is none. None: the
+            key in ``REID_GALLERY_KEY``; rows are not sealed where that is not set.
 
     Raises:
         FileExistsError: there is a gallery in the folder, or rows in the store.
@@ -417,6 +451,7 @@ def create(
     place = Path(folder).expanduser()
     if (place / FILE).exists():
         raise ExistingFileError(f"{place.resolve()} is a gallery already; open it, or give another folder")
+    master = read_master(None) if key is None else made_master(key, apart_from=place)
     embedder = load(run, trust=trust)
     dim = int(embedder.embed_prepared(torch.zeros(1, 3, *embedder.transform.test_size, dtype=torch.uint8)).shape[1])
     facts = Facts(
@@ -427,25 +462,36 @@ def create(
         store=store,
         vectors=vectors,
         thumbnails=thumbnails,
+        sealed=master is not None,
     )
     place.mkdir(parents=True, exist_ok=True)
-    gallery = Gallery(place, facts, trust=trust)
-    gallery.engine.create(schema(dim))
+    if master is None:
+        gallery = Gallery(place, facts, trust=trust)
+        gallery.engine.create(schema(dim))
+    else:
+        from reid_lit.gallery.sealed import new_keys
+
+        with new_keys(place, master):
+            gallery = Gallery(place, facts, trust=trust, master=master)
+            gallery.engine.create(schema(dim))
     write_text(place / FILE, json.dumps({"format": FORMAT, "version": VERSION, **asdict(facts)}, indent=1) + "\n")
     return gallery
 
 
-def open_gallery(folder: str | os.PathLike[str], *, run: str | None = None, trust: bool = False) -> Gallery:
+def open_gallery(
+    folder: str | os.PathLike[str], *, run: str | None = None, trust: bool = False, key: str | None = None
+) -> Gallery:
     """Open a gallery.
 
     Args:
         folder: Its folder.
         run: Where the run is now, if it was moved.
         trust: See :func:`reid_lit.load`.
+        key: Of a sealed gallery: ``@`` and a file; None: what is in ``REID_GALLERY_KEY``.
 
     Raises:
-        FileNotFoundError: there is no gallery.
-        ValueError: its file is damaged, or of another version.
+        FileNotFoundError: there is no gallery, or no such file of a key.
+        ValueError: its file is damaged, or of another version; or the key is missing, or another one.
     """
     place = Path(folder).expanduser()
     file = place / FILE
@@ -461,7 +507,12 @@ def open_gallery(folder: str | os.PathLike[str], *, run: str | None = None, trus
         facts = Facts(**content | {"origin": Provenance.from_json(content["origin"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: damaged, or of another version ({error}); restore it from a copy") from error
-    return Gallery(place, replace(facts, run=run or facts.run), trust=trust)
+    if key is not None and not facts.sealed:
+        raise InputError(f"key: {place.resolve()} is not sealed; leave the key out, or create another gallery with it")
+    master = read_master(key) if facts.sealed else None
+    if facts.sealed and master is None:
+        raise InputError(f"{place.resolve()} is sealed; give key=@<file>, or set {VARIABLE} to its key")
+    return Gallery(place, replace(facts, run=run or facts.run), trust=trust, master=master)
 
 
 def _listed(images: AnImage | Iterable[Any]) -> list[Any]:

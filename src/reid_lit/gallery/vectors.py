@@ -3,9 +3,10 @@
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,52 @@ from reid_lit.gallery.rows import Where, vectors_of
 from reid_lit.paths import write_text
 
 PRECISIONS = ("float32", "float16")
-_BLOCK = 32_768  # rows compared at once
+BLOCK = 32_768
+"""Rows that are compared at once."""
+
+
+class Block(NamedTuple):
+    """Some rows of a gallery.
+
+    Attributes:
+        numbers: Of the rows.
+        vectors: ``(rows dim)`` of length 1, float32 or float16.
+    """
+
+    numbers: Int64[np.ndarray, " rows"]
+    vectors: Float[np.ndarray, "rows dim"]
+
+
+def nearest_of(
+    blocks: Iterable[Block], query: Float32[np.ndarray, "queries dim"], top: int
+) -> tuple[Int64[np.ndarray, "queries found"], Float[np.ndarray, "queries found"]]:
+    """Numbers and cosines of the nearest rows of each query, nearest first, ties by the lower number.
+
+    The queries share one pass over the blocks.
+    """
+    side = torch.from_numpy(query).T.contiguous()
+    best_score = torch.full((len(query), 0), -torch.inf)
+    best_number = torch.zeros((len(query), 0), dtype=torch.int64)
+    for block in blocks:
+        score = (_tensor(block.vectors) @ side).T
+        score, place = score.topk(min(top, score.shape[1]), dim=1)
+        best_score = torch.cat([best_score, score], 1)
+        best_number = torch.cat([best_number, torch.from_numpy(block.numbers[place.numpy()])], 1)
+        best_score, kept = best_score.topk(min(top, best_score.shape[1]), dim=1)
+        best_number = best_number.gather(1, kept)
+    order = np.lexsort((best_number.numpy(), -best_score.numpy()), axis=1)
+    return np.take_along_axis(best_number.numpy(), order, 1), np.take_along_axis(best_score.numpy(), order, 1)
+
+
+def precision_of(name: str) -> np.dtype:
+    """The type of vectors that are compared.
+
+    Raises:
+        ValueError: it is none of :data:`PRECISIONS`.
+    """
+    if name not in PRECISIONS:
+        raise InputError(f"vectors={name}: give {' or '.join(PRECISIONS)}")
+    return np.dtype(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +88,7 @@ class Vectors:
     """
 
     def __init__(self, folder: Path, dim: int, *, precision: str) -> None:
-        if precision not in PRECISIONS:
-            raise InputError(f"vectors={precision}: give {' or '.join(PRECISIONS)}")
-        self.folder, self.dim, self.dtype = folder, dim, np.dtype(precision)
+        self.folder, self.dim, self.dtype = folder, dim, precision_of(precision)
         self.state_file = folder / f"{precision}.json"
         self.vector_file, self.number_file = folder / f"{precision}.vectors", folder / f"{precision}.numbers"
 
@@ -81,6 +125,9 @@ class Vectors:
             top: How many; fewer where the gallery has fewer.
             allowed: The numbers that may be found; None for all.
         """
+        return nearest_of(self._blocks(allowed), query, top)
+
+    def _blocks(self, allowed: Int64[np.ndarray, " allowed"] | None) -> Iterator[Block]:
         state = self._state() or _State(rows=0, last=-1)
         numbers = np.fromfile(self.number_file, np.int64, state.rows) if state.rows else np.zeros(0, np.int64)
         shape = (state.rows, self.dim)
@@ -88,23 +135,10 @@ class Vectors:
             np.memmap(self.vector_file, self.dtype, "r", shape=shape) if state.rows else np.zeros(shape, self.dtype)
         )
         places = np.arange(state.rows) if allowed is None else np.flatnonzero(np.isin(numbers, allowed))
-        side = torch.from_numpy(query).T.contiguous()
-        best_score = torch.full((len(query), 0), -torch.inf)
-        best_place = torch.zeros((len(query), 0), dtype=torch.int64)
-        for start in range(0, len(places), _BLOCK):
-            chosen = places[start : start + _BLOCK]
-            block = (
-                vectors[chosen[0] : chosen[-1] + 1] if len(chosen) == chosen[-1] + 1 - chosen[0] else vectors[chosen]
-            )
-            score = (_tensor(block) @ side).T
-            score, place = score.topk(min(top, score.shape[1]), dim=1)
-            best_score = torch.cat([best_score, score], 1)
-            best_place = torch.cat([best_place, torch.from_numpy(chosen)[place]], 1)
-            best_score, kept = best_score.topk(min(top, best_score.shape[1]), dim=1)
-            best_place = best_place.gather(1, kept)
-        found = numbers[best_place.numpy()]
-        order = np.lexsort((found, -best_score.numpy()), axis=1)
-        return np.take_along_axis(found, order, 1), np.take_along_axis(best_score.numpy(), order, 1)
+        for start in range(0, len(places), BLOCK):
+            chosen = places[start : start + BLOCK]
+            is_run = len(chosen) == chosen[-1] + 1 - chosen[0]
+            yield Block(numbers[chosen], vectors[chosen[0] : chosen[-1] + 1] if is_run else vectors[chosen])
 
     def _state(self) -> _State | None:
         """What is there; None where it is not whole."""
