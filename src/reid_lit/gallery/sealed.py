@@ -14,12 +14,13 @@ from filelock import BaseFileLock
 from jaxtyping import Float, Float32, Int64
 
 from reid_lit.errors import InputError
+from reid_lit.gallery import sealing
 from reid_lit.gallery.engine import Engine
 from reid_lit.gallery.keystore import FILE, KeyStore
 from reid_lit.gallery.master import Master
 from reid_lit.gallery.memory import Memory, Opened, meant
 from reid_lit.gallery.rows import FACTS, Where, schema, sealed_schema, vectors_of
-from reid_lit.gallery.sealing import Place, facts_of, opened, packed, sealed, thumbnail_of, vector_of
+from reid_lit.gallery.sealing import Place, opened, packed, sealed
 from reid_lit.progress import Progress, untold
 
 ALL = ("number", "id", "owner", "sealed")
@@ -248,13 +249,11 @@ class SealedEngine:
     def _read(self, numbers: Sequence[int]) -> pa.Table:
         """Rows with all columns of an open gallery."""
         rows = self.rows.numbered(list(numbers), ALL)
-        plain = list(self._plain(rows))
-        facts = _facts([(place.number, facts_of(content or b"", self.dim)) for place, content in plain])
-        small = [thumbnail_of(content or b"", self.dim) for _, content in plain]
-        vectors = [vector_of(content or b"", self.dim) for _, content in plain]
-        flat = np.concatenate([*vectors, np.zeros(0, np.float32)])
+        places, plain = self._rows(rows)
+        facts = _facts(places, sealing.facts_of(plain, self.dim))
+        flat = sealing.vectors_of(plain, self.dim).ravel()
         columns = {name: facts.column(name) for name in FACTS} | {
-            "thumbnail": pa.array(small, pa.binary()),
+            "thumbnail": pa.array([sealing.thumbnail_of(row, self.dim) for row in plain], pa.binary()),
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), self.dim),
         }
         shape = schema(self.dim)
@@ -263,13 +262,15 @@ class SealedEngine:
     def _opened(self, last: int, tell: Progress) -> Iterator[Opened]:
         total, done = self.rows.count(Where()), self.memory.facts.num_rows
         for batch in _ahead(self.rows.scan(Where(above=last) if last >= 0 else Where(), ALL)):
-            vectors, facts = np.empty((len(batch), self.dim), np.float32), []
-            for k, (place, plain) in enumerate(self._plain(batch)):
-                vectors[k] = vector_of(plain or b"", self.dim)
-                facts.append((place.number, facts_of(plain or b"", self.dim)))
+            places, plain = self._rows(batch)
             done += len(batch)
             tell(done, total)
-            yield Opened(_facts(facts), vectors)
+            yield Opened(_facts(places, sealing.facts_of(plain, self.dim)), sealing.vectors_of(plain, self.dim))
+
+    def _rows(self, rows: pa.Table | pa.RecordBatch) -> tuple[list[Place], list[bytes]]:
+        """The places of rows, and what they hold."""
+        pairs = [(place, plain) for place, plain in self._plain(rows) if plain is not None]
+        return [place for place, _ in pairs], [plain for _, plain in pairs]
 
     def _plain(self, rows: pa.Table | pa.RecordBatch, *, strict: bool = True) -> Iterator[tuple[Place, bytes | None]]:
         """What rows hold; None for one that is damaged, unless ``strict``."""
@@ -329,10 +330,10 @@ def _table(made: dict[str, list[Any]]) -> pa.Table:
     return pa.table(made, schema=sealed_schema())
 
 
-def _facts(rows: Sequence[tuple[int, Sequence[Any]]]) -> pa.Table:
+def _facts(places: Sequence[Place], columns: Sequence[Sequence[Any]]) -> pa.Table:
     shape = pa.schema([schema(1).field(name) for name in FACTS])
-    columns = zip(*((number, *facts) for number, facts in rows), strict=True) if rows else [()] * len(FACTS)
-    return pa.table([pa.array(column, field.type) for column, field in zip(columns, shape, strict=True)], schema=shape)
+    whole = [[place.number for place in places], *columns]
+    return pa.table([pa.array(column, field.type) for column, field in zip(whole, shape, strict=True)], schema=shape)
 
 
 def _ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -18,6 +18,7 @@ _HEAD = struct.Struct("<II")  # bytes of the facts; bytes of the thumbnail and o
 _STEP = 256
 """A row takes a multiple of so many bytes, so that its length says little of its path and person."""
 _NONCE = 12
+_FACTS = 5
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -75,22 +76,24 @@ def packed(row: dict[str, Any], vector: Float32[np.ndarray, " dim"]) -> bytes:
     """A row as bytes: its vector, its facts, its thumbnail."""
     time, small = row["time"], row["thumbnail"]
     moment = None if time is None else (time - _START) // _MICROSECOND
-    facts = json.dumps([row["id"], row["path"], row["person"], row["camera"], moment]).encode()
+    facts = json.dumps([row["id"], row["path"], row["person"], row["camera"], moment])[1:-1].encode()
     head = _HEAD.pack(len(facts), 0 if small is None else len(small) + 1)
     content = b"".join([head, vector.astype("<f4").tobytes(), facts, small or b""])
     return content + bytes(-len(content) % _STEP)
 
 
-def facts_of(plain: bytes, dim: int) -> Sequence[Any]:
-    """Id, path, person, camera and time (microseconds since 1970) of a row."""
+def facts_of(plain: Sequence[bytes], dim: int) -> list[list[Any]]:
+    """Ids, paths, persons, cameras and times (microseconds since 1970) of rows."""
     start = _HEAD.size + 4 * dim
-    found: Sequence[Any] = json.loads(plain[start : start + _HEAD.unpack_from(plain)[0]])
-    return found
+    facts = [row[start : start + _HEAD.unpack_from(row)[0]] for row in plain]
+    flat = json.loads(b"[%b]" % b",".join(facts))  # a list for each row would have Python look for garbage all the time
+    return [flat[column::_FACTS] for column in range(_FACTS)]
 
 
-def vector_of(plain: bytes, dim: int) -> Float32[np.ndarray, " dim"]:
-    """The vector of a row."""
-    return np.frombuffer(plain, "<f4", dim, _HEAD.size)
+def vectors_of(plain: Sequence[bytes], dim: int) -> Float32[np.ndarray, "rows dim"]:
+    """The vectors of rows."""
+    end = _HEAD.size + 4 * dim
+    return np.frombuffer(b"".join([row[_HEAD.size : end] for row in plain]), "<f4").reshape(-1, dim)
 
 
 def thumbnail_of(plain: bytes, dim: int) -> bytes | None:
