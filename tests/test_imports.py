@@ -25,6 +25,7 @@ COMMANDS = {
     "submission",
     "calibrate",
     "match",
+    "card",
 }
 READ = GROUND | {"files"}
 TRAINED = PARTS | {"files", "data", "models", "run", "testing"}
@@ -42,6 +43,7 @@ ALLOWED = {
     "callbacks": GROUND | {"evaluation", "figures", "jobs", "pages"},
     "testing": READ | PARTS | {"data", "models", "run", "callbacks"},
     "calibration": READ | {"data", "models", "run", "testing", "figures"},
+    "cards": READ | {"backbones", "data", "evaluation", "run", "pages", "testing"},
     "training": GROUND | {"overrides", "data", "models", "run", "testing"},
     "health": READ | PARTS | {"data", "models", "run"},
     "checkup": READ | {"overrides", "data", "evaluation", "backbones", "command"},
@@ -54,6 +56,7 @@ ALLOWED = {
     "calibrate": GROUND | {"command", "calibration", "run"},
     "gallery": GROUND | {"overrides", "files", "data", "testing", "calibration", "command", "pages", "safeguards"},
     "match": GROUND | {"overrides", "command", "calibration", "testing"},
+    "card": GROUND | {"command", "cards", "run"},
     "figure": GROUND | {"command", "paper_figures", "run"},
     "describe": GROUND | {"command", "data", "run", "figures"},
     "matrix": GROUND | {"overrides", "command", "jobs", "tables"},

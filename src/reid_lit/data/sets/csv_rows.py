@@ -99,6 +99,22 @@ def unused_columns(file: Path) -> list[str]:
     return [cell.strip() for cell, name in zip(header, names, strict=True) if name not in used]
 
 
+def read_cells(file: Path) -> tuple[list[str], list[list[str]]]:
+    """The first line of a table, and the cells of every other line, whatever the columns are called.
+
+    Args:
+        file: The table.
+
+    Raises:
+        ValueError: the file is no UTF-8 text or no table, or a row is longer or shorter than the first line.
+    """
+    (_, header), *lines = [*_lines(file)] or [(1, [])]
+    uneven = [(line, f"has {len(cells)}") for line, cells in lines if len(cells) != len(header)]
+    cure = "put a cell that holds the separator into double quotes"
+    tell(file, uneven, f"another number of cells than the {len(header)} of the first line", cure, stop)
+    return [cell.strip() for cell in header], [cells for _, cells in lines]
+
+
 def _with_roles(
     file: Path, rows: list[CsvRow], cells: list[list[str]], names: Sequence[str], report: Report
 ) -> list[CsvRow]:
