@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from reid_lit.cards.attributes import Attributes, own_tables, read_attributes
-from reid_lit.cards.groups import Tested, Wanted, groups_of, read_tested, strangers
+from reid_lit.cards.groups import RankedTest, Wanted, groups_of, read_ranked_tests, strangers
 from reid_lit.cards.history import config_of, lineage_of_run, plain, sets_of, start_of, training_of
 from reid_lit.cards.missing import missing
 from reid_lit.cards.model import described, sha256, weights_of
@@ -169,7 +169,7 @@ def _groups(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The scores by group, and what is to be said of them."""
     places = [folder, *evaluations(folder)]
-    tests = read_tested(folder, places)
+    tests = read_ranked_tests(folder, places)
     notes: list[str] = []
     if wanted.attributes:
         _check_known(wanted.attributes, tests)
@@ -194,7 +194,7 @@ def _own(files: Sequence[Path], columns: Sequence[str] | None) -> tuple[list[Att
     return tables, notes
 
 
-def _check_known(tables: Sequence[Attributes], tests: Sequence[Tested]) -> None:
+def _check_known(tables: Sequence[Attributes], tests: Sequence[RankedTest]) -> None:
     """Raise InputError for a table that lists no query."""
     unknown = strangers(tables, tests)
     if not tests:

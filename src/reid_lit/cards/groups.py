@@ -114,7 +114,7 @@ def scores(queries: Queries, chosen: Sequence[int], *, resamples: int, least_per
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class RankedTest:
     """A test whose queries are known one by one.
 
     Attributes:
@@ -128,7 +128,7 @@ class Tested:
     queries: Queries
 
 
-def read_tested(run: Path, places: Sequence[Path]) -> list[Tested]:
+def read_ranked_tests(run: Path, places: Sequence[Path]) -> list[RankedTest]:
     """The tests of a run and of its evaluations, as far as ``rankings.json`` was kept; splits are put together.
 
     Where one image of each gallery person is drawn (CUHK03's classic protocol), the lists are those of one draw alone:
@@ -147,10 +147,10 @@ def read_tested(run: Path, places: Sequence[Path]) -> list[Tested]:
             if ranking["stamp"].get("gallery", "all images") == "all images":
                 name = _SPLIT.sub("", _SPLIT.sub("", ranking["dataset"]))
                 found.setdefault((place.relative_to(run).as_posix(), name), Queries()).add(ranking)
-    return [Tested(folder=folder, dataset=name, queries=queries) for (folder, name), queries in found.items()]
+    return [RankedTest(folder=folder, dataset=name, queries=queries) for (folder, name), queries in found.items()]
 
 
-def groups_of(tests: Sequence[Tested], wanted: Wanted) -> list[dict[str, Any]]:
+def groups_of(tests: Sequence[RankedTest], wanted: Wanted) -> list[dict[str, Any]]:
     """For each test: the scores of all queries, and of each group by camera and by the columns of the tables.
 
     Of an evaluation, only those are shown whose queries a table knows.
@@ -196,7 +196,7 @@ def _order(value: str) -> tuple[bool, float, str]:
     return value == NO_VALUE, number, value
 
 
-def strangers(tables: Sequence[Attributes], tests: Sequence[Tested]) -> list[Attributes]:
+def strangers(tables: Sequence[Attributes], tests: Sequence[RankedTest]) -> list[Attributes]:
     """The tables that know no query of any test."""
     sides = [(test.queries.path, test.queries.person) for test in tests]
     return [table for table in tables if all(row is None for side in sides for row in table.rows(*side))]

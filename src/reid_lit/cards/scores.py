@@ -43,12 +43,19 @@ def calibration_of(folder: Path) -> dict[str, Any] | None:
         "method": content.get("probability", {}).get("method"),
         "ece": content.get("ece"),
         "worst_cameras": _worst(pairs),
+        "time_gaps": [_gap(gap) for gap in content.get("time_gaps", [])],
     }
 
 
 def _point(content: dict[str, Any]) -> dict[str, Any]:
     values = {key: content.get(key) for key in _POINT}
     return {key: None if isinstance(value, float) and value != value else value for key, value in values.items()}
+
+
+def _gap(content: dict[str, Any]) -> dict[str, Any]:
+    """Seconds between two images, pairs, and both rates at the threshold of the lowest rate."""
+    kept = {key: content.get(key) for key in ("low", "high", "same", "different", "reason")}
+    return kept | {"at": (content.get("at_common") or [None])[-1]}
 
 
 def _worst(pairs: list[dict[str, Any]]) -> dict[str, Any] | None:
