@@ -31,7 +31,9 @@ def card(config: DictConfig) -> None:
         )
     columns = list(config.columns) if config.columns else None
     tables = [read_attributes(Path(config.attributes).expanduser(), columns)] if config.attributes else []
-    wanted = Wanted(attributes=tables, least_persons=config.least_persons, resamples=config.resamples)
+    wanted = Wanted(
+        attributes=tables, of=config.attributes_of or "", least_persons=config.least_persons, resamples=config.resamples
+    )
     facts, why_not = None, "build=false"
     if config.build:
         try:

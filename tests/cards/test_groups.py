@@ -61,7 +61,9 @@ def test_scores_of_some_queries():
 
 def test_groups_by_person_and_by_camera(tmp_path):
     file = table(tmp_path, "person,coat,height\n0001,red,180\n0002,blue,170\n0003,red,175\n")
-    (found,) = groups_of([ranked()], Wanted(attributes=[read_attributes(file)], least_persons=2, resamples=20))
+    (found,) = groups_of(
+        [ranked()], Wanted(attributes=[read_attributes(file)], of="corridor", least_persons=2, resamples=20)
+    )
     assert list(found["columns"]) == ["camera", "coat", "height"]
     assert [group["value"] for group in found["columns"]["height"]] == ["170", "175", "180", NO_VALUE]
     blue, red, unsaid = found["columns"]["coat"]
@@ -77,7 +79,9 @@ def test_groups_by_image(tmp_path, names):
     folder = tmp_path if names == "below the table" else "/elsewhere"
     rows = "".join(f"{place:04d}_{n}.jpg,{'ab'[n % 2]}\n" for n, place in enumerate((1, 1, 2, 2, 3, 3, 4, 4)))
     file = table(tmp_path, f"Path,gait\n{rows}")
-    (found,) = groups_of([ranked(folder=folder)], Wanted(attributes=[read_attributes(file)], resamples=20))
+    (found,) = groups_of(
+        [ranked(folder=folder)], Wanted(attributes=[read_attributes(file)], of="corridor", resamples=20)
+    )
     assert [(group["value"], group["queries"]) for group in found["columns"]["gait"]] == [("a", 3), ("b", 4)]
 
 
@@ -90,16 +94,17 @@ def test_boxes_of_an_image_are_told_apart(tmp_path):
     assert known.values("coat", rows) == ["blue", "red", ""]
 
 
-def test_an_evaluation_is_shown_where_the_table_knows_its_queries(tmp_path):
-    file = table(tmp_path, "person,coat\n1,red\n2,blue\n")
-    own = RankedTest(folder="evaluate/a", dataset="corridor", queries=queries())
-    other = Queries(path=["x.jpg"], person=[77], camera=[1], first=[1], ap=[1.0])
-    strange = RankedTest(folder="evaluate/b", dataset="hall", queries=other)
-    known = read_attributes(file)
-    shown = groups_of([own, strange], Wanted(attributes=[known], resamples=5))
-    assert [test["folder"] for test in shown] == ["evaluate/a"]
-    assert strangers([known], [strange]) == [known]
-    assert strangers([known], [strange, own]) == []
+def test_numbers_are_of_one_data_set(tmp_path):
+    """Person 1 of another data set is somebody else; an evaluation is shown where the table knows its queries."""
+    known = read_attributes(table(tmp_path, "person,coat\n1,red\n2,blue\n"))
+    own = RankedTest(folder="evaluate/a", dataset="corridor_a_to_b", queries=queries())
+    strange = RankedTest(folder="evaluate/b", dataset="hall", queries=queries())
+    wanted = Wanted(attributes=[known], of="corridor", resamples=5)
+    assert [test["folder"] for test in groups_of([own, strange], wanted)] == ["evaluate/a"]
+    assert strangers([strange], wanted) == [known]
+    assert strangers([strange, own], wanted) == []
+    paths = read_attributes(table(tmp_path, "path,coat\n/data/0001_0.jpg,red\n/data/0001_1.jpg,blue\n"))
+    assert strangers([strange], Wanted(attributes=[paths], of="corridor")) == []
 
 
 def test_columns_that_make_no_group_are_said(tmp_path):

@@ -39,8 +39,17 @@ class Attributes:
     persons: Mapping[int, int]
     passed: tuple[str, ...] = ()
 
-    def rows(self, paths: Sequence[str], persons: Sequence[int]) -> list[int | None]:
-        """The row of each image: by its path, else by its file name, else by its person; None without one."""
+    def rows(self, paths: Sequence[str], persons: Sequence[int], *, numbered: bool) -> list[int | None]:
+        """The row of each image: by its path, else by its file name or its person; None without one.
+
+        Args:
+            paths: Of the images.
+            persons: Of the images.
+            numbered: Whether they are of the data set whose names and numbers the table has; another one may have the
+                same ones for others.
+        """
+        if not numbered:
+            return [self.paths.get(path) for path in paths]
         if not self.paths:
             return [self.persons.get(person) for person in persons]
         found = (self.paths.get(path) for path in paths)

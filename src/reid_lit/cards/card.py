@@ -104,8 +104,10 @@ def make_card(
     if "run" in record:
         raise InputError(f"run={folder}: an evaluation; its run, {record['run']}, has the card, with its scores")
     lineage = lineage_of_run(run, config)
-    groups, notes = _groups(folder, config, wanted or Wanted(), columns)
     tests = tests_of(folder)
+    wanted = wanted or Wanted()
+    named = replace(wanted, of=wanted.of or (tests[0]["dataset"] if tests else ""))
+    groups, notes = _groups(folder, config, named, columns)
     content: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -172,7 +174,7 @@ def _groups(
     tests = read_ranked_tests(folder, places)
     notes: list[str] = []
     if wanted.attributes:
-        _check_known(wanted.attributes, tests)
+        _check_known(tests, wanted)
     else:
         configs = [plain(config), *(plain(read_yaml(place / "config.yaml")) for place in places[1:])]
         tables, notes = _own(own_tables(configs), columns)
@@ -194,9 +196,9 @@ def _own(files: Sequence[Path], columns: Sequence[str] | None) -> tuple[list[Att
     return tables, notes
 
 
-def _check_known(tables: Sequence[Attributes], tests: Sequence[RankedTest]) -> None:
+def _check_known(tests: Sequence[RankedTest], wanted: Wanted) -> None:
     """Raise InputError for a table that lists no query."""
-    unknown = strangers(tables, tests)
+    unknown = strangers(tests, wanted)
     if not tests:
         raise InputError(
             f"attributes={unknown[0].file}: the run has no test whose queries are known one by one; test it with"
@@ -206,5 +208,6 @@ def _check_known(tables: Sequence[Attributes], tests: Sequence[RankedTest]) -> N
         raise InputError(
             f"attributes={unknown[0].file}: it lists none of the queries of"
             f" {', '.join(dict.fromkeys(test.dataset for test in tests))}, such as {tests[0].queries.path[0]}; give"
-            f" their paths in a column path, or their persons' numbers in a column person"
+            f" their paths in a column path, or their persons' numbers in a column person (attributes_of={wanted.of}: the"
+            f" test whose numbers these are)"
         )

@@ -25,11 +25,13 @@ class Wanted:
 
     Attributes:
         attributes: Tables with columns that make groups.
+        of: The test whose file names and numbers of persons they have; those of others are known by their paths alone.
         least_persons: A group of fewer persons is named without scores.
         resamples: How often persons are drawn for the intervals.
     """
 
     attributes: Sequence[Attributes] = ()
+    of: str = ""
     least_persons: int = 10
     resamples: int = 1000
 
@@ -157,7 +159,7 @@ def groups_of(tests: Sequence[RankedTest], wanted: Wanted) -> list[dict[str, Any
     """
     found = []
     for test in tests:
-        columns = _columns(test.queries, wanted.attributes)
+        columns = _columns(test, wanted)
         if test.folder != "." and not columns:
             continue
         columns = {"camera": [str(camera) for camera in test.queries.camera]} | columns
@@ -169,14 +171,19 @@ def groups_of(tests: Sequence[RankedTest], wanted: Wanted) -> list[dict[str, Any
     return found
 
 
-def _columns(queries: Queries, tables: Sequence[Attributes]) -> dict[str, list[str]]:
+def _columns(test: RankedTest, wanted: Wanted) -> dict[str, list[str]]:
     """The values of the queries in each column of the tables that know some of them."""
     found: dict[str, list[str]] = {}
-    for table in tables:
-        rows = table.rows(queries.path, queries.person)
+    for table in wanted.attributes:
+        rows = _rows(test, table, wanted.of)
         if any(row is not None for row in rows):
             found |= {name: table.values(name, rows) for name in table.columns}
     return found
+
+
+def _rows(test: RankedTest, table: Attributes, of: str) -> list[int | None]:
+    numbered = test.dataset == of or test.dataset.startswith(f"{of}_")
+    return table.rows(test.queries.path, test.queries.person, numbered=numbered)
 
 
 def _by_value(queries: Queries, values: Sequence[str], wanted: Wanted) -> list[dict[str, Any]]:
@@ -196,7 +203,10 @@ def _order(value: str) -> tuple[bool, float, str]:
     return value == NO_VALUE, number, value
 
 
-def strangers(tables: Sequence[Attributes], tests: Sequence[RankedTest]) -> list[Attributes]:
+def strangers(tests: Sequence[RankedTest], wanted: Wanted) -> list[Attributes]:
     """The tables that know no query of any test."""
-    sides = [(test.queries.path, test.queries.person) for test in tests]
-    return [table for table in tables if all(row is None for side in sides for row in table.rows(*side))]
+    return [
+        table
+        for table in wanted.attributes
+        if all(row is None for test in tests for row in _rows(test, table, wanted.of))
+    ]
