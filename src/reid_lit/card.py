@@ -31,9 +31,8 @@ def card(config: DictConfig) -> None:
         )
     columns = list(config.columns) if config.columns else None
     tables = [read_attributes(Path(config.attributes).expanduser(), columns)] if config.attributes else []
-    wanted = Wanted(
-        attributes=tables, of=config.attributes_of or "", least_persons=config.least_persons, resamples=config.resamples
-    )
+    limits = {"least_persons": config.least_persons, "resamples": config.resamples}
+    wanted = Wanted(attributes=tables, of=config.attributes_of or "", **limits)
     facts, why_not = None, "build=false"
     if config.build:
         try:

@@ -86,11 +86,9 @@ def test_groups_by_image(tmp_path, names):
 
 
 def test_boxes_of_an_image_are_told_apart(tmp_path):
-    file = table(tmp_path, "path,x,y,w,h,coat\nf.jpg,0,0,8,16,red\nf.jpg,8,0,8,16,blue\n")
-    known = read_attributes(file)
-    rows = known.rows(
-        [f"{tmp_path}/f.jpg#xywh=8,0,8,16", f"{tmp_path}/f.jpg#xywh=0,0,8,16", f"{tmp_path}/f.jpg"], [1, 2, 3]
-    )
+    known = read_attributes(table(tmp_path, "path,x,y,w,h,coat\nf.jpg,0,0,8,16,red\nf.jpg,8,0,8,16,blue\n"))
+    images = [f"{tmp_path}/f.jpg{box}" for box in ("#xywh=8,0,8,16", "#xywh=0,0,8,16", "")]
+    rows = known.rows(images, [1, 2, 3], numbered=False)
     assert known.values("coat", rows) == ["blue", "red", ""]
 
 

@@ -208,6 +208,6 @@ def _check_known(tests: Sequence[RankedTest], wanted: Wanted) -> None:
         raise InputError(
             f"attributes={unknown[0].file}: it lists none of the queries of"
             f" {', '.join(dict.fromkeys(test.dataset for test in tests))}, such as {tests[0].queries.path[0]}; give"
-            f" their paths in a column path, or their persons' numbers in a column person (attributes_of={wanted.of}: the"
-            f" test whose numbers these are)"
+            f" their paths in a column path, or their persons' numbers in a column person (attributes_of={wanted.of}:"
+            f" the test whose numbers these are)"
         )
