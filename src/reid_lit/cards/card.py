@@ -69,10 +69,10 @@ def card_of(run: str | os.PathLike[str]) -> Card:
     kept = read_json(folder / FILE)
     if not isinstance(kept, dict) or (kept.get("format"), kept.get("version")) != (FORMAT, VERSION):
         return make_card(folder, measured=None)
-    if kept["sources"] == sources(folder):
+    if kept.get("sources") == sources(folder):
         return Card(kept)
-    same = kept["weights"] == weights_of(folder)
-    return make_card(folder, measured=kept["measured"] if same else None, said=kept["said"])
+    same = kept.get("weights") == weights_of(folder)
+    return make_card(folder, measured=kept.get("measured") if same else None, said=kept.get("said"))
 
 
 def make_card(
