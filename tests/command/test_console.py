@@ -32,7 +32,7 @@ def test_the_installed_script_is_this_function():
 
 
 def test_every_command_says_in_a_line_what_it_is_for():
-    assert {"train", "evaluate", "embed", "report", "page"} <= set(commands())
+    assert {"train", "evaluate", "embed", "report", "page", "gallery"} <= set(commands())
     assert not {"errors", "paths", "records", "__init__"} & set(commands())
     assert commands()["train"] == "train, test and show a model"
     assert all(purpose and "``" not in purpose for purpose in commands().values())

@@ -87,7 +87,7 @@ def _inside(shown):
 
 def thumbnail(file, *ranges):
     size = page_images.ThumbnailSize(width=SHAPE[1], height=SHAPE[0], quality=95)
-    return np.asarray(Image.open(io.BytesIO(page_images._small(file, size, *ranges))))
+    return np.asarray(Image.open(io.BytesIO(page_images.small_jpeg(file, size, *ranges))))
 
 
 @pytest.mark.parametrize("kind", KINDS)

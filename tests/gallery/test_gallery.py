@@ -247,3 +247,15 @@ def test_the_verbs_are_listed(command, tmp_path):
     assert (
         "python -m reid_lit.gallery enrol gallery=<folder>" in command(cwd=tmp_path, module="reid_lit.gallery").stdout
     )
+
+
+def test_what_is_in_a_file_is_enrolled_and_asked_for_without_the_file(gallery, crops, tmp_path):
+    content = crops[0].read_bytes()
+    bad = Entry(path="upload:bad", content=b"no image")
+    result = gallery.enrol([Entry(path="upload:a", person="ann", content=content), bad])
+    assert (result.added, [line.partition(": ")[0] for line in result.refused]) == (1, ["upload:bad"])
+    assert gallery.enrol(str(crops[0])).known == 1
+    (found,) = gallery.query([content])
+    assert [(hit.path, hit.person, hit.score) for hit in found.hits] == [
+        ("upload:a", "ann", pytest.approx(1, abs=1e-5))
+    ]

@@ -9,14 +9,18 @@ from reid_lit.wording import unknown
 
 
 def commands() -> dict[str, str]:
-    """The commands, and what each is for: the first lines of their modules, which are read and not imported."""
-    purposes = {}
-    for file in sorted(Path(__file__).parents[1].glob("[!_]*.py")):
+    """The commands, and what each is for: the first lines of their modules, which are read and not imported.
+
+    A command is a module, or the ``__main__`` of a package.
+    """
+    purposes, rooms = {}, Path(__file__).parents[1]
+    for file in (*rooms.glob("[!_]*.py"), *rooms.glob("*/__main__.py")):
         source = file.read_text(encoding="utf-8")
         if '\nif __name__ == "__main__":\n' in source:
             docstring = ast.get_docstring(ast.parse(source)) or ""
-            purposes[file.stem] = docstring.partition("\n")[0].rpartition("``: ")[2].rstrip(".")
-    return purposes
+            name = file.parent.name if file.stem == "__main__" else file.stem
+            purposes[name] = docstring.partition("\n")[0].rpartition("``: ")[2].rstrip(".")
+    return dict(sorted(purposes.items()))
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ in grey). torchvision's decoders are deprecated since its release 0.29.
 
 import io
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -23,6 +25,7 @@ from reid_lit.files.index import PackError
 _FRAMES = (0xC0, 0xC1, 0xC2)  # JPEG's frame headers: baseline, extended, progressive
 _APPLICATION = (0xE1, 0xEE)  # EXIF and Adobe, which change what the pixels mean
 _PIXELS = 2**26  # above it PIL checks for decompression bombs
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError)
 _READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -43,12 +46,29 @@ def pixels(path: Path, value_range: tuple[float, float] | None = None) -> np.nda
         return _cut(pixels(file, value_range), box, path)
     try:
         data = read_bytes(path)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _READ) if _is_ordinary(data) else None
-        return _decoded_by_pil(data, value_range) if image is None else image
     except PackError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError) as error:
+    except OSError as error:
         raise InputError(f"{path}: not a readable image ({error}); remove it or copy it anew") from error
+    return decoded(data, path, value_range)
+
+
+def decoded(data: bytes, name: Path | str, value_range: tuple[float, float] | None = None) -> np.ndarray:
+    """What :func:`pixels` gives of a file, of the bytes in it.
+
+    Args:
+        data: The file.
+        name: What an error calls it.
+        value_range: As in :func:`pixels`.
+
+    Raises:
+        ValueError: it is no image that can be read to its end.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _READ) if _is_ordinary(data) else None
+        return _decoded_by_pil(data, value_range) if image is None else image
+    except _UNREADABLE as error:
+        raise InputError(f"{name}: not a readable image ({error}); remove it or copy it anew") from error
 
 
 def _cut(image: np.ndarray, box: Box, path: Path) -> np.ndarray:
@@ -118,23 +138,30 @@ def _has_deep_colours(image: Image.Image) -> bool:
     return re.search(r";16[BLN]", str(getattr(image, "tile", ""))) is not None
 
 
-def values_of(path: Path) -> np.ndarray | None:
+def values_of(path: Path | bytes) -> np.ndarray | None:
     """The values of a file of more than 8 bit; None of any other, and of one that cannot be read.
+
+    Args:
+        path: The file, or what is in it.
 
     Raises:
         ValueError: its pack cannot be used.
     """
     try:
-        with opened(unboxed(path)[0]) as file, open_image(file) as image:
+        with _stream(path) as file, open_image(file) as image:
             if not (image.mode.startswith(("I", "F")) or _has_deep_colours(image)):
                 return None
-        data = read_bytes(unboxed(path)[0])
+        data = path if isinstance(path, bytes) else read_bytes(unboxed(path)[0])
         with open_image(io.BytesIO(data)) as image:
             return deep_values(image, data)
     except PackError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, cv2.error, Image.DecompressionBombError):
+    except _UNREADABLE:
         return None
+
+
+def _stream(path: Path | bytes) -> AbstractContextManager[IO[bytes]]:
+    return io.BytesIO(path) if isinstance(path, bytes) else opened(unboxed(path)[0])
 
 
 def rgb(image: Image.Image) -> Image.Image:

@@ -94,6 +94,8 @@ _NONE = Embedded((), (), np.zeros((0, 0), np.float32), None)
 
 
 def _hashed(entry: Entry, refused: list[str]) -> str:
+    if entry.content is not None:
+        return hashlib.sha256(entry.content).hexdigest()
     try:
         return content_id(entry.path)
     except OSError as error:
@@ -117,9 +119,9 @@ def _batches(
 
 def _decoded(embedder: Embedder, entry: Entry, refused: list[str]) -> torch.Tensor | None:
     try:
-        return embedder.prepared(entry.path)[0]
+        return embedder.prepared(entry.path if entry.content is None else [entry.content])[0]
     except InputError as error:
-        refused.append(str(error))
+        refused.append(str(error) if entry.content is None else f"{entry.path}: {error}")
         return None
 
 

@@ -1,7 +1,7 @@
 """What a gallery keeps of an image, and which of its rows are meant."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -23,12 +23,14 @@ class Entry:
         person: Any text; None where it is not known.
         camera: Any text; None where it is not known.
         time: When it was taken; None where it is not known.
+        content: What is in the file, where there is none; it is embedded, and not kept.
     """
 
     path: str
     person: str | None = None
     camera: str | None = None
     time: datetime | None = None
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

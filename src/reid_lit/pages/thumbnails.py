@@ -75,17 +75,22 @@ def _address(
     """Where the small copy of ``file`` is; None when there is none to make."""
     try:
         if folder is None:
-            return data_uri(_small(file, size, value_range), "image/jpeg")
+            return data_uri(small_jpeg(file, size, value_range), "image/jpeg")
         key = f"{file} {size.width}x{size.height} {size.quality} {value_range or ''}".rstrip().encode()
         copy = folder / f"{hashlib.blake2b(key, digest_size=10).hexdigest()}.jpg"
         if not copy.is_file() or copy.stat().st_mtime_ns < state(file)[1]:
-            copy.write_bytes(_small(file, size, value_range))
+            copy.write_bytes(small_jpeg(file, size, value_range))
     except (OSError, InputError):
         return None
     return f"{folder.name}/{copy.name}"
 
 
-def _small(file: Path, size: ThumbnailSize, value_range: tuple[float, float] | None = None) -> bytes:
+def small_jpeg(file: Path, size: ThumbnailSize, value_range: tuple[float, float] | None = None) -> bytes:
+    """A small copy of an image.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     from reid_lit.files.pixels import pixels  # OpenCV: a page whose copies are there waits for none of it
 
     whole = Image.fromarray(pixels(file, value_range))

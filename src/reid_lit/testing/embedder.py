@@ -18,14 +18,14 @@ from reid_lit.data.feeding.value_range import SAMPLE, as_range, fault_of
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import pairwise_distance
-from reid_lit.files.pixels import deep_values, pixels, shown, values_of
+from reid_lit.files.pixels import decoded, deep_values, pixels, shown, values_of
 from reid_lit.models.base import RetrievalModel
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.provenance import Provenance
 
 COLORS = ("rgb", "bgr")
-AnImage = str | os.PathLike[str] | Image.Image | np.ndarray
-"""A file, an image of PIL, or uint8 RGB as (height width 3)."""
+AnImage = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+"""A file, what is in one, an image of PIL, or uint8 RGB as (height width 3)."""
 
 _AUTOCAST = {"32-true": None, "32": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 """The type that autocast takes for each precision of Lightning's."""
@@ -86,7 +86,7 @@ class Embedder(nn.Module):
         They are read in this process; for millions of images ``reid_lit.embed`` reads in several.
 
         Args:
-            images: One or several files, images of PIL, or uint8 arrays (height width 3).
+            images: One or several files, the bytes of files, images of PIL, or uint8 arrays (height width 3).
             color: Of arrays, which do not say it themselves: ``rgb``, or ``bgr`` as OpenCV reads them.
             normalize: Whether each row gets length 1, so that products of rows are cosines.
 
@@ -151,7 +151,9 @@ def _listed(images: AnImage | Iterable[Any], color: str | None) -> list[tuple[in
     """
     if color not in (None, *COLORS):
         raise InputError(f"color={color!r} is unknown; give {' or '.join(COLORS)}")
-    single = isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
+    single = isinstance(images, str | os.PathLike | bytes | Image.Image) or (
+        isinstance(images, np.ndarray) and images.ndim < 4
+    )
     listed = list(enumerate(cast(Iterable[Any], [images] if single else images)))
     if not listed:
         raise InputError("no image is given to be embedded; give one or several")
@@ -172,8 +174,8 @@ def _in_rgb(image: Any, place: int, color: str | None) -> Any:
 
 def _deep_values(image: Any) -> np.ndarray | None:
     """The values of an image of more than 8 bit; None of any other."""
-    if isinstance(image, str | os.PathLike):
-        return values_of(Path(image))
+    if isinstance(image, str | os.PathLike | bytes):
+        return values_of(image if isinstance(image, bytes) else Path(image))
     return deep_values(image) if isinstance(image, Image.Image) else None
 
 
@@ -187,6 +189,8 @@ def _pixels(
     """
     if isinstance(image, str | os.PathLike):
         return pixels(Path(image), value_range)
+    if isinstance(image, bytes):
+        return decoded(image, f"image {place}", value_range)
     if isinstance(image, Image.Image):
         try:
             return shown(image, value_range)
