@@ -29,7 +29,7 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
         raise InputError(f"last_stride={stride}: give 2 (as the network is) or 1 (a map of twice the size)")
     if stride == 2:
         return
-    halving = _last_halving(model)
+    halving = last_halving(model)
     first = all(re.match(r"(layer4|blocks\.\d+)\.0\.", key) for key in halving)
     if not halving or not first or not all(isinstance(layer, nn.Conv2d) for layer in halving.values()):
         layers = ", ".join(f"{key} ({type(layer).__name__})" for key, layer in halving.items()) or "no such stage"
@@ -42,7 +42,7 @@ def set_last_stride(model: nn.Module, stride: int, *, name: str) -> None:
         convolution.stride = (1, 1)
 
 
-def _last_halving(model: nn.Module) -> dict[str, Any]:
+def last_halving(model: nn.Module) -> dict[str, Any]:
     """The layers of stride 2 of the last stage that has any, by their keys in the network."""
     stages = [key for key, _ in model.named_modules() if re.fullmatch(r"layer4|blocks\.\d+", key)]
     for stage in reversed(stages):

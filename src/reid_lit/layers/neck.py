@@ -132,7 +132,8 @@ class DropoutNeck(nn.Module):
         features: Channels of the feature that comes in.
         persons: Training persons (or clusters), the classes.
         dropout: Probability that a channel of the feature is dropped before the classifier.
-        classifier_std: Standard deviation of the classifier's initial weights.
+        classifier_std: Standard deviation of the classifier's initial weights; None: √(2 / persons), He's of what goes
+            out.
 
     Source: the public code of Fan et al., "Unsupervised Person Re-identification: Clustering and Fine-tuning", TOMM
         2018.
@@ -141,13 +142,13 @@ class DropoutNeck(nn.Module):
         ValueError: there are fewer than two persons to tell apart.
     """
 
-    def __init__(self, *, features: int, persons: int, dropout: Share, classifier_std: float) -> None:
+    def __init__(self, *, features: int, persons: int, dropout: Share, classifier_std: float | None) -> None:
         super().__init__()
         check_persons(persons)
         self.dim = features
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(features, persons)
-        nn.init.normal_(self.classifier.weight, std=classifier_std)
+        nn.init.normal_(self.classifier.weight, std=(2 / persons) ** 0.5 if classifier_std is None else classifier_std)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:

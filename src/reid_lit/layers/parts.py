@@ -1,6 +1,6 @@
 """Parts of a map, and for each part a reduction, a neck and a classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -16,6 +16,7 @@ from reid_lit.records import Output
 OUTPUTS = ("pooled", "part_feature", "part_embedding", "part_logits")
 """What a model of parts gives beside the feature and the embedding; each ``(b parts channels)``."""
 FANS = ("fan_in", "fan_out")
+KINDS = ("max", "average")
 
 
 class StripePool(nn.Module):
@@ -29,11 +30,45 @@ class StripePool(nn.Module):
 
     def __init__(self, *, stripes: Size) -> None:
         super().__init__()
-        self.stripes = stripes
+        self.stripes = self.parts = stripes
+        self.cuts = (stripes,)
 
     def forward(self, maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch stripes channels"]:
         """(b c h w) → (b stripes c), from the top."""
         return F.adaptive_avg_pool2d(maps, (self.stripes, 1)).squeeze(-1).transpose(1, 2)
+
+
+class GranularityPool(nn.Module):
+    """Eight parts of the maps of three branches: each as a whole, the second's halves, and the third's thirds.
+
+    Args:
+        kind: ``max`` or ``average``: what is taken of the positions of a part.
+
+    Source: Wang et al., "Learning Discriminative Features with Multiple Granularities", ACM MM 2018, Fig. 3; the
+        average by its public code.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
+
+    parts, cuts = 8, (2, 3)
+
+    def __init__(self, *, kind: str) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise InputError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
+        self.kind = kind
+
+    def forward(self, maps: Sequence[Tensor]) -> Float[Tensor, "batch parts channels"]:
+        """Three times (b c h w) → (b 8 c): three wholes, two halves, three thirds, each from the top."""
+        cuts = [*((each, 1) for each in maps), (maps[1], 2), (maps[2], 3)]
+        return torch.cat([self._stripes(each, count) for each, count in cuts], dim=1)
+
+    def _stripes(
+        self, maps: Float[Tensor, "batch channels rows columns"], count: int
+    ) -> Float[Tensor, "batch stripes channels"]:
+        pool = F.adaptive_max_pool2d if self.kind == "max" else F.adaptive_avg_pool2d
+        return pool(maps, (count, 1)).squeeze(-1).transpose(1, 2)
 
 
 class RefinedPartPool(nn.Module):
@@ -54,7 +89,8 @@ class RefinedPartPool(nn.Module):
 
     def __init__(self, *, features: int, stripes: Size, dim: Size, dropout: Share) -> None:
         super().__init__()
-        self.stripes = stripes
+        self.stripes = self.parts = stripes
+        self.cuts = (stripes,)
         self.dim = min(dim, features)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.dim, stripes)

@@ -170,10 +170,14 @@ class RetrievalModel(EmbeddingModel):
 
     def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
         """The trained parts by name: the learning rate relative to the optimizer's, and the parameters."""
-        slow = [p for p in self.backbone.parameters() if p.requires_grad]
-        known = {id(p) for p in self.backbone.parameters()}
+        backbone = [p for part in self._backbones() for p in part.parameters()]
+        slow, known = [p for p in backbone if p.requires_grad], {id(p) for p in backbone}
         fast = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
         return {"head": (1.0, fast), "backbone": (self.backbone_lr_scale, slow)}
+
+    def _backbones(self) -> list[nn.Module]:
+        """What learns by the backbone's rate."""
+        return [self.backbone]
 
     @override
     def setup(self, stage: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from jaxtyping import Float
@@ -30,7 +30,7 @@ class PartModel(RetrievalModel):
 
     Args:
         backbone: Images in [0, 1] to maps.
-        pool: Maps to parts ``(b parts c)``; its ``stripes`` are how many.
+        pool: Maps to parts ``(b parts c)``; ``parts`` says how many, ``cuts`` into how many stripes it cuts a map.
         heads: Called with ``features``, ``persons`` and ``parts``.
         criterion: The losses.
         persons: Training persons.
@@ -42,6 +42,8 @@ class PartModel(RetrievalModel):
     """
 
     compared = ("embedding", "feature", "pooled")
+    cure: ClassVar[str] = ", model.pool.stripes={rows} or fewer, or backbone.last_stride=1 where it is 2"
+    """What helps beside larger images where the map has fewer rows."""
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class PartModel(RetrievalModel):
         self.backbone_lr_scale = backbone_lr_scale
         self.size = (size[0], size[1])
         self.pool = pool
-        self.heads = heads(features=backbone.dim, persons=persons, parts=pool.stripes)
+        self.heads = heads(features=backbone.dim, persons=persons, parts=pool.parts)
         self.criterion = criterion.sized(
             persons=persons,
             feature=self.heads.feature_dim,
@@ -83,31 +85,22 @@ class PartModel(RetrievalModel):
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:
         super().check_data(data, epochs)
-        check_rows(map_size(self.backbone, self.size)[0], self.pool.stripes, self.size)
+        rows, stripes, (height, width) = self.rows(), max(self.pool.cuts), self.size
+        if rows < stripes:
+            larger = stripes * _pixels(rows, self.size)
+            raise InputError(
+                f"transform.size=[{height},{width}]: the map has {rows} rows, which cannot be cut into {stripes}"
+                f" stripes; give [{larger},{width}] or larger{self.cure.format(rows=rows)}"
+            )
 
     @override
     def on_fit_start(self) -> None:
-        if words := uneven(map_size(self.backbone, self.size)[0], [self.pool.stripes], self.size):
+        if words := uneven(self.rows(), self.pool.cuts, self.size):
             rank_zero_only(_log.warning)(words)
 
-
-def check_rows(rows: int, stripes: int, size: Sequence[int]) -> None:
-    """Raise InputError for a map with fewer rows than stripes.
-
-    Args:
-        rows: Of the map.
-        stripes: That it is to be cut into.
-        size: Height and width of the images.
-
-    Raises:
-        ValueError: there are fewer rows.
-    """
-    if rows < stripes:
-        height = stripes * _pixels(rows, size)
-        raise InputError(
-            f"pool.stripes={stripes}: the map of an image of {size[0]} × {size[1]} has {rows} rows; give {rows} stripes"
-            f" or fewer, transform.size=[{height},{size[1]}] or larger, or backbone.last_stride=1 if it is 2"
-        )
+    def rows(self) -> int:
+        """The rows of the map that is cut."""
+        return map_size(self.backbone, self.size)[0]
 
 
 def uneven(rows: int, stripes: Sequence[int], size: Sequence[int]) -> str:
