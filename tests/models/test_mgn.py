@@ -150,7 +150,7 @@ def test_small_maps_are_refused_and_uneven_ones_said(built, fake_data, caplog):
         built(*BASELINE, "transform.size=[32,16]").check_data(fake_data(), 1)
     model = built(*BASELINE, "transform.size=[64,32]")
     model.check_data(fake_data(), 1)
-    model.on_fit_start()
+    model.say_uneven()
     assert caplog.messages[0].startswith("4 rows of the map do not divide evenly into 2 and 3 stripes")
     assert caplog.messages[0].endswith("a height of 96 would")
 

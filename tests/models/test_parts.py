@@ -117,7 +117,7 @@ def test_fewer_rows_than_stripes_are_refused(built, fake_data):
 
 def test_rows_that_do_not_divide_evenly_are_said_with_the_heights_that_would(built, caplog):
     model = built(*BASELINE, "transform.size=[64,16]")
-    model.on_fit_start()
+    model.say_uneven()
     words = (
         "4 rows of the map do not divide evenly into 3 stripes, so stripes overlap; transform.size=[height,16] with a"
     )

@@ -94,7 +94,13 @@ class PartModel(RetrievalModel):
             )
 
     @override
-    def on_fit_start(self) -> None:
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit":
+            self.say_uneven()
+
+    def say_uneven(self) -> None:
+        """Log a warning where the stripes of the map overlap, with the sizes of images that would mend it."""
         if words := uneven(self.rows(), self.pool.cuts, self.size):
             rank_zero_only(_log.warning)(words)
 
