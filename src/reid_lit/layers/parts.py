@@ -90,7 +90,7 @@ class RefinedPartPool(nn.Module):
     def __init__(self, *, features: int, stripes: Size, dim: Size, dropout: Share) -> None:
         super().__init__()
         self.stripes = self.parts = stripes
-        self.cuts = (stripes,)
+        self.cuts = (1,)  # no rows belong to a part beforehand
         self.dim = min(dim, features)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.dim, stripes)
