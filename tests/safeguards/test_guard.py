@@ -51,7 +51,7 @@ def test_an_open_gallery_refuses_and_logs_nothing(folder, clock):
 
 
 def test_each_access_is_logged_with_who_what_and_what_for(guard):
-    ask(guard, "query", caller(guard, "kiosk", "query"), facts=lambda guard: {"ids": guard.hashed(["a", "b"])})
+    ask(guard, "query", caller(guard, "kiosk", "query"), facts=lambda: {"ids": guard.hashed(["a", "b"])})
     (line,) = logged(guard)
     assert line == {
         "who": "kiosk", "act": "query", "purpose": "case 7", "ids": guard.hashed(["a", "b"]), "state": "done", "found": 2,

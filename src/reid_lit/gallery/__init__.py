@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reid_lit.gallery.gallery import Gallery, create
-    from reid_lit.gallery.gallery import open_gallery as open  # noqa: A004 - reid_lit.gallery.open is what it is called
+    from reid_lit.gallery.guarded import GuardedGallery
+    from reid_lit.gallery.guarded import open_guarded as open  # noqa: A004 - reid_lit.gallery.open is what it is called
 
-__all__ = ["Gallery", "create", "open"]
+__all__ = ["Gallery", "GuardedGallery", "create", "open"]
 
 
 def __getattr__(name: str) -> Any:
     """What ``__all__`` names, imported when it is asked for: torch is slow."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from reid_lit.gallery import gallery
+    from reid_lit.gallery import gallery, guarded
 
-    return gallery.open_gallery if name == "open" else getattr(gallery, name)
+    return guarded.open_guarded if name == "open" else getattr(guarded if name == "GuardedGallery" else gallery, name)

@@ -1,4 +1,4 @@
-"""``python -m reid_lit.gallery <verb> gallery=<folder>``: enrol images, look others up, list, erase, export."""
+"""``python -m reid_lit.gallery <verb> gallery=<folder>``: enrol images, look others up, and their safeguards."""
 
 import sys
 from functools import partial
@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from reid_lit.command.launch import launch
 from reid_lit.errors import InputError
-from reid_lit.overrides import assignment
+from reid_lit.overrides import assignment, unquoted
 from reid_lit.wording import unknown
 
 VERBS = {
@@ -18,6 +18,10 @@ VERBS = {
     "erase": "gallery=<folder> person=…",
     "export": "gallery=<folder> file=rows.parquet",
     "rotate": "gallery=<folder> key=@<file> new_key=@<file>",
+    "expire": "gallery=<folder>",
+    "token": "gallery=<folder> [make=<name> roles=[query] expires=30d] [revoke=<name>]",
+    "audit": "gallery=<folder> [who=<token>] [act=query] [since=…]",
+    "verify": "gallery=<folder>",
 }
 """What follows each verb; its ``--help`` says more."""
 
@@ -46,7 +50,27 @@ def reword(verb: str, words: list[str]) -> list[str]:
         raise InputError(f"no image is named to {verb}; {usage(verb)}")
     if not is_helped and not any(word.startswith("gallery=") for word in others):
         raise InputError(f"no gallery is named; {usage(verb)}")
+    _check_secret(others)
+    others = [_quoted(word) if word.startswith(_TEXTS) else word for word in others]
     return [assignment("images", images), *others] if images else others
+
+
+_TEXTS = ("purpose=",)
+
+
+def _quoted(word: str) -> str:
+    """A text with blanks and commas, as it was typed, so that Hydra takes it whole."""
+    key, _, text = word.partition("=")
+    return word if text[:1] in ("'", '"') or text in ("", "null") else assignment(key, text)
+
+
+def _check_secret(words: list[str]) -> None:
+    """Refuse a token that stands on the command line itself, before anything could write it down."""
+    for word in words:
+        if word.startswith("token=") and word != "token=null":
+            text = unquoted(word.removeprefix("token="))
+            if not text.startswith("@"):
+                raise InputError("token: give token=@<file>, or REID_TOKEN in the environment; others see words")
 
 
 def usage(verb: str) -> str:

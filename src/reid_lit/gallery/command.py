@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
 
 from reid_lit.errors import InputError
-from reid_lit.gallery.gallery import Gallery, create, open_gallery
+from reid_lit.gallery.access_command import VERBS, caller_of, opened, policy_of, write_policy
+from reid_lit.gallery.gallery import create
 from reid_lit.gallery.master import VARIABLE
 from reid_lit.gallery.page import write_answers
 from reid_lit.gallery.rotating import rotate
@@ -17,6 +19,7 @@ from reid_lit.gallery.rows import Entry, Where, moment, texts
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.text import enrolled_lines, show_found, show_rows
 from reid_lit.progress import progress
+from reid_lit.safeguards.guard import Guard
 from reid_lit.wording import counted
 
 
@@ -29,11 +32,8 @@ def run_verb(verb: str, config: DictConfig) -> None:
     _VERBS[verb](config)
 
 
-def _opened(config: DictConfig) -> Gallery:
-    return open_gallery(config.gallery, run=config.run, trust=config.trust, key=_text(config.key))
-
-
 def _create(config: DictConfig) -> None:
+    policy = policy_of(config)
     gallery = create(
         config.gallery,
         config.run,
@@ -50,12 +50,14 @@ def _create(config: DictConfig) -> None:
     if gallery.facts.sealed:
         source = VARIABLE if config.key is None else config.key
         _print(f"sealed by the key of {source}: who loses the key loses the gallery, so keep a copy of it elsewhere")
+    for line in [] if policy is None else write_policy(gallery.folder, policy):
+        _print(line)
     if gallery.calibration is None:
         _print("the run was not calibrated: queries give scores, and neither P(same) nor no match")
 
 
 def _enrol(config: DictConfig) -> None:
-    gallery = _opened(config)
+    gallery = opened(config)
     given = {"person": _text(config.person), "camera": _text(config.camera), "time": moment(config.time, name="time")}
     with progress("enrolling") as tell:
         result = gallery.enrol([str(each) for each in config.images], tell=tell, **given)
@@ -66,7 +68,7 @@ def _enrol(config: DictConfig) -> None:
 
 
 def _query(config: DictConfig) -> None:
-    gallery = _opened(config)
+    gallery = opened(config)
     if not len(gallery):
         raise InputError(f"{gallery.folder} is empty; python -m reid_lit.gallery enrol puts images into it")
     with progress("opening rows" if gallery.facts.sealed else "copying vectors") as tell:
@@ -98,11 +100,11 @@ def _query(config: DictConfig) -> None:
     if config.approximate:
         vectors = gallery.embedder(_images(config.images), normalize=True).numpy()
         recall = gallery.recall(vectors, top=config.top, where=_where(config))
-        sys.stderr.write(f"approximate: {recall:.1%} of the exact nearest {config.top} are among them\n")
+        sys.stderr.write(f"approximate: {recall:.1%} of the exact nearest are among them\n")
 
 
 def _list(config: DictConfig) -> None:
-    gallery = _opened(config)
+    gallery = opened(config)
     rows = list(gallery.rows(_where(config)))
     if config.json:
         sys.stdout.write(f"{json.dumps(rows, default=str, indent=1)}\n")
@@ -111,20 +113,21 @@ def _list(config: DictConfig) -> None:
 
 
 def _erase(config: DictConfig) -> None:
-    gallery, where = _opened(config), _where(config)
+    gallery, where = opened(config), _where(config)
     if where.is_all and not config.all:
         raise InputError("nothing says which images to erase; give person=, camera=, path=, until=, or all=true")
     _print(f"{counted(gallery.erase(where), 'image is', 'images are')} erased; {len(gallery):,} are left")
 
 
 def _export(config: DictConfig) -> None:
-    gallery, file = _opened(config), Path(config.file)
+    gallery, file = opened(config), Path(config.file)
     images = counted(gallery.export(file, plain=config.plain), "image")
     _print(f"{file}: {images} with vectors of {gallery.facts.dim} numbers")
 
 
 def _rotate(config: DictConfig) -> None:
-    with progress("sealing") as tell:
+    guard = Guard(Path(config.gallery).expanduser())
+    with guard.access("rotate", caller_of(config)), progress("sealing") as tell:
         gallery = rotate(
             config.gallery, key=_text(config.key), new_key=str(config.new_key), data=config.data, tell=tell
         )
@@ -140,6 +143,7 @@ _VERBS: dict[str, Callable[[DictConfig], None]] = {
     "erase": _erase,
     "export": _export,
     "rotate": _rotate,
+    **VERBS,
 }
 
 
@@ -159,7 +163,7 @@ def _filters(config: DictConfig) -> str:
     return ", ".join(f"{key} {' or '.join(words)}" for key, words in asked.items() if words)
 
 
-def _images(images: list[str]) -> list[str]:
+def _images(images: Iterable[Any]) -> list[str]:
     """The images of a query; of a folder, all in it."""
     return [entry.path for entry in entries_of([str(each) for each in images], given=Entry(path=""))]
 

@@ -24,7 +24,7 @@ from reid_lit.gallery.enrolling import Embedded, embedded
 from reid_lit.gallery.master import VARIABLE, Master, made_master, read_master
 from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
-from reid_lit.gallery.vectors import Vectors
+from reid_lit.gallery.vectors import Copied, Vectors
 from reid_lit.paths import write_text, write_whole
 from reid_lit.progress import Progress, untold
 from reid_lit.testing.embedder import AnImage, Embedder
@@ -88,6 +88,21 @@ class Hit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Withheld:
+    """Rows that were found and are not shown, since their score is no match.
+
+    Attributes:
+        number: How many.
+        threshold: The score from which on rows are shown.
+        fmr: Its false match rate.
+    """
+
+    number: int
+    threshold: float
+    fmr: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """The answer to one query.
 
@@ -95,11 +110,13 @@ class Found:
         query: What was asked for.
         images: The files that were asked for; none of arrays.
         hits: The nearest rows, nearest first.
+        withheld: What the policy does not show of them; None where it shows all.
     """
 
     query: str
     images: tuple[str, ...]
     hits: tuple[Hit, ...]
+    withheld: Withheld | None = None
 
     @property
     def is_match(self) -> bool | None:
@@ -112,7 +129,7 @@ class Found:
     def verdict(self) -> str:
         """*match* or *no match*, and *undecided* where the nearest score lies inside the threshold's interval."""
         if not self.hits:
-            return "no image is compared"
+            return "no match" if self.withheld and self.withheld.number else "no image is compared"
         nearest = self.hits[0].match
         if nearest is None:
             return "not calibrated"
@@ -125,6 +142,7 @@ class Found:
             "images": list(self.images),
             "match": self.is_match,
             "hits": [asdict(hit) for hit in self.hits],
+            **({} if self.withheld is None else {"withheld": asdict(self.withheld)}),
         }
 
 
@@ -248,10 +266,18 @@ class Gallery:
 
     def _reserve(self, rows: int) -> int:
         """The first of so many new numbers; one that was given is not given again, after erasure neither."""
-        file = self.folder / "next_number"
-        first = int(file.read_text()) if file.is_file() else self.engine.last() + 1
-        write_text(file, str(first + rows))
+        first = self.reached() + 1
+        write_text(self.folder / "next_number", str(first + rows))
         return first
+
+    def reached(self) -> int:
+        """The greatest number that a row was given, erased ones too; -1 before the first."""
+        file = self.folder / "next_number"
+        return int(file.read_text()) - 1 if file.is_file() else self.engine.last()
+
+    def copied(self) -> Copied | None:
+        """The copy of the vectors, as it is; not brought up to the engine. A sealed gallery has none."""
+        return self._vectors.copied() if self.sealed is None else None
 
     def query(
         self,
@@ -290,7 +316,7 @@ class Gallery:
         if approximate and self.facts.sealed:
             raise InputError("approximate=true: a sealed gallery has no index; leave it out, the answer is exact")
         rate = None if self.calibration is None else self.calibration.rate(fmr)
-        listed = _listed(images)
+        listed = listed_images(images)
         raw = self.embedder(listed, color=color).float()
         names = [str(image) if isinstance(image, str | os.PathLike) else f"image {k}" for k, image in enumerate(listed)]
         files: list[tuple[str, ...]] = [
@@ -478,6 +504,20 @@ def create(
     return gallery
 
 
+def gallery_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder of a gallery, which is there.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    place = Path(folder).expanduser()
+    if not (place / FILE).is_file():
+        raise MissingFileError(
+            f"no gallery at {place.resolve()}; python -m reid_lit.gallery create gallery=<folder> run=<run> makes one"
+        )
+    return place
+
+
 def open_gallery(
     folder: str | os.PathLike[str], *, run: str | None = None, trust: bool = False, key: str | None = None
 ) -> Gallery:
@@ -493,12 +533,8 @@ def open_gallery(
         FileNotFoundError: there is no gallery, or no such file of a key.
         ValueError: its file is damaged, or of another version; or the key is missing, or another one.
     """
-    place = Path(folder).expanduser()
+    place = gallery_folder(folder)
     file = place / FILE
-    if not file.is_file():
-        raise MissingFileError(
-            f"no gallery at {place.resolve()}; python -m reid_lit.gallery create gallery=<folder> run=<run> makes one"
-        )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         written = (content.pop("format"), content.pop("version"))
@@ -515,7 +551,8 @@ def open_gallery(
     return Gallery(place, replace(facts, run=run or facts.run), trust=trust, master=master)
 
 
-def _listed(images: AnImage | Iterable[Any]) -> list[Any]:
+def listed_images(images: AnImage | Iterable[Any]) -> list[Any]:
+    """One image or several as a list."""
     if isinstance(images, str | os.PathLike | np.ndarray) or not isinstance(images, Iterable):
         return [images]
     return list(images)

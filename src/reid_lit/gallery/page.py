@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.gallery.gallery import Found, Gallery, Hit
+from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.pages.render import data_uri, write_page
 from reid_lit.pages.thumbnails import ThumbnailSize, thumbnails
 
@@ -20,7 +21,13 @@ KINDS: dict[str | None, tuple[str, str]] = {
 
 
 def write_answers(
-    file: Path, gallery: Gallery, found: Sequence[Found], *, filters: str, prior: float, approximate: bool
+    file: Path,
+    gallery: Gallery | GuardedGallery,
+    found: Sequence[Found],
+    *,
+    filters: str,
+    prior: float,
+    approximate: bool,
 ) -> Path:
     """Write the answers with their images: the thumbnails that the gallery keeps, else the files that were enrolled.
 
@@ -39,7 +46,8 @@ def write_answers(
     }
     asked = [path for answer in found for path in answer.images]
     drawn = thumbnails([*asked, *(hit.path for hit in hits if hit.number not in kept)], None, SIZE)
-    match = next((hit.match for hit in hits if hit.match is not None), None)
+    matches = [*(hit.match for hit in hits), *(answer.withheld for answer in found)]
+    match = next((each for each in matches if each is not None), None)
     return write_page(
         file,
         "answers.html",

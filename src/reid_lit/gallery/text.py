@@ -35,6 +35,10 @@ def show_found(found: Sequence[Found], console: Console) -> None:
 
 
 def _caption(answer: Found) -> str:
+    if answer.withheld and answer.withheld.number and not answer.hits:
+        said = f"the threshold {answer.withheld.threshold:.3f} at FMR {answer.withheld.fmr:g}"
+        below = counted(answer.withheld.number, "image is", "images are", grouped=True)
+        return f"no match: no score reaches {said}; {below} withheld"
     if not answer.hits:
         return "no image may be found"
     match = answer.hits[0].match
@@ -43,6 +47,8 @@ def _caption(answer: Found) -> str:
     said = (
         f"the threshold {match.threshold:.3f} at FMR {match.fmr:g}, 95 % interval {match.low:.3f} to {match.high:.3f}"
     )
+    if answer.withheld and answer.withheld.number:
+        said += f"; {counted(answer.withheld.number, 'image', grouped=True)} below it withheld"
     return f"{answer.verdict}: {'reaches' if answer.is_match else 'no score reaches'} {said}"
 
 

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,35 @@ class _State:
     last: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """The copy of a gallery's vectors, to be compared with the rows.
+
+    Attributes:
+        folder: Where it is.
+        numbers: Of its rows.
+        vectors: Its rows, in their precision.
+    """
+
+    folder: Path
+    numbers: Int64[np.ndarray, " rows"]
+    vectors: np.ndarray
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.argsort(self.numbers, kind="stable")
+
+    def differing(self, numbers: Int64[np.ndarray, " some"], vectors: Float32[np.ndarray, "some dim"]) -> list[int]:
+        """The numbers of those rows whose vector is another one here; rows that are not copied yet are none."""
+        if not len(self.numbers):
+            return []
+        place = np.searchsorted(self.numbers, numbers, sorter=self._order).clip(max=len(self.numbers) - 1)
+        found = self._order[place]
+        is_here = self.numbers[found] == numbers
+        ours, theirs = self.vectors[found[is_here]], vectors[is_here].astype(self.vectors.dtype)
+        return [int(number) for number in numbers[is_here][(ours != theirs).any(1)]]
+
+
 class Vectors:
     """A copy of a gallery's vectors that queries go through; made anew from the engine wherever it is not whole.
 
@@ -104,6 +134,21 @@ class Vectors:
                 self._cut(state)
                 self._append(engine, state, total, tell)
 
+    def copied(self) -> Copied:
+        """What is there."""
+        numbers, vectors = self._opened()
+        return Copied(folder=self.folder, numbers=numbers, vectors=vectors)
+
+    def _opened(self) -> tuple[Int64[np.ndarray, " rows"], np.ndarray]:
+        """Numbers, and vectors as a memory map."""
+        state = self._state() or _State(rows=0, last=-1)
+        shape = (state.rows, self.dim)
+        if not state.rows:
+            return np.zeros(0, np.int64), np.zeros(shape, self.dtype)
+        return np.fromfile(self.number_file, np.int64, state.rows), np.memmap(
+            self.vector_file, self.dtype, "r", shape=shape
+        )
+
     def erase(self) -> None:
         """Remove the copy from the disk."""
         for file in (self.state_file, self.vector_file, self.number_file):
@@ -128,13 +173,8 @@ class Vectors:
         return nearest_of(self._blocks(allowed), query, top)
 
     def _blocks(self, allowed: Int64[np.ndarray, " allowed"] | None) -> Iterator[Block]:
-        state = self._state() or _State(rows=0, last=-1)
-        numbers = np.fromfile(self.number_file, np.int64, state.rows) if state.rows else np.zeros(0, np.int64)
-        shape = (state.rows, self.dim)
-        vectors = (
-            np.memmap(self.vector_file, self.dtype, "r", shape=shape) if state.rows else np.zeros(shape, self.dtype)
-        )
-        places = np.arange(state.rows) if allowed is None else np.flatnonzero(np.isin(numbers, allowed))
+        numbers, vectors = self._opened()
+        places = np.arange(len(numbers)) if allowed is None else np.flatnonzero(np.isin(numbers, allowed))
         for start in range(0, len(places), BLOCK):
             chosen = places[start : start + BLOCK]
             is_run = len(chosen) == chosen[-1] + 1 - chosen[0]

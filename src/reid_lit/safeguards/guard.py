@@ -1,6 +1,7 @@
 """One door to a gallery: each access is checked against the policy and written to the log, refused ones too."""
 
 import getpass
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,14 +9,16 @@ from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from reid_lit.errors import ExistingFileError
 from reid_lit.paths import write_text
 from reid_lit.safeguards.audit import AuditLog
+from reid_lit.safeguards.keys import FILE as KEY
 from reid_lit.safeguards.keys import make_key
 from reid_lit.safeguards.moments import now
-from reid_lit.safeguards.policy import ACTS, FILE, ROLES, Policy, read_policy
+from reid_lit.safeguards.policy import FILE, ROLES, Policy, outside, read_policy
 from reid_lit.safeguards.refusals import AccessError, PurposeError, RoleError, TokenError, TopError
 from reid_lit.safeguards.tokens import Token, Tokens
 
@@ -26,6 +29,8 @@ PURPOSED = ("query", "list", "export")
 """What shows who was enrolled, and so needs a purpose where one is required."""
 CHANGING = ("enrol", "erase", "expire", "rotate", "export")
 """What leaves something behind when it is killed: the log says that it began."""
+EACH = 60
+"""Seconds between two looks for old rows."""
 LONGEST = 1000
 """Characters of a purpose."""
 
@@ -76,6 +81,7 @@ class Guard:
         self.tokens = Tokens(folder, clock=clock)
         audit = self.policy.audit
         self.log = None if audit is None else AuditLog(folder, audit, clock=clock)
+        self._looked = -math.inf
         self._digest = sha256(self.policy.as_yaml().encode()).hexdigest()[:12]
 
     @cached_property
@@ -92,7 +98,7 @@ class Guard:
         *,
         amount: int = 1,
         top: int | None = None,
-        facts: Callable[["Guard"], dict[str, Any]] | None = None,
+        facts: Callable[[], dict[str, Any]] | None = None,
     ) -> Iterator[Access]:
         """An access, within which the work is done; its line is on the disk before the answer leaves.
 
@@ -116,16 +122,36 @@ class Guard:
             who = "unknown" if isinstance(error, TokenError) else who
             self._write({"who": who, **record, "state": "refused", "why": str(error)})
             raise
-        record = {"who": who, **record, **(facts(self) if facts and self.log else {})}
+        said = facts() if facts and self.log else {}
+        with self._logged({"who": who, **record, **said}, Access(who=who, roles=roles)) as access:
+            yield access
+
+    @contextmanager
+    def own(self, act: str) -> Iterator[Access]:
+        """What the policy itself asks for, such as the erasure of old rows."""
+        access = Access(who="policy", roles=ROLES)
+        with self._logged({"who": access.who, "act": act, "policy": self._digest}, access):
+            yield access
+
+    @contextmanager
+    def _logged(self, record: dict[str, Any], access: Access) -> Iterator[Access]:
+        act = record["act"]
         if act in CHANGING:
             self._write({**record, "state": "begun"})
-        granted = Access(who=who, roles=roles)
         try:
-            yield granted
+            yield access
         except BaseException as error:
-            self._write({**record, "state": "failed", "why": type(error).__name__, **granted.counts})
+            self._write({**record, "state": "failed", "why": type(error).__name__, **access.counts})
             raise
-        self._write({**record, "state": "done", **granted.counts})
+        self._write({**record, "state": "done", **access.counts})
+
+    def is_due(self) -> bool:
+        """Whether old rows were not looked for in the last minute of this process."""
+        since = monotonic() - self._looked
+        if since < EACH:
+            return False
+        self._looked = monotonic()
+        return True
 
     def note(self, act: str, **facts: Any) -> None:
         """Log what the owner of the gallery's folder does, who needs no token."""
@@ -176,14 +202,28 @@ class Guard:
             self.log.add(record)
 
 
+def check_new(folder: Path, policy: Policy) -> None:
+    """Refuse what :func:`set_policy` would, before anything is made.
+
+    Raises:
+        FileExistsError: there is a policy, or a key.
+        ValueError: the folder of the log's key is inside the gallery, or a relative path.
+    """
+    if (folder / FILE).exists():
+        raise ExistingFileError(f"{folder / FILE} is there already; change it by hand")
+    if policy.audit is not None:
+        outside(str(policy.audit), folder)
+        if (policy.audit / KEY).exists():
+            raise ExistingFileError(f"audit={policy.audit}: {KEY} is there already; give a folder of its own")
+
+
 def set_policy(folder: Path, policy: Policy) -> None:
     """Write the policy of a new gallery, and make the key of its log.
 
     Raises:
         FileExistsError: there is a policy, or a key.
     """
-    if (folder / FILE).exists():
-        raise ExistingFileError(f"{folder / FILE} is there already; change it by hand")
+    check_new(folder, policy)
     if policy.audit is not None:
         make_key(policy.audit)
     write_text(folder / FILE, policy.as_yaml())
@@ -191,6 +231,3 @@ def set_policy(folder: Path, policy: Policy) -> None:
 
 def _purpose(caller: Caller) -> dict[str, str]:
     return {"purpose": caller.purpose.strip()[:LONGEST]} if caller.purpose and caller.purpose.strip() else {}
-
-
-__all__ = ["ACTS", "Access", "Caller", "Guard", "set_policy"]

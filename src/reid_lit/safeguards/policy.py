@@ -150,7 +150,7 @@ def _policy(content: Any, folder: Path) -> Policy:
             raise InputError(f"no key {name}; write it: {_COMMENTS[name].partition(chr(10))[0]}")
     return Policy(
         tokens=_choice("tokens", content["tokens"], "off", "required"),
-        audit=_outside(content["audit"], folder),
+        audit=outside(content["audit"], folder),
         purpose=_choice("purpose", content["purpose"], "optional", "required"),
         top=_top(content["top"]),
         below_threshold=_choice("below_threshold", content["below_threshold"], "shown", "withheld"),
@@ -176,7 +176,12 @@ def _choice(name: str, value: Any, *words: str) -> str:
     return str(found)
 
 
-def _outside(value: Any, folder: Path) -> Path | None:
+def outside(value: Any, folder: Path) -> Path | None:
+    """The folder of a log's key, which is not in the gallery; None for ``off``.
+
+    Raises:
+        ValueError: it is, or its path is relative.
+    """
     if value is False or value == "off":
         return None
     place = Path(str(value)).expanduser() if isinstance(value, str) else None
