@@ -553,7 +553,7 @@ def open_gallery(
 
 def listed_images(images: AnImage | Iterable[Any]) -> list[Any]:
     """One image or several as a list."""
-    if isinstance(images, str | os.PathLike | np.ndarray) or not isinstance(images, Iterable):
+    if isinstance(images, str | bytes | os.PathLike | np.ndarray) or not isinstance(images, Iterable):
         return [images]
     return list(images)
 
