@@ -1,5 +1,6 @@
 """The log: a line is on the disk before it is answered, and no line is changed, moved or lost unseen."""
 
+import errno
 import json
 import os
 import signal
@@ -236,6 +237,22 @@ def add_some(folder, outside, name):
     log = AuditLog(folder, outside)
     for k in range(15):
         log.add({"who": f"{name}{k}"})
+
+
+def test_a_full_disk_answers_nothing_and_loses_nothing(log, clock, monkeypatch):
+    filled(log, clock)
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            log.add({"who": "x"})
+    assert log.verify() == []
+    log.add({"who": "y"})
+    assert [line["who"] for line in log.lines()][-1] == "y"
+    assert log.verify() == []
 
 
 def test_two_writers_at_once(folder, outside):

@@ -1,5 +1,6 @@
 """Rates over SQLite are those of the package's own storage in memory, and processes share them."""
 
+import gc
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -136,3 +137,22 @@ def test_a_damaged_file_is_said(folder):
     (folder / ours.FILE).write_bytes(b"no database" * 1000)
     with pytest.raises(InputError, match=r"limits.sqlite: .*if it is damaged, remove it"):
         ours.Limits(folder).spend("1/hour", "query", "kiosk", amount=1)
+
+
+def test_threads_share_a_rate_and_close_what_they_opened(folder):
+    from concurrent.futures import ThreadPoolExecutor
+
+    limits = ours.Limits(folder)
+
+    def spend(_):
+        try:
+            limits.spend("20/hour", "query", "kiosk", amount=1)
+        except RateError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(spend, range(60))) == 20
+    limits.storage.close()
+    gc.collect()
+    assert not (folder / "limits.sqlite-wal").exists()  # the last connection removes it

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ from jaxtyping import Float32
 from reid_lit.calibration.record import Calibration
 from reid_lit.errors import InputError, UserError
 from reid_lit.gallery.enrolling import content_id
-from reid_lit.gallery.gallery import Enrolled, Facts, Found, Gallery, Withheld, listed_images, open_gallery
+from reid_lit.gallery.gallery import Enrolled, Facts, Found, Gallery, listed_images, open_gallery
 from reid_lit.gallery.rows import Entry, Where
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.verifying import store_faults
+from reid_lit.gallery.withholding import withheld
 from reid_lit.progress import Progress, untold
 from reid_lit.safeguards.guard import Access, Caller, Guard
 from reid_lit.safeguards.moments import spelt
@@ -248,23 +248,24 @@ class GuardedGallery:
     def _keep_to_ttl(self) -> None:
         """Erase what is older than the policy allows, if this was not looked at a moment ago."""
         if self.guard.policy.ttl is not None and self.guard.is_due():
-            if self._old():
+            old, _ = self._old()
+            if old:
                 with self.guard.own("expire") as access:
                     access.counts |= {"erased": self._expired()}
             self._mark()
 
-    def _old(self) -> list[Where]:
-        """The rows that are older than the policy allows; nothing without any."""
+    def _old(self) -> tuple[list[Where], int | None]:
+        """The rows that are older than the policy allows, nothing without any; and the last of them by number."""
         ttl = self.guard.policy.ttl
         if ttl is None:
-            return []
+            return [], None
         last = self._retention.over(ttl)
         old = [Where(until=self.guard.clock() - ttl), *([] if last is None else [Where(up_to=last)])]
-        return [where for where in old if next(iter(self._gallery.rows(where)), None) is not None]
+        return [where for where in old if next(iter(self._gallery.rows(where)), None) is not None], last
 
     def _expired(self) -> int:
-        removed = sum(self._gallery.erase(where) for where in self._old())
-        last = None if self.guard.policy.ttl is None else self._retention.over(self.guard.policy.ttl)
+        old, last = self._old()
+        removed = sum(self._gallery.erase(where) for where in old)
         if last is not None:
             self._retention.forget(last)
         return removed
@@ -290,34 +291,6 @@ def open_guarded(
     if guard.policy == OPEN:
         return gallery
     return GuardedGallery(gallery, guard, Caller(token=token or os.environ.get("REID_TOKEN"), purpose=purpose))
-
-
-def withheld(found: Sequence[Found], calibration: Calibration | None) -> list[Found]:
-    """Answers without the rows whose score is no match, whatever rate was asked for.
-
-    The threshold is that of the usual rate, or of the query's where it is higher: a query cannot lower it.
-
-    Raises:
-        ValueError: the run was not calibrated.
-    """
-    if calibration is None:
-        raise InputError(
-            "below_threshold=withheld: the run was not calibrated, and no score is known to be a match;"
-            " python -m reid_lit.calibrate measures it, or write below_threshold: shown into the policy"
-        )
-    usual = calibration.rate(None)
-    lowest = float(calibration.at(usual).threshold)  # type: ignore[arg-type]
-    return [_withheld(answer, lowest, usual) for answer in found]
-
-
-def _withheld(answer: Found, lowest: float, rate: float) -> Found:
-    threshold, fmr = lowest, rate
-    match = next((hit.match for hit in answer.hits if hit.match is not None), None)
-    if match is not None and match.threshold > lowest:
-        threshold, fmr = match.threshold, match.fmr
-    kept = tuple(hit for hit in answer.hits if hit.score >= threshold)
-    left_out = len(answer.hits) - len(kept)
-    return replace(answer, hits=kept, withheld=Withheld(number=left_out, threshold=threshold, fmr=fmr))
 
 
 def _is_before(entry: Entry, limit: datetime) -> bool:

@@ -25,6 +25,27 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS counters (key TEXT PRIMARY KEY, value INTEGER NOT NULL, ends REAL NOT NULL)",
 )
 
+_INHERITED: list[sqlite3.Connection] = []
+"""Connections of a parent process: SQLite forbids to close them here."""
+
+
+class _Held:
+    """A connection that is closed with the thread that has it; not by a process that has inherited it by a fork."""
+
+    def __init__(self, path: str) -> None:
+        self.process = os.getpid()
+        self.connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=NORMAL")
+        for statement in _TABLES:
+            self.connection.execute(statement)
+
+    def __del__(self) -> None:
+        if self.process == os.getpid():
+            self.connection.close()
+        else:
+            _INHERITED.append(self.connection)
+
 
 class SQLiteStorage(Storage, MovingWindowSupport):
     """Counters and moving windows in a file, one transaction a hit.
@@ -44,7 +65,7 @@ class SQLiteStorage(Storage, MovingWindowSupport):
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: float | str | bool) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
         self._path = uri.removeprefix(f"{SCHEME}://")
-        self._held = threading.local()
+        self._threads = threading.local()
 
     @property
     @override
@@ -66,21 +87,14 @@ class SQLiteStorage(Storage, MovingWindowSupport):
 
     def _connection(self) -> sqlite3.Connection:
         """One for each thread and process: SQLite's must not cross a fork."""
-        if getattr(self._held, "process", None) != os.getpid():
-            made = sqlite3.connect(self._path, timeout=60, isolation_level=None)
-            made.execute("PRAGMA journal_mode=WAL")
-            made.execute("PRAGMA synchronous=NORMAL")
-            for statement in _TABLES:
-                made.execute(statement)
-            self._held.connection, self._held.process = made, os.getpid()
-        found: sqlite3.Connection = self._held.connection
-        return found
+        held: _Held | None = getattr(self._threads, "held", None)
+        if held is None or held.process != os.getpid():
+            held = self._threads.held = _Held(self._path)
+        return held.connection
 
     def close(self) -> None:
         """Close this thread's connection."""
-        if getattr(self._held, "process", None) == os.getpid():
-            self._held.connection.close()
-            self._held.process = None
+        self._threads.held = None
 
     @override
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
