@@ -158,8 +158,8 @@ def test_answers_follow_the_interval_of_the_threshold():
     )  # fmt: skip
     answers = [decided(score, calibration, fmr=0.01, prior=0.5) for score in (0.44, 0.45, 0.5, 0.59, 0.6)]
     assert [each.answer for each in answers] == ["different", "undecided", "undecided", "undecided", "same"]
-    assert str(answers[2]) == "undecided: 0.50 (score 0.50, threshold 0.50 at FMR 0.01, 0.45 to 0.60)"
-    assert str(answers[4]) == "same: 0.73 (score 0.60, threshold 0.50 at FMR 0.01)"
+    assert str(answers[2]) == "undecided: 0.50 (score 0.50, threshold 0.50 at FMR 10⁻², 0.45 to 0.60)"
+    assert str(answers[4]) == "same: 0.73 (score 0.60, threshold 0.50 at FMR 10⁻²)"
 
 
 def shots(root, *persons):

@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from reid_lit import paths
+from reid_lit.callbacks.pictures import _det_curves
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
@@ -171,3 +172,13 @@ def test_learning_curves(tmp_path):
     path.write_text("epoch,step,other\n0,1,2\n")
     with pytest.raises(ValueError, match="no train/, lr or val/ column"):
         learning_curves(path)
+
+
+def test_det_curves_are_drawn_where_they_were_measured(case, tmp_path):
+    *_, lists, embeddings = case
+    words = {"camera_rule": "any_camera", "roc": [0.5], "identification": [0.5]}
+    result = evaluate(Ranker(*embeddings, lists, Protocol(**words)))
+    files = _det_curves(tmp_path, "ward", result)
+    assert files == {name: tmp_path / f"{name}.png" for name in ("det", "det_identification")}
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files.values())
+    assert _det_curves(tmp_path, "ward", evaluate(Ranker(*embeddings, lists, Protocol()))) == {}

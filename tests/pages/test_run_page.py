@@ -8,6 +8,7 @@ from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.top import top
 from reid_lit.page import page as page_entry
 from reid_lit.pages.charts import cmc_chart, learning_charts
+from reid_lit.pages.facts import scores_of
 from reid_lit.pages.rankings import write_rankings
 from reid_lit.pages.rankings_file import read_rankings
 from reid_lit.pages.run import run_page
@@ -193,3 +194,14 @@ def test_a_run_must_be_named(compose, tmp_path):
     for given, words in (([], "no run is named; give run="), ([f"run={tmp_path}"], "no .*metrics.json; give run=")):
         with pytest.raises((ValueError, FileNotFoundError), match=words):
             page_entry(compose(*given, config_name="page"))
+
+
+def test_scores_show_intervals_over_queries_or_galleries():
+    details = {"identification": {"points": [{"fpir": 0.1, "fnir": 0.25, "low": 0.2, "high": 0.3}]}}
+    result = {"dataset": "ward", "scores": {"fnir@fpir=0.1": 0.25, "mAP": 0.5}, "stamp": {}, "details": details}
+    (shown,) = scores_of([result])
+    assert shown["rows"] == [
+        {"name": "FNIR at FPIR 0.1", "value": "25.00 %", "interval": "20.0 to 30.0"},
+        {"name": "mAP", "value": "50.00 %", "interval": ""},
+    ]
+    assert shown["level"] == 0.95

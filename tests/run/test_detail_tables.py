@@ -35,7 +35,12 @@ def case():
 
 @pytest.fixture(scope="module")
 def result(case):
-    return evaluate(Ranker(*case, Protocol(roc=[0.1, 1e-6], camera_pairs=True, bootstrap=20, open_set=[0.5])))
+    return evaluate(
+        Ranker(
+            *case,
+            Protocol(roc=[0.1, 1e-6], camera_pairs=True, bootstrap=20, open_set=[0.5], identification=[0.5, 1e-6]),
+        )
+    )
 
 
 def row(result, **more):
@@ -56,6 +61,13 @@ def test_the_tables_show_scores_thresholds_intervals_and_the_hardest_pairs(resul
     assert f"ward TPR at FPR 0.1 {100 * point['tpr']:.2f} {point['threshold']:.4g}" in lines
     assert f"ward equal error rate {100 * roc['eer']['rate']:.2f} {roc['eer']['threshold']:.4g}" in lines
     assert any(line.startswith("ward DIR at FAR 0.5 ") for line in lines)
+    assert f"ward FNMR at FMR 0.1 {100 - 100 * point['tpr']:.2f} {point['threshold']:.4g}" in lines
+    assert not any("FNMR at FMR 1e-06" in line for line in lines)
+    found = result.details["identification"]["points"][0]
+    assert f"ward FNIR at FPIR 0.5 {100 * found['fnir']:.2f} {found['threshold']:.4g}" in lines
+    assert "95% intervals over random galleries, in %" in " ".join(lines)
+    assert f"ward {100 * found['low']:.1f} to {100 * found['high']:.1f}" in lines
+    assert any("FNIR at FPIR 1e-06 –" in line and "searches for strangers cannot" in line for line in lines)
     assert f"ward TPR at FPR 1e-06 – {roc['impostor_pairs']} impostors cannot show a rate of 1e-06" in lines
     low, high = result.details["bootstrap"]["intervals"]["mAP"]
     assert any(line.startswith("ward ") and line.endswith(f"{100 * low:.1f} to {100 * high:.1f}") for line in lines)
@@ -96,9 +108,11 @@ def test_the_option_for_thresholds_is_recorded_whole_and_printed(case, compose, 
     record(Run(tmp_path), config, {}, [result_row(split, found, named, precision="32", seconds=1.0)])
     (written,) = json.loads((tmp_path / "metrics.json").read_text())["results"]
     assert written["details"] == json.loads(json.dumps(found.details))
-    assert written["details"].keys() == {"roc", "camera_pairs", "open_set", "bootstrap"}
+    assert written["details"].keys() == {"roc", "camera_pairs", "open_set", "identification", "bootstrap"}
     assert written["scores"]["tpr@fpr=0.01"] == found.scores["tpr@fpr=0.01"]
-    assert "TPR at FPR 0.01" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "TPR at FPR 0.01" in printed
+    assert "identification: 100 random galleries, 50% of the queries' persons enrolled in each, seed 0" in printed
 
 
 def test_long_reasons_cut_no_number(result):

@@ -36,6 +36,16 @@ def test_every_key_is_in_one_list():
     assert unlisted(packaged("conf")) == set()
 
 
+def test_an_evaluation_of_before_keeps_its_name(compose):
+    """Keys that evaluation got since then are left out of it where they ask for nothing."""
+    config = OmegaConf.to_container(compose())
+    before = config | {"evaluation": {k: v for k, v in config["evaluation"].items() if "identification" not in k}}
+    assert before != config
+    assert evaluation_hash(before) == evaluation_hash(config)
+    asked = config | {"evaluation": config["evaluation"] | {"identification": [0.1]}}
+    assert evaluation_hash(asked) != evaluation_hash(config)
+
+
 @pytest.mark.parametrize("file", ["train.yaml", "evaluate.yaml"])
 def test_a_key_in_no_list_is_found(tmp_path, file):
     conf = tmp_path / "conf"

@@ -10,6 +10,8 @@ from reid_lit.calibration.record import Calibration, calibration_file, read_cali
 from reid_lit.testing.embedder import AnImage
 from reid_lit.testing.load import load
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 Answer = Literal["same", "different", "undecided"]
 
 
@@ -40,12 +42,22 @@ class Match:
         decided = "" if self.answer != "undecided" else f", {self.low:.2f} to {self.high:.2f}"
         return (
             f"{self.answer}: {self.probability:.2f} (score {self.score:.2f}, threshold {self.threshold:.2f} at FMR"
-            f" {self.fmr:g}{decided})"
+            f" {_rate(self.fmr)}{decided})"
         )
 
     def as_json(self) -> dict[str, Any]:
         """The answer in JSON's types."""
         return asdict(self)
+
+
+def _rate(rate: float) -> str:
+    """A rate for people.
+
+    >>> _rate(0.001), _rate(1e-4), _rate(0.05)
+    ('10⁻³', '10⁻⁴', '0.05')
+    """
+    number, power = f"{rate:e}".split("e-")
+    return f"10⁻{power.lstrip('0').translate(_RAISED)}" if float(number) == 1 else f"{rate:g}"
 
 
 def decided(score: float, calibration: Calibration, *, fmr: float, prior: float) -> Match:

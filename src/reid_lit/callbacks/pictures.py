@@ -1,6 +1,7 @@
 """Draw the result of a test: ranked lists, failures and curves, in the run's folder and in the loggers."""
 
 import logging
+import textwrap
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from reid_lit.evaluation.catalogue import label, main_scores
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.scores import Result
 from reid_lit.evaluation.top import top
+from reid_lit.figures.calibration import det_curve
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report
 from reid_lit.figures.ranked import ranked_lists
@@ -33,9 +35,10 @@ class Pictures(pl.Callback):
     """Draw, after each test, into ``<folder>/pictures/<data set>``.
 
     ``ranked_lists.png`` shows queries spread evenly over the query list, ``failures.png`` and ``failures.json`` those
-    whose first true match comes last, ``cmc.png`` the curve, ``rankings.json`` holds the list of every query for
-    :mod:`reid_lit.page`; ``<folder>/pictures/learning.png`` the training. All ranks come from the embeddings and the
-    distances that the scores come from.
+    whose first true match comes last, ``cmc.png`` the curve, ``det.png`` and ``det_identification.png`` the errors of
+    pairs and of searches over each other, where the evaluation measures them; ``rankings.json`` holds the list of every
+    query for :mod:`reid_lit.page`; ``<folder>/pictures/learning.png`` the training. All ranks come from the embeddings
+    and the distances that the scores come from.
 
     Args:
         folder: The run's folder.
@@ -82,7 +85,7 @@ class Pictures(pl.Callback):
         directory = self.folder / "pictures" / split.name
         title = title_of(split.name, result)
         curve = cmc_curve({split.name: result.first_matches}, title=title)
-        files = {"cmc": write_whole(directory / "cmc.png", curve.savefig)}
+        files = {"cmc": write_whole(directory / "cmc.png", curve.savefig)} | _det_curves(directory, split.name, result)
         return files if scores.distractors else files | self._lists(directory, title, split, scores, result)
 
     def _lists(
@@ -109,6 +112,21 @@ class Pictures(pl.Callback):
             lists = (split.query, split.gallery, wide, result.queries)
             write_rankings(directory / "rankings.json", *lists, k=self.rankings, about=about)
         return files
+
+
+def _det_curves(directory: Path, name: str, result: Result) -> dict[str, Path]:
+    """The DET curves of pairs and of searches, where they were measured."""
+    files = {}
+    for key, file, rates, names in (
+        ("roc", "det", ("fmr", "fnmr"), ("false match rate", "false non-match rate")),
+        ("identification", "det_identification", ("fpir", "fnir"), ("FPIR", "FNIR")),
+    ):
+        part: Any = result.details.get(key, {})
+        if points := [(point[rates[0]], point[rates[1]]) for point in part.get("det", ())]:
+            title = f"{name}: {result.stamp['identification']}" if key == "identification" else f"{name}: all pairs"
+            figure = det_curve(points, title=textwrap.fill(title, 60), names=names)
+            files[file] = write_whole(directory / f"{file}.png", figure.savefig)
+    return files
 
 
 def spread(queries: int, number: int) -> Int[Tensor, " rows"]:

@@ -48,8 +48,10 @@ METRICS: list[Metric] = [
     Metric(key="mINP", label="mINP", table="always"),
     Metric(key="R", label="R", unit="ratio", higher_is_better=False, charted=False),
     Metric(key="tpr@fpr={}", label="TPR at FPR {}", table="points", charted=False),
+    Metric(key="fnmr@fmr={}", label="FNMR at FMR {}", higher_is_better=False, table="points", charted=False),
     Metric(key="eer", label="equal error rate", higher_is_better=False, table="points", charted=False),
     Metric(key="dir@far={}", label="DIR at FAR {}", table="points", charted=False),
+    Metric(key="fnir@fpir={}", label="FNIR at FPIR {}", higher_is_better=False, table="points", charted=False),
 ]
 """In the order of the columns."""
 

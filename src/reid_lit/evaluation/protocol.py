@@ -91,10 +91,14 @@ class Protocol:
             threshold.
         open_set_share: Share of the queries' persons, in [0, 1), taken out of the gallery for ``open_set``; 0 where
             the persons of enough queries are not in it.
+        identification: False positive identification rates, in (0, 1), at which to give the false negative
+            identification rate, the mean over random galleries, with an interval.
+        identification_galleries: The number of these galleries.
+        identification_enrolled: Share of the queries' persons, in (0, 1], enrolled in each of them.
 
     Raises:
-        ValueError: an unknown word, ranks or a limit that are not positive, a negative number of draws, or a rate
-            outside (0, 1).
+        ValueError: an unknown word, ranks or a limit that are not positive, a negative number of draws, a rate outside
+            (0, 1), or no gallery.
     """
 
     ap: str = "step"
@@ -116,6 +120,9 @@ class Protocol:
     bootstrap: int = 0
     open_set: Sequence[float] = ()
     open_set_share: float = 0.5
+    identification: Sequence[float] = ()
+    identification_galleries: int = 100
+    identification_enrolled: float = 0.5
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -134,8 +141,16 @@ class Protocol:
             raise InputError(f"bootstrap={self.bootstrap}: give the number of resamples, such as 1000, 0 for none")
         if not 0 <= self.open_set_share < 1:
             raise InputError(f"open_set_share={self.open_set_share}: give a share from 0 to below 1")
-        for name in ("roc", "open_set"):
+        self._check_identification()
+        for name in ("roc", "open_set", "identification"):
             object.__setattr__(self, name, _rates(name, getattr(self, name)))
+
+    def _check_identification(self) -> None:
+        if self.identification_galleries < 1:
+            given = self.identification_galleries
+            raise InputError(f"identification_galleries={given}: give the number of random galleries, such as 100")
+        if not 0 < self.identification_enrolled <= 1:
+            raise InputError(f"identification_enrolled={self.identification_enrolled}: give a share above 0, up to 1")
 
     @property
     def augmentation(self) -> str:

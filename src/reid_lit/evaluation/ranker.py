@@ -45,6 +45,8 @@ def check_memory(queries: int, gallery: int, dim: int, protocol: Protocol) -> No
         needed = protocol.expansion.needed(queries, gallery, dim) + index
         check_bytes(protocol.memory_limit_gb, needed, work=protocol.expansion.stamp)
     needed = rerank.needed(images, dim, gallery) + index if rerank else ROW * BLOCK * gallery
+    if protocol.identification:
+        needed += 8 * protocol.identification_galleries * queries  # the nearest enrolled image of each search
     work = rerank.stamp if rerank else "ranking"
     if (galleries := _galleries(protocol)) > 1:
         work = f"{work}, with open_set {galleries} times over,"

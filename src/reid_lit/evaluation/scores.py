@@ -10,6 +10,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.catalogue import ND, has_nd
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.details import details
+from reid_lit.evaluation.measures.identification import SEED
 from reid_lit.evaluation.measures.separation import intra_inter_ratio
 from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.on_disk import Distractors
@@ -31,14 +32,14 @@ class Result:
         scores: Fractions in [0, 1]: ``rank1`` … for the protocol's ranks, ``mAP``, ``mINP``, and, with everything of
             the query's camera removed, ``rank1_nd`` and ``mAP_nd`` (left out when no query has a match then). With a
             single gallery shot ``rank1`` … alone. Where the protocol asks for them ``R``, a ratio and no share, and
-            ``tpr@fpr=…``, ``eer`` and ``dir@far=…``.
+            ``tpr@fpr=…``, ``fnmr@fmr=…``, ``eer``, ``dir@far=…`` and ``fnir@fpir=…``.
         stamp: The protocol and the counts, in JSON's types; the caller adds the data set.
         queries: The scores of each query in the whole gallery.
         queries_nd: The same with everything of the query's camera removed.
         first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
             gallery shot.
-        details: What the protocol asks for in addition, in JSON's types: ``roc``, ``camera_pairs``, ``open_set`` and
-            ``bootstrap``, with thresholds and intervals.
+        details: What the protocol asks for in addition, in JSON's types: ``roc``, ``camera_pairs``, ``open_set``,
+            ``identification`` and ``bootstrap``, with thresholds and intervals.
     """
 
     def __init__(
@@ -134,6 +135,11 @@ def protocol_stamp(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores
     }
     if ranker.rule_by_lists:
         stamp["camera_rule_note"] = f"auto: {'a single camera' if lists.single_camera else 'more than one camera'}"
+    if protocol.identification and not ranker.by_neighbours:
+        stamp["identification"] = (
+            f"{protocol.identification_galleries} random galleries, {protocol.identification_enrolled:.0%} of the"
+            f" queries' persons enrolled in each, seed {SEED}"
+        )
     return stamp | _by_neighbours(protocol)
 
 

@@ -28,6 +28,7 @@ NEEDS_ALL = {
     "single_gallery_shot": "single_gallery_shot draws one image of each gallery person; distractors have none",
     "roc": "the false positive rate is that of all pairs at once",
     "open_set": "the false alarm rate is that of the whole gallery at once",
+    "identification": "the false positive identification rate is that of the whole gallery at once",
     "camera_pairs": "a pair of cameras has a gallery of its own",
 }
 """The choices of a protocol that distractors on disk rule out, and why."""

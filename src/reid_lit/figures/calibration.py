@@ -33,7 +33,12 @@ def reliability_diagram(levels: Sequence[tuple[float, float, float]], *, title: 
     return figure
 
 
-def det_curve(rates: Sequence[tuple[float, float]], *, title: str) -> Figure:
+def det_curve(
+    rates: Sequence[tuple[float, float]],
+    *,
+    title: str,
+    names: tuple[str, str] = ("false match rate", "false non-match rate"),
+) -> Figure:
     """False non-matches over false matches, on axes that make normal scores straight lines.
 
     Source: Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
@@ -41,6 +46,7 @@ def det_curve(rates: Sequence[tuple[float, float]], *, title: str) -> Figure:
     Args:
         rates: False match rate and false non-match rate of each threshold; those of 0 or 1 are left out.
         title: Stands above.
+        names: What the two rates are called.
     """
     figure = Figure(figsize=(5.6, 4.8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -51,7 +57,7 @@ def det_curve(rates: Sequence[tuple[float, float]], *, title: str) -> Figure:
     ends = norm.ppf(ticks[0]) - 0.2, norm.ppf(ticks[-1]) + 0.2
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(norm.ppf(ticks), [f"{100 * rate:g} %" for rate in ticks])
-    axes.set(xlabel="false match rate", ylabel="false non-match rate", xlim=ends, ylim=ends)
+    axes.set(xlabel=names[0], ylabel=names[1], xlim=ends, ylim=ends)
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

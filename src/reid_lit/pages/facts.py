@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from reid_lit.evaluation.catalogue import heading, is_ratio
-from reid_lit.run.detail_tables import NOTHING, cell
+from reid_lit.evaluation.measures.bootstrap import LEVEL
+from reid_lit.run.detail_tables import NOTHING, cell, intervals_of
 from reid_lit.run.folder import Run
 from reid_lit.run.results import sentence
 from reid_lit.run.start_weights import kept_start_weights
@@ -42,7 +43,7 @@ def scores_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "protocol": in_words(result["stamp"]),
             "rows": [_score(dict(result), name) for name in result["scores"]],
             "nd": "rank1_nd" in result["scores"],
-            "level": result.get("details", {}).get("bootstrap", {}).get("level"),
+            "level": LEVEL,
             "pairs": _pairs(result.get("details", {}).get("camera_pairs", [])),
         }
         for result in results
@@ -58,7 +59,7 @@ def in_words(stamp: Mapping[str, Any]) -> str:
 
 
 def _score(result: dict[str, Any], name: str) -> dict[str, str]:
-    ends = result.get("details", {}).get("bootstrap", {}).get("intervals", {}).get(name)
+    ends = intervals_of(result).get(name)
     interval = f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}" if ends else ""
     value = cell(result, name)
     unit = "" if value == NOTHING or is_ratio(name) else " %"

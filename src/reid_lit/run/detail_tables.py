@@ -1,11 +1,12 @@
 """Printed tables of what a run measured in addition to CMC and mAP."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from reid_lit.evaluation.catalogue import find, label
+from reid_lit.evaluation.measures.bootstrap import LEVEL
 
 Row = dict[str, Any]
 
@@ -31,7 +32,11 @@ def detail_tables(results: Sequence[Row]) -> list[Table]:
             points.add_row(result["dataset"], *line)
     how = dict.fromkeys(result.get("details", {}).get("apply", {}).get("how", "") for result in results)
     points.caption = "\n".join(filter(None, how)) or None
-    tables = [points, _intervals(results), *(_camera_pairs(result) for result in results)]
+    intervals = [
+        _intervals(results, over, ends_of)
+        for over, ends_of in (("queries", _over_queries), ("random galleries", _over_galleries))
+    ]
+    tables = [points, *intervals, *(_camera_pairs(result) for result in results)]
     return [table for table in tables if table.row_count]
 
 
@@ -53,11 +58,12 @@ def _table(title: str, columns: Sequence[str], words: int = 2) -> Table:
 
 def _points(result: Row) -> Iterator[tuple[str, str, str]]:
     """Name, share and threshold of every operating point of a result; in place of the threshold, why there is none."""
-    kinds = (("roc", "fpr", "tpr"), ("open_set", "far", "dir"))
+    kinds = (("roc", "fpr", "tpr"), ("open_set", "far", "dir"), ("identification", "fpir", "fnir"))
     details = result.get("details", {})
     thresholds = {"eer": details.get("roc", {}).get("eer")}
     for kind, false, true in kinds:
         thresholds |= {f"{true}@{false}={one[false]:g}": one for one in details.get(kind, {}).get("points", ())}
+    thresholds |= {f"fnmr@fmr={one['fpr']:g}": one for one in details.get("roc", {}).get("points", ()) if one["tpr"]}
     measured = [key for key in result["scores"] if (metric := find(key)) and metric.table == "points"]
     for key in dict.fromkeys((*measured, *(key for key, point in thresholds.items() if point))):
         point = thresholds.get(key) or {}
@@ -66,16 +72,28 @@ def _points(result: Row) -> Iterator[tuple[str, str, str]]:
         yield label(key), cell(result, key), why if threshold is None else f"{threshold:.4g}"
 
 
-def _intervals(results: Sequence[Row]) -> Table:
-    details = [(result, result.get("details", {}).get("bootstrap")) for result in results]
-    measured = [(result, part) for result, part in details if part]
-    names = list(dict.fromkeys(name for _, part in measured for name in part["intervals"]))
-    level = measured[0][1]["level"] if measured else 0
-    title = f"{level:.0%} intervals over queries, in %"
-    table = _table(title, ("data set", *map(label, names)), words=1)
-    for result, part in measured:
-        ends = (part["intervals"].get(name) for name in names)
-        cells = (f"{100 * pair[0]:.1f} to {100 * pair[1]:.1f}" if pair else NOTHING for pair in ends)
+def intervals_of(result: Row) -> dict[str, tuple[float, float]]:
+    """The interval of each score that has one."""
+    return {key: (ends[0], ends[1]) for key, ends in (_over_queries(result) | _over_galleries(result)).items()}
+
+
+def _over_queries(result: Row) -> dict[str, Sequence[float]]:
+    return result.get("details", {}).get("bootstrap", {}).get("intervals", {})
+
+
+def _over_galleries(result: Row) -> dict[str, Sequence[float]]:
+    points = result.get("details", {}).get("identification", {}).get("points", ())
+    return {f"fnir@fpir={one['fpir']:g}": (one["low"], one["high"]) for one in points if one["fnir"] is not None}
+
+
+def _intervals(results: Sequence[Row], over: str, ends_of: Callable[[Row], dict[str, Sequence[float]]]) -> Table:
+    measured = [(result, ends) for result in results if (ends := ends_of(result))]
+    names = list(dict.fromkeys(name for _, ends in measured for name in ends))
+    table = _table(f"{LEVEL:.0%} intervals over {over}, in %", ("data set", *map(label, names)), words=1)
+    for result, ends in measured:
+        cells = (
+            f"{100 * ends[name][0]:.1f} to {100 * ends[name][1]:.1f}" if name in ends else NOTHING for name in names
+        )
         table.add_row(result["dataset"], *cells)
     return table
 

@@ -53,6 +53,7 @@ def _starts(config: Mapping[str, Any]) -> dict[str, Any]:
 def evaluation_hash(config: Mapping[str, Any]) -> str:
     """The name of an evaluation of some weights."""
     content = {key: config[key] for key in (*keys("tested"), "dataset", "transform") if key in config}
+    content |= {"evaluation": without_added(config["evaluation"])} if "evaluation" in config else {}
     return _hash(content | {"dataset": training_part(config)["dataset"]} if "dataset" in config else content)
 
 

@@ -147,6 +147,8 @@ def _scoring(stamp: dict[str, Any]) -> list[str]:
     parts.append(f"camera rule {stamp['camera_rule']}{note}")
     parts.append(f"{stamp['distance']} distance of the {_COMPARED.get(stamp['feature'], stamp['feature'])}")
     parts.append(f"test-time augmentation: {stamp['test_time_augmentation']}")
+    if isinstance(stamp.get("identification"), str):
+        parts.append(f"identification: {stamp['identification']}")
     return parts
 
 

@@ -24,7 +24,7 @@ def with_application(result: Result, protocol: Protocol, origin: Callable[[], Pr
         origin: How the embeddings were made; asked only where there are thresholds, since it hashes the weights.
         place: The folder of the result.
     """
-    if not (protocol.roc or protocol.open_set):
+    if not (protocol.roc or protocol.open_set or protocol.identification):
         return
     result.details[APPLY] = {
         "how": _how(protocol, place),

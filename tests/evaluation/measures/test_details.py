@@ -16,23 +16,26 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
 
-ALL = Protocol(roc=[0.1, 0.01], camera_pairs=True, bootstrap=50, open_set=[0.3])
+ALL = Protocol(roc=[0.1, 0.01], camera_pairs=True, bootstrap=50, open_set=[0.3], identification=[0.3])
+KINDS = {"roc", "camera_pairs", "open_set", "identification", "bootstrap"}
 
 
 def test_everything_asked_for_is_added_to_what_was_there(oracle):
     case = oracle.random_case(queries=60)
     plain, full = evaluate(Ranker(*case, Protocol())), evaluate(Ranker(*case, ALL))
     assert plain.details == {}
-    assert json.loads(json.dumps(full.details)).keys() == {"roc", "camera_pairs", "open_set", "bootstrap"}
-    assert full.scores.keys() - plain.scores.keys() == {"tpr@fpr=0.1", "tpr@fpr=0.01", "eer", "dir@far=0.3"}
+    assert json.loads(json.dumps(full.details)).keys() == KINDS
+    added = {"tpr@fpr=0.1", "tpr@fpr=0.01", "fnmr@fmr=0.1", "fnmr@fmr=0.01", "eer", "dir@far=0.3", "fnir@fpir=0.3"}
+    assert full.scores.keys() - plain.scores.keys() == added
     assert {name: full.scores[name] for name in plain.scores} == plain.scores
-    assert full.stamp == plain.stamp
+    assert full.stamp.keys() - plain.stamp.keys() == {"identification"}
+    assert plain.stamp.items() <= full.stamp.items()
 
 
 def test_each_alone_gives_what_all_together_give(oracle):
     case = oracle.random_case(queries=600)
     full = evaluate(Ranker(*case, ALL))
-    for name in ("roc", "camera_pairs", "open_set", "bootstrap"):
+    for name in KINDS:
         alone = evaluate(Ranker(*case, Protocol(**{name: getattr(ALL, name)})))
         assert alone.details == {name: full.details[name]}
 

@@ -126,7 +126,7 @@ def test_a_rate_below_one_impostor_is_not_made_up():
         "threshold": None,
         "reason": "3 impostors cannot show a rate of 0.01",
     }
-    assert set(scores) == {f"tpr@fpr={1 / 3:g}", "eer"}
+    assert set(scores) == {f"tpr@fpr={1 / 3:g}", f"fnmr@fmr={1 / 3:g}", "eer"}
 
 
 def test_nothing_is_accepted_where_the_nearest_are_tied_impostors():
@@ -143,11 +143,28 @@ def test_pairs_of_one_kind_alone_have_no_rates(persons, reason):
     assert scores == {}
     assert found["points"][0]["reason"] == reason
     assert "eer" not in found
+    assert found["det"] == []
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_det_curve_has_the_rates_of_its_thresholds(ties, oracle):
+    query, gallery, lists = oracle.random_case(queries=200, ties=ties)
+    distance = pairwise_distance(query, gallery)
+    scores, found = verify(distance, lists, Protocol(roc=RATES))
+    genuine, values = pairs(distance, lists, oracle, "cross_camera")
+    assert 2 < len(found["det"]) <= 200
+    for point in found["det"]:
+        accepted = values <= point["threshold"]
+        assert point["fmr"] == pytest.approx(accepted[~genuine].mean(), abs=1e-12)
+        assert point["fnmr"] == pytest.approx(1 - accepted[genuine].mean(), abs=1e-12)
+    assert found["det"][-1]["fmr"] == 1
+    for rate in RATES:
+        assert scores[f"fnmr@fmr={rate:g}"] == pytest.approx(1 - scores[f"tpr@fpr={rate:g}"])
 
 
 def test_apart_persons_have_no_error():
     scores, found = verify(*line(1.0, 2.0, 3.0, 4.0, persons=[0, 0, 1, 2]), Protocol(roc=[0.5]))
-    assert scores == {"tpr@fpr=0.5": 1.0, "eer": 0.0}
+    assert scores == {"tpr@fpr=0.5": 1.0, "fnmr@fmr=0.5": 0.0, "eer": 0.0}
     assert found["eer"]["threshold"] == 2.0
 
 

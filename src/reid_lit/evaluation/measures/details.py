@@ -3,7 +3,6 @@
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +12,7 @@ from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.measures.bootstrap import LEVEL, intervals
 from reid_lit.evaluation.measures.camera_pairs import CameraPairs
+from reid_lit.evaluation.measures.identification import Identification
 from reid_lit.evaluation.measures.open_set import OpenSet, draw_persons
 from reid_lit.evaluation.measures.verification import Verification
 from reid_lit.evaluation.protocol import Protocol
@@ -40,10 +40,19 @@ class Watcher(typing.Protocol):
         """Scores by a flat name, so that they can be averaged over splits; details in JSON's types."""
 
 
+KINDS: dict[str, Callable[[Ranker, Int[Tensor, " removed"]], Watcher]] = {
+    "roc": lambda ranker, _: Verification(ranker),
+    "camera_pairs": lambda ranker, _: CameraPairs(ranker),
+    "open_set": lambda ranker, removed: OpenSet(ranker, removed=removed),
+    "identification": lambda ranker, _: Identification(ranker),
+}
+"""What is measured from the distances, by the protocol's word that asks for it."""
+
+
 def details(
     ranker: Ranker, values: Mapping[str, Float[Tensor, " valid"]]
 ) -> tuple[dict[str, float], dict[str, object]]:
-    """Scores and details of what the protocol asks for: ``roc``, ``camera_pairs``, ``open_set`` and ``bootstrap``.
+    """Scores and details of what the protocol asks for beside CMC and mAP: ``roc`` and what :func:`measured` has.
 
     Args:
         ranker: The distances to the whole gallery; its protocol says what is measured.
@@ -72,26 +81,25 @@ def _galleries(
     parts = [(protocol, every)]
     if any(getattr(protocol, name) for name in BY_NEIGHBOURS):
         parts = [(replace(protocol, open_set=()), every)]
-        parts += [(replace(protocol, roc=(), camera_pairs=False), ~torch.isin(lists.gallery_person, removed))]
-    return [part for part in parts if part[0].roc or part[0].camera_pairs or part[0].open_set]
+        alone = replace(protocol, roc=(), camera_pairs=False, identification=())
+        parts += [(alone, ~torch.isin(lists.gallery_person, removed))]
+    return [part for part in parts if any(getattr(part[0], name) for name in KINDS)]
 
 
 @torch.no_grad()
 def measured(
     ranker: Ranker, measures: Protocol, removed: Int[Tensor, " removed"]
 ) -> tuple[dict[str, float], dict[str, object]]:
-    """Scores and details of ``roc``, ``camera_pairs`` and ``open_set``.
+    """Scores and details of :data:`KINDS`.
 
     All of it is of the whole gallery, with a single gallery shot too.
 
     Args:
         ranker: The distances.
-        measures: Which of the three are measured.
+        measures: Which of them are measured.
         removed: The persons that ``open_set`` takes out of the gallery.
     """
-    kinds: dict[str, Callable[[Ranker], Watcher]]
-    kinds = {"roc": Verification, "camera_pairs": CameraPairs, "open_set": partial(OpenSet, removed=removed)}
-    watchers = {name: kind(ranker) for name, kind in kinds.items() if getattr(measures, name)}
+    watchers = {name: kind(ranker, removed) for name, kind in KINDS.items() if getattr(measures, name)}
     watch(ranker, list(watchers.values()))
     scores: dict[str, float] = {}
     records: dict[str, object] = {}

@@ -1,5 +1,7 @@
 """Same person or not: the ROC curve over all pairs of query and gallery, exact and without keeping the pairs."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -7,12 +9,18 @@ from torch import Tensor
 from reid_lit.evaluation.measures.operating import Curve, named_scores, points_at
 from reid_lit.evaluation.ranker import Ranker
 
+DET_POINTS = 200
+"""Points of the DET curve, at most."""
+
 HALF = 1 << 16
 """The number of values that one half of the bits of a float32 can have."""
 
 
 class Verification:
     """True positive rates at fixed false positive rates, and the equal error rate, each with its distance.
+
+    In the words of biometrics: a false positive rate is a false match rate (FMR), and one less the true positive rate
+    is the false non-match rate (FNMR); the DET curve shows one over the other.
 
     A pair is *genuine* when query and gallery image show one person and the camera rule keeps it, an *impostor* when
     they show two; junk is in neither. A pair is accepted where its distance, in float32, is not above the threshold.
@@ -97,13 +105,33 @@ class Verification:
         key = (self.opened[:, None] - HALF // 2) * HALF + torch.arange(HALF, device=self.device)
         return Curve(_distance(key[occupied]), *upto[:, occupied])
 
+    def _det(self) -> list[dict[str, float]]:
+        """False match rate and false non-match rate at distances over the whole range, exact; empty as the curve."""
+        pairs = _genuine_and_impostors(self.coarse)
+        if not pairs.any(1).all():
+            return []
+        total = pairs.sum(1)
+        occupied = pairs.any(0).nonzero()[:, 0]
+        true, false = (pairs.cumsum(1).double() / total[:, None])[:, occupied]
+        near = torch.cat(
+            [
+                torch.logspace(-math.log10(int(total[1])), 0, DET_POINTS // 2, dtype=torch.float64),
+                torch.linspace(0, 1, DET_POINTS // 2, dtype=torch.float64),
+            ]
+        ).to(false.device)
+        place = torch.searchsorted(false, near).clamp_max(len(false) - 1).unique()
+        threshold = _distance((occupied[place] - HALF // 2) * HALF + HALF - 1)  # the last one with this upper half
+        rows = zip(threshold.tolist(), false[place].tolist(), (1 - true[place]).tolist(), strict=True)
+        return [{"threshold": limit, "fmr": fmr, "fnmr": fnmr} for limit, fmr, fnmr in rows]
+
     def result(self) -> tuple[dict[str, float], dict[str, object]]:
         """The scores by name, and the details, in JSON's types."""
         curve = self._curve()
         genuine, impostors = _genuine_and_impostors(self.coarse).sum(1).tolist()
         points = points_at(curve, self.protocol.roc, impostors=impostors, false="fpr", true="tpr")
-        details = {"genuine_pairs": genuine, "impostor_pairs": impostors, "points": points}
+        details = {"genuine_pairs": genuine, "impostor_pairs": impostors, "points": points, "det": self._det()}
         scores = named_scores(points, false="fpr", true="tpr")
+        scores |= {f"fnmr@fmr={name.partition('=')[2]}": 1 - rate for name, rate in scores.items()}
         if curve is not None:
             scores["eer"], threshold = curve.equal_error()
             details["eer"] = {"rate": scores["eer"], "threshold": threshold}
