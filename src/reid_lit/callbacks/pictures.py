@@ -27,6 +27,8 @@ from reid_lit.records import Split
 
 _log = logging.getLogger(__name__)
 
+_SEARCHES = ("false positive identification rate", "false negative identification rate")
+
 Number = Annotated[int, Ge(1)]
 """A number of rows or of ranks."""
 
@@ -119,7 +121,7 @@ def _det_curves(directory: Path, name: str, result: Result) -> dict[str, Path]:
     files = {}
     for key, file, rates, names in (
         ("roc", "det", ("fmr", "fnmr"), ("false match rate", "false non-match rate")),
-        ("identification", "det_identification", ("fpir", "fnir"), ("FPIR", "FNIR")),
+        ("identification", "det_identification", ("fpir", "fnir"), _SEARCHES),
     ):
         part: Any = result.details.get(key, {})
         if points := [(point[rates[0]], point[rates[1]]) for point in part.get("det", ())]:

@@ -57,6 +57,7 @@ def det_curve(
     ends = norm.ppf(ticks[0]) - 0.2, norm.ppf(ticks[-1]) + 0.2
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(norm.ppf(ticks), [f"{100 * rate:g} %" for rate in ticks])
+    axes.tick_params(labelsize="small")
     axes.set(xlabel=names[0], ylabel=names[1], xlim=ends, ylim=ends)
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.grid(alpha=0.3)
