@@ -7,8 +7,9 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -252,6 +253,50 @@ def test_a_full_disk_answers_nothing_and_loses_nothing(log, clock, monkeypatch):
     assert log.verify() == []
     log.add({"who": "y"})
     assert [line["who"] for line in log.lines()][-1] == "y"
+    assert log.verify() == []
+
+
+def test_threads_that_wait_share_a_write(log, monkeypatch):
+    synced, first, go = [], threading.Event(), threading.Event()
+    sync = os.fsync
+
+    def slow(handle):
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        first.set()
+        assert go.wait(20)
+        sync(handle)
+
+    log.add({"who": "before"})
+    monkeypatch.setattr(module.os, "fsync", slow)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(log.add, {"who": "0"})]
+        assert first.wait(20)
+        asked += [pool.submit(log.add, {"who": str(k)}) for k in range(1, 8)]
+        while len(log._waiting) < 7:
+            time.sleep(0.001)
+        assert not any(each.done() for each in asked)
+        go.set()
+        for each in asked:
+            each.result()
+    assert synced.count(FILE) == 2
+    assert sorted(line["who"] for line in log.lines()) == [*"01234567", "before"]
+    assert log.verify() == []
+
+
+def test_threads_that_wait_share_a_failure(log, clock):
+    filled(log, clock)
+    log.head_file.unlink()
+    with ThreadPoolExecutor(4) as pool:
+        for each in [pool.submit(log.add, {"who": "x"}) for _ in range(8)]:
+            with pytest.raises(FailedError, match="is missing; restore it"):
+                each.result()
+
+
+def test_any_text_can_be_logged(log):
+    texts = ["José 東京", "half \ud800 a pair", 'line\nbreak "quoted" \u2028 \x00']
+    for text in texts:
+        log.add({"who": "x", "purpose": text})
+    assert [line["purpose"] for line in log.lines()] == texts
     assert log.verify() == []
 
 

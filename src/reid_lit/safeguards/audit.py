@@ -2,7 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +54,8 @@ class AuditLog:
         self.file, self.head_file = folder / FILE, outside / HEAD
         self._key, self._clock = read_key(outside), clock
         self._lock = FileLock(outside / ".audit.lock")
+        self._turn = threading.Lock()
+        self._waiting: deque[tuple[tuple[Mapping[str, Any], ...], Future[None]]] = deque()
 
     def hashed(self, text: str) -> str:
         """A text that the log names and does not show, such as a person: equal texts have equal hashes."""
@@ -59,10 +64,33 @@ class AuditLog:
     def add(self, *records: Mapping[str, Any]) -> None:
         """Write lines, all at once; number, time and chain are added.
 
+        Threads that wait for one another share a write: what came meanwhile is on the disk together.
+
         Raises:
             RuntimeError: lines before were cut off, or the head was removed; nothing is written.
             ValueError: the key is another one than the log was made with.
         """
+        written: Future[None] = Future()
+        self._waiting.append((records, written))
+        with self._turn:
+            if not written.done():
+                self._write_waiting()
+        written.result()
+
+    def _write_waiting(self) -> None:
+        taken = []
+        while self._waiting:
+            taken.append(self._waiting.popleft())
+        try:
+            self._write([record for records, _ in taken for record in records])
+        except BaseException as error:
+            for _, written in taken:
+                written.set_exception(error)
+        else:
+            for _, written in taken:
+                written.set_result(None)
+
+    def _write(self, records: Sequence[Mapping[str, Any]]) -> None:
         with self._lock:
             tail = self._tail()
             if tail.head is None:  # so that a log without a head has lost it

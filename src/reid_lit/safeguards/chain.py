@@ -39,7 +39,8 @@ def made_line(key: bytes, record: Mapping[str, Any], *, after: Line | None) -> L
     """A new line."""
     number, before = (1, BEGINNING) if after is None else (after.number + 1, after.seal)
     fields = {"n": number, **record, "after": before}
-    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()[:-1]
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    body = text.encode(errors="backslashreplace")[:-1]  # half a surrogate pair becomes its escape in JSON
     seal = sealed(key, body)
     return Line(number=number, after=before, seal=seal, fields=fields, text=body + _SEAL + seal.encode() + _END)
 

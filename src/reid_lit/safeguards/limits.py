@@ -65,7 +65,7 @@ class SQLiteStorage(Storage, MovingWindowSupport):
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: float | str | bool) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
         self._path = uri.removeprefix(f"{SCHEME}://")
-        self._threads = threading.local()
+        self._threads, self._turn = threading.local(), threading.Lock()
 
     @property
     @override
@@ -75,15 +75,16 @@ class SQLiteStorage(Storage, MovingWindowSupport):
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, float]]:
         """A connection that no other process writes beside, and the time."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            moment = time.time()
-            yield connection, moment
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
+        with self._turn:  # threads of one process wait here; SQLite's own wait is a series of naps
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                moment = time.time()
+                yield connection, moment
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
 
     def _connection(self) -> sqlite3.Connection:
         """One for each thread and process: SQLite's must not cross a fork."""
