@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from reid_lit.gallery import keystore, memory, sealed
 from reid_lit.gallery.keystore import KeyStore
 from reid_lit.gallery.sealed import ALL, SealedEngine
 
-DIM = 8
+DIM, ROOT = 8, Path(__file__).parents[2]
 MASTER, OTHER = Master(b"m" * 32, source="key=@m"), Master(b"o" * 32, source="key=@o")
 
 
@@ -276,6 +277,8 @@ def test_a_damaged_row_is_named(filled, tmp_path, harm):
     said = "has no data key in" if harm == "keyless" else "cannot be opened: it is damaged, or was put in another's"
     with pytest.raises(InputError, match=rf"row ({'|'.join(map(str, bad))}) {said}"):
         again.nearest(np.ones((1, DIM), np.float32), 1, Where())
+    assert again.erase_damaged() == len(bad)
+    assert again.count(Where(above=-1)) == 43 - len(bad)
 
 
 def test_keys_that_are_wrong_missing_or_damaged_are_said(filled, tmp_path):
@@ -312,6 +315,41 @@ def test_a_full_disk_is_said(filled, monkeypatch):
     monkeypatch.setattr(engine.keys, "_check_current", full)
     with pytest.raises(WriteError, match="database or disk is full; free the disk"):
         engine.erase(Where(above=1))
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from tests.gallery.conftest import rows_of
+from tests.gallery.test_sealed import DIM, engine_at
+engine = engine_at(Path(sys.argv[1]))
+for first in range(int(sys.argv[2]), 10**6, 4):
+    with engine.lock:
+        engine.add(rows_of(np.random.default_rng(first), 4, dim=DIM, first=first)[0])
+    print(first, flush=True)
+    time.sleep(0.1)  # the other's turn
+"""
+
+
+def test_what_two_killed_writers_have_acknowledged_is_there(tmp_path):
+    KeyStore.create(tmp_path / "keys.sqlite", MASTER)
+    engine_at(tmp_path).create(schema(DIM))
+    words = [sys.executable, "-c", WRITER, str(tmp_path)]
+    starts = (0, 500_000)
+    writers = [subprocess.Popen([*words, str(start)], stdout=subprocess.PIPE, text=True, cwd=ROOT) for start in starts]
+    acknowledged = []
+    for writer in writers:
+        acknowledged += [int(next(writer.stdout)) for _ in range(3)]
+    for writer in writers:
+        writer.kill()
+        acknowledged += [int(line) for line in writer.communicate()[0].splitlines()]
+    engine = engine_at(tmp_path)
+    found = numbers(engine.scan(Where(), ["number"]))
+    assert len(found) == len(set(found))
+    assert {first + k for first in acknowledged for k in range(4)} <= set(found)
+    assert len({row["owner"] for row in raw(engine).values() if row["number"] % 4 == 1}) == 1  # ann's, of both
+    assert engine.damaged() == []
 
 
 KILLED = """

@@ -114,6 +114,10 @@ def _list(config: DictConfig) -> None:
 
 def _erase(config: DictConfig) -> None:
     gallery, where = opened(config), _where(config)
+    if config.damaged:
+        rows = counted(gallery.erase_damaged(), "damaged row is", "damaged rows are")
+        _print(f"{rows} erased; {len(gallery):,} are left")
+        return
     if where.is_all and not config.all:
         raise InputError("nothing says which images to erase; give person=, camera=, path=, until=, or all=true")
     _print(f"{counted(gallery.erase(where), 'image is', 'images are')} erased; {len(gallery):,} are left")

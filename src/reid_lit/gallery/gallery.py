@@ -408,6 +408,10 @@ class Gallery:
                 self._vectors.erase()
         return removed
 
+    def erase_damaged(self) -> int:
+        """Give up the rows of a sealed gallery that cannot be opened; their number."""
+        return 0 if self.sealed is None else self.sealed.erase_damaged()
+
     def export(self, file: Path, *, plain: bool = False) -> int:
         """Write all rows with their vectors: ``.parquet``, or ``.arrow`` (Arrow's IPC file); their number.
 

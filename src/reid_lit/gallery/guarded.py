@@ -153,6 +153,13 @@ class GuardedGallery:
             access.counts |= {"erased": removed}
         return removed
 
+    def erase_damaged(self) -> int:
+        """See :meth:`Gallery.erase_damaged`."""
+        with self.guard.access("erase", self.caller) as access:
+            removed = self._gallery.erase_damaged()
+            access.counts |= {"erased": removed}
+        return removed
+
     def export(self, file: Path, *, plain: bool = False) -> int:
         """See :meth:`Gallery.export`."""
         with self._access("export") as access:

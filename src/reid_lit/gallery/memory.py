@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 
 from reid_lit.gallery.rows import FACTS, Where, schema
 from reid_lit.gallery.vectors import BLOCK, Block, nearest_of, precision_of
@@ -27,7 +27,7 @@ class Opened(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """Rows up to a number; ``changes``: how often rows were added and erased until then."""
+    """Rows up to a number, in one order; ``changes``: how often rows were added and erased until then."""
 
     changes: tuple[int, int]
     last: int
@@ -85,24 +85,29 @@ class Memory:
 
     def drop(self, numbers: Int64[np.ndarray, " gone"], changes: tuple[int, int]) -> None:
         """Forget rows that this process has erased."""
-        left = pc.invert(pc.is_in(self.facts.column("number"), value_set=pa.array(numbers)))
-        blocks = tuple(block for block in self._chosen(numbers, inverted=True) if len(block.numbers))
-        self._state = replace(self._state, changes=changes, facts=self.facts.filter(left), blocks=blocks)
+        left = np.isin(self.facts.column("number").to_numpy(), numbers, invert=True)
+        blocks = tuple(_chosen(self._state.blocks, left))
+        self._state = replace(self._state, changes=changes, facts=self.facts.filter(pa.array(left)), blocks=blocks)
 
     def nearest(
         self,
         query: Float32[np.ndarray, "queries dim"],
         top: int,
-        *,
-        allowed: Int64[np.ndarray, " allowed"] | None,
+        where: Where,
     ) -> tuple[Int64[np.ndarray, "queries found"], Float[np.ndarray, "queries found"]]:
-        """As of :class:`reid_lit.gallery.vectors.Vectors`."""
-        blocks = self._state.blocks if allowed is None else self._chosen(allowed)
-        return nearest_of(blocks, query, top)
+        """Numbers and cosines of the nearest of the rows meant, nearest first, ties by the lower number."""
+        state = self._state
+        if where.is_all:
+            return nearest_of(state.blocks, query, top)
+        return nearest_of(_chosen(state.blocks, is_meant(state.facts, where)), query, top)
 
-    def _chosen(self, numbers: Int64[np.ndarray, " some"], *, inverted: bool = False) -> Iterator[Block]:
-        for block in self._state.blocks:
-            chosen = np.isin(block.numbers, numbers, invert=inverted)
+
+def _chosen(blocks: Iterable[Block], mask: Bool[np.ndarray, " rows"]) -> Iterator[Block]:
+    start = 0
+    for block in blocks:
+        chosen = mask[start : start + len(block.numbers)]
+        start += len(chosen)
+        if chosen.any():
             yield block if chosen.all() else Block(block.numbers[chosen], block.vectors[chosen])
 
 
@@ -110,8 +115,8 @@ def _joined(blocks: list[Block]) -> Block:
     return Block(np.concatenate([each.numbers for each in blocks]), np.concatenate([each.vectors for each in blocks]))
 
 
-def meant(facts: pa.Table, where: Where) -> pa.Table:
-    """Those rows that are meant."""
+def is_meant(facts: pa.Table, where: Where) -> Bool[np.ndarray, " rows"]:
+    """Which rows are meant."""
     mask = pa.array(np.ones(facts.num_rows, bool))
     lists = {"person": where.persons, "camera": where.cameras, "path": where.paths}
     for column, words in lists.items():
@@ -127,4 +132,4 @@ def meant(facts: pa.Table, where: Where) -> pa.Table:
     for holds, column, bound in bounds:
         if bound is not None:
             mask = pc.and_(mask, holds(facts.column(column), bound))
-    return facts.filter(mask)
+    return np.asarray(pc.fill_null(mask, False))

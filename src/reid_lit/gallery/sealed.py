@@ -18,7 +18,7 @@ from reid_lit.gallery import sealing
 from reid_lit.gallery.engine import Engine
 from reid_lit.gallery.keystore import FILE, KeyStore
 from reid_lit.gallery.master import Master
-from reid_lit.gallery.memory import Memory, Opened, meant
+from reid_lit.gallery.memory import Memory, Opened, is_meant
 from reid_lit.gallery.rows import FACTS, Where, schema, sealed_schema, vectors_of
 from reid_lit.gallery.sealing import Place, opened, packed, sealed
 from reid_lit.progress import Progress, untold
@@ -139,8 +139,7 @@ class SealedEngine:
     ) -> tuple[Int64[np.ndarray, "queries found"], Float[np.ndarray, "queries found"]]:
         """As of :meth:`reid_lit.gallery.vectors.Vectors.nearest`, of the rows meant."""
         self.refresh(tell=tell)
-        allowed = None if where.is_all else meant(self.memory.facts, where).column("number").to_numpy()
-        return self.memory.nearest(query, top, allowed=allowed)
+        return self.memory.nearest(query, top, where)
 
     def refresh(self, *, tell: Progress = untold) -> None:
         """Open the rows that are not in memory.
@@ -161,6 +160,14 @@ class SealedEngine:
             for batch in self.rows.scan(Where(), ALL):
                 found += [place.number for place, plain in self._plain(batch, strict=False) if plain is None]
         return sorted(found)
+
+    def erase_damaged(self) -> int:
+        """Remove the rows that cannot be opened; their number."""
+        with self.lock:
+            gone = np.array(self.damaged(), np.int64)
+            if len(gone):
+                self._replace(*self._affected(gone))
+        return len(gone)
 
     def reseal(self, *, tell: Progress = untold) -> None:
         """Seal all rows by new data keys; a kill leaves each row with its old key or its new one.
@@ -194,7 +201,8 @@ class SealedEngine:
 
     def _meant(self, where: Where) -> pa.Table:
         self.refresh()
-        return meant(self.memory.facts, where)
+        facts = self.memory.facts
+        return facts.filter(pa.array(is_meant(facts, where)))
 
     @contextmanager
     def _settled(self) -> Iterator[None]:

@@ -67,8 +67,8 @@ def opened(content: bytes, cipher: AESGCM, place: Place) -> bytes:
         return cipher.decrypt(content[:_NONCE], content[_NONCE:], place.as_bytes())
     except (InvalidTag, ValueError):
         raise InputError(
-            f"row {place.number} cannot be opened: it is damaged, or was put in another's place;"
-            f" restore the store from a copy"
+            f"row {place.number} cannot be opened: it is damaged, or was put in another's place; restore the store from"
+            f" a copy, or give such rows up: python -m reid_lit.gallery erase gallery=<folder> damaged=true"
         ) from None
 
 

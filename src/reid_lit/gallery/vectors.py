@@ -46,8 +46,13 @@ def nearest_of(
     side = torch.from_numpy(query).T.contiguous()
     best_score = torch.full((len(query), 0), -torch.inf)
     best_number = torch.zeros((len(query), 0), dtype=torch.int64)
+    room = torch.empty(0, query.shape[1])
     for block in blocks:
-        score = (_tensor(block.vectors) @ side).T
+        vectors = _tensor(block.vectors)
+        if vectors.dtype != torch.float32:  # in the same memory each time: new memory costs more than the conversion
+            room = room if len(room) >= len(vectors) else torch.empty(vectors.shape)
+            vectors = room[: len(vectors)].copy_(vectors)
+        score = (vectors @ side).T
         score, place = score.topk(min(top, score.shape[1]), dim=1)
         best_score = torch.cat([best_score, score], 1)
         best_number = torch.cat([best_number, torch.from_numpy(block.numbers[place.numpy()])], 1)
@@ -213,7 +218,7 @@ class Vectors:
 
 
 def _tensor(block: np.ndarray) -> torch.Tensor:
-    """A block of the file in float32, without a copy where it has this type already; it is not written to."""
+    """A block as a tensor, without a copy; it is not written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(block.astype(np.float32, copy=False))
+        return torch.from_numpy(block)
