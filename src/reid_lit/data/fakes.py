@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reid_lit.data.fake_folder import record
 from reid_lit.data.feeding.readable import EXTENSIONS
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem
 from reid_lit.errors import InputError
@@ -22,9 +23,6 @@ from reid_lit.wording import counted
 
 FOLDER = "bounding_box_train_camstyle"
 """The folder's name, beside that of the training images."""
-
-RECORD = "camstyle.json"
-"""In the folder: how its images were made."""
 
 SOURCES = "training_list.txt"
 """In the folder: the images that the generators have learnt from, one a line, by absolute paths."""
@@ -41,7 +39,7 @@ class Fakes:
         shots: The images, sorted by name; person of the image that each was made from, camera of its style.
         folder: Where they are.
         aside: How many are left out, since their persons are held out.
-        record: What the folder says of how they were made; empty for images of others.
+        record: What the folder says of how they were made, and a digest of them; empty for images of others.
         made_from: The images that the generators have learnt from, as far as that is known.
     """
 
@@ -144,8 +142,7 @@ def read_fakes(fakes: str | Path, train: Sequence[Shot], *, aside: Sequence[Shot
         )
         cure = "they are of another data set, or of another copy; give dataset.fakes=<its own folder>"
         raise Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(unknown[:3])).error()
-    record = read_bytes(folder / RECORD) if is_file(folder / RECORD) else b""
-    return Fakes(shots=tuple(shots), folder=folder, aside=left, record=record, made_from=_made_from(folder))
+    return Fakes(shots=tuple(shots), folder=folder, aside=left, record=record(folder), made_from=_made_from(folder))
 
 
 def refuse_fakes(*folders: str | Path | None) -> None:
@@ -156,6 +153,27 @@ def refuse_fakes(*folders: str | Path | None) -> None:
                 f"fakes={fakes}: images in other cameras' styles are learnt with one data set alone; set"
                 f" dataset=<that one>, or fakes=null"
             )
+
+
+def example_styles(shots: Sequence[Shot], folder: Path, *, number: int) -> list[tuple[Shot, dict[int, Shot]]]:
+    """Some images, of each camera in turn and evenly over all, with what is there of them in the styles of others.
+
+    Args:
+        shots: The images.
+        folder: Of the generated ones.
+        number: How many images, at most.
+    """
+    cameras = sorted({shot.camera_id for shot in shots})
+    some = []
+    for place in range(number):
+        own = [shot for shot in shots if shot.camera_id == cameras[place % len(cameras)]]
+        some.append(own[place * len(own) // number])
+    found = []
+    for shot in dict.fromkeys(some):
+        made = {camera: folder / fake_name(shot, camera) for camera in cameras if camera != shot.camera_id}
+        there = {camera: Shot(file, shot.person_id, camera) for camera, file in made.items() if is_file(file)}
+        found.append((shot, there))
+    return found
 
 
 def _names(folder: Path, fakes: str | Path) -> list[str]:

@@ -95,3 +95,25 @@ def held_exponential(optimizer: Optimizer, *, held_epochs: int, falling_epochs: 
             f"held_epochs={held_epochs} must be ≥ 0, falling_epochs={falling_epochs} ≥ 1 and final={final} in (0, 1]"
         )
     return LambdaLR(optimizer, lambda epoch: final ** min(1.0, max(0, epoch - held_epochs) / falling_epochs))
+
+
+def held_linear(optimizer: Optimizer, *, held_epochs: int, falling_epochs: int) -> LambdaLR:
+    """A rate that stays, then falls linearly towards 0; to be stepped every epoch.
+
+    In epoch e, counted from 0, the factor is 1 − max(0, e + 1 − held_epochs) / (falling_epochs + 1).
+
+    Args:
+        optimizer: Its rates are the peaks.
+        held_epochs: Epochs in which the rate stays.
+        falling_epochs: Epochs in which it falls; the last one has 1 / (falling_epochs + 1) of it.
+
+    Source: the public code of Zhu et al., ICCV 2017 (CycleGAN), ``lr_policy=lambda``.
+
+    Raises:
+        ValueError: a number is negative, or both are 0.
+    """
+    if held_epochs < 0 or falling_epochs < 0 or not held_epochs + falling_epochs:
+        raise InputError(
+            f"held_epochs={held_epochs} and falling_epochs={falling_epochs}: give 0 or more, and 1 or more together"
+        )
+    return LambdaLR(optimizer, lambda epoch: 1 - max(0, epoch + 1 - held_epochs) / (falling_epochs + 1))
