@@ -1,7 +1,7 @@
 """CycleGAN: images of one camera in the style of another one and back, learnt without pairs."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
@@ -106,7 +106,7 @@ class CycleGan(pl.LightningModule):
         }
 
     @override
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         a, b = batch
         generators, judges = self._both()
         fake_a, fake_b = self.to_a(b), self.to_b(a)
