@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from torch.nn import functional as F
 
 from reid_lit.records import Batch, MixedBatch
+from reid_lit.training.rehearsal import check_batch
 
 SMALL = ("backbone=resnet18", "backbone.weights=none", "transform.size=[32,16]")
 
@@ -92,3 +93,10 @@ def test_it_fits_a_batch_of_drawn_images(make):
         optimizer.step()
     right = [(model(part.image).logits.argmax(1) == part.person).float().mean() for part in both]
     assert min(right) >= 0.95
+
+
+def test_a_batch_norm_of_the_neck_needs_two_generated_images(compose):
+    config = compose("+experiment=synthetic_camstyle", "dataset.fakes_batch_size=1", *SMALL)
+    model = instantiate(config.model, _convert_="all")(persons=5)
+    with pytest.raises(ValueError, match=r"^dataset.fakes_batch_size=1: a batch of 1 image, .*; give 2 or more"):
+        check_batch(config, model)

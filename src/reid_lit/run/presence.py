@@ -8,6 +8,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reid_lit.run.composing import composed
 
+FAKES = "dataset.fakes"
+"""What generated images are called where they are missing."""
+
 
 def missing_roots(config: Mapping[str, Any] | DictConfig) -> dict[str, Path]:
     """The folders, by the data sets' options, that a run looks for and that are not there.
@@ -23,7 +26,7 @@ def missing_roots(config: Mapping[str, Any] | DictConfig) -> dict[str, Path]:
         if root and not (place := Path(str(root)).expanduser()).exists():
             missing.setdefault(name or place.name, place)
     fakes = _missing_fakes(whole)
-    return missing | ({"dataset.fakes": fakes} if fakes and not missing else {})
+    return missing | ({FAKES: fakes} if fakes and not missing else {})
 
 
 def _missing_fakes(config: DictConfig) -> Path | None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from reid_lit.jobs.job import Job
+from reid_lit.run.presence import FAKES
 from reid_lit.sweeps.plain_text import print_table
 from reid_lit.tables.command import TableRequest, chosen_rows
 from reid_lit.tables.hours import hours_in_words
@@ -77,9 +78,13 @@ def _folders(request: TableRequest) -> tuple[str, str]:
 def _missing(places: Sequence[Place]) -> list[str]:
     """A line for each data set that is not there, with the cure."""
     roots = {name: root for place in places for name, root in place.missing.items()}
+    where = (
+        "point $REID_DATA (or data_root=) at the folder that holds it; docs/datasets.md says how each set lies; size=laptop"
+        " needs none"
+    )
+    made = "python -m reid_lit.camstyle with the data set's words makes it; docs/camstyle.md"
     return [
-        f"MISSING: {name}: there is no {root.absolute()}; point $REID_DATA (or data_root=) at the folder that holds it;"
-        " docs/datasets.md says how each set lies; size=laptop needs none"
+        f"MISSING: {name}: there is no {root.absolute()}; {made if name == FAKES else where}"
         for name, root in roots.items()
     ]
 

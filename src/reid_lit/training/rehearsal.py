@@ -97,11 +97,14 @@ def _checked_model(config: DictConfig, data: ReidData) -> RetrievalModel:
 
 def check_batch(config: DictConfig, model: RetrievalModel) -> None:
     """Raise InputError for training batches of one image where a batch norm of the neck would see it alone."""
-    size, ranks = config.loader.batch_size, ranks_of(config)
+    sizes, ranks = {"loader.batch_size": config.loader.batch_size}, ranks_of(config)
+    if config.dataset.get("fakes"):
+        sizes["dataset.fakes_batch_size"] = config.dataset.fakes_batch_size
+    key, size = min(sizes.items(), key=lambda item: item[1])
     alone = size // ranks < 2 and not config.trainer.sync_batchnorm
     if alone and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         of = f", {size // ranks} on each of {ranks} ranks" if ranks > 1 else ""
         raise InputError(
-            f"loader.batch_size={size}: a batch of 1 image{of}, of which a batch norm can tell no mean and no spread;"
+            f"{key}={size}: a batch of 1 image{of}, of which a batch norm can tell no mean and no spread;"
             f" give {2 * ranks} or more, or another neck"
         )
