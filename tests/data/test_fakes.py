@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hydra.errors import InstantiationException
 
-from reid_lit.data.fakes import FOLDER, RECORD, SOURCES, by_stem, fake_name, folder_of, read_fakes
+from reid_lit.data.fake_folder import RECORD
+from reid_lit.data.fakes import FOLDER, SOURCES, by_stem, fake_name, folder_of, read_fakes
 from reid_lit.records import MixedBatch, Shot
 
 # of the small copy: 0002 by cameras 1, 2, 1; 0007 by 3, 6; 0010 by 1, 4
@@ -22,7 +23,7 @@ FAKES = [
 @pytest.fixture
 def styled(market, plant):
     plant(market, [f"{FOLDER}/{name}" for name in FAKES])
-    (market / FOLDER / RECORD).write_text(json.dumps({"epochs": 50}))
+    (market / FOLDER / RECORD).write_text(json.dumps({"settings": {"epochs": 50}, "pairs": []}))
     return market / FOLDER
 
 
@@ -76,9 +77,9 @@ def test_a_checkpoint_knows_them_and_how_they_were_made(market_data, styled):
 
     before, plain = state(fakes=FOLDER), state()
     assert before != plain
-    (styled / RECORD).write_text(json.dumps({"epochs": 60}))
+    (styled / RECORD).write_text(json.dumps({"settings": {"epochs": 60}, "pairs": []}))
     assert state(fakes=FOLDER) != before
-    (styled / RECORD).write_text(json.dumps({"epochs": 50}))
+    (styled / RECORD).write_text(json.dumps({"settings": {"epochs": 50}, "pairs": []}))
     assert state(fakes=styled) == before
 
 

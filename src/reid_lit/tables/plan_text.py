@@ -79,8 +79,8 @@ def _missing(places: Sequence[Place]) -> list[str]:
     """A line for each data set that is not there, with the cure."""
     roots = {name: root for place in places for name, root in place.missing.items()}
     where = (
-        "point $REID_DATA (or data_root=) at the folder that holds it; docs/datasets.md says how each set lies; size=laptop"
-        " needs none"
+        "point $REID_DATA (or data_root=) at the folder that holds it; docs/datasets.md says how each set lies;"
+        " size=laptop needs none"
     )
     made = "python -m reid_lit.camstyle with the data set's words makes it; docs/camstyle.md"
     return [
