@@ -127,6 +127,7 @@ def fit(model, folder, *, epochs, checkpoint=None, precision="32-true"):
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
 def test_a_training_that_goes_on_from_its_checkpoint_is_the_one_that_was_not_interrupted(tmp_path):
     whole = make()
     whole.identity_before = 0.25

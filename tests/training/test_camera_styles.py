@@ -43,6 +43,11 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*_fake_*.jpg")}
 
 
+def size(file):
+    with Image.open(file) as image:
+        return image.size
+
+
 def test_every_image_is_made_in_the_style_of_each_other_camera_once_and_trained_on(work_of, compose, drawn, caplog):
     work = work_of()
     own = {shot.path: shot.path.read_bytes() for shot in work.shots}
@@ -56,7 +61,7 @@ def test_every_image_is_made_in_the_style_of_each_other_camera_once_and_trained_
     }  # fmt: skip
     made = files(work.folder)
     assert set(made) == expected
-    assert {Image.open(work.folder / name).size for name in made} == {Image.open(work.shots[0].path).size}
+    assert {size(work.folder / name) for name in made} == {size(work.shots[0].path)}
     assert {path: path.read_bytes() for path in own} == own
     assert set((work.folder / SOURCES).read_text().split()) == {str(shot.path) for shot in work.shots}
     assert not list(work.folder.glob("generators/*/last.ckpt"))  # it has done its work
@@ -193,8 +198,7 @@ def test_the_command_plans_makes_and_draws(work_of, compose, drawn, tmp_path, ca
     command_module.camstyle(compose(*words, config_name="camstyle"))
     said = " ".join(capsys.readouterr().out.split())
     assert "not done: 1-3, 2-3; pairs=all makes them" in said
-    sheet = Image.open(out / "generators" / "examples.png")
-    assert sheet.size[1] > 4 * 256
+    assert size(out / "generators" / "examples.png")[1] > 4 * 256
     assert "examples:" in said
 
 
