@@ -145,3 +145,16 @@ def test_an_engine_that_is_none_or_not_installed_is_said(monkeypatch):
     monkeypatch.setitem(module.ENGINES, "other", ("no_such_package_at_all", "X", "gallery"))
     with pytest.raises(MissingPackageError, match=r"pip install 'reid-lit\[gallery\]' installs it"):
         engine_of("other", "x")
+
+
+def test_lancedb_has_an_index_of_many_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("reid_lit.gallery.lance.MANY", 300)
+    engine = engine_of("lancedb", str(tmp_path / "store"))
+    engine.create(schema(DIM))
+    rows, vectors = rows_of(np.random.default_rng(0), 300, dim=DIM)
+    engine.add(rows)
+    engine.index()
+    assert "vector" in {column for index in engine.table.list_indices() for column in index.columns}
+    numbers, cosines = engine.near(vectors[7], 5, Where())
+    assert numbers[0] == 7
+    assert cosines[0] == pytest.approx(1, abs=1e-3)

@@ -95,3 +95,16 @@ def test_an_empty_gallery_finds_nothing(engine, tmp_path):
     assert search.nearest(np.ones((2, DIM), np.float32), 3, allowed=None)[0].shape == (2, 0)
     with pytest.raises(InputError, match="vectors=int8: give float32 or float16"):
         Vectors(tmp_path, DIM, precision="int8")
+
+
+def test_a_search_that_runs_reads_on_while_the_copy_is_made_anew(engine, tmp_path):
+    rows, vectors = rows_of(np.random.default_rng(5), 10, dim=DIM)
+    engine.add(rows)
+    search = Vectors(tmp_path / "v", DIM, precision="float32")
+    search.refresh(engine, tell=untold)
+    numbers, held = search._opened()
+    engine.erase(Where(up_to=8))
+    search.refresh(engine, tell=untold)
+    assert search.vector_file.stat().st_size == DIM * 4
+    assert numbers.tolist() == list(range(10))
+    assert np.array_equal(held, vectors)

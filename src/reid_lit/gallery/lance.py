@@ -9,7 +9,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32
-from lancedb.index import BTree, IvfPq
+from lancedb.index import BTree, IvfSq
 
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
 from reid_lit.gallery.rows import Where
@@ -97,10 +97,10 @@ class LanceEngine:
         return removed
 
     def index(self) -> None:
-        """An index of inverted lists over product-quantised vectors, and one of cameras and times, for many rows."""
+        """An index of inverted lists over vectors of a byte a number, and one of cameras and times, for many rows."""
         table = self.table
         if table.count_rows() >= MANY:
-            table.create_index(vector_column_name="vector", config=IvfPq(distance_type="cosine"), replace=True)
+            table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
         for column in ("camera", "time", "number"):
             table.create_index(column, config=BTree(), replace=True)
 

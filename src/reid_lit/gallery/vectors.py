@@ -134,6 +134,7 @@ class Vectors:
             state, total = self._state(), engine.count(Where())
             if state is None or engine.count(Where(up_to=state.last)) != state.rows:
                 state = _State(rows=0, last=-1)
+                self.erase()  # another process may read the files: they are made anew, not cut short
                 self._cut(state)
             if total > state.rows:
                 self._cut(state)
@@ -143,16 +144,6 @@ class Vectors:
         """What is there."""
         numbers, vectors = self._opened()
         return Copied(folder=self.folder, numbers=numbers, vectors=vectors)
-
-    def _opened(self) -> tuple[Int64[np.ndarray, " rows"], np.ndarray]:
-        """Numbers, and vectors as a memory map."""
-        state = self._state() or _State(rows=0, last=-1)
-        shape = (state.rows, self.dim)
-        if not state.rows:
-            return np.zeros(0, np.int64), np.zeros(shape, self.dtype)
-        return np.fromfile(self.number_file, np.int64, state.rows), np.memmap(
-            self.vector_file, self.dtype, "r", shape=shape
-        )
 
     def erase(self) -> None:
         """Remove the copy from the disk."""
@@ -184,6 +175,17 @@ class Vectors:
             chosen = places[start : start + BLOCK]
             is_run = len(chosen) == chosen[-1] + 1 - chosen[0]
             yield Block(numbers[chosen], vectors[chosen[0] : chosen[-1] + 1] if is_run else vectors[chosen])
+
+    def _opened(self) -> tuple[Int64[np.ndarray, " rows"], np.ndarray]:
+        """Numbers and vectors as they are now; they stay when the files are made anew."""
+        with FileLock(self.folder / ".lock"):
+            state = self._state()
+            if state is None or not state.rows:
+                return np.zeros(0, np.int64), np.zeros((0, self.dim), self.dtype)
+            shape = (state.rows, self.dim)
+            return np.fromfile(self.number_file, np.int64, state.rows), np.memmap(
+                self.vector_file, self.dtype, "r", shape=shape
+            )
 
     def _state(self) -> _State | None:
         """What is there; None where it is not whole."""
