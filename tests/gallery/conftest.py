@@ -1,9 +1,13 @@
 import json
 import shutil
+import subprocess
+import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.gallery.servers import PASSWORD, postgres_server
 
 from reid_lit.gallery.rows import Entry, table_of
 
@@ -24,6 +28,33 @@ def calibrated_run(trained, command, tmp_path_factory):
     shutil.copytree(trained[0], folder)
     command(f"run={folder}", "rates=[0.05,0.001]", "resamples=20", cwd=folder.parent, module="reid_lit.calibrate")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The address of a server, without its password, and the folder of its data."""
+    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    stack = ExitStack()
+    try:
+        server = stack.enter_context(postgres_server())
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        pytest.skip(f"no PostgreSQL server could be started: {error}")
+    with stack:
+        yield server
+
+
+@pytest.fixture
+def store_of(request, tmp_path, monkeypatch):
+    """Where an engine may keep rows, by its name."""
+
+    def store(engine):
+        if engine != "postgres":
+            return str(tmp_path / "store")
+        address, _ = request.getfixturevalue("postgres")
+        monkeypatch.setenv("PGPASSWORD", PASSWORD)
+        return f"{address}&gallery=g{uuid.uuid4().hex}"
+
+    return store
 
 
 def rows_of(random, number, *, dim, first=0):

@@ -22,6 +22,8 @@ VERBS = {
     "token": "gallery=<folder> [make=<name> roles=[query] expires=30d] [revoke=<name>]",
     "audit": "gallery=<folder> [who=<token>] [act=query] [since=…]",
     "verify": "gallery=<folder>",
+    "import": "gallery=<folder> file=rows.parquet",
+    "index": "gallery=<folder>",
 }
 """What follows each verb; its ``--help`` says more."""
 
@@ -55,11 +57,11 @@ def reword(verb: str, words: list[str]) -> list[str]:
     return [assignment("images", images), *others] if images else others
 
 
-_TEXTS = ("purpose=",)
+_TEXTS = ("purpose=", "store=")
 
 
 def _quoted(word: str) -> str:
-    """A text with blanks and commas, as it was typed, so that Hydra takes it whole."""
+    """A text with blanks and commas, or an address, as it was typed, so that Hydra takes it whole."""
     key, _, text = word.partition("=")
     return word if text[:1] in ("'", '"') or text in ("", "null") else assignment(key, text)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ def _create(config: DictConfig) -> None:
         _print(f"sealed by the key of {source}: who loses the key loses the gallery, so keep a copy of it elsewhere")
     for line in [] if policy is None else write_policy(gallery.folder, policy):
         _print(line)
+    if gallery.facts.store != (config.store or ""):
+        _print(
+            "the password of store= was used, and is not kept: set PGPASSWORD, or write ~/.pgpass, for what comes next"
+        )
     if gallery.calibration is None:
         _print("the run was not calibrated: queries give scores, and neither P(same) nor no match")
 
@@ -139,6 +144,24 @@ def _rotate(config: DictConfig) -> None:
     _print(f"{gallery.folder}: the key of {config.new_key} opens it, and the old one does not{again}")
 
 
+def _import(config: DictConfig) -> None:
+    gallery = opened(config)
+    with progress("importing") as tell:
+        result = gallery.import_rows(Path(config.file), tell=tell)
+    for line in enrolled_lines(result, total=len(gallery)):
+        _print(line)
+
+
+def _index(config: DictConfig) -> None:
+    gallery = opened(config)
+    if not len(gallery):
+        raise InputError(f"{gallery.folder} is empty; python -m reid_lit.gallery enrol puts images into it")
+    start = time.monotonic()
+    with Console(stderr=True).status(f"making the index of {counted(len(gallery), 'image', grouped=True)}"):
+        words = gallery.index()
+    _print(f"{gallery.folder}: {words} ({time.monotonic() - start:.1f} s)")
+
+
 _VERBS: dict[str, Callable[[DictConfig], None]] = {
     "create": _create,
     "enrol": _enrol,
@@ -148,6 +171,8 @@ _VERBS: dict[str, Callable[[DictConfig], None]] = {
     "export": _export,
     "rotate": _rotate,
     **VERBS,
+    "import": _import,
+    "index": _index,
 }
 
 

@@ -11,7 +11,11 @@ from jaxtyping import Float32
 from reid_lit.errors import InputError, MissingPackageError
 from reid_lit.gallery.rows import Where
 
-ENGINES = {"lancedb": ("reid_lit.gallery.lance", "LanceEngine", "gallery")}
+ENGINES = {
+    "lancedb": ("reid_lit.gallery.lance", "LanceEngine", "gallery"),
+    "postgres": ("reid_lit.gallery.postgres", "PostgresEngine", "postgres"),
+    "qdrant": ("reid_lit.gallery.qdrant", "QdrantEngine", "qdrant"),
+}
 """By name: the module, the class, and the extra that installs what it needs."""
 
 
@@ -27,7 +31,7 @@ class Engine(Protocol):
         """Make an empty store for such rows; ExistingFileError where there is one."""
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows, all or none."""
+        """Add rows: all or none, but for Qdrant, of which a kill may leave the first of them."""
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Those of some ids that rows have."""
@@ -45,10 +49,10 @@ class Engine(Protocol):
         """The greatest number of all rows; -1 without any."""
 
     def erase(self, where: Where) -> int:
-        """Remove the rows meant, from the disk too; their number."""
+        """Remove the rows meant, from the disk too as far as the engine can (``docs/gallery.md``); their number."""
 
-    def index(self) -> None:
-        """Make what :meth:`near` is fast by; the engine's own choice for so many rows."""
+    def index(self) -> str:
+        """Make what :meth:`near` is fast by, the engine's own choice for so many rows; what it is, in words."""
 
     def near(
         self, vector: Float32[np.ndarray, " dim"], top: int, where: Where

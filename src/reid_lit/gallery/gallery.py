@@ -19,8 +19,10 @@ from torch.nn import functional as F
 from reid_lit.calibration.matching import Match, decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
+from reid_lit.gallery.addresses import without_password
 from reid_lit.gallery.engine import Engine, engine_of
 from reid_lit.gallery.enrolling import Embedded, embedded
+from reid_lit.gallery.importing import exported
 from reid_lit.gallery.master import VARIABLE, Master, made_master, read_master
 from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
@@ -169,16 +171,19 @@ class Gallery:
         facts: What it is.
         trust: See :func:`reid_lit.load`.
         master: The key of a sealed gallery.
+        store: The store's address with a password in it; empty: as ``facts`` say, and the engine finds the password.
 
     Raises:
         FileNotFoundError: the data keys of a sealed gallery are missing.
         ValueError: the key is another one.
     """
 
-    def __init__(self, folder: Path, facts: Facts, *, trust: bool = False, master: Master | None = None) -> None:
+    def __init__(
+        self, folder: Path, facts: Facts, *, trust: bool = False, master: Master | None = None, store: str = ""
+    ) -> None:
         self.folder, self.facts, self.trust = folder, facts, trust
         self._lock = FileLock(folder / ".lock")
-        self.engine: Engine = engine_of(facts.engine, facts.store or str(folder / "store"))
+        self.engine: Engine = engine_of(facts.engine, store or facts.store or str(folder / "store"))
         self.sealed: SealedEngine | None = None
         if master is None:
             self._vectors = Vectors(folder / "vectors", facts.dim, precision=facts.vectors)
@@ -444,6 +449,32 @@ class Gallery:
         write_whole(file, write)
         return rows
 
+    def import_rows(self, file: Path, *, tell: Progress = untold) -> Enrolled:
+        """Add the rows of a file that :meth:`export` of a gallery of the same model has written, whatever its engine.
+
+        Their numbers are new; an image whose content is there already is not added again.
+
+        Args:
+            file: ``.parquet`` or ``.arrow``.
+            tell: Called with the rows that are done, and their number.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is another one, damaged, or of another model.
+        """
+        result, done = Enrolled(), 0
+        facts = self.facts
+        for total, (rows, new) in exported(file, facts.origin, facts.dim, thumbnails=facts.thumbnails):
+            added = self._add(new)
+            done += rows
+            result.added, result.known = result.added + added, result.known + rows - added
+            tell(done, total)
+        return result
+
+    def index(self) -> str:
+        """Make what approximate queries are fast by; in words, what it is."""
+        return self.engine.index()
+
     def vector_of(self, number: int) -> Float32[np.ndarray, " dim"]:
         """The vector of a row."""
         return vectors_of(self.engine.numbered([number], ["vector"]), self.facts.dim)[0]
@@ -466,7 +497,8 @@ def create(
         folder: Its folder, which is made.
         run: The folder of a finished run, whose model embeds.
         engine: What keeps the rows; one of :data:`reid_lit.gallery.engine.ENGINES`.
-        store: The engine's folder or address; empty: in the gallery's folder.
+        store: The engine's folder or address; empty: in the gallery's folder. A password in it is used now, and not
+            kept: the engine finds it in the environment later.
         vectors: ``float32`` or ``float16``, what queries are compared with.
         thumbnails: Whether a small copy of each image is kept beside its vector.
         trust: See :func:`reid_lit.load`.
@@ -489,20 +521,20 @@ def create(
         origin=embedder.origin,
         dim=dim,
         engine=engine,
-        store=store,
+        store=without_password(store),
         vectors=vectors,
         thumbnails=thumbnails,
         sealed=master is not None,
     )
     place.mkdir(parents=True, exist_ok=True)
     if master is None:
-        gallery = Gallery(place, facts, trust=trust)
+        gallery = Gallery(place, facts, trust=trust, store=store)
         gallery.engine.create(schema(dim))
     else:
         from reid_lit.gallery.sealed import new_keys
 
         with new_keys(place, master):
-            gallery = Gallery(place, facts, trust=trust, master=master)
+            gallery = Gallery(place, facts, trust=trust, master=master, store=store)
             gallery.engine.create(schema(dim))
     write_text(place / FILE, json.dumps({"format": FORMAT, "version": VERSION, **asdict(facts)}, indent=1) + "\n")
     return gallery

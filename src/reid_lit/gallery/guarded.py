@@ -15,6 +15,7 @@ from reid_lit.calibration.record import Calibration
 from reid_lit.errors import InputError, UserError
 from reid_lit.gallery.enrolling import content_id
 from reid_lit.gallery.gallery import Enrolled, Facts, Found, Gallery, listed_images, open_gallery
+from reid_lit.gallery.importing import rows_of
 from reid_lit.gallery.rows import Entry, Where
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.verifying import store_faults
@@ -92,6 +93,25 @@ class GuardedGallery:
             result.refused += late
             access.counts |= {"added": result.added, "known": result.known, "no_image": len(result.refused)}
         return result
+
+    def import_rows(self, file: Path, *, tell: Progress = untold) -> Enrolled:
+        """See :meth:`Gallery.import_rows`, which enrols; images that were taken too long ago for the policy go again."""
+        rows = rows_of(file)
+        with self._access("enrol", amount=rows, images=rows) as access:
+            try:
+                result = self._gallery.import_rows(file, tell=tell)
+            finally:
+                self._mark()
+            late = self._expired()
+            result.added -= late
+            result.refused += [f"{late} of them were taken longer ago than the policy's ttl"] if late else []
+            access.counts |= {"added": result.added, "known": result.known, "late": late}
+        return result
+
+    def index(self) -> str:
+        """See :meth:`Gallery.index`; who may enrol may do it."""
+        with self._access("enrol", images=0):
+            return self._gallery.index()
 
     def query(
         self,

@@ -96,13 +96,19 @@ class LanceEngine:
             self.table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
         return removed
 
-    def index(self) -> None:
-        """An index of inverted lists over vectors of a byte a number, and one of cameras and times, for many rows."""
+    def index(self) -> str:
+        """Inverted lists over vectors of a byte a number for many rows, and an index of cameras and times."""
         table = self.table
-        if table.count_rows() >= MANY:
+        rows, names = table.count_rows(), [each.name for each in table.schema]
+        is_made = rows >= MANY and "vector" in names
+        if is_made:
             table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
-        for column in ("camera", "time", "number"):
+        scalars = [name for name in ("camera", "time", "number") if name in names]
+        for column in scalars:
             table.create_index(column, config=BTree(), replace=True)
+        few = f"no index of vectors ({rows:,} rows; LanceDB compares all of them below {MANY:,})"
+        what = "inverted lists over vectors of a byte a number" if is_made else few
+        return f"{what}, and indices of {', '.join(scalars)}; after many more rows, make them again"
 
     def near(
         self, vector: Float32[np.ndarray, " dim"], top: int, where: Where

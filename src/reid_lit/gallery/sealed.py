@@ -108,7 +108,7 @@ class SealedEngine:
                 self.memory.drop(gone, self.keys.changes())
         return len(gone)
 
-    def index(self) -> None:
+    def index(self) -> str:
         """Refuse.
 
         Raises:
