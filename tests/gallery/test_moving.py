@@ -1,6 +1,7 @@
 """Rows move from one engine to another by way of a file, once each, and never under another model."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -36,14 +37,15 @@ PACKAGES = {"lancedb": "lancedb", "postgres": "psycopg", "qdrant": "qdrant_clien
 def made(store_of, tmp_path):
     """Makes an empty gallery without a model, in a folder of the engine's name."""
 
-    def make(engine, *, thumbnails=True):
+    def make(engine, *, thumbnails=True, keys=lambda folder: nullcontext(), master=None):
         pytest.importorskip(PACKAGES[engine])
-        facts = Facts(run="no run", origin=ORIGIN, dim=DIM, engine=engine, store=store_of(engine), vectors="float32", thumbnails=thumbnails)  # fmt: skip
+        facts = Facts(run="no run", origin=ORIGIN, dim=DIM, engine=engine, store=store_of(engine), vectors="float32", thumbnails=thumbnails, sealed=master is not None)  # fmt: skip
         folder = tmp_path / engine
         folder.mkdir()
         (folder / FILE).write_text(json.dumps({"format": FORMAT, "version": VERSION, **asdict(facts)}))
-        gallery = Gallery(folder, facts)
-        gallery.engine.create(schema(DIM))
+        with keys(folder):
+            gallery = Gallery(folder, facts, master=master)
+            gallery.engine.create(schema(DIM))
         return gallery
 
     return make
@@ -81,6 +83,34 @@ def test_rows_move_between_engines(made, tmp_path, one, other, ending):
     where = Where()
     near = [gallery.nearest(query[None], top=4, where=where)[0] for gallery in (first, second)]
     assert near[0][1] == near[1][1]
+
+
+@pytest.mark.parametrize("engine", ["postgres", "qdrant"])
+def test_a_sealed_gallery_is_kept_by_each_engine(made, engine, tmp_path):
+    """Rows that were exported as plain text are sealed on their way into it."""
+    pytest.importorskip("cryptography")
+    from reid_lit.gallery.master import Master
+    from reid_lit.gallery.sealed import new_keys
+
+    first = made("lancedb")
+    first._add(images(30))
+    first.export(tmp_path / "rows.parquet")
+    master = Master(b"m" * 32, source="key=@m")
+    sealed = made(engine, keys=lambda folder: new_keys(folder, master), master=master)
+    assert sealed.import_rows(tmp_path / "rows.parquet").added == 30
+    kept = pa.Table.from_batches(sealed.sealed.rows.scan(Where(), ["id", "owner", "sealed"]))
+    assert not any(b"/crops" in each for each in kept.column("sealed").to_pylist())
+    assert contents(sealed) == contents(first)
+    query = images(6).vectors[5:6]
+    near = [gallery.nearest(query, top=4, where=Where(cameras=("door",)))[0][1] for gallery in (first, sealed)]
+    assert near[0] == pytest.approx(near[1], abs=1e-6)
+    gone = Where(persons=("ann",), cameras=("door",))
+    assert sealed.erase(gone) == first.erase(gone) > 0  # rows of the same person are sealed again
+    assert contents(sealed) == contents(first)
+    sealed.sealed.reseal()
+    assert contents(sealed) == contents(first)
+    with pytest.raises(InputError, match="a sealed gallery has no index"):
+        sealed.index()
 
 
 def test_thumbnails_are_left_where_none_are_kept(made, tmp_path):

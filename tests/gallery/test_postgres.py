@@ -127,6 +127,7 @@ def test_a_server_that_lets_nobody_in_is_said(store, monkeypatch, change, said):
     [
         "host=db password=secret",
         "mysql://reid:secret@db/reid",
+        "mysql://reid:secret@db/reid?gallery=a-b",
         "postgresql://reid:se/secret@db/reid",
         "postgresql://reid:se?secret@db/reid",
         "postgresql://reid:secret@db/reid?sslmodus=x",

@@ -1,5 +1,6 @@
 """Addresses of servers that keep galleries."""
 
+import re
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from reid_lit.errors import InputError
@@ -35,9 +36,14 @@ def named(store: str) -> tuple[str, str]:
 
     >>> named("http://localhost:6333?gallery=doors")
     ('http://localhost:6333', 'doors')
+
+    Raises:
+        ValueError: the name cannot be that of a table.
     """
     split = urlsplit(store)
-    name = dict(parse_qsl(split.query)).get("gallery", "images")
+    name = dict(parse_qsl(split.query, keep_blank_values=True)).get("gallery", "images")
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
+        raise InputError(f"store={without_password(store)}: ?gallery={name}: use a to z, 0 to 9 and _, 40 at most")
     return split._replace(query=_joined(split.query, without="gallery")).geturl(), name
 
 

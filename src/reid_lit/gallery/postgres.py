@@ -1,6 +1,5 @@
 """PostgreSQL with pgvector as the engine of a gallery: a table in a database of a server."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -264,12 +263,10 @@ def condition(where: Where) -> tuple[sql.Composable, list[object]]:
 
 def _read(store: str) -> tuple[dict[str, Any], str]:
     """The parameters of libpq in an address, and the name of the table."""
-    address, gallery = named(store)
     words = "give postgresql://user@host:5432/database?gallery=<name>"
-    if not address.startswith(("postgresql://", "postgres://")):
+    if not store.startswith(("postgresql://", "postgres://")):
         raise InputError(f"store=…: no address of a PostgreSQL server; {words}")  # a password may be anywhere in it
-    if not re.fullmatch(r"[a-z0-9_]{1,40}", gallery):
-        raise InputError(f"store={without_password(store)}: ?gallery={gallery}: use a to z, 0 to 9 and _, 40 at most")
+    address, gallery = named(store)
     try:
         parameters: dict[str, Any] = conninfo_to_dict(address)
     except psycopg.Error:  # its words may show a part of a password

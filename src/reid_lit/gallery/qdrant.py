@@ -25,8 +25,8 @@ from reid_lit.gallery.addresses import named, without_password
 from reid_lit.gallery.columns import batch_of, chosen, columns_of, dim_of, kept
 from reid_lit.gallery.rows import Where, vectors_of
 
-SENT = 2_000_000
-"""Numbers of vectors that go in one request; as JSON they are a tenth below the 32 MB that a server takes."""
+SENT = 1_000_000
+"""Numbers of vectors that go in one request; as JSON they take up to 25 MB, and a server takes 32."""
 BLOCK = 1_000  # rows that are read at once
 _WORDS = ("id", "person", "camera", "path", "owner")
 _local: WeakValueDictionary[Path, QdrantClient] = WeakValueDictionary()  # a folder takes one client of one process
