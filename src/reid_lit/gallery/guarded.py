@@ -95,7 +95,7 @@ class GuardedGallery:
         return result
 
     def import_rows(self, file: Path, *, tell: Progress = untold) -> Enrolled:
-        """See :meth:`Gallery.import_rows`, which enrols; images that were taken too long ago for the policy go again."""
+        """See :meth:`Gallery.import_rows`, which enrols; images taken too long ago for the policy go again."""
         rows = rows_of(file)
         with self._access("enrol", amount=rows, images=rows) as access:
             try:
