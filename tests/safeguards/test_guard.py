@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from reid_lit.errors import ExistingFileError, MissingFileError
+from reid_lit.errors import ExistingFileError, InputError, MissingFileError
 from reid_lit.safeguards.guard import LONGEST, Caller, Guard, set_policy
 from reid_lit.safeguards.policy import OPEN, guarded
 from reid_lit.safeguards.refusals import AccessError, PurposeError, RateError, RoleError, TokenError, TopError
@@ -57,6 +57,20 @@ def test_each_access_is_logged_with_who_what_and_what_for(guard):
         "who": "kiosk", "act": "query", "purpose": "case 7", "ids": guard.hashed(["a", "b"]), "state": "done", "found": 2,
     }  # fmt: skip
     assert guard.log.verify() == []
+
+
+def test_the_log_is_shown_by_what_its_lines_say(guard, folder, clock):
+    ask(guard, "query", caller(guard, "kiosk", "query"))
+    ask(guard, "enrol", caller(guard, "door", "enrol"))
+    reader = caller(guard, "reader", "audit")
+    assert [line["who"] for line in guard.audit(reader, act="query")] == ["kiosk"]
+    assert [line["who"] for line in guard.audit(reader, who="door", state="done")] == ["door"]
+    assert guard.audit(reader, since="2100-01-01T00:00:00+00:00") == []
+    with pytest.raises(RoleError, match="may not audit"):
+        guard.audit(caller(guard, "other", "query"))
+    open_one = Guard(folder.parent / "none", clock=clock)
+    with pytest.raises(InputError, match="audit=off: this gallery's policy has no log"):
+        open_one.audit(Caller())
 
 
 def test_refused_accesses_are_logged_with_the_reason(guard, clock):

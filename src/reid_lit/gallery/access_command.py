@@ -107,7 +107,8 @@ def audit(config: DictConfig) -> None:
     """Show the log."""
     wanted = {key: str(config[key]) for key in ("who", "act", "state") if config[key] is not None}
     times = {key: moment(config[key], name=key) for key in ("since", "until")}
-    lines = opened(config).audit(**wanted, **{key: time.isoformat() for key, time in times.items() if time})
+    wanted |= {key: time.isoformat() for key, time in times.items() if time}
+    lines = Guard(gallery_folder(config.gallery)).audit(caller_of(config), **wanted)
     if config.json:
         sys.stdout.write("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
         return

@@ -209,12 +209,7 @@ class GuardedGallery:
         Raises:
             ValueError: nothing is logged.
         """
-        with self.guard.access("audit", self.caller) as access:
-            if self.guard.log is None:
-                raise InputError("audit=off: this gallery's policy has no log")
-            found = [line for line in self.guard.log.lines() if _is_wanted(line, wanted)]
-            access.counts |= {"shown": len(found)}
-        return found
+        return self.guard.audit(self.caller, **wanted)
 
     def verify(self) -> list[str]:
         """What is wrong with the log, the rows, and the copy of their vectors; a line each, nothing if all is whole.
@@ -334,15 +329,3 @@ def _content(image: Any) -> str:
     if isinstance(image, bytes):
         return hashlib.sha256(image).hexdigest()
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
-
-
-def _is_wanted(line: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
-    time = datetime.fromisoformat(line["time"])
-    return all(
-        time >= datetime.fromisoformat(value)
-        if key == "since"
-        else time < datetime.fromisoformat(value)
-        if key == "until"
-        else line.get(key) == value
-        for key, value in wanted.items()
-    )

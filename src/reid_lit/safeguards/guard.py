@@ -2,7 +2,7 @@
 
 import getpass
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from reid_lit.errors import ExistingFileError
+from reid_lit.errors import ExistingFileError, InputError
 from reid_lit.paths import write_text
 from reid_lit.safeguards.audit import AuditLog
 from reid_lit.safeguards.keys import FILE as KEY
@@ -153,6 +153,24 @@ class Guard:
         self._looked = monotonic()
         return True
 
+    def audit(self, caller: Caller, **wanted: str) -> list[dict[str, Any]]:
+        """The lines of the log, oldest first; no key of a sealed gallery is needed.
+
+        Args:
+            caller: Who asks.
+            wanted: What a line has under these keys, such as ``who`` and ``act``; ``since`` and ``until`` are times.
+
+        Raises:
+            PermissionError: it is refused.
+            ValueError: nothing is logged.
+        """
+        with self.access("audit", caller) as access:
+            if self.log is None:
+                raise InputError("audit=off: this gallery's policy has no log")
+            found = [line for line in self.log.lines() if _is_wanted(line, wanted)]
+            access.counts |= {"shown": len(found)}
+        return found
+
     def note(self, act: str, **facts: Any) -> None:
         """Log what the owner of the gallery's folder does, who needs no token."""
         self._write({"who": self._name(None), "act": act, "policy": self._digest, "state": "done", **facts})
@@ -231,3 +249,15 @@ def set_policy(folder: Path, policy: Policy) -> None:
 
 def _purpose(caller: Caller) -> dict[str, str]:
     return {"purpose": caller.purpose.strip()[:LONGEST]} if caller.purpose and caller.purpose.strip() else {}
+
+
+def _is_wanted(line: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
+    time = datetime.fromisoformat(line["time"])
+    return all(
+        time >= datetime.fromisoformat(value)
+        if key == "since"
+        else time < datetime.fromisoformat(value)
+        if key == "until"
+        else line.get(key) == value
+        for key, value in wanted.items()
+    )
