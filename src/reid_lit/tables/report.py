@@ -10,6 +10,7 @@ from typing import Any
 from reid_lit.errors import MissingFileError
 from reid_lit.evaluation.catalogue import is_ratio
 from reid_lit.paths import write_text
+from reid_lit.run.added_keys import with_added
 from reid_lit.run.folder import Run
 from reid_lit.run.moved import renamed
 from reid_lit.sweeps.seeds import spread
@@ -151,7 +152,7 @@ def _in_unit(spec: Mapping[str, Any], results: Sequence[SeedResult]) -> dict[str
 
 def _compared(plan: Mapping[str, Any], place: int, label: str, results: Sequence[SeedResult]) -> dict[str, Any]:
     """The machine, the differences from the recipe, and whether these numbers may be compared with the paper's."""
-    recipes = {(recipe["row"], recipe["label"]): renamed(recipe["config"]) for recipe in plan["recipes"]}
+    recipes = {(recipe["row"], recipe["label"]): with_added(renamed(recipe["config"])) for recipe in plan["recipes"]}
     recipe = recipes.get((place, label))
     nearest = recipe or next((config for (row, _), config in recipes.items() if row == place), None)
     config = config_of(results[0].folder)

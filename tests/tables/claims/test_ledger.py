@@ -9,6 +9,7 @@ from reid_lit.report import main, report
 from reid_lit.tables.claims.files import papers, read_claims
 from reid_lit.tables.claims.ledger import ledger
 from reid_lit.tables.claims.runs import Runs
+from reid_lit.tables.claims.spec import Row
 from reid_lit.tables.claims.text import FOREIGN, as_csv, as_latex, as_markdown
 
 BASELINE, WARM = "Baseline-S", "+warmup"
@@ -127,11 +128,14 @@ def test_what_is_not_tested_says_why_and_by_which_command_it_would_be(made_up):
     assert (
         "python -m reid_lit.train +table=strong/table1 size=real rows=+warmup,Baseline-S seed=0,1,2" in warm["commands"]
     )
-    pcb = claims["pcb-duke"]
-    assert "PCB waits: part models are not built yet" in pcb["untested"]
-    assert pcb["commands"] == []
     assert "IDE is quoted by the paper and not run" in claims["strong-baselines"]["untested"]
     assert any("figure=norms" in line for line in claims["norms"]["commands"])
+
+
+def test_a_row_that_waits_says_what_for(made_up):
+    row = Row("stronger/table3", "Stronger Baseline + tricks test", "")
+    reason = Runs("paper", made_up.folder).missing(row)
+    assert reason.startswith("Stronger Baseline + tricks test waits: the challenge never released the persons")
 
 
 def test_gains_across_tables_whose_labels_differ(made_up):
