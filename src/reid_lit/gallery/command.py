@@ -16,7 +16,7 @@ from reid_lit.gallery.gallery import create
 from reid_lit.gallery.master import VARIABLE
 from reid_lit.gallery.page import write_answers
 from reid_lit.gallery.rotating import rotate
-from reid_lit.gallery.rows import Entry, Where, moment, texts
+from reid_lit.gallery.rows import UPLOAD, Entry, Where, moment, texts
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.text import enrolled_lines, show_found, show_rows
 from reid_lit.progress import progress
@@ -180,7 +180,9 @@ def _where(config: DictConfig) -> Where:
     return Where(
         persons=texts(config.person),
         cameras=texts(config.camera),
-        paths=tuple(str(Path(path).absolute()) for path in texts(config.get("path"))),
+        paths=tuple(
+            path if path.startswith(UPLOAD) else str(Path(path).absolute()) for path in texts(config.get("path"))
+        ),
         since=moment(config.since, name="since"),
         until=moment(config.until, name="until"),
     )

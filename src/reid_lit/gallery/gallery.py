@@ -372,10 +372,7 @@ class Gallery:
     def _hits(
         self, numbers: Sequence[int], scores: Sequence[float], *, fmr: float | None, prior: float
     ) -> tuple[Hit, ...]:
-        rows, calibration = (
-            {row["number"]: row for row in self.engine.numbered(numbers, FACTS).to_pylist()},
-            self.calibration,
-        )
+        rows, calibration = self.facts_of(numbers), self.calibration
         return tuple(
             Hit(
                 number=number,
@@ -389,6 +386,10 @@ class Gallery:
             for number, score in zip(numbers, scores, strict=True)
             if number in rows  # one that was erased meanwhile is not shown
         )
+
+    def facts_of(self, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The rows of these numbers without their vectors, by number; only of those that are there."""
+        return {row["number"]: row for row in self.engine.numbered(numbers, FACTS).to_pylist()}
 
     def thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """The thumbnails of rows, JPEG; only of those that have one."""
@@ -555,7 +556,12 @@ def gallery_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def open_gallery(
-    folder: str | os.PathLike[str], *, run: str | None = None, trust: bool = False, key: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    run: str | None = None,
+    trust: bool = False,
+    key: str | None = None,
+    kind: type[Gallery] = Gallery,
 ) -> Gallery:
     """Open a gallery.
 
@@ -564,6 +570,7 @@ def open_gallery(
         run: Where the run is now, if it was moved.
         trust: See :func:`reid_lit.load`.
         key: Of a sealed gallery: ``@`` and a file; None: what is in ``REID_GALLERY_KEY``.
+        kind: The class that it gets.
 
     Raises:
         FileNotFoundError: there is no gallery, or no such file of a key.
@@ -584,7 +591,7 @@ def open_gallery(
     master = read_master(key) if facts.sealed else None
     if facts.sealed and master is None:
         raise InputError(f"{place.resolve()} is sealed; give key=@<file>, or set {VARIABLE} to its key")
-    return Gallery(place, replace(facts, run=run or facts.run), trust=trust, master=master)
+    return kind(place, replace(facts, run=run or facts.run), trust=trust, master=master)
 
 
 def listed_images(images: AnImage | Iterable[Any]) -> list[Any]:

@@ -12,6 +12,8 @@ from reid_lit.errors import InputError
 
 FACTS = ("number", "id", "path", "person", "camera", "time")
 """The columns of a row that are read: all but its vector and its thumbnail."""
+UPLOAD = "upload:"
+"""How the path of an image begins that came by HTTP, without a file of its own; the SHA-256 of its content follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
