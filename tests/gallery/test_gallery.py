@@ -15,7 +15,7 @@ from PIL import Image
 import reid_lit.gallery
 from reid_lit import load
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
-from reid_lit.gallery.gallery import FILE
+from reid_lit.gallery.facts import FILE
 from reid_lit.gallery.rows import Entry, Where, moment
 from reid_lit.gallery.sources import entries_of
 

@@ -10,8 +10,9 @@ import pytest
 
 import reid_lit.gallery
 from reid_lit.errors import FailedError, InputError, MissingFileError, UserError
-from reid_lit.gallery.gallery import Gallery, create, open_gallery
+from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.guarded import GuardedGallery, open_guarded
+from reid_lit.gallery.making import create, open_gallery
 from reid_lit.gallery.rows import Entry, Where
 from reid_lit.safeguards.guard import Caller, Guard, set_policy
 from reid_lit.safeguards.policy import OPEN, guarded

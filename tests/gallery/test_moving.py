@@ -14,7 +14,8 @@ from reid_lit.errors import InputError, MissingFileError
 from reid_lit.gallery.__main__ import reword
 from reid_lit.gallery.command import run_verb
 from reid_lit.gallery.enrolling import Embedded
-from reid_lit.gallery.gallery import FILE, FORMAT, VERSION, Facts, Gallery
+from reid_lit.gallery.facts import FILE, FORMAT, VERSION, Facts
+from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.rows import Entry, Where, schema
 from reid_lit.overrides import unquoted
 from reid_lit.testing.provenance import Provenance

@@ -12,7 +12,8 @@ from reid_lit.errors import FailedError, InputError
 from reid_lit.gallery import create
 from reid_lit.gallery.addresses import without_password
 from reid_lit.gallery.engine import engine_of
-from reid_lit.gallery.gallery import FILE, open_gallery
+from reid_lit.gallery.facts import FILE
+from reid_lit.gallery.making import open_gallery
 from reid_lit.gallery.rows import Where, schema, vectors_of
 
 psycopg = pytest.importorskip("psycopg", reason="the extra postgres is not installed")

@@ -115,7 +115,7 @@ def empty_gallery(calibrated_run, tmp_path_factory):  # noqa: F811
 @pytest.fixture
 def service(empty_gallery, tmp_path):
     """Make a service of an empty gallery, and give a client of it; its policy is the open one with these changes."""
-    from reid_lit.gallery.gallery import open_gallery
+    from reid_lit.gallery.making import open_gallery
     from reid_lit.safeguards.guard import Guard
     from reid_lit.serve.sharing import SharedGallery
 

@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 from tests.serve.conftest import Client, drawn_crop
 
-from reid_lit.gallery.gallery import open_gallery
+from reid_lit.gallery.making import open_gallery
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.errors import FailedError, InputError
-from reid_lit.gallery.gallery import gallery_folder, open_gallery
+from reid_lit.gallery.facts import gallery_folder
 from reid_lit.gallery.guarded import GuardedGallery
+from reid_lit.gallery.making import open_gallery
 from reid_lit.gallery.rows import moment
 from reid_lit.safeguards.guard import Caller, Guard, check_new, set_policy
 from reid_lit.safeguards.moments import expiry

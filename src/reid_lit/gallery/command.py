@@ -12,7 +12,7 @@ from rich.console import Console
 
 from reid_lit.errors import InputError
 from reid_lit.gallery.access_command import VERBS, caller_of, opened, policy_of, write_policy
-from reid_lit.gallery.gallery import create
+from reid_lit.gallery.making import create
 from reid_lit.gallery.master import VARIABLE
 from reid_lit.gallery.page import write_answers
 from reid_lit.gallery.rotating import rotate

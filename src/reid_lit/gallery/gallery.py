@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,15 @@ from filelock import FileLock
 from jaxtyping import Float32
 from torch.nn import functional as F
 
-from reid_lit.calibration.matching import Match, decided
+from reid_lit.calibration.matching import decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
-from reid_lit.errors import ExistingFileError, InputError, MissingFileError
-from reid_lit.gallery.addresses import without_password
+from reid_lit.errors import InputError
+from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.gallery.engine import Engine, engine_of
 from reid_lit.gallery.enrolling import Embedded, embedded
+from reid_lit.gallery.facts import Facts
 from reid_lit.gallery.importing import exported
-from reid_lit.gallery.master import VARIABLE, Master, made_master, read_master
+from reid_lit.gallery.master import Master
 from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.vectors import Copied, Vectors
@@ -35,132 +36,6 @@ from reid_lit.testing.provenance import Provenance
 
 if TYPE_CHECKING:
     from reid_lit.gallery.sealed import SealedEngine  # it needs a package of its own
-
-FILE = "gallery.json"
-FORMAT = "reid_lit gallery"
-VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a gallery is, kept in its ``gallery.json``.
-
-    Attributes:
-        run: The folder of the run whose model embeds.
-        origin: How it embeds; the embeddings of another model are refused.
-        dim: Length of a vector.
-        engine: The name of the engine.
-        store: Where the engine keeps the rows; empty: ``store`` in the gallery's folder.
-        vectors: The precision of the vectors that queries are compared with.
-        thumbnails: Whether a small copy of each image is kept.
-        sealed: Whether the rows are encrypted, by a key that is kept elsewhere.
-    """
-
-    run: str
-    origin: Provenance
-    dim: int
-    engine: str
-    store: str
-    vectors: str
-    thumbnails: bool = False
-    sealed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """A row that was found.
-
-    Attributes:
-        number: Of the row.
-        path: The file that was enrolled.
-        person: As it was enrolled.
-        camera: As it was enrolled.
-        time: As it was enrolled, ISO 8601 in UTC.
-        score: The cosine of both embeddings.
-        match: What the score means; None in a gallery of a run that was not calibrated.
-    """
-
-    number: int
-    path: str
-    person: str | None
-    camera: str | None
-    time: str | None
-    score: float
-    match: Match | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Withheld:
-    """Rows that were found and are not shown, since their score is no match.
-
-    Attributes:
-        number: How many.
-        threshold: The score from which on rows are shown.
-        fmr: Its false match rate.
-    """
-
-    number: int
-    threshold: float
-    fmr: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """The answer to one query.
-
-    Attributes:
-        query: What was asked for.
-        images: The files that were asked for; none of arrays.
-        hits: The nearest rows, nearest first.
-        withheld: What the policy does not show of them; None where it shows all.
-    """
-
-    query: str
-    images: tuple[str, ...]
-    hits: tuple[Hit, ...]
-    withheld: Withheld | None = None
-
-    @property
-    def is_match(self) -> bool | None:
-        """Whether the nearest row reaches the threshold; None where nothing was calibrated."""
-        if self.hits and self.hits[0].match is None:
-            return None
-        return any(hit.match is not None and hit.score >= hit.match.threshold for hit in self.hits)
-
-    @property
-    def verdict(self) -> str:
-        """*match* or *no match*, and *undecided* where the nearest score lies inside the threshold's interval."""
-        if not self.hits:
-            return "no match" if self.withheld and self.withheld.number else "no image is compared"
-        nearest = self.hits[0].match
-        if nearest is None:
-            return "not calibrated"
-        return ("match" if self.is_match else "no match") + (", undecided" if nearest.answer == "undecided" else "")
-
-    def as_json(self) -> dict[str, Any]:
-        """The answer in JSON's types."""
-        return {
-            "query": self.query,
-            "images": list(self.images),
-            "match": self.is_match,
-            "hits": [asdict(hit) for hit in self.hits],
-            **({} if self.withheld is None else {"withheld": asdict(self.withheld)}),
-        }
-
-
-@dataclass(kw_only=True)
-class Enrolled:
-    """What became of the images that were to be enrolled.
-
-    Attributes:
-        added: New rows.
-        known: Images whose content the gallery, or this list, had already.
-        refused: A line for each file that is no image.
-    """
-
-    added: int = 0
-    known: int = 0
-    refused: list[str] = field(default_factory=list)
 
 
 class Gallery:
@@ -479,119 +354,6 @@ class Gallery:
     def vector_of(self, number: int) -> Float32[np.ndarray, " dim"]:
         """The vector of a row."""
         return vectors_of(self.engine.numbered([number], ["vector"]), self.facts.dim)[0]
-
-
-def create(
-    folder: str | os.PathLike[str],
-    run: str | os.PathLike[str],
-    *,
-    engine: str = "lancedb",
-    store: str = "",
-    vectors: str = "float32",
-    thumbnails: bool = False,
-    trust: bool = False,
-    key: str | None = None,
-) -> Gallery:
-    """Make an empty gallery.
-
-    Args:
-        folder: Its folder, which is made.
-        run: The folder of a finished run, whose model embeds.
-        engine: What keeps the rows; one of :data:`reid_lit.gallery.engine.ENGINES`.
-        store: The engine's folder or address; empty: in the gallery's folder. A password in it is used now, and not
-            kept: the engine finds it in the environment later.
-        vectors: ``float32`` or ``float16``, what queries are compared with.
-        thumbnails: Whether a small copy of each image is kept beside its vector.
-        trust: See :func:`reid_lit.load`.
-        key: ``@`` and a file, whose key seals all that is kept of images; it is made where there is none. None: the
-            key in ``REID_GALLERY_KEY``; rows are not sealed where that is not set.
-
-    Raises:
-        FileExistsError: there is a gallery in the folder, or rows in the store.
-        FileNotFoundError: there is no such run.
-        ValueError: the run's model cannot be used, or the engine is unknown.
-    """
-    place = Path(folder).expanduser()
-    if (place / FILE).exists():
-        raise ExistingFileError(f"{place.resolve()} is a gallery already; open it, or give another folder")
-    master = read_master(None) if key is None else made_master(key, apart_from=place)
-    embedder = load(run, trust=trust)
-    dim = int(embedder.embed_prepared(torch.zeros(1, 3, *embedder.transform.test_size, dtype=torch.uint8)).shape[1])
-    facts = Facts(
-        run=str(Path(run).expanduser().resolve()),
-        origin=embedder.origin,
-        dim=dim,
-        engine=engine,
-        store=without_password(store),
-        vectors=vectors,
-        thumbnails=thumbnails,
-        sealed=master is not None,
-    )
-    place.mkdir(parents=True, exist_ok=True)
-    if master is None:
-        gallery = Gallery(place, facts, trust=trust, store=store)
-        gallery.engine.create(schema(dim))
-    else:
-        from reid_lit.gallery.sealed import new_keys
-
-        with new_keys(place, master):
-            gallery = Gallery(place, facts, trust=trust, master=master, store=store)
-            gallery.engine.create(schema(dim))
-    write_text(place / FILE, json.dumps({"format": FORMAT, "version": VERSION, **asdict(facts)}, indent=1) + "\n")
-    return gallery
-
-
-def gallery_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder of a gallery, which is there.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    place = Path(folder).expanduser()
-    if not (place / FILE).is_file():
-        raise MissingFileError(
-            f"no gallery at {place.resolve()}; python -m reid_lit.gallery create gallery=<folder> run=<run> makes one"
-        )
-    return place
-
-
-def open_gallery(
-    folder: str | os.PathLike[str],
-    *,
-    run: str | None = None,
-    trust: bool = False,
-    key: str | None = None,
-    kind: type[Gallery] = Gallery,
-) -> Gallery:
-    """Open a gallery.
-
-    Args:
-        folder: Its folder.
-        run: Where the run is now, if it was moved.
-        trust: See :func:`reid_lit.load`.
-        key: Of a sealed gallery: ``@`` and a file; None: what is in ``REID_GALLERY_KEY``.
-        kind: The class that it gets.
-
-    Raises:
-        FileNotFoundError: there is no gallery, or no such file of a key.
-        ValueError: its file is damaged, or of another version; or the key is missing, or another one.
-    """
-    place = gallery_folder(folder)
-    file = place / FILE
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        written = (content.pop("format"), content.pop("version"))
-        if written != (FORMAT, VERSION):
-            raise InputError(f"it says {written}, and this is {(FORMAT, VERSION)}")
-        facts = Facts(**content | {"origin": Provenance.from_json(content["origin"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: damaged, or of another version ({error}); restore it from a copy") from error
-    if key is not None and not facts.sealed:
-        raise InputError(f"key: {place.resolve()} is not sealed; leave the key out, or create another gallery with it")
-    master = read_master(key) if facts.sealed else None
-    if facts.sealed and master is None:
-        raise InputError(f"{place.resolve()} is sealed; give key=@<file>, or set {VARIABLE} to its key")
-    return kind(place, replace(facts, run=run or facts.run), trust=trust, master=master)
 
 
 def listed_images(images: AnImage | Iterable[Any]) -> list[Any]:

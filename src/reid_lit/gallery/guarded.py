@@ -13,9 +13,12 @@ from jaxtyping import Float32
 
 from reid_lit.calibration.record import Calibration
 from reid_lit.errors import InputError, UserError
+from reid_lit.gallery.answers import Enrolled, Found
 from reid_lit.gallery.enrolling import content_id
-from reid_lit.gallery.gallery import Enrolled, Facts, Found, Gallery, listed_images, open_gallery
+from reid_lit.gallery.facts import Facts
+from reid_lit.gallery.gallery import Gallery, listed_images
 from reid_lit.gallery.importing import rows_of
+from reid_lit.gallery.making import open_gallery
 from reid_lit.gallery.rows import Entry, Where
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.verifying import store_faults

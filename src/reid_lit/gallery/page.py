@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reid_lit.gallery.gallery import Found, Gallery, Hit
+from reid_lit.gallery.answers import Found, Hit
+from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.pages.render import data_uri, write_page
 from reid_lit.pages.thumbnails import ThumbnailSize, thumbnails

@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from reid_lit.errors import InputError, MissingFileError
-from reid_lit.gallery.gallery import Gallery, open_gallery
+from reid_lit.gallery.gallery import Gallery
+from reid_lit.gallery.making import open_gallery
 from reid_lit.gallery.master import WrongKeyError, made_master
 from reid_lit.progress import Progress, untold
 

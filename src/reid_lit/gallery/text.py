@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reid_lit.gallery.gallery import Enrolled, Found, Hit
+from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.wording import counted
 
 SHOWN = 10

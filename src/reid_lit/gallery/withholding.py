@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reid_lit.calibration.record import Calibration
 from reid_lit.errors import InputError
-from reid_lit.gallery.gallery import Found, Withheld
+from reid_lit.gallery.answers import Found, Withheld
 
 
 def withheld(found: Sequence[Found], calibration: Calibration | None) -> list[Found]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from reid_lit.errors import InputError, MissingPackageError
-from reid_lit.gallery.gallery import open_gallery
+from reid_lit.gallery.making import open_gallery
 from reid_lit.safeguards.guard import Guard
 from reid_lit.serve.listening import check_listening, listening
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from reid_lit.errors import InputError
-from reid_lit.gallery.gallery import Found
+from reid_lit.gallery.answers import Found
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.gallery.rows import UPLOAD, Entry, Where, moment
 from reid_lit.serve.small import small_images

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reid_lit.errors import InputError
-from reid_lit.gallery.gallery import Hit
+from reid_lit.gallery.answers import Hit
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.pages.render import data_uri
 from reid_lit.pages.thumbnails import ThumbnailSize, small_jpeg
