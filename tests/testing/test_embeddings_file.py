@@ -10,11 +10,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from reid_lit.command.replay import replayed
+from reid_lit.evaluation.local_distance import LocalDistance
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Rules, Shot
 from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import SCORING
 from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata, rows_of, write
 from reid_lit.testing.provenance import Provenance, model_hash
+from reid_lit.testing.rescoring import _laid_out
 
 ORIGIN = Provenance(
     model="0" * 64, feature="embedding", flip=True, size=(256, 128), interpolation="bicubic", mean=(0.5, 0.4, 0.3),
@@ -193,3 +196,36 @@ def test_nothing_is_written_that_would_be_refused(tmp_path, content):
     with pytest.raises(ValueError, match="1 of 2 query embeddings are not finite, the first at 1"):
         write(tmp_path / "a.safetensors", replace(content, embedding=broken))
     assert not list(Path(tmp_path).iterdir())
+
+
+@pytest.fixture
+def striped(tmp_path, content):
+    """Embeddings of 4 numbers, with two stripes of 2."""
+    return write(
+        tmp_path / "s.safetensors", replace(content, origin=replace(ORIGIN, local=("local", 4, 2)), rules=Rules())
+    )
+
+
+def scored(file, **local):
+    """The stamp of a file, by a protocol."""
+    settings = {"matching": "dmli", "feature": "local", "global_weight": 2.0, "local_weight": 1.0, "nearest": None}
+    protocol = Protocol(camera_rule="any_camera", flip=True, local=LocalDistance(**settings | local) if local else None)
+    content = read(file)
+    laid_out = _laid_out(file, content.origin, protocol)
+    return laid_out, content.without_stripes() if protocol.local is None else content
+
+
+def test_stripes_are_stored_and_compared_or_left_out(striped):
+    protocol, content = scored(striped, nearest=None)
+    assert (protocol.local.whole, protocol.local.channels) == (4, 2)
+    assert content.embedding["query"].shape == (2, 8)
+    protocol, content = scored(striped)
+    assert protocol.local is None
+    assert (content.embedding["query"].shape, content.origin) == ((2, 4), ORIGIN)
+
+
+def test_a_file_without_the_stripes_that_are_compared_is_refused(file, striped):
+    with pytest.raises(ValueError, match=r"has no stripes, which evaluation\.local compares; .*evaluation=aligned"):
+        scored(file, nearest=None)
+    with pytest.raises(ValueError, match=r"has the stripes local, but evaluation\.local\.feature=local_pooled; set"):
+        scored(striped, feature="local_pooled")

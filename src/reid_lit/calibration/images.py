@@ -104,6 +104,7 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
     data.setup("test")
     known = known_images(data.split, read_lineage(run.folder).trained, root=data.root)
     model = trained_model(config, run)
+    model.leave_out_stripes()  # a score is the cosine of two vectors
     trainer = make_trainer(config)
     view = copy.copy(data)
     view.split = replace(data.split, query=(), gallery=known.shots, train=(), tests=(), validation=None)

@@ -99,7 +99,7 @@ def matcher(
     calibration = read_calibration(file)
     calibration.at(fmr)
     calibration.probability(0.0, prior=prior)  # a prior that is none is refused before the model is built
-    embedder = load(folder, trust=trust)
+    embedder = load(folder, trust=trust).of_whole_images()
     calibration.check_made_like(embedder.origin, file=file)
 
     def compare(one: AnImage, other: AnImage, *, color: str | None = None) -> Match:

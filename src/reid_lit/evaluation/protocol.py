@@ -7,6 +7,7 @@ from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.records import Rules
 
 CHOICES = {
@@ -82,6 +83,7 @@ class Protocol:
         search: How expansion and re-ranking find neighbours, such as :class:`.search.FaissSearch`; None is exact.
         junk: ``with`` counts junk among the neighbours in expansion and re-ranking, ``without`` leaves it out; neither
             ranks it.
+        local: How stripes are compared beside the whole images, for a model with a local branch; None: not at all.
         memory_limit_gb: What ranking, re-ranking, expansion and search may use above the embeddings, in 10⁹ bytes; None
             for no limit.
         roc: False positive rates, in (0, 1), at which to give the true positive rate over all pairs, and its threshold.
@@ -114,6 +116,7 @@ class Protocol:
     rerank: Reranking | None = None
     search: Any = None
     junk: str = "without"
+    local: LocalDistance | None = None
     memory_limit_gb: float | None = None
     roc: Sequence[float] = ()
     camera_pairs: bool = False
@@ -142,6 +145,7 @@ class Protocol:
         if not 0 <= self.open_set_share < 1:
             raise InputError(f"open_set_share={self.open_set_share}: give a share from 0 to below 1")
         self._check_identification()
+        self._check_local()
         for name in ("roc", "open_set", "identification"):
             object.__setattr__(self, name, _rates(name, getattr(self, name)))
 
@@ -151,6 +155,30 @@ class Protocol:
             raise InputError(f"identification_galleries={given}: give the number of random galleries, such as 100")
         if not 0 < self.identification_enrolled <= 1:
             raise InputError(f"identification_enrolled={self.identification_enrolled}: give a share above 0, up to 1")
+
+    def _check_local(self) -> None:
+        """Raise InputError where stripes are to be compared by what compares whole images alone."""
+        if self.local is None:
+            return
+        for name in ("expansion", "search", "separation"):
+            if getattr(self, name):
+                raise InputError(f"{name} and local: it compares whole images alone; leave out one of them")
+        if self.rerank is not None and self.local.nearest is not None:
+            raise InputError(
+                f"rerank and local.nearest={self.local.nearest}: re-ranking compares images of the gallery with each"
+                " other too; set local.nearest=null, which compares the stripes of all"
+            )
+        if self.rerank is not None and not getattr(self.rerank, "takes_local", False):
+            raise InputError(
+                "rerank and local: this re-ranking compares whole images alone; choose k-reciprocal with"
+                " variant=reference (evaluation=aligned_rerank), or set one of them to null"
+            )
+
+    @property
+    def by_neighbours(self) -> bool:
+        """Whether a distance depends on other images than the two."""
+        among_nearest = self.local is not None and self.local.nearest is not None
+        return self.expansion is not None or self.rerank is not None or among_nearest
 
     @property
     def augmentation(self) -> str:

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined
+from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined, pairwise_distance
 from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.local_distance import LocalBlocks
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.progress import progress
 from reid_lit.wording import counted
@@ -30,6 +31,30 @@ class Blocks(typing.Protocol):
         """Distances of the queries ``start`` to ``start + BLOCK``, until the next call."""
 
 
+def distance_blocks(
+    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], protocol: Protocol
+) -> Blocks:
+    """The distances of two images as a protocol has them, of their stripes too; neither expanded nor re-ranked.
+
+    Raises:
+        ValueError: embeddings of different length, without the stripes that are compared, or not finite.
+    """
+    if protocol.local is None:
+        return DistanceBlocks(query, gallery, protocol.distance)
+    return LocalBlocks(query, gallery, protocol.distance, protocol.local)
+
+
+def all_distances(
+    query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], protocol: Protocol
+) -> Float[Tensor, "queries gallery"]:
+    """The distance of every query to every gallery entry, as :func:`distance_blocks` gives them."""
+    if protocol.local is None:
+        return pairwise_distance(query, gallery, protocol.distance)
+    blocks = LocalBlocks(query, gallery, protocol.distance, protocol.local)
+    parts = [blocks.block(start).clone() for start in range(0, len(query), BLOCK)]
+    return torch.cat(parts) if parts else query.new_empty(0, len(gallery))
+
+
 def check_memory(queries: int, gallery: int, dim: int, protocol: Protocol) -> None:
     """Raise InputError unless the protocol's limit of memory can be met; needs no embedding, so that it can come first.
 
@@ -39,12 +64,14 @@ def check_memory(queries: int, gallery: int, dim: int, protocol: Protocol) -> No
         dim: Length of an embedding.
         protocol: How to compare.
     """
-    images, rerank = queries + gallery, protocol.rerank
+    images, rerank, local = queries + gallery, protocol.rerank, 0
+    if protocol.local is not None:
+        local, dim = protocol.local.needed(gallery, dim), protocol.local.whole if rerank is None else dim
     index = protocol.search.needed(images, dim) if protocol.search is not None else 0
     if protocol.expansion is not None:
         needed = protocol.expansion.needed(queries, gallery, dim) + index
         check_bytes(protocol.memory_limit_gb, needed, work=protocol.expansion.stamp)
-    needed = rerank.needed(images, dim, gallery) + index if rerank else ROW * BLOCK * gallery
+    needed = local + (rerank.needed(images, dim, gallery) + index if rerank else ROW * BLOCK * gallery)
     if protocol.identification:
         needed += 8 * protocol.identification_galleries * queries  # the nearest enrolled image of each search
     work = rerank.stamp if rerank else "ranking"
@@ -118,7 +145,7 @@ class Ranker:
     @property
     def by_neighbours(self) -> bool:
         """Whether a distance depends on other images than the two."""
-        return self.protocol.expansion is not None or self.protocol.rerank is not None
+        return self.protocol.by_neighbours
 
     @cached_property
     def _compared(self) -> Columns:
@@ -139,7 +166,10 @@ class Ranker:
         if expansion is not None:
             query, gallery = expansion(query, gallery, memory_limit_gb=limit, search=search)
         if rerank is None:
-            return DistanceBlocks(query, gallery, self.protocol.distance)
+            return distance_blocks(query, gallery, self.protocol)
+        if self.protocol.local is not None:
+            how = {"kind": self.protocol.distance, "local": self.protocol.local}
+            return rerank.blocks(query, gallery, neighbours=None, memory_limit_gb=limit, held=0, **how)
         if self.protocol.distance == "cosine":
             image = F.normalize(joined(query, gallery).float(), dim=1)
             query, gallery = image[: len(query)], image[len(query) :]
@@ -168,7 +198,7 @@ class Ranker:
         """Every gallery image as a column, and the distances; they are infinite to junk that was not compared."""
         columns = Columns(self.lists, keep_junk=True)
         if not self.by_neighbours:
-            return columns, DistanceBlocks(self.query, self.gallery, self.protocol.distance)
+            return columns, distance_blocks(self.query, self.gallery, self.protocol)
         all_compared = len(self._compared.index) == len(columns.index)
         return columns, self._blocks if all_compared else _Wider(self, len(columns.index))
 

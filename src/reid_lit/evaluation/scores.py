@@ -140,6 +140,8 @@ def protocol_stamp(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores
             f"{protocol.identification_galleries} random galleries, {protocol.identification_enrolled:.0%} of the"
             f" queries' persons enrolled in each, seed {SEED}"
         )
+    if protocol.local is not None:
+        stamp["local"] = protocol.local.stamp
     return stamp | _by_neighbours(protocol)
 
 

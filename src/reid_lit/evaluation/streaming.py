@@ -8,10 +8,10 @@ from torch.nn import functional as F
 from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import size_within
 from reid_lit.evaluation.counting import Counts, Thresholds, count_before
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
+from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.ranker import Ranker
+from reid_lit.evaluation.ranker import Ranker, distance_blocks
 from reid_lit.evaluation.ranking import QueryScores, Ranked, join, rank_rows, score_rows
 from reid_lit.progress import progress
 from reid_lit.wording import counted
@@ -42,6 +42,11 @@ def check_streamable(protocol: Protocol) -> None:
                 f"{name} and distractors on disk: {reason}; leave out one of them, or make the distractors"
                 " part of the data set's gallery, which is held in memory"
             )
+    if protocol.local is not None and protocol.local.nearest is not None:
+        raise InputError(
+            f"local.nearest={protocol.local.nearest} and distractors on disk: the nearest are those of the whole"
+            " gallery; set evaluation.local.nearest=null, which compares the stripes of all"
+        )
 
 
 @torch.no_grad()
@@ -74,7 +79,7 @@ def score_streamed(ranker: Ranker, distractors: Distractors) -> tuple[QueryScore
     done = 0
     with progress("distractors") as tell:
         for piece, camera in distractors.pieces(size):
-            blocks = DistanceBlocks(query, _padded(piece.to(query.device), size), protocol.distance)
+            blocks = distance_blocks(query, _padded(piece.to(query.device), size), protocol)
             for place, matches in enumerate(ranked):
                 distance = blocks.block(place * BLOCK)[:, : len(piece)]
                 ranked[place] = _behind(matches, distance, camera.to(query.device))
@@ -109,8 +114,8 @@ def images_at_once(queries: int, gallery: int, dim: int, protocol: Protocol, *, 
 
 def _rank_gallery(ranker: Ranker, gallery: Float[Tensor, "columns dim"], size: int) -> list[Ranked]:
     """The true matches of each block of queries in the gallery, by products of the shape that distractors get."""
-    query, lists, kind = ranker.query, ranker.lists, ranker.protocol.distance
-    parts = [(DistanceBlocks(query, _padded(part, size), kind), len(part)) for part in gallery.split(size)]
+    query, lists, protocol = ranker.query, ranker.lists, ranker.protocol
+    parts = [(distance_blocks(query, _padded(part, size), protocol), len(part)) for part in gallery.split(size)]
     ranked = []
     for start in range(0, len(query), BLOCK):
         rows = slice(start, start + BLOCK)

@@ -75,7 +75,7 @@ class Gallery:
         Raises:
             ValueError: the run's folder holds another model than the one that the gallery was made with.
         """
-        embedder = load(self.facts.run, trust=self.trust)
+        embedder = load(self.facts.run, trust=self.trust).of_whole_images()
         _check_same(self.facts.origin, embedder.origin, self.folder)
         return embedder
 

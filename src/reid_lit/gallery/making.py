@@ -49,7 +49,7 @@ def create(
     if (place / FILE).exists():
         raise ExistingFileError(f"{place.resolve()} is a gallery already; open it, or give another folder")
     master = read_master(None) if key is None else made_master(key, apart_from=place)
-    embedder = load(run, trust=trust)
+    embedder = load(run, trust=trust).of_whole_images()
     dim = int(embedder.embed_prepared(torch.zeros(1, 3, *embedder.transform.test_size, dtype=torch.uint8)).shape[1])
     facts = Facts(
         run=str(Path(run).expanduser().resolve()),

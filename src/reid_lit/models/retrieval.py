@@ -1,5 +1,6 @@
 """A network whose embeddings are tested by retrieval."""
 
+import dataclasses
 from typing import ClassVar, NamedTuple
 
 import pytorch_lightning as pl
@@ -42,6 +43,9 @@ class EmbeddingModel(pl.LightningModule):
     compared: ClassVar[tuple[str, ...]] = ("embedding", "feature")
     """The outputs that a test can compare."""
 
+    stripes: ClassVar[tuple[str, ...]] = ()
+    """The outputs whose stripes a test can compare beside them (``evaluation.local``)."""
+
     def __init__(self, *, evaluation: Protocol, memory_format: torch.memory_format) -> None:
         super().__init__()
         self.evaluation = evaluation
@@ -74,17 +78,25 @@ class EmbeddingModel(pl.LightningModule):
         """The embedding that retrieval compares, in float32: the mean over the evaluation's views.
 
         Where parts are compared ``(b parts c)``, the mean of each is brought to unit length; they follow each other.
+        Where stripes are compared too (``evaluation.local``), they follow the embedding.
 
         Raises:
             ValueError: this model has no such output.
         """
         self.check_compared()
-        values = [
-            self(view.contiguous(memory_format=self._memory_format)).named(self.evaluation.feature).float()
-            for view in views(image, crops=self.evaluation.crops, flip=self.evaluation.flip)
-        ]
-        mean = torch.stack(values).mean(0)
-        return mean if mean.ndim == 2 else F.normalize(mean, dim=-1).flatten(1)
+        local = self.evaluation.local
+        names = (self.evaluation.feature,) if local is None else (self.evaluation.feature, local.feature)
+        values = []
+        for view in views(image, crops=self.evaluation.crops, flip=self.evaluation.flip):
+            output = self(view.contiguous(memory_format=self._memory_format))
+            values.append([output.named(name).float() for name in names])
+        means = [torch.stack(of_name).mean(0) for of_name in zip(*values, strict=True)]
+        parts = [mean if mean.ndim == 2 else F.normalize(mean, dim=-1).flatten(1) for mean in means]
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def leave_out_stripes(self) -> None:
+        """Embed and compare whole images alone, whatever the evaluation says of stripes."""
+        self.evaluation = dataclasses.replace(self.evaluation, local=None)
 
     def check_compared(self) -> None:
         """Raise InputError unless this model has what the evaluation compares.
@@ -96,6 +108,11 @@ class EmbeddingModel(pl.LightningModule):
             raise InputError(
                 f"evaluation.feature={self.evaluation.feature}: this model gives {', '.join(self.compared)}; choose one"
                 " of them, or a model of parts, such as model=pcb"
+            )
+        if (local := self.evaluation.local) is not None and local.feature not in self.stripes:
+            raise InputError(
+                f"evaluation.local compares stripes ({local.feature}), and this model has none; train one with a local"
+                " branch (model=alignedreid), or set evaluation.local=null"
             )
 
     def test_on(

@@ -17,7 +17,7 @@ from reid_lit.data.feeding.decode import resized
 from reid_lit.data.feeding.value_range import SAMPLE, as_range, fault_of
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
-from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.evaluation.ranker import all_distances
 from reid_lit.files.pixels import decoded, deep_values, pixels, shown, values_of
 from reid_lit.models.base import RetrievalModel
 from reid_lit.testing.inference import provenance_of
@@ -99,6 +99,11 @@ class Embedder(nn.Module):
         embedding = torch.cat([self._embedded(listed[start : start + self.batch_size]) for start in batches])
         return F.normalize(embedding) if normalize else embedding
 
+    def of_whole_images(self) -> "Embedder":
+        """Itself, from now on without the stripes that follow an embedding: for what compares one vector an image."""
+        self.model.leave_out_stripes()
+        return self
+
     def distance(
         self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"]
     ) -> Float[Tensor, "queries gallery"]:
@@ -108,7 +113,7 @@ class Embedder(nn.Module):
             query: Embeddings of this model, of any length; so are those of the gallery.
             gallery: In this order a test compares: distances are the same to the last bit.
         """
-        return pairwise_distance(query, gallery, self.model.evaluation.distance)
+        return all_distances(query, gallery, self.model.evaluation)
 
     def prepared(
         self, images: AnImage | Iterable[Any], *, color: str | None = None

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,13 @@ class Embeddings:
     notes: Sequence[str] = ()
     test: Mapping[str, Any] = field(default_factory=dict)
     evaluated: Evaluated = field(default=Evaluated())
+
+    def without_stripes(self) -> "Embeddings":
+        """The embeddings of the whole images alone, where stripes follow them."""
+        if self.origin.local is None:
+            return self
+        whole = {name: rows[:, : self.origin.local[1]].contiguous() for name, rows in self.embedding.items()}
+        return replace(self, embedding=whole, origin=replace(self.origin, local=None))
 
     @property
     def split(self) -> Split:

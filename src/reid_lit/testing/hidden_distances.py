@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor
@@ -36,5 +35,5 @@ def hidden_distances(config: DictConfig) -> tuple[Float[Tensor, "queries gallery
     data.split = Split(name="hidden", train=(), query=shots, gallery=())
     embedding = embedded(trainer, model, data)
     lists = Lists.of(shots[: len(query)], shots[len(query) :])
-    ranker = Ranker(embedding[: len(query)], embedding[len(query) :], lists, instantiate(config.evaluation))
+    ranker = Ranker(embedding[: len(query)], embedding[len(query) :], lists, model.evaluation)
     return torch.cat([block.clone() for _, block in ranker]), query, gallery

@@ -27,7 +27,7 @@ def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Floa
 
 def provenance_of(model: RetrievalModel, transform: Transform, precision: str) -> Provenance:
     """The provenance of the embeddings that ``model`` makes of images that ``transform`` resizes."""
-    crops = model.evaluation.crops
+    crops, local = model.evaluation.crops, model.evaluation.local
     return Provenance(
         model=model_hash(model.state_dict()),
         feature=model.evaluation.feature,
@@ -38,4 +38,5 @@ def provenance_of(model: RetrievalModel, transform: Transform, precision: str) -
         std=tuple(model.backbone.std.flatten().tolist()),
         precision=precision,
         crops=None if crops is None else (crops[0], crops[1]),
+        local=None if local is None else (local.feature, local.whole, local.channels),
     )

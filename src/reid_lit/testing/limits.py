@@ -27,8 +27,7 @@ def check_memory_limit(model: RetrievalModel, tests: Sequence[Test], *, streamed
     for test in tests:
         split, protocol = test.data.split, model.evaluation.under(test.data.split.rules)
         lists = Lists.of(split.query, split.gallery)
-        by_neighbours = protocol.expansion is not None or protocol.rerank is not None
-        compared = len(split.gallery) - (0 if by_neighbours and protocol.junk == "with" else lists.junk)
+        compared = len(split.gallery) - (0 if protocol.by_neighbours and protocol.junk == "with" else lists.junk)
         check = images_at_once if streamed else check_memory
         check(len(split.query), compared, _length(model, test.data.transform.test_size), protocol)
 

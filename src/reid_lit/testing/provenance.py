@@ -23,6 +23,8 @@ class Provenance:
         std: Red, green and blue are divided by it.
         precision: Lightning's name of the arithmetic.
         crops: Height and width of the five crops whose mean an embedding is; None: of the whole image.
+        local: Where stripes follow the whole image's embedding: the output that they are, the numbers before them and
+            the channels of each; None: there are none.
     """
 
     model: str
@@ -34,6 +36,7 @@ class Provenance:
     std: tuple[float, ...]
     precision: str
     crops: tuple[int, ...] | None = None
+    local: tuple[Any, ...] | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Provenance":

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -59,7 +60,8 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     """Score a file and draw its pictures; the row of results."""
     content = read(file)
     protocol: Protocol = instantiate(config.evaluation)
-    protocol = protocol.under(content.rules)
+    protocol = _laid_out(file, content.origin, protocol.under(content.rules))
+    content = content.without_stripes() if protocol.local is None else content
     _check_lists(file, content)
     _check_protocol(file, content.origin, protocol)
     if not OmegaConf.is_missing(config, "run"):
@@ -80,6 +82,28 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
 def _check_lists(file: Path, content: Embeddings) -> None:
     if "query" not in content.shots:
         raise InputError(f"{file} holds plain images, no query and gallery; name it in distractors=[{file}]")
+
+
+def _laid_out(file: Path, origin: Provenance, protocol: Protocol) -> Protocol:
+    """The protocol for the stripes of a file.
+
+    Raises:
+        ValueError: it compares stripes, and the file has none, or others.
+    """
+    if protocol.local is None:
+        return protocol
+    feature, whole, channels = origin.local or (None, 0, 0)
+    if feature is None:
+        raise InputError(
+            f"{file} has no stripes, which evaluation.local compares; set evaluation.local=null, or embed it anew by a"
+            " model with a local branch (model=alignedreid) and evaluation=aligned"
+        )
+    if feature != protocol.local.feature:
+        raise InputError(
+            f"{file} has the stripes {feature}, but evaluation.local.feature={protocol.local.feature}; set"
+            f" evaluation.local.feature={feature}, or embed it anew with the other"
+        )
+    return replace(protocol, local=protocol.local.of(whole=whole, channels=channels))
 
 
 def _check_protocol(file: Path, origin: Provenance, protocol: Protocol) -> None:

@@ -34,9 +34,10 @@ def with_application(result: Result, protocol: Protocol, origin: Callable[[], Pr
 
 
 def _how(protocol: Protocol, place: Path) -> str:
-    if protocol.rerank or protocol.expansion:
+    if protocol.by_neighbours:
         return "these distances depend on the rest of the gallery: the thresholds are for this gallery alone"
     kind = "1 - cosine" if protocol.distance == "cosine" else "the Euclidean distance"
+    kind = kind if protocol.local is None else f"{protocol.local.stamp}, global: {kind},"
     return (
         f"accept where embed.distance(embed(a), embed(b)) <= threshold, which is {kind} of the rows of"
         f" embed = reid_lit.load({str(place)!r})"

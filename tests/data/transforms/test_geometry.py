@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from reid_lit.data.transforms.geometry import RotateShift, ScaledCrop, sampled_places
+from reid_lit.data.transforms.geometry import RotateShift, ScaledCrop, Translation, sampled_places
 from reid_lit.data.transforms.noise import ImageNoise
 
 
@@ -109,3 +109,22 @@ def test_where_no_part_fits_the_image_stays():
 def test_a_part_that_is_none_is_refused(name, value):
     with pytest.raises(ValueError, match=f"^{name}="):
         ScaledCrop(**{"area": [0.5, 1.0], "aspect": [1.0, 2.0]} | {name: value})
+
+
+def test_a_translated_image_is_an_enlarged_one_at_a_random_place():
+    ramp = torch.arange(16.0).expand(400, 3, 18, 16) / 16  # a pixel says in which column it was
+    moved = Translation(scale=1.125, probability=0.5)(ramp, noise(torch.arange(400)))
+    step = (moved[:, 0, 9, 9] - moved[:, 0, 9, 8]) * 16
+    enlarged = (step - 1 / 1.125).abs() < 1e-3
+    assert 160 < enlarged.sum() < 240
+    torch.testing.assert_close(moved[~enlarged], ramp[~enlarged])
+    middle = (moved[enlarged][:, 0, 9, 7:9].mean(1) * 16 - 7.5) * 1.125  # columns of the enlarged image, ± 1
+    assert middle.min() < -0.9
+    assert middle.max() > 0.9
+    assert middle.abs().max() <= 1.001
+
+
+@pytest.mark.parametrize(("scale", "probability", "words"), [(0.9, 0.5, "scale=0.9"), (1.1, 1.5, "probability=1.5")])
+def test_a_translation_that_is_none_is_refused(scale, probability, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        Translation(scale=scale, probability=probability)

@@ -7,8 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from reid_lit.evaluation.distance import BLOCK, pairwise_distance
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
 from reid_lit.evaluation.neighbours import reciprocal as module
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker
 
 DEVICES = [
     "cpu",
@@ -36,7 +40,12 @@ def oracle(embedding, queries, k1, k2, lambda_value, variant="reference"):
     """Final distances ``(queries gallery)``, image by image."""
     x = embedding.double()
     x = x if variant == "reference" else F.normalize(x, dim=1)
-    squared = (x[:, None] - x).square().sum(2)
+    return oracle_of((x[:, None] - x).square().sum(2), queries, k1, k2, lambda_value, variant)
+
+
+def oracle_of(squared, queries, k1, k2, lambda_value, variant="reference"):
+    """The same from a matrix of distances."""
+    x = squared
     distance = squared if variant == "fastreid" else squared / squared.amax(1, keepdim=True)
     distance = distance.square() if variant == "layumi" else distance
     ranked = squared.sort(dim=1, stable=True).indices.tolist()
@@ -94,6 +103,18 @@ def test_equals_the_definition(device, variant, images, k1, k2, lambda_value):
     embedding = people(images, seed=k1)
     ours = reranked(embedding.to(device), images // 5, **settings)
     torch.testing.assert_close(ours.double(), oracle(embedding, images // 5, **settings), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "euclidean"])
+@pytest.mark.parametrize("matching", ["dmli", "unaligned"])
+def test_stripes_are_compared_too(kind, matching):
+    local = LocalDistance(matching=matching, feature="local", global_weight=2.0, local_weight=0.5, nearest=None)
+    local, embedding = local.of(whole=4, channels=4), people(120, dim=16)
+    distance = LocalBlocks(embedding, embedding, kind, local).block(0).fill_diagonal_(0).double()
+    lists = Lists(*(torch.arange(length) % 9 for length in (20, 20, 100, 100)))
+    protocol = Protocol(distance=kind, local=local, rerank=KReciprocal(k1=12, k2=4, lambda_value=0.3))
+    ranker = Ranker(embedding[:20], embedding[20:], lists, protocol)
+    torch.testing.assert_close(ranker.block(0).double(), oracle_of(distance, 20, 12, 4, 0.3), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(20, 6), (5, 5), (4, 1)])

@@ -89,11 +89,53 @@ class ScaledCrop(nn.Module):
         fits = (sides <= 1).all(dim=2)
         first = sides[torch.arange(len(sides), device=sides.device), fits.int().argmax(dim=1)]
         share = torch.where(fits.any(dim=1)[:, None], first, torch.ones_like(first))
-        down, right = ((place * 2 - 1) * (1 - share)).unbind(dim=1)  # of the middle, where -1 and 1 are the edges
-        y = torch.linspace(1 / height - 1, 1 - 1 / height, height, device=image.device) * share[:, :1] + down[:, None]
-        x = torch.linspace(1 / width - 1, 1 - 1 / width, width, device=image.device) * share[:, 1:] + right[:, None]
-        grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=3)
-        return F.grid_sample(as_float(image), grid, padding_mode="border", align_corners=False)
+        return cut_out(image, share, place)
+
+
+class Translation(nn.Module):
+    """Enlarges each image with a probability, and cuts its old size out at a random place.
+
+    Args:
+        scale: How many times as high and as wide, from 1.
+        probability: Of an image being enlarged.
+
+    Source: ``Random2DTranslation`` of the public code of Luo et al., "AlignedReID++", PR 2019: scale 1.125,
+        probability 0.5; there the places are whole pixels.
+
+    Raises:
+        ValueError: the scale is below 1, or the probability outside 0 … 1.
+    """
+
+    def __init__(self, *, scale: float, probability: float) -> None:
+        super().__init__()
+        if scale < 1:
+            raise InputError(f"scale={scale}: give a number from 1 on")
+        if not 0 <= probability <= 1:
+            raise InputError(f"probability={probability}: give a number in [0, 1]")
+        self.scale = scale
+        self.probability = probability
+
+    @override
+    def forward(self, image: Images, noise: ImageNoise) -> Float32[Tensor, "b 3 h w"]:
+        drawn = noise.uniform(3)
+        share = torch.where(drawn[:, :1] < self.probability, 1 / self.scale, 1.0).expand(-1, 2)
+        return cut_out(image, share, drawn[:, 1:])
+
+
+def cut_out(image: Images, share: Float32[Tensor, "b 2"], place: Float32[Tensor, "b 2"]) -> Float32[Tensor, "b 3 h w"]:
+    """A part of each image, resized to the size of the image.
+
+    Args:
+        image: uint8, or float32 in [0, 1].
+        share: Height and width of the part over those of the image.
+        place: Where it is, down and to the right; 0 and 1 touch the edges.
+    """
+    height, width = image.shape[2:]
+    down, right = ((place * 2 - 1) * (1 - share)).unbind(dim=1)  # of the middle, where -1 and 1 are the edges
+    y = torch.linspace(1 / height - 1, 1 - 1 / height, height, device=image.device) * share[:, :1] + down[:, None]
+    x = torch.linspace(1 / width - 1, 1 - 1 / width, width, device=image.device) * share[:, 1:] + right[:, None]
+    grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=3)
+    return F.grid_sample(as_float(image), grid, padding_mode="border", align_corners=False)
 
 
 def sampled_places(

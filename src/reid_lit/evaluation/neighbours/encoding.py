@@ -1,6 +1,7 @@
 """The reciprocal neighbours of each image, as weights, which k-reciprocal re-ranking compares."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,9 @@ from reid_lit.progress import progress
 ROWS = 1024
 """Images whose neighbours are compared together."""
 
+Pairs = Callable[[Int[Tensor, " pairs"], Int[Tensor, " pairs"]], Float[Tensor, " pairs"]]
+"""From indices of images to the distances of the pairs."""
+
 
 @dataclass(frozen=True)
 class MutualLists:
@@ -26,7 +30,14 @@ class MutualLists:
     short_mutual: Bool[Tensor, "images h"]
 
 
-def encode(image: Float[Tensor, "images dim"], near: Neighbours, listed: int, halved: int, variant: str) -> SparseRows:
+def encode(
+    image: Float[Tensor, "images dim"],
+    near: Neighbours,
+    listed: int,
+    halved: int,
+    variant: str,
+    pairs: Pairs | None = None,
+) -> SparseRows:
     """V before it is averaged: the weights of the members of R* of each image, summing to 1.
 
     Args:
@@ -35,6 +46,7 @@ def encode(image: Float[Tensor, "images dim"], near: Neighbours, listed: int, ha
         listed: Length of the lists that R(i, k1) is taken from, the image itself included.
         halved: Length of the lists that R(j, k1/2) is taken from, the image itself included.
         variant: As in :class:`.reciprocal.KReciprocal`.
+        pairs: Gives the distances of images; None: they are squared Euclidean.
     """
     index = near.index.int()
     long, short = index[:, :listed], index[:, :halved]
@@ -46,7 +58,7 @@ def encode(image: Float[Tensor, "images dim"], near: Neighbours, listed: int, ha
             rows = slice(start, min(start + ROWS, len(image)))
             key = _members(lists, rows)
             members = SparseRows.of(key, key.new_empty(len(key), dtype=torch.float32), rows.stop - start, len(image))
-            parts.append(_weigh(members, start, image, squares, near.farthest, variant))
+            parts.append(_weigh(members, start, image, squares, near.farthest, variant, pairs))
             tell(rows.stop, len(image))
     return SparseRows.join(parts)
 
@@ -77,11 +89,15 @@ def _weigh(
     squares: Float[Tensor, " images"],
     farthest: Float[Tensor, " images"],
     variant: str,
+    pairs: Pairs | None,
 ) -> SparseRows:
     """exp(−D) of the members of some images, from ``start`` on, over their sum."""
     row, column = members.row, members.column.long()
-    product = _products(image[start : start + len(members)], image, members)
-    distance = (squares[start + row] + squares[column] - 2 * product).clamp_min_(0)
+    if pairs is None:
+        product = _products(image[start : start + len(members)], image, members)
+        distance = (squares[start + row] + squares[column] - 2 * product).clamp_min_(0)
+    else:
+        distance = pairs(start + row, column)
     distance.masked_fill_(column == start + row, 0)
     if variant != "fastreid":
         distance /= farthest[start + row].clamp_min(torch.finfo(torch.float32).tiny)

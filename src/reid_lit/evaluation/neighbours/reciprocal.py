@@ -10,8 +10,10 @@ from torch.nn import functional as F
 from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks, joined
+from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.neighbours.encoding import ROWS, encode
 from reid_lit.evaluation.neighbours.exact import Neighbours, check_numbers, neighbours
+from reid_lit.evaluation.neighbours.local import LocalImages
 from reid_lit.evaluation.neighbours.sparse import ENTRIES, SparseRows
 from reid_lit.progress import progress
 from reid_lit.wording import counted
@@ -58,6 +60,11 @@ class KReciprocal:
         return f"k-reciprocal{name} (k1={self.k1}, k2={self.k2}, λ={self.lambda_value:g})"
 
     @property
+    def takes_local(self) -> bool:
+        """Whether it compares stripes too."""
+        return self.variant == "reference"
+
+    @property
     def listed(self) -> int:
         """Length of the neighbour lists, the image itself included."""
         return self.k1 + (self.variant != "fastreid")
@@ -86,6 +93,8 @@ class KReciprocal:
         neighbours: Callable[..., Neighbours] | None = None,
         memory_limit_gb: float | None = None,
         held: int = 0,
+        kind: str = "euclidean",
+        local: LocalDistance | None = None,
     ) -> "ReciprocalBlocks":
         """The re-ranked distances, computed block by block.
 
@@ -95,6 +104,9 @@ class KReciprocal:
             neighbours: How the nearest images are found; None for the exact search.
             memory_limit_gb: What may be used above the embeddings, in GB; None for no limit.
             held: Bytes of the limit that the caller holds meanwhile.
+            kind: Of the whole images' distance, where ``local`` is given.
+            local: How stripes are compared: D is then this distance itself over the largest of its row, as in
+                AlignedReID++'s public code.
 
         Raises:
             ValueError: fewer images than k1 + 1, embeddings that are not finite, or a limit that cannot be met.
@@ -108,6 +120,10 @@ class KReciprocal:
         needed = held + self.needed(images, dim, len(gallery))
         check_bytes(memory_limit_gb, needed, work=f"k-reciprocal re-ranking of {counted(images, 'image')}")
         image = joined(query, gallery).float()
+        if local is not None:
+            images_by_stripes = LocalImages(image, len(query), kind, local)
+            near = images_by_stripes.neighbours(self.listed)
+            return ReciprocalBlocks(image, len(query), near, self, images_by_stripes)
         if self.variant != "reference":
             image = F.normalize(image, dim=1)
         held += 4 * images * dim
@@ -123,19 +139,28 @@ class ReciprocalBlocks:
         queries: Number of queries.
         near: The nearest images of each.
         settings: k1, k2, λ and the variant.
+        local: Gives the distances where stripes are compared too; None: squared Euclidean ones.
     """
 
     def __init__(
-        self, image: Float[Tensor, "images dim"], queries: int, near: Neighbours, settings: KReciprocal
+        self,
+        image: Float[Tensor, "images dim"],
+        queries: int,
+        near: Neighbours,
+        settings: KReciprocal,
+        local: LocalImages | None = None,
     ) -> None:
-        self.distance = DistanceBlocks(image[:queries], image[queries:])
+        self.distance = DistanceBlocks(image[:queries], image[queries:]) if local is None else local.distance
+        self.squares = local is None
         self.settings = settings
         self.farthest = near.farthest[:queries].clamp_min(torch.finfo(torch.float32).tiny)
-        encoding = encode(image, near, settings.listed, settings.halved, settings.variant)
+        encoding = encode(
+            image, near, settings.listed, settings.halved, settings.variant, local.pairs if local else None
+        )
         nearest = near.index[:, : settings.k2]
         self.queries = _means(encoding, nearest[:queries])
         self.lists = _means(encoding, nearest[queries:]).transposed()
-        self.shared = torch.empty_like(self.distance.buffer)
+        self.shared = image.new_empty(BLOCK, len(image) - queries)
 
     @torch.no_grad()
     def block(self, start: int) -> Float[Tensor, "rows gallery"]:
@@ -149,7 +174,7 @@ class ReciprocalBlocks:
         self.queries[rows].add_minima(self.lists, shared)
         parts = (part.split(SLICE) for part in (distance, shared, self.farthest[rows, None]))
         for part, common, farthest in zip(*parts, strict=True):
-            self._scale(part.square_(), farthest)
+            self._scale(part.square_() if self.squares else part, farthest)
             common.clamp_max_(1).div_(2 - common)
             part.add_(1 - self.settings.lambda_value).sub_(common, alpha=1 - self.settings.lambda_value).clamp_min_(0)
         return distance
