@@ -24,7 +24,7 @@ def test_a_figure_and_its_numbers_and_without_a_name_all_names(command, tmp_path
     done = figure(command, "+experiment=market_strong", cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "no figure is chosen; give figure=<name>, of erasing, features_2d, health, learning_rate, losses, norms,"
+        "no figure is chosen; give figure=<name>, of activation, erasing, features_2d, health, learning_rate, losses,"
     )
     line = "figure=normes: no 'normes'; did you mean norms"
     assert near_names(["figure=normes"], config_name="figure")[0].startswith(line)
@@ -34,7 +34,8 @@ def test_without_a_word_the_figures_are_listed(command, tmp_path):
     done = figure(command, cwd=tmp_path)
     listed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  ")]
     assert [name for name, _ in listed] == [
-        "erasing", "features_2d", "health", "learning_rate", "losses", "norms", "score_by_epoch", "scores", "table",
+        "activation", "erasing", "features_2d", "health", "learning_rate", "losses", "norms", "score_by_epoch", "scores",
+        "table",
     ]  # fmt: skip
     assert dict(listed)["norms"].startswith("Strong Baseline, Fig. 11: norms of f_t and f_i")
     assert done.stdout.count("python -m reid_lit.figure figure=") == 2

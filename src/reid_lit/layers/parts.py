@@ -37,6 +37,26 @@ class StripePool(nn.Module):
         """(b c h w) → (b stripes c), from the top."""
         return F.adaptive_avg_pool2d(maps, (self.stripes, 1)).squeeze(-1).transpose(1, 2)
 
+    def shares(self, maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "1 stripes rows 1"]:
+        """1 where a stripe sees a position of the map, else 0."""
+        return stripe_shares(maps, self.stripes)
+
+
+def stripe_shares(
+    maps: Float[Tensor, "batch channels rows columns"], stripes: int
+) -> Float[Tensor, "1 stripes rows 1"]:
+    """1 where a row of the map belongs to a stripe, 0 elsewhere, as adaptive pooling cuts it.
+
+    >>> stripe_shares(torch.zeros(1, 1, 3, 1), 2)[0, :, :, 0]
+    tensor([[1., 1., 0.],
+            [0., 1., 1.]])
+    """
+    rows = maps.shape[2]
+    shares = maps.new_zeros(1, stripes, rows, 1)
+    for stripe in range(stripes):
+        shares[:, stripe, stripe * rows // stripes : -(-(stripe + 1) * rows // stripes)] = 1
+    return shares
+
 
 class GranularityPool(nn.Module):
     """Eight parts of the maps of three branches: each as a whole, the second's halves, and the third's thirds.

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, map_size
 from reid_lit.errors import InputError
+from reid_lit.layers.parts import stripe_shares
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.recipe import Recipe
@@ -82,6 +83,10 @@ class AlignedReid(RetrievalModel):
         if self.training:
             return Output(feature, embedding, self.neck.classify(embedding), parts)
         return Output(feature, embedding, None, parts | {"local_pooled": self.local_branch.pooled(maps)})
+
+    @override
+    def shares(self, maps: Tensor) -> Tensor | None:
+        return stripe_shares(maps, self.local_branch.stripes or maps.shape[2])
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

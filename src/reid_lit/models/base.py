@@ -141,6 +141,30 @@ class RetrievalModel(EmbeddingModel):
         image = image.contiguous(memory_format=self._memory_format)
         return Parts(self(image).named(self.evaluation.feature).flatten(1))
 
+    def activation(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> dict[str, Float[Tensor, "batch parts rows columns"]]:
+        """Where the network looks, by name: the sum of squares over the channels of its map, in evaluation mode.
+
+        Where a model has stripes or parts, ``stripes`` has what each of them sees of it, 0 elsewhere.
+
+        Source: Zagoruyko & Komodakis, "Paying More Attention to Attention", ICLR 2017, section 3.1, F²_sum.
+
+        Args:
+            image: In [0, 1].
+        """
+        maps = self.backbone(image.contiguous(memory_format=self._memory_format))
+        whole = maps.float().square().sum(1, keepdim=True)
+        shares = self.shares(maps)
+        return {"activation": whole} if shares is None else {"activation": whole, "stripes": whole * shares}
+
+    def shares(
+        self,
+        maps: Float[Tensor, "batch channels rows columns"],  # noqa: ARG002 - for models of parts
+    ) -> Float[Tensor, "any parts rows any"] | None:
+        """What share of each position of the map each part sees; None: the model has no parts."""
+        return None
+
     def _added(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The sum of weighted losses, which is minimised; each loss and the sum are logged."""
         loss = torch.stack(list(losses.values())).sum()

@@ -75,6 +75,10 @@ class PartModel(RetrievalModel):
         return self.heads(self.pool(self.backbone(image)), classify=self.training)
 
     @override
+    def shares(self, maps: Tensor) -> Tensor | None:
+        return self.pool.shares(maps) if hasattr(self.pool, "shares") else None
+
+    @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self(batch.image.contiguous(memory_format=self._memory_format))
         loss = self._added(self.criterion(output, batch.person))

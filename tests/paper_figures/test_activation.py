@@ -1,0 +1,99 @@
+"""Where a network looks, on images with one bright region."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from PIL import Image
+
+from reid_lit.figures.overlay import overlaid
+from reid_lit.layers.parts import RefinedPartPool
+from reid_lit.paper_figures import activation as module
+from reid_lit.paper_figures.activation import over_maximum, peaks
+from reid_lit.testing.embedder import Embedder
+
+SMALL = ("backbone=resnet18_scratch", "last_stride=one", "transform.size=[64,32]")
+MODELS = {
+    "strong": ("+experiment=market_strong",),
+    "pcb": ("+experiment=market_strong_pcb", "model.pool.stripes=2"),
+    "aligned": ("+experiment=market_strong_aligned",),
+}
+
+
+@pytest.fixture
+def made(compose):
+    """A network of a config, with weights as they were drawn."""
+
+    def build(name):
+        torch.manual_seed(0)
+        config = compose(*MODELS[name], *SMALL)
+        model = instantiate(config.model, _convert_="all")(persons=5)
+        transform = instantiate(config.transform, _convert_="all")
+        return Embedder(model=model, transform=transform, batch_size=4, precision="32-true")
+
+    return build
+
+
+@pytest.fixture
+def bright(tmp_path):
+    """Two images, dark but for a region at the top left or at the bottom right."""
+    files = []
+    for name, box in (("a", (0, 0, 14, 20)), ("b", (18, 44, 32, 64))):
+        image = Image.new("RGB", (32, 64))
+        image.paste((255, 255, 255), box)
+        image.save(tmp_path / f"{name}.png")
+        files.append(str(tmp_path / f"{name}.png"))
+    return files
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_maximum_lies_in_the_bright_region(made, bright, monkeypatch, name):
+    embedder = made(name)
+    embedder.model.backbone.mean.zero_()  # dark is 0
+    monkeypatch.setattr(module, "load", lambda *_, **__: embedder)
+    config = SimpleNamespace(run="runs/x/1", get=lambda _, default: default)
+    drawing = module.activation(config, images=bright, shown=8, share=0.6)
+    (top, left), (down, right) = (seen[0] for seen in drawing.numbers["peaks"]["activation"])
+    assert top < 0.5 < down
+    assert left < 0.5 < right
+    assert json.loads(json.dumps(drawing.numbers))["files"] == ["a.png", "b.png"]
+    assert len(drawing.figure.axes) == 2 * (2 if name == "strong" else 3)
+
+
+def test_each_stripe_is_shown_over_its_own_maximum(made):
+    embedder = made("aligned")
+    with torch.no_grad():
+        seen = embedder.model.activation(torch.rand(2, 3, 64, 32))
+    rows = seen["activation"].shape[2]
+    assert seen["stripes"].shape == (2, rows, *seen["activation"].shape[2:])
+    torch.testing.assert_close(seen["stripes"].sum(1), seen["activation"][:, 0])
+    stripes = over_maximum(seen["stripes"])
+    torch.testing.assert_close(stripes.amax((2, 3)), torch.ones(2, rows))
+    assert [round(down * rows - 0.5) for down, _ in peaks(stripes[0])] == list(range(rows))
+
+
+def test_learnt_parts_see_what_is_theirs(made):
+    embedder = made("pcb")
+    embedder.model.pool = RefinedPartPool(features=512, stripes=2, dim=8, dropout=0.0).eval()
+    with torch.no_grad():
+        seen = embedder.model.activation(torch.rand(2, 3, 64, 32))
+    torch.testing.assert_close(seen["stripes"].sum(1), seen["activation"][:, 0])
+
+
+def test_colours_are_laid_over_the_image_in_grey():
+    image, heat = torch.rand(1, 3, 8, 4), torch.zeros(1, 2, 1)
+    heat[0, 1] = 1
+    drawn = overlaid(image, heat, share=0.5)
+    dark = torch.tensor([0.001462, 0.000466, 0.013866])  # inferno's first colour
+    torch.testing.assert_close(drawn[0, :, 0, 0], 0.5 * dark + 0.5 * image[0, :, 0, 0].mean(), atol=1e-5, rtol=0)
+    assert drawn[0, :, -1].mean() > drawn[0, :, 0].mean()
+
+
+@pytest.mark.parametrize(
+    ("run", "share", "words"), [(None, 0.6, "run=null: give the folder"), ("runs/x", 0.0, "share=0.0: give a number")]
+)
+def test_what_cannot_be_drawn_is_refused(run, share, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        module.activation(SimpleNamespace(run=run), images=None, shown=8, share=share)
