@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance, pair_costs
+from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
+from reid_lit.evaluation.stripes import pair_costs
 
 SETTINGS = {"matching": "dmli", "feature": "local", "global_weight": 2.0, "local_weight": 1.0, "nearest": None}
 

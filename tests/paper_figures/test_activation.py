@@ -19,6 +19,13 @@ MODELS = {
     "strong": ("+experiment=market_strong",),
     "pcb": ("+experiment=market_strong_pcb", "model.pool.stripes=2"),
     "aligned": ("+experiment=market_strong_aligned",),
+    "mgn": ("+experiment=market_strong_mgn",),
+}
+ROWS = {
+    "strong": ["activation"],
+    "pcb": ["activation", "stripes"],
+    "aligned": ["activation", "stripes"],
+    "mgn": ["whole", "halves", "thirds"],
 }
 
 
@@ -55,11 +62,13 @@ def test_the_maximum_lies_in_the_bright_region(made, bright, monkeypatch, name):
     monkeypatch.setattr(module, "load", lambda *_, **__: embedder)
     config = SimpleNamespace(run="runs/x/1", get=lambda _, default: default)
     drawing = module.activation(config, images=bright, shown=8, share=0.6)
-    (top, left), (down, right) = (seen[0] for seen in drawing.numbers["peaks"]["activation"])
+    peaks_by_name = drawing.numbers["peaks"]
+    (top, left), (down, right) = (seen[0] for seen in next(iter(peaks_by_name.values())))
     assert top < 0.5 < down
     assert left < 0.5 < right
     assert json.loads(json.dumps(drawing.numbers))["files"] == ["a.png", "b.png"]
-    assert len(drawing.figure.axes) == 2 * (2 if name == "strong" else 3)
+    assert list(peaks_by_name) == ROWS[name]
+    assert len(drawing.figure.axes) == 2 * (1 + len(ROWS[name]))
 
 
 def test_each_stripe_is_shown_over_its_own_maximum(made):

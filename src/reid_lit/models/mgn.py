@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, normalised
 from reid_lit.backbones.branches import branch_of, rest_of, trunk_of
+from reid_lit.layers.parts import stripe_shares
 from reid_lit.models.parts import PartModel
 from reid_lit.records import Output
 
@@ -47,6 +48,13 @@ class Mgn(PartModel):
         for layer in trunk_of(self.backbone):
             maps = layer(maps)
         return [rest_of(self.backbone)(maps), *(branch(maps) for branch in self.branches)]
+
+    @override
+    def activation(self, image: Float[Tensor, "batch 3 height width"]) -> dict[str, Tensor]:
+        """Where each branch looks, in its stripes."""
+        seen = [maps.float().square().sum(1, keepdim=True) for maps in self.maps(image)]
+        names = zip(("whole", "halves", "thirds"), seen, (1, 2, 3), strict=True)
+        return {name: maps * stripe_shares(maps, stripes) for name, maps, stripes in names}
 
     @override
     @torch.no_grad()

@@ -47,7 +47,7 @@ def activation(config: DictConfig, *, images: Sequence[str] | None, shown: int, 
     maps = {name: over_maximum(parts.float().cpu()) for name, parts in seen.items()}
     image = as_float(prepared)
     rows = {name: overlaid(image, parts.amax(1), share=share) for name, parts in maps.items()}
-    height, width = maps["activation"].shape[2:]
+    height, width = next(iter(maps.values())).shape[2:]
     numbers = {
         "run": str(config.run),
         "map": [height, width],

@@ -5,9 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance, pair_costs
+from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
 from reid_lit.evaluation.neighbours.exact import Neighbours
 from reid_lit.evaluation.neighbours.nearest import pair_distance
+from reid_lit.evaluation.stripes import pair_costs
 from reid_lit.progress import progress
 
 
