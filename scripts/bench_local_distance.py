@@ -15,7 +15,8 @@ import torch
 from torch.nn import functional as F
 
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
+from reid_lit.evaluation.local_blocks import LocalBlocks
+from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.stripes import Tiles
 
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
+from reid_lit.evaluation.local_blocks import LocalBlocks
+from reid_lit.evaluation.local_distance import LocalDistance
+from reid_lit.evaluation.neighbours.graph import GraphRerank
+from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.evaluation.ranker import Ranker, check_memory
+from reid_lit.evaluation.scores import evaluate
 from reid_lit.evaluation.stripes import pair_costs
 
 SETTINGS = {"matching": "dmli", "feature": "local", "global_weight": 2.0, "local_weight": 1.0, "nearest": None}
@@ -108,6 +114,13 @@ def test_embeddings_without_stripes_are_refused(layout):
         LocalBlocks(images(2), images(2), "cosine", local(**layout))
 
 
+def test_stripes_that_are_not_finite_are_refused():
+    gallery = images(3)
+    gallery[1, -1] = torch.nan
+    with pytest.raises(ValueError, match=r"^1 of 3 gallery embeddings are not finite, the first at \[1\]"):
+        LocalBlocks(images(2), gallery, "cosine", local())
+
+
 def test_the_stamp_says_what_is_compared():
     assert local().stamp == "2 × global + 1 × DMLI of local"
     words = "0.5 × global + 1 × unaligned stripes of local_pooled, among the 100 nearest by global"
@@ -133,10 +146,10 @@ def test_the_evaluator_ranks_by_it_and_says_so(oracle):
 
 
 def test_the_whole_of_market_fits_into_two_gigabytes():
-    protocol = Protocol(distance="cosine", local=local(whole=2048, channels=2048), memory_limit_gb=2)
+    protocol = Protocol(distance="cosine", local=local(whole=2048, channels=2048), memory_limit_gb=2.0)
     check_memory(3368, 15913, 2048 * 9, protocol)
     with pytest.raises(ValueError, match=r"^memory_limit_gb=1: ranking needs 1\.\d GB"):
-        check_memory(3368, 15913, 2048 * 9, replace(protocol, memory_limit_gb=1))
+        check_memory(3368, 15913, 2048 * 9, replace(protocol, memory_limit_gb=1.0))
 
 
 @pytest.mark.parametrize(

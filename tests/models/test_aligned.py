@@ -5,6 +5,7 @@ import torch
 from hydra.utils import instantiate
 from torch.nn import functional as F
 
+from reid_lit.evaluation.local_blocks import stripes_of
 from reid_lit.layers.local_branch import LocalBranch
 from reid_lit.losses.aligned import LocalTripletLoss, stripe_distance
 from reid_lit.records import Batch
@@ -87,7 +88,7 @@ def test_pairs_of_the_local_loss_are_found_by_the_whole_images():
     assert alone == 0  # nobody has a negative
 
 
-@pytest.mark.parametrize(("margin", "matching", "words"), [(-1, "dmli", "margin=-1"), (0.3, "dtw", "matching='dtw'")])
+@pytest.mark.parametrize(("margin", "matching", "words"), [(-1.0, "dmli", "margin=-1"), (0.3, "dtw", "matching='dtw'")])
 def test_a_local_loss_that_is_none_is_refused(margin, matching, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         LocalTripletLoss(margin=margin, matching=matching)
@@ -102,7 +103,7 @@ def test_an_embedding_has_its_stripes_behind_it(built, feature, channels):
     local = model.evaluation.local
     assert (local.whole, local.channels, found.shape[1]) == (512, channels, 512 + 3 * channels)
     torch.testing.assert_close(found[:, :512], output.embedding)
-    torch.testing.assert_close(local.stripes_of(found), output.parts[feature])
+    torch.testing.assert_close(stripes_of(found, local), output.parts[feature])
     model.evaluation = dataclasses.replace(model.evaluation, local=None)
     with torch.no_grad():
         torch.testing.assert_close(model.embed(image), output.embedding)

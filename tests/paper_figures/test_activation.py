@@ -1,17 +1,17 @@
 """Where a network looks, on images with one bright region."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from PIL import Image
 
 from reid_lit.figures.overlay import overlaid
 from reid_lit.layers.parts import RefinedPartPool
 from reid_lit.paper_figures import activation as module
-from reid_lit.paper_figures.activation import over_maximum, peaks
+from reid_lit.paper_figures.activation import over_range, peaks
 from reid_lit.testing.embedder import Embedder
 
 SMALL = ("backbone=resnet18_scratch", "last_stride=one", "transform.size=[64,32]")
@@ -60,7 +60,7 @@ def test_the_maximum_lies_in_the_bright_region(made, bright, monkeypatch, name):
     embedder = made(name)
     embedder.model.backbone.mean.zero_()  # dark is 0
     monkeypatch.setattr(module, "load", lambda *_, **__: embedder)
-    config = SimpleNamespace(run="runs/x/1", get=lambda _, default: default)
+    config = OmegaConf.create({"run": "runs/x/1"})
     drawing = module.activation(config, images=bright, shown=8, share=0.6)
     peaks_by_name = drawing.numbers["peaks"]
     (top, left), (down, right) = (seen[0] for seen in next(iter(peaks_by_name.values())))
@@ -71,15 +71,17 @@ def test_the_maximum_lies_in_the_bright_region(made, bright, monkeypatch, name):
     assert len(drawing.figure.axes) == 2 * (1 + len(ROWS[name]))
 
 
-def test_each_stripe_is_shown_over_its_own_maximum(made):
+def test_each_stripe_is_shown_over_its_own_range(made):
     embedder = made("aligned")
     with torch.no_grad():
         seen = embedder.model.activation(torch.rand(2, 3, 64, 32))
     rows = seen["activation"].shape[2]
     assert seen["stripes"].shape == (2, rows, *seen["activation"].shape[2:])
     torch.testing.assert_close(seen["stripes"].sum(1), seen["activation"][:, 0])
-    stripes = over_maximum(seen["stripes"])
+    stripes = over_range(seen["stripes"])
     torch.testing.assert_close(stripes.amax((2, 3)), torch.ones(2, rows))
+    assert over_range(torch.full((1, 1, 2, 2), 3.0)).tolist() == [[[[1, 1], [1, 1]]]]
+    assert over_range(torch.tensor([[[[2.0, 4.0, 3.0]]]])).tolist() == [[[[0, 1, 0.5]]]]
     assert [round(down * rows - 0.5) for down, _ in peaks(stripes[0])] == list(range(rows))
 
 
@@ -105,4 +107,4 @@ def test_colours_are_laid_over_the_image_in_grey():
 )
 def test_what_cannot_be_drawn_is_refused(run, share, words):
     with pytest.raises(ValueError, match=f"^{words}"):
-        module.activation(SimpleNamespace(run=run), images=None, shown=8, share=share)
+        module.activation(OmegaConf.create({"run": run}), images=None, shown=8, share=share)

@@ -127,6 +127,20 @@ def prepare(
         ValueError: an embedding is not finite.
     """
     embedding = embedding.detach().to(dtype)
+    length = finite_lengths(embedding, role)
+    return (F.normalize(embedding, dim=1) if kind == "cosine" else embedding), length.square()
+
+
+def finite_lengths(embedding: Float[Tensor, "images dim"], role: str) -> Float[Tensor, " images"]:
+    """The lengths of embeddings; raises InputError where one is not finite.
+
+    Args:
+        embedding: On any device.
+        role: What it is of, for the message: ``query``, ``gallery``, …
+
+    Raises:
+        ValueError: an embedding is not finite.
+    """
     length = torch.linalg.vector_norm(embedding, dim=1)
     broken = (~length.isfinite()).nonzero().flatten().tolist()
     if broken:
@@ -134,4 +148,4 @@ def prepare(
             f"{len(broken)} of {len(embedding)} {role} embeddings are not finite, the first at {broken[:3]}; "
             "the model diverged, or ran in a precision that is too low"
         )
-    return (F.normalize(embedding, dim=1) if kind == "cosine" else embedding), length.square()
+    return length

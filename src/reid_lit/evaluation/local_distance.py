@@ -1,16 +1,12 @@
-"""Distances between stripes of images, matched from top to bottom, beside the distance of the whole images."""
+"""How stripes of images are compared beside the whole images; needs no torch."""
 
 from dataclasses import dataclass, replace
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from reid_lit.errors import InputError
-from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, full_precision
-from reid_lit.evaluation.stripes import Tiles, of_unit
 
 MATCHINGS = ("dmli", "unaligned")
+QUERIES = 512
+"""Compared at once; as many as a block of the distance has."""
 FEATURES = ("local_pooled", "local")
 
 
@@ -74,80 +70,7 @@ class LocalDistance:
         """The same for embeddings of this layout."""
         return replace(self, whole=whole, channels=channels)
 
-    def stripes_of(self, embedding: Float[Tensor, "images dim"]) -> Float[Tensor, "images stripes channels"]:
-        """The stripes of embeddings, a view.
-
-        Raises:
-            ValueError: they have none, or are of another layout.
-        """
-        length = embedding.shape[1] - self.whole
-        if not self.channels or length <= 0 or length % self.channels:
-            raise InputError(
-                "local compares stripes, and these embeddings have none; embed them by a model with a local branch"
-                " (model=alignedreid, evaluation=aligned), or set evaluation.local=null"
-            )
-        return embedding[:, self.whole :].unflatten(1, (-1, self.channels))
-
     def needed(self, gallery: int, dim: int) -> int:
         """Bytes above the embeddings: the gallery without junk, and the tiles."""
         stripes = (dim - self.whole) // max(self.channels, 1)
-        return 4 * gallery * dim + 32 * 2**20 + 4 * BLOCK * (self.nearest or 0) + 4 * BLOCK * (dim + stripes)
-
-
-class LocalBlocks:
-    """The rows of the distance matrix, :data:`BLOCK` at a time, in one buffer that each call overwrites.
-
-    Args:
-        query: Embeddings with stripes.
-        gallery: Embeddings with stripes, on the same device.
-        kind: Of the whole images: ``euclidean`` or ``cosine``.
-        local: How the stripes are compared.
-
-    Raises:
-        ValueError: embeddings without stripes, of different length, or not finite.
-    """
-
-    def __init__(
-        self, query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], kind: str,
-        local: LocalDistance,
-    ) -> None:  # fmt: skip
-        self.local = local
-        self.query, self.gallery = local.stripes_of(query), local.stripes_of(gallery)
-        self.whole = DistanceBlocks(query[:, : local.whole], gallery[:, : local.whole], kind)
-        self._tiles = Tiles(self.gallery.shape[1], query.device, local.matching)
-
-    @torch.no_grad()
-    def block(self, start: int) -> Float[Tensor, "rows gallery"]:
-        """Distances of the queries ``start`` to ``start + BLOCK`` (fewer at the end); ``start`` is a multiple of BLOCK.
-
-        The tensor is a view of the buffer: it may be written to, and the next call overwrites it.
-        """
-        distance = self.whole.block(start).mul_(self.local.global_weight)
-        rows = self.query[start : start + BLOCK]
-        with full_precision(distance.device):
-            if self.local.nearest is None or self.local.nearest >= distance.shape[1]:
-                self._add_all(distance, rows)
-            else:
-                self._add_nearest(distance, rows, self.local.nearest)
-        return distance
-
-    def _add_all(self, distance: Float[Tensor, "rows gallery"], rows: Float[Tensor, "rows stripes channels"]) -> None:
-        """Add the stripes' distance of all pairs, tile by tile."""
-        parts = [self._tiles.of_queries(part) for part in rows.split(self._tiles.queries)]
-        for first in range(0, len(self.gallery), self._tiles.gallery):
-            columns = self._tiles.of_gallery(self.gallery[first : first + self._tiles.gallery])
-            for part, into in zip(parts, distance.split(self._tiles.queries), strict=True):
-                cost = self._tiles.costs(part, columns)[: len(into)]
-                into[:, first : first + cost.shape[1]].add_(cost, alpha=self.local.local_weight)
-
-    def _add_nearest(
-        self, distance: Float[Tensor, "rows gallery"], rows: Float[Tensor, "rows stripes channels"], count: int
-    ) -> None:
-        """Add the stripes' distance of the nearest pairs, and more than it can be to all others."""
-        near = distance.sort(dim=1, stable=True).indices[:, :count]
-        value = distance.gather(1, near)
-        for place, stripes in enumerate(rows):
-            columns = self._tiles.of_gallery(self.gallery[near[place]])
-            cost = self._tiles.costs(of_unit(stripes[None], query=True), columns)[0]
-            value[place].add_(cost, alpha=self.local.local_weight)
-        distance.add_(2 * rows.shape[1] * self.local.local_weight).scatter_(1, near, value)
+        return 4 * gallery * dim + 32 * 2**20 + 4 * QUERIES * (self.nearest or 0) + 4 * QUERIES * (dim + stripes)

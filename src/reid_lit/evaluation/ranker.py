@@ -14,7 +14,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined, pairwise_distance
 from reid_lit.evaluation.lists import Columns, Lists, check_lengths
-from reid_lit.evaluation.local_distance import LocalBlocks
+from reid_lit.evaluation.local_blocks import LocalBlocks
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.progress import progress
 from reid_lit.wording import counted

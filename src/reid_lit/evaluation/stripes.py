@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from reid_lit.evaluation.distance import full_precision
 
-TILE = {"cpu": (64, 128), "cuda": (256, 512)}
+TILE = {"cpu": (32, 256), "cuda": (256, 512)}
 """Queries and gallery entries whose stripes are multiplied at once: few enough for a processor's cache."""
 
 

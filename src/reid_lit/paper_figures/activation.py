@@ -22,8 +22,8 @@ from reid_lit.testing.tests import find_tests
 def activation(config: DictConfig, *, images: Sequence[str] | None, shown: int, share: float) -> PaperFigure:
     """Images and, below each, where the network of a run looks: the sum of squares over the channels of its map.
 
-    The sum is shown over its maximum in the image; of a model with stripes or parts in a row of its own, each part over
-    its own maximum.
+    The sum is shown from its least to its largest value in the image; of a model with stripes or parts in a row of its
+    own, each part from its own least to its own largest.
 
     Args:
         config: That of the run; ``test_on`` names another data set whose queries are looked at.
@@ -44,7 +44,7 @@ def activation(config: DictConfig, *, images: Sequence[str] | None, shown: int, 
     prepared = embedder.prepared(files)
     with torch.inference_mode():
         seen = embedder.model.activation(embedder.transform.testing(prepared.to(embedder.device)))
-    maps = {name: over_maximum(parts.float().cpu()) for name, parts in seen.items()}
+    maps = {name: over_range(parts.float().cpu()) for name, parts in seen.items()}
     image = as_float(prepared)
     rows = {name: overlaid(image, parts.amax(1), share=share) for name, parts in maps.items()}
     height, width = next(iter(maps.values())).shape[2:]
@@ -59,9 +59,12 @@ def activation(config: DictConfig, *, images: Sequence[str] | None, shown: int, 
     return PaperFigure(figure=figure, numbers=numbers)
 
 
-def over_maximum(parts: Float[Tensor, "b parts rows columns"]) -> Float[Tensor, "b parts rows columns"]:
-    """Each part of each image over its maximum, in [0, 1]; 0 where the part sees nothing."""
-    return parts / parts.amax((2, 3), keepdim=True).clamp_min(torch.finfo(parts.dtype).tiny)
+def over_range(parts: Float[Tensor, "b parts rows columns"]) -> Float[Tensor, "b parts rows columns"]:
+    """Each part of each image, its least value at 0 and its largest at 1; 0 where the part sees nothing."""
+    high = parts.amax((2, 3), keepdim=True)
+    low = parts.masked_fill(parts <= 0, torch.inf).amin((2, 3), keepdim=True).minimum(high)
+    flat = (parts > 0).to(parts.dtype)  # where all that is seen is the same
+    return torch.where(high > low, ((parts - low) / (high - low)).clamp_min(0), flat)
 
 
 def peaks(parts: Float[Tensor, "parts rows columns"]) -> list[list[float]]:

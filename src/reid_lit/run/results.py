@@ -146,6 +146,8 @@ def _scoring(stamp: dict[str, Any]) -> list[str]:
     note = f" ({stamp['camera_rule_note']})" if stamp.get("camera_rule_note") else ""
     parts.append(f"camera rule {stamp['camera_rule']}{note}")
     parts.append(f"{stamp['distance']} distance of the {_COMPARED.get(stamp['feature'], stamp['feature'])}")
+    if "local" in stamp:
+        parts.append(stamp["local"])
     parts.append(f"test-time augmentation: {stamp['test_time_augmentation']}")
     if isinstance(stamp.get("identification"), str):
         parts.append(f"identification: {stamp['identification']}")

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from reid_lit.evaluation.distance import BLOCK, pairwise_distance
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
+from reid_lit.evaluation.local_blocks import LocalBlocks
+from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.neighbours import reciprocal as module
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.protocol import Protocol

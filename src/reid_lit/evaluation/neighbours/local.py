@@ -5,7 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.local_distance import LocalBlocks, LocalDistance
+from reid_lit.evaluation.local_blocks import LocalBlocks, stripes_of
+from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.neighbours.exact import Neighbours
 from reid_lit.evaluation.neighbours.nearest import pair_distance
 from reid_lit.evaluation.stripes import pair_costs
@@ -54,5 +55,5 @@ class LocalImages:
             ]
         )
         distance = self.local.global_weight * (squares / 2 if unit else squares.sqrt())
-        cost = pair_costs(self.local.stripes_of(self.image), one, other, self.local.matching)
+        cost = pair_costs(stripes_of(self.image, self.local), one, other, self.local.matching)
         return distance.add_(cost, alpha=self.local.local_weight)
