@@ -191,7 +191,7 @@ def outputs(seed=0):
     feature, embedding, logits = (torch.randn(12, n, generator=generator, requires_grad=True) for n in (16, 8, 6))
     parts = {
         name: torch.randn(12, 8, n, generator=generator, requires_grad=True)
-        for name, n in (("part_feature", 4), ("part_embedding", 4), ("part_logits", 6))
+        for name, n in (("part_feature", 4), ("part_embedding", 4), ("part_logits", 6), ("local", 4))
     }
     return Output(feature, embedding, logits, parts), torch.arange(12) % 4
 
