@@ -120,3 +120,20 @@ def fake_data():
         return SimpleNamespace(**facts | methods | changes)
 
     return made
+
+
+CHROMIUM = next(
+    (path for path in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-browser")) if path.is_file()), None
+)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, without a window."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium in /usr/bin: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: it is in the group dev")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -57,6 +57,15 @@ def store_of(request, tmp_path, monkeypatch):
     return store
 
 
+@pytest.fixture
+def uncalibrated_run(trained, tmp_path):
+    """A copy of the trained run without what another test has measured on it."""
+    folder = tmp_path / "uncalibrated"
+    shutil.copytree(trained[0], folder)
+    (folder / "checkpoints" / "calibration.json").unlink(missing_ok=True)
+    return folder
+
+
 def rows_of(random, number, *, dim, first=0):
     """Rows with persons, cameras and times, some of them unknown."""
     from datetime import UTC, datetime, timedelta

@@ -111,8 +111,8 @@ def test_another_model_is_refused(gallery, crops, trained, tmp_path):
         reid_lit.gallery.open(gallery.folder).enrol(str(crops[0]))
 
 
-def test_a_run_that_was_not_calibrated_gives_scores_alone(trained, crops, tmp_path):
-    made = reid_lit.gallery.create(tmp_path / "g", trained[0])
+def test_a_run_that_was_not_calibrated_gives_scores_alone(uncalibrated_run, crops, tmp_path):
+    made = reid_lit.gallery.create(tmp_path / "g", uncalibrated_run)
     made.enrol(str(crops[0]))
     (found,) = made.query(crops[0])
     assert found.is_match is None

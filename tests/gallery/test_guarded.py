@@ -213,8 +213,8 @@ def test_no_match_shows_neither_path_nor_person(ask, strict, crops, tmp_path, mo
     assert gallery.thumbnails([0, 1]) == {}
 
 
-def test_withholding_needs_a_calibrated_run(trained, crops, strict, tmp_path):
-    gallery = create(tmp_path / "g", trained[0])
+def test_withholding_needs_a_calibrated_run(uncalibrated_run, crops, strict, tmp_path):
+    gallery = create(tmp_path / "g", uncalibrated_run)
     gallery.enrol(str(crops[0]))
     set_policy(gallery.folder, replace(strict, tokens="off"))
     with pytest.raises(InputError, match="below_threshold=withheld: the run was not calibrated"):

@@ -42,13 +42,14 @@ class Network(nn.Module):
         self.body, self.neck = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 16)), nn.Linear(16, 8)
         self.classifier = nn.Linear(8, PERSONS)
         sizes = {"persons": PERSONS, "feature": 16, "embedding": 8}
-        self.criterion = criterion.sized(**sizes, classified=True, parts=OUTPUTS)
+        self.criterion = criterion.sized(**sizes, classified=True, parts=(*OUTPUTS, "local"))
 
     def forward(self, rows, person):
         feature = self.body(rows)
         embedding = self.neck(feature)
         parts = {"part_feature": feature.unflatten(1, (8, 2)), "part_embedding": feature.unflatten(1, (8, 2))}
         logits = self.classifier(embedding)
+        parts["local"] = parts["part_feature"]
         parts["part_logits"] = torch.stack([logits, -logits], dim=1)
         return self.criterion(Output(feature, embedding, logits, parts), person)
 

@@ -64,6 +64,7 @@ class FakeData(pl.LightningDataModule):
     split = Split(name="somewhere", train=(), query=(), gallery=())
     validation = None
     val_persons = 0
+    has_fakes = False
     cameras = 1
     batch_size = 6
     two_domains = draws_by_member = draws_by_person = False

@@ -13,10 +13,6 @@ from reid_lit.evaluation.top import top
 from reid_lit.pages.rankings import write_rankings
 from reid_lit.records import Shot
 
-CHROMIUM = next(
-    (path for path in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-browser")) if path.is_file()), None
-)
-
 
 def shots(folder, role, persons, cameras):
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,18 +65,6 @@ def run(case, tmp_path):
     (folder / "log").mkdir()
     (folder / "log" / "metrics.csv").write_text("step,train/loss,lr-SGD\n1,2.5,\n1,,0.1\n2,2.0,\n2,,0.05\n")
     return folder
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Debian's Chromium, without a window."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium in /usr/bin: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: it is in the group dev")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

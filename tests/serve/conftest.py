@@ -25,7 +25,6 @@ pytest.importorskip("fastapi", reason="the extra serve")
 pytest.importorskip("prometheus_client", reason="the extra serve")
 
 from tests.gallery.conftest import calibrated_run  # noqa: E402, F401 - a fixture
-from tests.pages.conftest import browser  # noqa: E402, F401 - a fixture
 
 
 def drawn_crop(seed, kind="PNG", size=(32, 64)):

@@ -27,7 +27,11 @@ def with_additions(arguments: Sequence[str], own: Callable[[], str | None]) -> l
     option = own()
     if option not in options("evaluation") or is_addition(option):
         return list(arguments)
-    added = [assignment(f"evaluation.{key}", value) for key, value in _keys_of(name).items()]
+    usual = _file("standard")  # a key that it lacks is added
+    keys = {key if key in usual else f"+{key}": value for key, value in _keys_of(name).items()}
+    added = [
+        assignment(f"{'++' * key.startswith('+')}evaluation.{key.lstrip('+')}", value) for key, value in keys.items()
+    ]
     return [*added, *(argument for argument in arguments if key_of(argument) != "evaluation")]
 
 

@@ -8,6 +8,9 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Literal
 
+LEVEL = 0.95
+"""Of all confidence intervals."""
+
 ND = "_nd"
 """How the name of a score ends that was measured without the query's camera."""
 

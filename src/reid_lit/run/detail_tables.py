@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from reid_lit.evaluation.catalogue import find, label
-from reid_lit.evaluation.measures.bootstrap import LEVEL
+from reid_lit.evaluation.catalogue import LEVEL, find, label
 
 Row = dict[str, Any]
 

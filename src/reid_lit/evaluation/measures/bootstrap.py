@@ -7,11 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation.catalogue import LEVEL
 
 SEED = 0
 """Seed of the resamples, so that all scores and two models are compared on the same ones."""
-
-LEVEL = 0.95
 
 
 def intervals(values: Mapping[str, Float[Tensor, " queries"]], *, resamples: int) -> dict[str, tuple[float, float]]:

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from reid_lit.evaluation.catalogue import LEVEL
 from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.measures.bootstrap import LEVEL, intervals
+from reid_lit.evaluation.measures.bootstrap import intervals
 from reid_lit.evaluation.measures.camera_pairs import CameraPairs
 from reid_lit.evaluation.measures.identification import Identification
 from reid_lit.evaluation.measures.open_set import OpenSet, draw_persons

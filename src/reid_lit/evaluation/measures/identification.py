@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from reid_lit.evaluation.measures.bootstrap import LEVEL
+from reid_lit.evaluation.catalogue import LEVEL
 from reid_lit.evaluation.measures.operating import Curve
 from reid_lit.evaluation.ranker import Ranker
 
