@@ -6,8 +6,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reid_lit.evaluation.catalogue import heading, is_ratio
-from reid_lit.evaluation.measures.bootstrap import LEVEL
+from reid_lit.evaluation.catalogue import LEVEL, heading, is_ratio
 from reid_lit.run.detail_tables import NOTHING, cell, intervals_of
 from reid_lit.run.folder import Run
 from reid_lit.run.results import sentence
