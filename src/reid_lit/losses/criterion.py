@@ -86,10 +86,10 @@ class Criterion(nn.Module):
         """The outputs that the losses see."""
         return frozenset(name for term in self._terms() for name in term.reads)
 
-    def behind(self, neck: Any, *, persons: int, feature: int) -> "Criterion":
+    def behind(self, neck: Any, *, persons: int, feature: int, parts: Collection[str] = ()) -> "Criterion":
         """The criterion as :meth:`sized` gives it for a neck; without a ``classifier`` there are no logits."""
         classified = getattr(neck, "classifier", True) is not None
-        return self.sized(persons=persons, feature=feature, embedding=neck.dim, classified=classified)
+        return self.sized(persons=persons, feature=feature, embedding=neck.dim, classified=classified, parts=parts)
 
     def sized(
         self, *, persons: int, feature: int, embedding: int, classified: bool, parts: Collection[str] = ()

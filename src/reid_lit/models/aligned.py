@@ -2,24 +2,21 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, map_size
 from reid_lit.errors import InputError
 from reid_lit.layers.parts import stripe_shares
-from reid_lit.losses.criterion import Criterion
-from reid_lit.models.base import RetrievalModel
-from reid_lit.models.recipe import Recipe
+from reid_lit.models.supervised import Supervised
 from reid_lit.models.training_data import TrainingData
-from reid_lit.records import Batch, Output
+from reid_lit.records import Output
 
 
-class AlignedReid(RetrievalModel):
+class AlignedReid(Supervised):
     """Backbone → pool → neck → classifier, and from the same map a vector for each stripe.
 
     Its outputs beside those of :class:`~reid_lit.models.supervised.Supervised`: ``local`` ``(b stripes dim)``, the
@@ -27,47 +24,23 @@ class AlignedReid(RetrievalModel):
     the map itself, which the public code compares. All of unit length.
 
     Args:
-        backbone: Images in [0, 1] to maps.
-        pool: Maps to features.
-        neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits (or None).
+        backbone: As in :class:`~reid_lit.models.supervised.Supervised`; so is what is not named here.
         local_branch: Called with ``features``; maps to stripes.
-        criterion: The losses.
-        persons: Training persons.
-        recipe: How the model is trained and compared.
-        backbone_lr_scale: The backbone's learning rate relative to the rest.
         size: Height and width of the images in pixels, which decide the rows of the map.
+        settings: The other arguments.
 
     Source: Luo et al., "AlignedReID++: Dynamically matching local information for person re-identification", PR 2019.
     """
 
     stripes = ("local_pooled", "local")
+    parts = ("local",)
 
     def __init__(
-        self,
-        *,
-        backbone: Backbone,
-        pool: nn.Module,
-        neck: Callable[..., Any],
-        local_branch: Callable[..., Any],
-        criterion: Criterion,
-        persons: int,
-        recipe: Recipe,
-        backbone_lr_scale: Annotated[float, Ge(0)],
-        size: Sequence[int],
+        self, *, backbone: Backbone, local_branch: Callable[..., Any], size: Sequence[int], **settings: Any
     ) -> None:
-        super().__init__(backbone=backbone, persons=persons, recipe=recipe)
-        self.backbone_lr_scale = backbone_lr_scale
+        super().__init__(backbone=backbone, **settings)
         self.size = (size[0], size[1])
-        self.pool = pool
-        self.neck = neck(features=backbone.dim, persons=persons)
         self.local_branch = local_branch(features=backbone.dim)
-        self.criterion = criterion.sized(
-            persons=persons,
-            feature=backbone.dim,
-            embedding=self.neck.dim,
-            classified=getattr(self.neck, "classifier", True) is not None,
-            parts=("local",),
-        )
         if (local := self.evaluation.local) is not None:  # what is compared is laid out by the model
             whole = self.neck.dim if self.evaluation.feature == "embedding" else backbone.dim
             channels = self.local_branch.dim if local.feature == "local" else backbone.dim
@@ -87,14 +60,6 @@ class AlignedReid(RetrievalModel):
     @override
     def shares(self, maps: Tensor) -> Tensor | None:
         return stripe_shares(maps, self.local_branch.stripes or maps.shape[2])
-
-    @override
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self(batch.image.contiguous(memory_format=self._memory_format))
-        loss = self._added(self.criterion(output, batch.person))
-        if output.logits is not None:
-            self.log("train/accuracy", (output.logits.argmax(1) == batch.person).float().mean())
-        return loss
 
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:

@@ -1,7 +1,7 @@
 """Training with person labels: the softmax, Strong and Stronger baselines."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from jaxtyping import Float
@@ -28,6 +28,9 @@ class Supervised(RetrievalModel):
         backbone_lr_scale: The backbone's learning rate relative to the rest.
     """
 
+    parts: ClassVar[tuple[str, ...]] = ()
+    """The names of what a kind of it gives its losses in addition."""
+
     def __init__(
         self,
         *,
@@ -43,7 +46,7 @@ class Supervised(RetrievalModel):
         self.backbone_lr_scale = backbone_lr_scale
         self.pool = pool
         self.neck = neck(features=backbone.dim, persons=persons)
-        self.criterion = criterion.behind(self.neck, persons=persons, feature=backbone.dim)
+        self.criterion = criterion.behind(self.neck, persons=persons, feature=backbone.dim, parts=self.parts)
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
