@@ -1,5 +1,6 @@
 """From a feature to an embedding and to logits."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from annotated_types import Ge, Lt
@@ -15,7 +16,54 @@ Share = Annotated[float, Ge(0), Lt(1)]
 """A probability that leaves something."""
 
 
-class ClassBlock(nn.Module):
+class _Block(nn.Module):
+    """Linear → BatchNorm → what follows, the embedding; then a linear classifier.
+
+    Args:
+        features: Channels of the feature that comes in.
+        persons: Training persons, the classes.
+        dim: Channels of the embedding.
+        behind: Follows the batch norm.
+        norm_std: Standard deviation of the batch norm's initial weights around 1.
+        classifier_std: That of the classifier's initial weights around 0.
+
+    Raises:
+        ValueError: there are fewer than two persons to tell apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        features: int,
+        persons: int,
+        dim: int,
+        behind: Sequence[nn.Module],
+        norm_std: float,
+        classifier_std: float,
+    ) -> None:
+        super().__init__()
+        check_persons(persons)
+        self.dim = dim
+        linear, norm = nn.Linear(features, dim), nn.BatchNorm1d(dim)
+        self.embed = nn.Sequential(linear, norm, *behind)
+        self.classifier = nn.Linear(dim, persons)
+        nn.init.kaiming_normal_(linear.weight, a=0, mode="fan_out")
+        nn.init.zeros_(linear.bias)
+        if norm_std:
+            nn.init.normal_(norm.weight, 1.0, norm_std)
+        nn.init.normal_(self.classifier.weight, std=classifier_std)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
+        """(b features) → (b dim)."""
+        return self.embed(feature)
+
+    def classify(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch persons"]:
+        """(b dim) → (b persons)."""
+        return self.classifier(embedding)
+
+
+class ClassBlock(_Block):
     """The head of the softmax baseline: Linear → BatchNorm → Dropout, then a linear classifier.
 
     The embedding is what comes before the classifier: after dropout in training (the metric losses see that too), after
@@ -35,29 +83,17 @@ class ClassBlock(nn.Module):
     """
 
     def __init__(self, *, features: int, persons: int, dim: Size, dropout: Share, classifier_std: float) -> None:
-        super().__init__()
-        check_persons(persons)
-        self.dim = dim
-        linear, norm = nn.Linear(features, dim), nn.BatchNorm1d(dim)
-        self.embed = nn.Sequential(linear, norm, nn.Dropout(dropout))
-        self.classifier = nn.Linear(dim, persons)
-        nn.init.kaiming_normal_(linear.weight, a=0, mode="fan_out")
-        nn.init.zeros_(linear.bias)
-        nn.init.normal_(norm.weight, 1.0, 0.02)
-        nn.init.zeros_(norm.bias)
-        nn.init.normal_(self.classifier.weight, std=classifier_std)
-        nn.init.zeros_(self.classifier.bias)
-
-    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
-        """(b features) → (b dim)."""
-        return self.embed(feature)
-
-    def classify(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch persons"]:
-        """(b dim) → (b persons)."""
-        return self.classifier(embedding)
+        super().__init__(
+            features=features,
+            persons=persons,
+            dim=dim,
+            behind=[nn.Dropout(dropout)],
+            norm_std=0.02,
+            classifier_std=classifier_std,
+        )
 
 
-class ReluBlock(nn.Module):
+class ReluBlock(_Block):
     """The head of CamStyle's baseline: Linear → BatchNorm → ReLU → Dropout, then a linear classifier.
 
     Args:
@@ -75,24 +111,14 @@ class ReluBlock(nn.Module):
     """
 
     def __init__(self, *, features: int, persons: int, dim: Size, dropout: Share, classifier_std: float) -> None:
-        super().__init__()
-        check_persons(persons)
-        self.dim = dim
-        linear = nn.Linear(features, dim)
-        self.embed = nn.Sequential(linear, nn.BatchNorm1d(dim), nn.ReLU(), nn.Dropout(dropout))
-        self.classifier = nn.Linear(dim, persons)
-        nn.init.kaiming_normal_(linear.weight, mode="fan_out")
-        nn.init.zeros_(linear.bias)
-        nn.init.normal_(self.classifier.weight, std=classifier_std)
-        nn.init.zeros_(self.classifier.bias)
-
-    def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
-        """(b features) → (b dim)."""
-        return self.embed(feature)
-
-    def classify(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch persons"]:
-        """(b dim) → (b persons)."""
-        return self.classifier(embedding)
+        super().__init__(
+            features=features,
+            persons=persons,
+            dim=dim,
+            behind=[nn.ReLU(), nn.Dropout(dropout)],
+            norm_std=0.0,
+            classifier_std=classifier_std,
+        )
 
 
 class PlainNeck(nn.Module):
