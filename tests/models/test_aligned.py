@@ -2,33 +2,15 @@ import dataclasses
 
 import pytest
 import torch
-from hydra.utils import instantiate
+from tests.models.steps import check_gradients, random_batch
 from torch.nn import functional as F
 
 from reid_lit.evaluation.local_blocks import stripes_of
 from reid_lit.layers.local_branch import LocalBranch
 from reid_lit.losses.aligned import LocalTripletLoss, stripe_distance
-from reid_lit.records import Batch
 
 SMALL = ("backbone=resnet18_scratch", "last_stride=one", "transform.size=[48,16]")
 BASELINE = ("+experiment=market_strong_aligned", *SMALL)
-
-
-@pytest.fixture
-def built(compose):
-    def build(*overrides, persons=5):
-        torch.manual_seed(0)
-        model = instantiate(compose(*overrides).model, _convert_="all")(persons=persons)
-        model.log = model.log_dict = lambda *_, **__: None
-        return model
-
-    return build
-
-
-def drawn(images=8, persons=4, size=(48, 16)):
-    torch.manual_seed(1)
-    index = torch.arange(images)
-    return Batch(torch.rand(images, 3, *size), index % persons, index % 2, index)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +26,8 @@ def drawn(images=8, persons=4, size=(48, 16)):
 )
 def test_one_step_of_every_option_reaches_both_branches(built, options):
     model = built(*BASELINE, *options)
-    model.train().training_step(drawn(), 0).backward()
-    for name, value in model.named_parameters():
-        assert not value.requires_grad or (value.grad is not None and value.grad.isfinite().all()), name
+    model.train().training_step(random_batch(), 0).backward()
+    check_gradients(model)
     assert model.local_branch.convolution.weight.grad.abs().sum() > 0
 
 
@@ -97,7 +78,7 @@ def test_a_local_loss_that_is_none_is_refused(margin, matching, words):
 @pytest.mark.parametrize(("feature", "channels"), [("local", 128), ("local_pooled", 512)])
 def test_an_embedding_has_its_stripes_behind_it(built, feature, channels):
     model = built(*BASELINE, f"evaluation.local.feature={feature}").eval()
-    image = drawn().image
+    image = random_batch().image
     with torch.no_grad():
         found, output = model.embed(image), model(image)
     local = model.evaluation.local
@@ -130,7 +111,7 @@ def test_the_papers_own_recipe(built):
 
 def test_it_fits_a_batch_of_64_images(built):
     model = built(*BASELINE, "transform.size=[32,16]", persons=16)
-    batch = drawn(64, 16, size=(32, 16))
+    batch = random_batch(64, 16, size=(32, 16))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for number in range(25):
         loss = model.train().training_step(batch, number)

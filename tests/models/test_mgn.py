@@ -1,31 +1,13 @@
 import pytest
 import torch
-from hydra.utils import instantiate
+from tests.models.steps import check_gradients, random_batch
 from torch.nn import functional as F
 
 from reid_lit.losses.batch_hard import batch_hard_triplet_loss
-from reid_lit.records import Batch
 
 SMALL = ("backbone=resnet18_scratch", "transform.size=[48,16]")
 BASELINE = ("+experiment=market_strong_mgn", *SMALL)
 PAPER = ("+experiment=market_mgn", *SMALL)
-
-
-@pytest.fixture
-def built(compose):
-    def build(*overrides, persons=4):
-        torch.manual_seed(0)
-        model = instantiate(compose(*overrides).model, _convert_="all")(persons=persons)
-        model.log = model.log_dict = lambda *_, **__: None
-        return model
-
-    return build
-
-
-def drawn(images=8, persons=4, size=(48, 16)):
-    torch.manual_seed(1)
-    index = torch.arange(images)
-    return Batch(torch.rand(images, 3, *size), index % persons, index % 2, index)
 
 
 @pytest.mark.parametrize(
@@ -42,18 +24,17 @@ def drawn(images=8, persons=4, size=(48, 16)):
 )
 def test_one_step_of_every_option_reaches_every_branch_and_weight(built, options):
     model = built(*options)
-    loss = model.train().training_step(drawn(), 0)
+    loss = model.train().training_step(random_batch(), 0)
     assert loss.isfinite()
     loss.backward()
-    for name, value in model.named_parameters():
-        assert not value.requires_grad or (value.grad is not None and value.grad.isfinite().all()), name
+    check_gradients(model)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["max", "average"])
 def test_its_eight_parts_are_wholes_halves_and_thirds_of_three_branches(built, kind):
     model = built(*BASELINE, f"model.pool.kind={kind}", "transform.size=[96,32]").eval()
-    image = drawn(size=(96, 32)).image
+    image = random_batch(size=(96, 32)).image
     network = model.backbone.body.model
     trunk = (image - model.backbone.mean) / model.backbone.std
     for layer in (network.conv1, network.bn1, network.act1, network.maxpool, network.layer1, network.layer2):
@@ -85,7 +66,7 @@ def test_its_eight_parts_are_wholes_halves_and_thirds_of_three_branches(built, k
 @torch.no_grad()
 def test_the_loss_of_the_paper_is_that_of_its_equation(built):
     model = built(*PAPER).train()
-    output, person = model(drawn().image), drawn().person
+    output, person = model(random_batch().image), random_batch().person
     losses = model.criterion(output, person)
     features, pooled = output.parts["part_feature"], output.parts["pooled"]
     logits = [model.heads.wide[part].classifier(pooled[:, part]) for part in range(3)]  # before their reduction
@@ -98,7 +79,7 @@ def test_the_loss_of_the_paper_is_that_of_its_equation(built):
 @torch.no_grad()
 def test_the_loss_of_fastreid_s_heads_is_an_eighth_and_a_fifth_of_each(built):
     model = built(*BASELINE).train()
-    output, person = model(drawn().image), drawn().person
+    output, person = model(random_batch().image), random_batch().person
     losses = model.criterion(output, person)
     features, logits = output.parts["part_feature"], output.parts["part_logits"]
     id_loss = sum(0.125 * F.cross_entropy(logits[:, part], person, label_smoothing=0.1) for part in range(8))
@@ -157,7 +138,7 @@ def test_small_maps_are_refused_and_uneven_ones_said(built, fake_data, caplog):
 
 def test_it_fits_a_batch_of_64_images(built):
     model = built(*BASELINE, persons=16)
-    batch = drawn(64, 16)
+    batch = random_batch(64, 16)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for number in range(8):
         loss = model.train().training_step(batch, number)

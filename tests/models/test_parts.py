@@ -2,35 +2,17 @@ import dataclasses
 
 import pytest
 import torch
-from hydra.utils import instantiate
+from tests.models.steps import check_gradients, random_batch
 from torch.nn import functional as F
 
 from reid_lit.models.parts import uneven
-from reid_lit.records import Batch
 
 SMALL = ("backbone=resnet18_scratch", "last_stride=one", "transform.size=[48,16]", "model.pool.stripes=3")
 BASELINE = ("+experiment=market_strong", "model=pcb", "loss=parts_id_triplet", *SMALL)
 
 
-@pytest.fixture
-def built(compose):
-    def build(*overrides, persons=5):
-        torch.manual_seed(0)
-        model = instantiate(compose(*overrides).model, _convert_="all")(persons=persons)
-        model.log = model.log_dict = lambda *_, **__: None
-        return model
-
-    return build
-
-
-def drawn(images=8, persons=4, size=(48, 16)):
-    torch.manual_seed(1)
-    index = torch.arange(images)
-    return Batch(torch.rand(images, 3, *size), index % persons, index % 2, index)
-
-
 def step(model):
-    loss = model.train().training_step(drawn(), 0)
+    loss = model.train().training_step(random_batch(), 0)
     loss.backward()
     return loss
 
@@ -52,17 +34,16 @@ def step(model):
 def test_one_step_of_every_option_reaches_every_weight(built, options):
     model = built(*BASELINE, *options)
     assert step(model).isfinite()
-    for name, value in model.named_parameters():
-        assert not value.requires_grad or (value.grad is not None and value.grad.isfinite().all()), name
+    check_gradients(model)
 
 
 def test_the_default_is_the_strong_baselines_table_8(built):
     model = built(*BASELINE)
     with torch.no_grad():
-        output = model.train()(drawn().image)
-        losses = model.criterion(output, drawn().person)
+        output = model.train()(random_batch().image)
+        losses = model.criterion(output, random_batch().person)
     logits = output.parts["part_logits"]
-    id_loss = sum(F.cross_entropy(logits[:, part], drawn().person, label_smoothing=0.1) for part in range(3))
+    id_loss = sum(F.cross_entropy(logits[:, part], random_batch().person, label_smoothing=0.1) for part in range(3))
     torch.testing.assert_close(losses["id"], id_loss)
     before = output.parts["part_feature"].flatten(1)  # triplets of all stripes in one vector, before the batch norms
     assert model.criterion.terms["triplet"].reads == ("feature",)
@@ -86,7 +67,7 @@ def test_parameters_are_as_many_as_the_recipe_has(built):
 
 def test_pooled_parts_are_compared_each_at_unit_length(built):
     model = built(*BASELINE).eval()
-    image = drawn().image
+    image = random_batch().image
     model.evaluation = dataclasses.replace(model.evaluation, feature="pooled", flip=True)
     with torch.no_grad():
         found = model.embed(image).unflatten(1, (3, -1))
@@ -102,7 +83,7 @@ def test_what_a_model_does_not_give_cannot_be_compared(built, fake_data):
     with pytest.raises(ValueError, match=words):
         model.check_data(fake_data(), 1)
     with pytest.raises(ValueError, match=words):
-        model.eval().embed(drawn().image)
+        model.eval().embed(random_batch().image)
 
 
 def test_fewer_rows_than_stripes_are_refused(built, fake_data):
@@ -128,7 +109,7 @@ def test_rows_that_do_not_divide_evenly_are_said_with_the_heights_that_would(bui
 
 def test_it_fits_a_batch_of_64_images(built):
     model = built(*BASELINE, "transform.size=[32,16]", "model.pool.stripes=2", persons=16)
-    batch = drawn(64, 16, size=(32, 16))
+    batch = random_batch(64, 16, size=(32, 16))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for number in range(12):
         loss = model.train().training_step(batch, number)
