@@ -1,9 +1,7 @@
-import json
 import shutil
 import subprocess
 import uuid
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,4 +82,18 @@ def rows_of(random, number, *, dim, first=0):
     return table_of(entries, [f"id{first + k}" for k in range(number)], vectors, first=first), vectors
 
 
-__all__ = ["Path", "json", "rows_of"]
+def is_meant(where, row):
+    """Whether a row is one of those that ``where`` means."""
+    lists = {"person": where.persons, "camera": where.cameras, "path": where.paths, "owner": where.owners}
+    if any(allowed and row[column] not in allowed for column, allowed in lists.items()):
+        return False
+    taken, number = row.get("time"), row["number"]
+    if (where.since or where.until) and taken is None:
+        return False
+    bounds = (
+        where.since is None or taken >= where.since,
+        where.until is None or taken < where.until,
+        where.above is None or number > where.above,
+        where.up_to is None or number <= where.up_to,
+    )
+    return all(bounds)

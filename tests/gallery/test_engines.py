@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.gallery.conftest import rows_of
+from tests.gallery.conftest import is_meant, rows_of
 
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError, MissingPackageError
 from reid_lit.gallery import engine as module
@@ -56,7 +56,7 @@ def numbers(batches):
 @pytest.mark.parametrize("where", WHERES)
 def test_what_is_meant_is_what_a_loop_finds(filled, where):
     engine, rows, _ = filled
-    expected = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+    expected = [row["number"] for row in rows.to_pylist() if is_meant(where, row)]
     assert engine.count(where) == len(expected)
     assert numbers(engine.scan(where, ["number"])) == expected
 
@@ -77,7 +77,7 @@ def test_near_rows_are_near(filled):
     engine, rows, vectors = filled
     engine.index()
     for where in WHERES[:5]:
-        allowed = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+        allowed = [row["number"] for row in rows.to_pylist() if is_meant(where, row)]
         cosine = vectors[allowed] @ vectors[5]
         found, scores = engine.near(vectors[5], 4, where)
         order = np.argsort(-cosine)[: len(found)]
@@ -89,7 +89,7 @@ def test_near_rows_are_near(filled):
 @pytest.mark.parametrize("where", WHERES)
 def test_what_is_erased_is_gone(filled, where, make):
     engine, rows, _ = filled
-    left = [row["number"] for row in rows.to_pylist() if not where.holds(row)]
+    left = [row["number"] for row in rows.to_pylist() if not is_meant(where, row)]
     assert engine.erase(where) == rows.num_rows - len(left)
     assert numbers(make().scan(Where(), ["number"])) == left
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from filelock import FileLock
-from tests.gallery.conftest import rows_of
+from tests.gallery.conftest import is_meant, rows_of
 from tests.gallery.test_engines import WHERES
 
 import reid_lit.gallery
@@ -77,7 +77,7 @@ def raw(engine):
 @pytest.mark.parametrize("where", WHERES)
 def test_what_is_meant_is_what_a_loop_finds(filled, where):
     engine, rows = filled
-    expected = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+    expected = [row["number"] for row in rows.to_pylist() if is_meant(where, row)]
     assert engine.count(where) == len(expected)
     assert numbers(engine.scan(where, ["number", "person"])) == expected
 
@@ -102,7 +102,7 @@ def test_the_nearest_are_those_of_a_loop(filled, tmp_path, monkeypatch, precisio
     engine, vectors = engine_at(tmp_path, precision=precision), vectors_of(rows, DIM)
     held = vectors.astype(precision).astype(np.float32)
     for where in WHERES[:6]:
-        allowed = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+        allowed = [row["number"] for row in rows.to_pylist() if is_meant(where, row)]
         found, scores = engine.nearest(vectors[[5, 30]], 4, where)
         for place, query in enumerate(vectors[[5, 30]]):
             cosine = held[allowed] @ query
@@ -139,7 +139,7 @@ def test_new_rows_alone_are_opened(filled, tmp_path):
 @pytest.mark.parametrize("where", [*WHERES[1:], Where()])
 def test_what_is_erased_is_lost_in_old_copies_too(filled, tmp_path, where):
     engine, rows = filled
-    gone = [row["number"] for row in rows.to_pylist() if where.holds(row)]
+    gone = [row["number"] for row in rows.to_pylist() if is_meant(where, row)]
     before = raw(engine)
     with engine.keys._transaction(write=False) as database:
         wrapped = dict(database.execute("SELECT owner, wrapped FROM keys").fetchall())
@@ -322,7 +322,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from filelock import FileLock
-from tests.gallery.conftest import rows_of
+from tests.gallery.conftest import is_meant, rows_of
 from reid_lit.gallery.engine import engine_of
 from reid_lit.gallery.master import Master
 from reid_lit.gallery.sealed import sealed_engine

@@ -64,22 +64,6 @@ class Where:
         """Whether every row is meant."""
         return self == Where()
 
-    def holds(self, row: dict[str, object]) -> bool:
-        """Whether a row is meant."""
-        lists = {"person": self.persons, "camera": self.cameras, "path": self.paths, "owner": self.owners}
-        if any(allowed and row[column] not in allowed for column, allowed in lists.items()):
-            return False
-        taken, number = row.get("time"), row["number"]
-        if (self.since or self.until) and not isinstance(taken, datetime):
-            return False
-        bounds = (
-            self.since is None or taken >= self.since,  # type: ignore[operator]
-            self.until is None or taken < self.until,  # type: ignore[operator]
-            self.above is None or number > self.above,  # type: ignore[operator]
-            self.up_to is None or number <= self.up_to,  # type: ignore[operator]
-        )
-        return all(bounds)
-
 
 def schema(dim: int) -> pa.Schema:
     """The columns of a gallery, in every engine and in what is exported."""
