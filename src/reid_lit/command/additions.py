@@ -27,10 +27,10 @@ def with_additions(arguments: Sequence[str], own: Callable[[], str | None]) -> l
     option = own()
     if option not in options("evaluation") or is_addition(option):
         return list(arguments)
-    usual = _file("standard")  # a key that it lacks is added
-    keys = {key if key in usual else f"+{key}": value for key, value in _keys_of(name).items()}
+    usual = _file("standard")
     added = [
-        assignment(f"{'++' * key.startswith('+')}evaluation.{key.lstrip('+')}", value) for key, value in keys.items()
+        assignment(f"{'' if key in usual else '++'}evaluation.{key}", value)  # a key that the usual ones lack is added
+        for key, value in _keys_of(name).items()
     ]
     return [*added, *(argument for argument in arguments if key_of(argument) != "evaluation")]
 
