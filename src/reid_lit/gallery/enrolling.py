@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from reid_lit.errors import InputError
 from reid_lit.files.access import read_bytes
 from reid_lit.gallery.rows import Entry
+from reid_lit.pages.thumbnails import ThumbnailSize
 from reid_lit.testing.embedder import Embedder
 
-THUMBNAIL = (96, 192)
-"""Width and height of a thumbnail, in pixels, at most."""
+SIZE = ThumbnailSize(width=96, height=192, quality=80)
+"""Of a thumbnail, at most."""
 HASHED = 512
 """Files that are hashed before the first of them is decoded."""
 
@@ -139,7 +140,7 @@ def _embedded(
 def thumbnail(image: UInt8[torch.Tensor, "3 height width"]) -> bytes:
     """A small JPEG of an image as the network sees it."""
     small = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-    small.thumbnail(THUMBNAIL)
+    small.thumbnail((SIZE.width, SIZE.height))
     buffer = BytesIO()
-    small.save(buffer, "JPEG", quality=80)
+    small.save(buffer, "JPEG", quality=SIZE.quality)
     return buffer.getvalue()

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.gallery.answers import Found, Hit
+from reid_lit.gallery.enrolling import SIZE
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.pages.render import data_uri, write_page
-from reid_lit.pages.thumbnails import ThumbnailSize, thumbnails
+from reid_lit.pages.thumbnails import thumbnails
 
-SIZE = ThumbnailSize(width=96, height=192, quality=80)
 KINDS: dict[str | None, tuple[str, str]] = {
     "same": ("m", "✓"),
     "undecided": ("u", "~"),

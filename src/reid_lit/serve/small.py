@@ -5,11 +5,10 @@ from pathlib import Path
 
 from reid_lit.errors import InputError
 from reid_lit.gallery.answers import Hit
+from reid_lit.gallery.enrolling import SIZE
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.pages.render import data_uri
-from reid_lit.pages.thumbnails import ThumbnailSize, small_jpeg
-
-SIZE = ThumbnailSize(width=96, height=192, quality=80)
+from reid_lit.pages.thumbnails import small_jpeg
 
 
 def small_images(gallery: GuardedGallery, hits: Sequence[Hit]) -> dict[int, str]:
