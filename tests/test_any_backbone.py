@@ -14,6 +14,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from reid_lit.errors import InputError
+from reid_lit.layers.recomputation import blocks_of
 from reid_lit.paths import options, packaged
 
 EXPERIMENTS, BACKBONES, MODELS = (options(group) for group in ("experiment", "backbone", "model"))
@@ -76,6 +77,8 @@ def models(composing):
 def test_a_backbone_is_built_in_every_model(composing, models, backbone):
     config = composing("+experiment=market_strong", f"backbone={backbone}", "backbone.weights=none")
     built = instantiate(config.backbone, _convert_="all")
+    inside = sum(value.numel() for block in blocks_of(built) for value in block.parameters())
+    assert inside > 0.4 * sum(value.numel() for value in built.parameters())  # trainer.checkpointing has a use
     for name, model in models.items():
         if name == "mgn" and not hasattr(built.body.model if hasattr(built.body, "model") else built.body, "layer4"):
             with pytest.raises(InputError, match="behind the first block of layer3"):

@@ -49,13 +49,17 @@ class AlignedReid(Supervised):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        maps = self.backbone(image)
-        feature = self.pool(maps)
+        feature, local, *pooled = self.by_chunks(image)
         embedding = self.neck(feature)
-        parts = {"local": self.local_branch(maps)}
         if self.training:
-            return Output(feature, embedding, self.neck.classify(embedding), parts)
-        return Output(feature, embedding, None, parts | {"local_pooled": self.local_branch.pooled(maps)})
+            return Output(feature, embedding, self.neck.classify(embedding), {"local": local})
+        return Output(feature, embedding, None, {"local": local, "local_pooled": pooled[0]})
+
+    @override
+    def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
+        maps = self.backbone(image)
+        pooled = () if self.training else (self.local_branch.pooled(maps),)
+        return self.pool(maps), self.local_branch(maps), *pooled
 
     @override
     def shares(self, maps: Tensor) -> Tensor | None:

@@ -11,7 +11,6 @@ from reid_lit.backbones.base import Backbone, normalised
 from reid_lit.backbones.branches import branch_of, rest_of, trunk_of
 from reid_lit.layers.parts import stripe_shares
 from reid_lit.models.parts import PartModel
-from reid_lit.records import Output
 
 
 class Mgn(PartModel):
@@ -39,8 +38,8 @@ class Mgn(PartModel):
         self.branches = branches
 
     @override
-    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        return self.heads(self.pool(self.maps(image)), classify=self.training)
+    def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
+        return (self.pool(self.maps(image)),)
 
     def maps(self, image: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch channels _ _"]]:
         """The maps of the three branches, those of the second and third larger where ``layer4`` halves the first."""

@@ -14,7 +14,7 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone, map_size
 from reid_lit.errors import InputError
 from reid_lit.losses.criterion import Criterion
-from reid_lit.models.base import RetrievalModel
+from reid_lit.models.in_chunks import InChunks
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output
@@ -22,7 +22,7 @@ from reid_lit.records import Batch, Output
 _log = logging.getLogger(__name__)
 
 
-class PartModel(RetrievalModel):
+class PartModel(InChunks):
     """Backbone → parts → for each part a reduction, a neck and a classifier.
 
     Its outputs: ``feature`` and ``embedding`` are those of all parts in one vector, before and behind their necks;
@@ -72,7 +72,8 @@ class PartModel(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        return self.heads(self.pool(self.backbone(image)), classify=self.training)
+        (pooled,) = self.by_chunks(image)
+        return self.heads(pooled, classify=self.training)
 
     @override
     def shares(self, maps: Tensor) -> Tensor | None:

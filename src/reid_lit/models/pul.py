@@ -13,8 +13,8 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError, NotFiniteError
 from reid_lit.losses.criterion import Criterion
-from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
+from reid_lit.models.in_chunks import InChunks
 from reid_lit.models.predecessor import load_parts
 from reid_lit.models.pseudo_labels import check_clustering, check_selection, cluster, select, selection_figures
 from reid_lit.models.recipe import Recipe
@@ -29,7 +29,7 @@ _CURE = (
 )
 
 
-class Pul(RetrievalModel):
+class Pul(InChunks):
     """Backbone → pool → neck → classifier of clusters, trained in rounds on an unlabelled target.
 
     A round embeds all training images with the model of the round before (at first model 0, trained on a source),
@@ -100,7 +100,7 @@ class Pul(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        feature = self.pool(self.backbone(image))
+        (feature,) = self.by_chunks(image)
         embedding = self.neck(feature)
         return Output(feature, embedding, self.neck.classify(embedding) if self.training else None)
 

@@ -10,12 +10,12 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.losses.criterion import Criterion
-from reid_lit.models.base import RetrievalModel
+from reid_lit.models.in_chunks import InChunks
 from reid_lit.models.recipe import Recipe
 from reid_lit.records import Batch, Output
 
 
-class Supervised(RetrievalModel):
+class Supervised(InChunks):
     """Backbone → pool → neck → classifier, trained by a sum of losses.
 
     Args:
@@ -50,7 +50,7 @@ class Supervised(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        feature = self.pool(self.backbone(image))
+        (feature,) = self.by_chunks(image)
         embedding = self.neck(feature)
         return Output(feature, embedding, self.neck.classify(embedding) if self.training else None)
 

@@ -117,7 +117,11 @@ def _arguments(target: Any) -> tuple[dict[str, Any], bool]:
     except (NameError, TypeError):  # an annotation of something that only a type checker imports
         hints = {}
     named = {name: hints.get(name, Any) for name, one in parameters.items() if one.kind is not one.VAR_KEYWORD}
-    return named, len(named) < len(parameters)
+    passes_on = len(named) < len(parameters)
+    if passes_on and inspect.isclass(target) and _names_ours(target):  # ours pass the rest to the class above them
+        others, passes_on = _arguments(target.__base__)
+        named = others | named
+    return named, passes_on
 
 
 @functools.lru_cache(maxsize=512)

@@ -25,6 +25,7 @@ from reid_lit.run.stages import Stage, check_start, run_stages
 from reid_lit.testing.limits import check_memory_limit
 from reid_lit.testing.tests import check_unseen, find_tests, run_tests
 from reid_lit.training.continuing import Continued
+from reid_lit.training.low_memory import check_chunks
 from reid_lit.training.rehearsal import check_batch, check_before_data, learnt_from, rehearse
 from reid_lit.training.settings import check_settings
 
@@ -59,6 +60,7 @@ def train_once(
         run_stages(stages)
     model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_batch(config, model)
+    check_chunks(config, model)
     check_memory_limit(model, tests)
     if checkpoint is None:
         before = inherited(config)

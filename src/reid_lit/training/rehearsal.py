@@ -18,6 +18,7 @@ from reid_lit.run.lineage import Lineage, absolute, check_apart, inherited, read
 from reid_lit.run.machine import ranks_of
 from reid_lit.run.presence import missing_roots
 from reid_lit.run.stages import Stage
+from reid_lit.training.low_memory import check_chunks
 
 
 def check_before_data(config: DictConfig, stages: Sequence[Stage]) -> None:
@@ -92,6 +93,7 @@ def _checked_model(config: DictConfig, data: ReidData) -> RetrievalModel:
         model: RetrievalModel = instantiate(bare.model, _convert_="all")(persons=data.persons)
     model.check_training(data, config.trainer.max_epochs)
     check_batch(config, model)
+    check_chunks(config, model)
     return model
 
 

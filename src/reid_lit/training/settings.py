@@ -18,6 +18,7 @@ from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchn
 from reid_lit.run.objective import check_maximised
 from reid_lit.run.stages import stage_entries
 from reid_lit.run.values import check_values
+from reid_lit.training.low_memory import check_alone
 
 _RANKS_A_CORE = 4
 """More processes than this for each processor core are a mistake."""
@@ -45,6 +46,7 @@ def check_settings(config: DictConfig) -> None:
     check_intervals(config)
     check_checkpoint(config)
     check_machine(config)
+    check_alone(config)
     check_optimizer(config)
     check_image_size(config)
 

@@ -20,6 +20,7 @@ from reid_lit.models.cyclegan import CycleGan
 from reid_lit.records import JUNK, Shot
 from reid_lit.run.datasets import make_data
 from reid_lit.run.machine import check_precision
+from reid_lit.training.low_memory import refuse_low_memory
 from reid_lit.training.style_images import disk_bytes
 from reid_lit.wording import counted
 
@@ -148,6 +149,7 @@ def check_machine(config: DictConfig) -> None:
             f" command once for each device (CUDA_VISIBLE_DEVICES=…): each takes the next pair that none of them has"
         )
     check_precision(config)
+    refuse_low_memory(config, "a translation between cameras")
 
 
 def check_size(model: CycleGan, images: PairImages) -> None:

@@ -1,0 +1,172 @@
+"""Training in two passes: the oracle is a forward pass of all chunks that keeps every activation."""
+
+import copy
+
+import pytest
+import torch
+from tests.models.steps import random_batch
+from torch import distributed, multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from reid_lit.layers.norm_statistics import batch_norms
+from reid_lit.layers.recomputation import blocks_of
+
+SMALL = ("backbone=resnet18_scratch", "transform.size=[48,16]")
+STRONG = ("+experiment=market_strong", *SMALL)
+LEARNT = {
+    "ID, triplet and center behind BNNeck": (*STRONG, "neck=bnneck", "loss=id_triplet_center"),
+    "circle behind a neck with dropout": ("+experiment=market_softmax", *SMALL, "loss=id_circle"),
+    "parts": (*STRONG, "last_stride=one", "model=pcb", "model.pool.stripes=3", "loss=parts_id_triplet"),
+    "parts that are learnt, with dropout": (
+        *STRONG, "last_stride=one", "model=pcb_rpp", "model.pool.stripes=3", "loss=parts_id",
+    ),
+    "stripes": ("+experiment=market_strong_aligned", *SMALL, "last_stride=one"),
+    "eight parts of three branches": ("+experiment=market_mgn", *SMALL),
+}  # fmt: skip
+
+
+def keeping(model, sizes):
+    """The model, its batch cut into chunks whose activations are all kept."""
+
+    def by_chunks(image):
+        rows = [model.trunk(chunk) for chunk in image.split(sizes)]
+        return tuple(torch.cat(each) for each in zip(*rows, strict=True))
+
+    model.by_chunks = by_chunks
+    return model
+
+
+def step(model, batch):
+    torch.manual_seed(3)
+    loss = model.train().training_step(batch, 0)
+    loss.backward()
+    return loss.detach(), torch.rand(1)
+
+
+def check_alike(model, oracle, *, precision=1e-5):
+    others = dict(oracle.named_parameters())
+    for name, value in model.named_parameters():
+        if value.requires_grad and others[name].grad is not None:
+            torch.testing.assert_close(value.grad, others[name].grad, rtol=precision, atol=precision, msg=name)
+    for name, value in model.named_buffers():  # statistics, the centers
+        torch.testing.assert_close(value, oracle.get_buffer(name), rtol=precision, atol=precision, msg=name)
+
+
+@pytest.mark.parametrize("words", LEARNT.values(), ids=LEARNT)
+def test_gradients_statistics_and_draws_are_those_of_chunks_that_are_kept(built, words):
+    model, batch = built(*words), random_batch(images=10)
+    oracle = keeping(copy.deepcopy(model), [4, 3, 3])
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    expected = step(oracle, batch)
+    with model.saving_memory(chunk=4, checkpointing=True):
+        found = step(model, batch)
+    torch.testing.assert_close(found, expected)
+    check_alike(model, oracle)
+    norm = next(name for name in batch_norms(model.backbone))
+    assert model.backbone.get_submodule(norm).num_batches_tracked == 3
+    assert any(not torch.equal(value, before[name]) for name, value in model.named_buffers())
+
+
+def test_the_gradient_is_of_all_pairs_and_not_of_those_within_a_chunk(built):
+    model, batch = built(*STRONG, "neck=bnneck", "loss=id_triplet"), random_batch()
+    apart = copy.deepcopy(model)
+    with model.saving_memory(chunk=4, checkpointing=False):
+        step(model, batch)
+    for half in (slice(0, 4), slice(4, 8)):
+        (apart.train().training_step(type(batch)(*(value[half] for value in batch)), 0) / 2).backward()
+    mine, other = (each.backbone.body.model.conv1.weight.grad for each in (model, apart))
+    assert (mine - other).norm() > 0.1 * other.norm()
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "osnet_x1_0", "ibn_net50_a", "densenet121", "efficientnet_lite0"])
+def test_blocks_that_are_computed_again_change_nothing_but_the_memory(built, backbone):
+    words = ("+experiment=market_softmax", f"backbone={backbone}", "backbone.weights=none", "transform.size=[64,32]")
+    model, batch = built(*words), random_batch(images=4, persons=2, size=(64, 32))
+    oracle, names = copy.deepcopy(model), list(model.state_dict())
+    expected, all_kept = counted(oracle, batch)
+    with model.saving_memory(chunk=None, checkpointing=True):
+        assert list(model.state_dict()) == names
+        found, kept = counted(model, batch)
+    assert kept < 0.7 * all_kept
+    torch.testing.assert_close(found, expected)
+    check_alike(model, oracle)
+    assert not [part for part in model.modules() if "forward" in vars(part)]
+
+
+def counted(model, batch):
+    """A step, and the values of activations that are kept between its two passes."""
+    kept = []
+
+    def keep(value):
+        kept.append(0 if isinstance(value, nn.Parameter) else value.numel())
+        return value
+
+    torch.manual_seed(3)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        loss = model.train().training_step(batch, 0)
+    between = sum(kept)
+    loss.backward()
+    return loss.detach(), between
+
+
+def test_between_the_passes_next_to_nothing_is_kept(built):
+    model, batch = built(*STRONG), random_batch(images=16)
+    _, all_kept = counted(copy.deepcopy(model), batch)
+    with model.saving_memory(chunk=4, checkpointing=True):
+        _, kept = counted(model, batch)
+    assert kept < 0.05 * all_kept
+
+
+def test_a_test_and_a_batch_of_one_chunk_are_computed_once(built):
+    model, batch, seen = built(*STRONG), random_batch(), []
+    model.backbone.register_forward_pre_hook(lambda *_: seen.append(1))
+    with model.saving_memory(chunk=4, checkpointing=False):
+        model.eval()(batch.image)
+        assert len(seen) == 1
+        step(model, batch)
+        assert len(seen) == 1 + 2 * 2
+    step(model, batch)  # behind it nothing is cut
+    assert len(seen) == 6
+    with model.saving_memory(chunk=8, checkpointing=False):
+        step(model, batch)
+    assert len(seen) == 7
+
+
+def test_a_network_without_blocks_is_refused(built):
+    model = built(*STRONG)
+    model.backbone.body = nn.Sequential(nn.Conv2d(3, 512, 3), nn.ReLU())
+    assert blocks_of(model.backbone) == []
+    with pytest.raises(ValueError, match=r"^checkpointing=true: Sequential is no row of blocks; give false$"):
+        model.blocks()
+
+
+class Steps(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch):
+        return self.model.train().training_step(batch, 0)
+
+
+def on_a_rank(rank, folder, model, batch):
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    half = type(batch)(*(value.chunk(2)[rank] for value in batch))
+    learner = DistributedDataParallel(Steps(model))
+    with model.saving_memory(chunk=2, checkpointing=True):
+        learner(half).backward()
+    if rank == 0:
+        torch.save([p.grad for p in model.parameters()], f"{folder}/gradients.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_ranks_find_the_gradient_of_one_process(built, tmp_path):
+    model, batch = built(*STRONG, "neck=neck3", "loss=id_triplet_center"), random_batch()
+    model.setup("test")  # channels last, as DDP finds it
+    oracle = copy.deepcopy(model)
+    multiprocessing.start_processes(on_a_rank, args=(str(tmp_path), model, batch), nprocs=2, start_method="fork")
+    with oracle.saving_memory(chunk=2, checkpointing=True):
+        oracle.train().training_step(batch, 0).backward()
+    for (name, value), found in zip(oracle.named_parameters(), torch.load(tmp_path / "gradients.pt"), strict=True):
+        torch.testing.assert_close(found, value.grad, rtol=1e-5, atol=1e-5, msg=name)
