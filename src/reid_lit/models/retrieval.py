@@ -94,6 +94,11 @@ class EmbeddingModel(pl.LightningModule):
         parts = [mean if mean.ndim == 2 else F.normalize(mean, dim=-1).flatten(1) for mean in means]
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
+    def lay_out(self, memory_format: torch.memory_format) -> None:
+        """Keep images and weights in another memory layout from now on."""
+        self._memory_format = memory_format
+        torch.nn.Module.to(self, memory_format=memory_format)
+
     def leave_out_stripes(self) -> None:
         """Embed and compare whole images alone, whatever the evaluation says of stripes."""
         self.evaluation = dataclasses.replace(self.evaluation, local=None)

@@ -23,8 +23,8 @@ ALL = "all"
 
 
 def chosen() -> str:
-    """The option of ``dataset`` that the run trains on."""
-    return HydraConfig.get().runtime.choices["dataset"]
+    """The option of ``dataset`` that the run trains on; empty in a command that chooses none."""
+    return HydraConfig.get().runtime.choices.get("dataset", "")
 
 
 def make_data(config: DictConfig) -> ReidData:

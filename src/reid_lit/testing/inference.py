@@ -9,10 +9,11 @@ from reid_lit.data.base import ReidData
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
 from reid_lit.models.base import RetrievalModel
+from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.testing.provenance import Provenance, model_hash
 
 
-def embedded(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Float[Tensor, "images dim"]:
+def embedded(trainer: pl.Trainer, model: EmbeddingModel, data: ReidData) -> Float[Tensor, "images dim"]:
     """The embeddings of the query and gallery of ``data.split``, on the CPU and in their order, as a test has them.
 
     Raises:

@@ -1,0 +1,86 @@
+"""Every format's own runtime computes the graph, for any number of images."""
+
+import numpy as np
+import pytest
+import torch
+
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.export.formats import FORMATS, runner, written
+from reid_lit.export.graph import Graph
+
+
+@pytest.fixture
+def graph(embedder):
+    return Graph(embedder("evaluation.flip=true"), unit_length=False)
+
+
+def least_cosine(one, other):
+    return float(torch.cosine_similarity(torch.from_numpy(one), torch.from_numpy(other)).min())
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_computes_the_graph(graph, crops, tmp_path, kind):
+    images = crops().astype(np.float32)
+    files = written(graph, kind, tmp_path / f"file{FORMATS[kind]}")
+    assert all(file.is_file() for file in files)
+    assert {file.name for file in files} == {path.name for path in tmp_path.iterdir()}
+    run = runner(files[0], threads=1)
+    expected = graph(torch.from_numpy(images)).numpy()
+    for size in (1, 3, 8):
+        assert np.allclose(run(images[:size]), expected[:size], rtol=1e-3, atol=1e-3)
+
+
+def test_int8_is_near(graph, crops, tmp_path):
+    images = crops().astype(np.float32)
+    file = tmp_path / "file.onnx"
+    written(graph, "onnx", file, precision="int8", calibration=iter([images]))
+    found, expected = runner(file, threads=1)(images), graph(torch.from_numpy(images)).numpy()
+    assert 0.98 < least_cosine(found, expected) < 0.999999
+    with pytest.raises(InputError, match="precision=int8: no images are given"):
+        written(graph, "onnx", file, precision="int8")
+
+
+def test_fp16_has_half_the_weights(graph, crops, tmp_path):
+    images = crops().astype(np.float32)
+    whole, half = (tmp_path / f"{name}.pt2" for name in ("whole", "half"))
+    written(graph, "torch_export", whole)
+    written(graph, "torch_export", half, precision="fp16")
+    numbers = sum(value.numel() for value in graph.parameters())
+    assert 1.5 * numbers < whole.stat().st_size - half.stat().st_size < 2.5 * numbers
+    assert least_cosine(runner(half)(images), graph(torch.from_numpy(images)).numpy()) > 0.999
+
+
+def test_a_batch_may_be_fixed_and_names_and_opset_given(graph, crops, tmp_path):
+    import onnx
+
+    images = crops().astype(np.float32)
+    file = tmp_path / "file.onnx"
+    written(graph, "onnx", file, opset=20, batch=2, names=("data", "reid_embedding"))
+    model = onnx.load(file)
+    assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["data", "reid_embedding"]
+    assert model.opset_import[0].version == 20
+    assert runner(file)(images[:2]).shape == (2, 512)
+    with pytest.raises(Exception, match="Got: 3 Expected: 2"):
+        runner(file)(images[:3])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"format": "onx"}, "format=onx: unknown; give one of onnx, openvino, torchscript, torch_export"),
+        ({"format": "onnx", "precision": "int4"}, "precision=int4: unknown"),
+        ({"format": "torchscript", "precision": "int8"}, "precision=int8: format=torchscript has no such files"),
+        ({"format": "torch_export", "opset": 18}, "opset=18: format=torch_export has none"),
+    ],
+)
+def test_what_no_file_can_be_is_refused(graph, tmp_path, words, said):
+    with pytest.raises(InputError, match=said):
+        written(graph, path=tmp_path / "file", **words)
+
+
+def test_no_runtime_reads_another_file(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(InputError, match="no runtime reads such a file"):
+        runner(tmp_path / "a.txt")
+    with pytest.raises(MissingFileError, match="writes such a file"):
+        runner(tmp_path / "b.onnx")
