@@ -18,6 +18,7 @@ from reid_lit.evaluation.distance import BLOCK
 from reid_lit.evaluation.local_blocks import LocalBlocks
 from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.stripes import Tiles
+from reid_lit.evaluation.tile_workers import TileWorkers
 
 
 def embeddings(images: int, stripes: int, channels: int, whole: int, *, seed: int) -> torch.Tensor:
@@ -28,14 +29,18 @@ def embeddings(images: int, stripes: int, channels: int, whole: int, *, seed: in
 
 
 def products(blocks: LocalBlocks) -> None:
-    """All products of stripes, by the tiles of the distance, and nothing else."""
-    tiles = Tiles(blocks.query.shape[1], blocks.query.device, "dmli")
+    """All products of stripes, by the tiles and threads of the distance, and nothing else."""
+    workers = TileWorkers(blocks.query.shape[1], blocks.query.device, "dmli")
+    one = workers.one
     for rows in blocks.query.split(BLOCK):
-        parts = [tiles.of_queries(part) for part in rows.split(tiles.queries)]
-        for columns in blocks.gallery.split(tiles.gallery):
-            side = tiles.of_gallery(columns)
+        parts = [one.of_queries(part) for part in rows.split(one.queries)]
+
+        def multiply(tiles: Tiles, first: int, parts: list[torch.Tensor] = parts) -> None:
+            side = tiles.of_gallery(blocks.gallery[first : first + tiles.gallery])
             for part in parts:
-                tiles.products(part, side)
+                tiles.multiply(part, side)
+
+        workers.each(multiply, range(0, len(blocks.gallery), one.gallery))
 
 
 def distances(blocks: LocalBlocks) -> None:

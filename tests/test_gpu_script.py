@@ -42,9 +42,9 @@ def market(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_dry_run_measures_and_trains(tmp_path, market):
+def test_a_dry_run_measures(tmp_path, market):
     out = tmp_path / "out"
-    names = ["training bf16", "retrieval 19,281", "market_osnet_scratch"]
+    names = ["training bf16", "retrieval 19,281"]
     ended = gpu("--out", out, "--data", market, "--only", *names)
     steps = results(out)
     assert {name: steps[name]["state"] for name in names} == dict.fromkeys(names, "done"), ended.stdout
@@ -53,12 +53,9 @@ def test_a_dry_run_measures_and_trains(tmp_path, market):
     assert min(rates.values()) > 0
     for facts in steps["retrieval 19,281"]["tasks"].values():
         assert facts["card_score"] == pytest.approx(facts["cpu_score"], rel=1e-4)
-    assert steps["market_osnet_scratch"]["epochs"] == 1
-    assert 0 < steps["market_osnet_scratch"]["results"][0]["scores"]["mAP"] <= 1
-    assert (out / "market_osnet_scratch.tar.00").stat().st_size <= 16 * 1024**2
     assert "| k-reciprocal re-ranking of" in (out / "results.md").read_text()
     again = gpu("--out", tmp_path / "next", "--resume", out, "--data", market, "--only", *names)
-    assert again.stdout.count("done before") == 3
+    assert again.stdout.count("done before") == 2
 
 
 @pytest.mark.slow
@@ -87,6 +84,8 @@ def test_a_training_goes_on_in_the_next_call(tmp_path, market):
     ended = gpu("--out", second, "--resume", first, *only[1:])
     step = results(second)["market_osnet_scratch"]
     assert (step["state"], step["epochs"], step["calls"]) == ("done", 8, 2), ended.stdout
+    assert 0 < step["results"][0]["scores"]["mAP"] <= 1
+    assert (second / "market_osnet_scratch.tar.00").stat().st_size <= 16 * 1024**2
 
 
 def test_a_short_time_starts_nothing(tmp_path):

@@ -202,34 +202,24 @@ def test_persons_held_out_are_validated_on(command, drawn, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_two_jobs_leaves_two_runs(command, drawn, tmp_path):
-    command(
-        "-m", *SMALL, f"data_root={drawn}", "trainer.max_epochs=1", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path
-    )
-    assert sorted(read(path.parent)["seed"] for path in (tmp_path / "sweep").glob("*/metrics.json")) == [0, 1]
-
-
-@pytest.mark.slow
-def test_a_multirun_of_two_ranks_with_a_job_that_fails_leaves_its_folders_two_results_and_a_name(
-    command, drawn, tmp_path
-):
+def test_a_multirun_of_two_ranks_with_a_job_that_fails_leaves_its_folders_a_result_and_a_name(command, drawn, tmp_path):
     done = command(
-        "-m", *SMALL, f"data_root={drawn}", "optimizer.lr=0.01,0.02,1e30", "transform.size=[32,16]", "machine.workers=0",
+        "-m", *SMALL, f"data_root={drawn}", "optimizer.lr=0.01,1e30", "transform.size=[32,16]", "machine.workers=0",
         "machine=ddp", "machine.accelerator=cpu", "machine.devices=2", "trainer.max_epochs=1", "logger=wandb",
         "hydra.sweep.dir=sweep", cwd=tmp_path, check=False, environment={"WANDB_MODE": "offline"},
     )  # fmt: skip
     assert done.returncode == 1
     folders = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
-    assert len(folders) == 3
-    assert [(folder / "metrics.json").is_file() for folder in folders] == [True, True, False]
-    assert f"log: {folders[2] / 'job.log'}" in done.stdout + done.stderr
-    assert "1 of 3 jobs failed" in done.stdout + done.stderr
-    assert "the loss is nan" in (folders[2] / "job.log").read_text()
-    assert [len(list((folder / "wandb").glob("offline-run-*"))) for folder in folders] == [1, 1, 1]
+    assert len(folders) == 2
+    assert [(folder / "metrics.json").is_file() for folder in folders] == [True, False]
+    assert f"log: {folders[1] / 'job.log'}" in done.stdout + done.stderr
+    assert "1 of 2 jobs failed" in done.stdout + done.stderr
+    assert "the loss is nan" in (folders[1] / "job.log").read_text()
+    assert [len(list((folder / "wandb").glob("offline-run-*"))) for folder in folders] == [1, 1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", ["duke_hrnet", "duke_densenet", "market_to_duke_softmax"])
+@pytest.mark.parametrize("experiment", ["duke_hrnet", "market_to_duke_softmax"])
 def test_the_papers_experiments_train_on_a_tree_in_their_layout(command, drawn, tmp_path, experiment):
     market, duke = tmp_path / "Market-1501-v15.09.15", tmp_path / "DukeMTMC-reID"
     shutil.copytree(drawn / "synthetic" / "plaza-tiny-0", market)

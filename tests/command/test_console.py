@@ -71,11 +71,10 @@ def test_ranks_and_jobs_start_through_it(drawn, tmp_path):
         "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[32,16]", "loader.batch_size=16", "machine.workers=0",
         f"data_root={drawn}", "trainer.max_epochs=1", "~callbacks.pictures",
     ]  # fmt: skip
-    done = reid_lit("train", *short, "machine.devices=2", "machine.strategy=ddp", "hydra.run.dir=two", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "MEMBER: 2/2" in done.stdout + done.stderr
-    (start,) = json.loads((tmp_path / "two" / "environment.json").read_text())
+    ranks = ("machine.devices=2", "machine.strategy=ddp")
+    done = reid_lit("train", "-m", *short, *ranks, "seed=0", "hydra.sweep.dir=several", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (file.parent for file in (tmp_path / "several").glob("*/metrics.json"))
+    assert "MEMBER: 2/2" in (run / "job.log").read_text()
+    (start,) = json.loads((run / "environment.json").read_text())
     assert start["command"].partition(" ")[2].startswith("-m reid_lit.train +experiment=synthetic_softmax")
-    done = reid_lit("train", "-m", *short, "seed=0,1", "hydra.sweep.dir=several", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "several").glob("*/metrics.json"))) == 2

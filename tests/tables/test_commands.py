@@ -89,13 +89,13 @@ def test_a_machine_without_slurm_says_so_in_one_line(command, tmp_path):
 @pytest.mark.slow
 def test_two_commands_at_once_share_a_table(drawn, tmp_path):
     """Every training is made once, by one of them; both end with the whole report."""
-    words = [sys.executable, "-m", "reid_lit.train", *WORDS, "seed=0,1", f"data_root={drawn}"]
+    words = [sys.executable, "-m", "reid_lit.train", *WORDS, f"data_root={drawn}"]
     words[words.index("rows=1")] = "rows=1,7"
     both = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]  # fmt: skip
     told = [each.communicate(timeout=400)[0] for each in both]
     assert [each.returncode for each in both] == [0, 0], told
     records = [json.loads(file.read_text()) for file in (tmp_path / "tables/trainings").glob("**/job.json")]
-    assert len(records) > 4
+    assert len(records) > 2
     assert {(record["state"], len(record["starts"])) for record in records} == {("done", 1)}
     tables = [text.rpartition("Influence of each trick")[2] for text in told]
     assert tables[0] == tables[1]

@@ -8,6 +8,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, finite_lengths, full_precision
 from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.stripes import Tiles, of_unit
+from reid_lit.evaluation.tile_workers import TileWorkers
 
 
 def stripes_of(
@@ -49,7 +50,7 @@ class LocalBlocks:
         for role, embedding in (("query", query), ("gallery", gallery)):
             finite_lengths(embedding, role)
         self.whole = DistanceBlocks(query[:, : local.whole], gallery[:, : local.whole], kind)
-        self._tiles = Tiles(self.gallery.shape[1], query.device, local.matching)
+        self._tiles = TileWorkers(self.gallery.shape[1], query.device, local.matching)
 
     @torch.no_grad()
     def block(self, start: int) -> Float[Tensor, "rows gallery"]:
@@ -68,12 +69,16 @@ class LocalBlocks:
 
     def _add_all(self, distance: Float[Tensor, "rows gallery"], rows: Float[Tensor, "rows stripes channels"]) -> None:
         """Add the stripes' distance of all pairs, tile by tile."""
-        parts = [self._tiles.of_queries(part) for part in rows.split(self._tiles.queries)]
-        for first in range(0, len(self.gallery), self._tiles.gallery):
-            columns = self._tiles.of_gallery(self.gallery[first : first + self._tiles.gallery])
-            for part, into in zip(parts, distance.split(self._tiles.queries), strict=True):
-                cost = self._tiles.costs(part, columns)[: len(into)]
+        one = self._tiles.one
+        parts = [one.of_queries(part) for part in rows.split(one.queries)]
+
+        def add(tiles: Tiles, first: int) -> None:
+            columns = tiles.of_gallery(self.gallery[first : first + tiles.gallery])
+            for part, into in zip(parts, distance.split(tiles.queries), strict=True):
+                cost = tiles.costs(part, columns)[: len(into)]
                 into[:, first : first + cost.shape[1]].add_(cost, alpha=self.local.local_weight)
+
+        self._tiles.each(add, range(0, len(self.gallery), one.gallery))
 
     def _add_nearest(
         self, distance: Float[Tensor, "rows gallery"], rows: Float[Tensor, "rows stripes channels"], count: int
@@ -82,7 +87,7 @@ class LocalBlocks:
         near = distance.sort(dim=1, stable=True).indices[:, :count]
         value = distance.gather(1, near)
         for place, stripes in enumerate(rows):
-            columns = self._tiles.of_gallery(self.gallery[near[place]])
-            cost = self._tiles.costs(of_unit(stripes[None], query=True), columns)[0]
+            columns = self._tiles.one.of_gallery(self.gallery[near[place]])
+            cost = self._tiles.one.costs(of_unit(stripes[None], query=True), columns)[0]
             value[place].add_(cost, alpha=self.local.local_weight)
         distance.add_(2 * rows.shape[1] * self.local.local_weight).scatter_(1, near, value)

@@ -73,4 +73,4 @@ class LocalDistance:
     def needed(self, gallery: int, dim: int) -> int:
         """Bytes above the embeddings: the gallery without junk, and the tiles."""
         stripes = (dim - self.whole) // max(self.channels, 1)
-        return 4 * gallery * dim + 32 * 2**20 + 4 * QUERIES * (self.nearest or 0) + 4 * QUERIES * (dim + stripes)
+        return 4 * gallery * dim + 128 * 2**20 + 4 * QUERIES * (self.nearest or 0) + 4 * QUERIES * (dim + stripes)

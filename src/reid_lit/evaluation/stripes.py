@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from reid_lit.evaluation.distance import full_precision
 
-TILE = {"cpu": (32, 256), "cuda": (256, 512)}
+TILE = {"cpu": (64, 256), "cuda": (256, 512)}
 """Queries and gallery entries whose stripes are multiplied at once: few enough for a processor's cache."""
 
 
@@ -24,8 +24,7 @@ class Tiles:
         self.queries, self.gallery = TILE.get(device.type, TILE["cpu"])
         self.stripes = stripes
         self.matching = matching
-        self._buffer: Tensor | None = None
-        self._sums: Tensor | None = None
+        self._path: LeastPath | None = None
 
     def of_queries(self, part: Float[Tensor, "rows stripes channels"]) -> Float[Tensor, "stripes queries more"]:
         """Stripes as one side of the products, padded: a product of another shape rounds otherwise."""
@@ -35,17 +34,17 @@ class Tiles:
         """Stripes as the other side."""
         return of_unit(part, query=False)
 
-    def products(
+    def multiply(
         self, query: Float[Tensor, "stripes queries more"], gallery: Float[Tensor, "stripes columns more"]
-    ) -> Float[Tensor, "stripes queries stripes columns"]:
-        """The squared distances of all stripes of one side to all of the other."""
+    ) -> "LeastPath":
+        """A path whose cells are the squared distances of all stripes of one side to all of the other."""
         stripes, rows, columns = len(query), query.shape[1], gallery.shape[1]
-        size = stripes * rows * stripes * columns
-        if self._buffer is None or self._buffer.numel() < size or self._buffer.dtype != query.dtype:
-            self._buffer = query.new_empty(size)
-        cells = self._buffer[:size].view(stripes * rows, stripes * columns)
+        shape = (stripes, rows, stripes, columns)
+        if self._path is None or self._path.cells.shape != shape or self._path.cells.dtype != query.dtype:
+            self._path = LeastPath(query.new_empty(shape))
+        cells = self._path.cells.view(stripes * rows, stripes * columns)
         torch.mm(query.flatten(0, 1), gallery.flatten(0, 1).T, out=cells)
-        return cells.view(stripes, rows, stripes, columns)
+        return self._path
 
     def costs(
         self, query: Float[Tensor, "stripes queries more"], gallery: Float[Tensor, "stripes columns more"]
@@ -54,12 +53,10 @@ class Tiles:
         if self.matching == "unaligned":
             cells = torch.bmm(query, gallery.transpose(1, 2))
             return _halves(cells).sum(0).mul_(2).sub_(self.stripes)
-        cells = _halves(self.products(query, gallery))
-        size = (2, self.stripes + 1, *cells.shape[1::2])
-        if self._sums is None or self._sums.shape != size or self._sums.dtype != cells.dtype:
-            self._sums = cells.new_empty(size)
+        path = self.multiply(query, gallery)
+        _halves(path.cells)
         # a path has 2 · stripes − 1 cells, whatever way it takes, so tanh(d / 2) = 2 σ(d) − 1 is applied to its sum
-        return least_path(cells, self._sums).mul(2).sub_(2 * self.stripes - 1)
+        return path.least().mul(2).sub_(2 * self.stripes - 1)
 
     def of_pairs(
         self, one: Float[Tensor, "pairs stripes channels"], other: Float[Tensor, "pairs stripes channels"]
@@ -69,9 +66,7 @@ class Tiles:
         cells = _halves(torch.bmm(left, right.transpose(1, 2))).permute(1, 2, 0)
         if self.matching == "unaligned":
             return cells.diagonal().sum(1).mul_(2).sub_(self.stripes)
-        cells = cells.contiguous()[:, None]
-        sums = cells.new_empty(2, self.stripes + 1, 1, len(one))
-        return least_path(cells, sums)[0].mul(2).sub_(2 * self.stripes - 1)
+        return LeastPath(cells.contiguous()[:, None]).least()[0].mul(2).sub_(2 * self.stripes - 1)
 
 
 def of_unit(part: Float[Tensor, "images stripes channels"], *, query: bool) -> Float[Tensor, "stripes images more"]:
@@ -88,31 +83,40 @@ def _halves(squares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     return squares.clamp_min_(0).sqrt_().sigmoid_()
 
 
-def least_path(
-    cells: Float[Tensor, "stripes queries stripes columns"], sums: Float[Tensor, "2 slots queries columns"]
-) -> Float[Tensor, "queries columns"]:
+class LeastPath:
     """The least sum of cells from the first to the last, by steps right or down, for all pairs at once.
 
     Anti-diagonal by anti-diagonal: slot i + 1 has the least sum up to row i of the last diagonal, and what is no cell
-    is infinite.
+    is infinite. The views of all diagonals are made once: on a CPU they cost as much as the sums of a tile.
 
     Args:
-        cells: Of each pair.
-        sums: Memory for two diagonals; overwritten.
+        cells: Of each pair, (stripes queries stripes columns); what they hold is read by :meth:`least`.
     """
-    stripes, grid = len(cells), cells.transpose(1, 2)
-    down, right, *inner = grid.stride()
-    before, after = sums.fill_(torch.inf).unbind(0)
-    before[1] = grid[0, 0]
-    for diagonal in range(1, 2 * stripes - 1):
-        first, last = max(0, diagonal - stripes + 1), min(diagonal, stripes - 1)
-        place = grid.storage_offset() + first * down + (diagonal - first) * right
-        cost = grid.as_strided((last - first + 1, *grid.shape[2:]), (down - right, *inner), place)
-        reached = after[first + 1 : last + 2]
-        torch.minimum(before[first + 1 : last + 2], before[first : last + 1], out=reached)
-        reached.add_(cost)
-        before, after = after, before
-    return before[stripes]
+
+    def __init__(self, cells: Float[Tensor, "stripes queries stripes columns"]) -> None:
+        stripes, grid = len(cells), cells.transpose(1, 2)
+        self.cells = cells
+        self._sums = cells.new_empty(2, stripes + 1, *grid.shape[2:])
+        down, right, *inner = grid.stride()
+        before, after = self._sums.unbind(0)
+        self._first, self._start = grid[0, 0], before[1]
+        self._diagonals = []
+        for diagonal in range(1, 2 * stripes - 1):
+            first, last = max(0, diagonal - stripes + 1), min(diagonal, stripes - 1)
+            place = grid.storage_offset() + first * down + (diagonal - first) * right
+            cost = grid.as_strided((last - first + 1, *grid.shape[2:]), (down - right, *inner), place)
+            views = (before[first + 1 : last + 2], before[first : last + 1], after[first + 1 : last + 2], cost)
+            self._diagonals.append(views)
+            before, after = after, before
+        self._last = before[stripes]
+
+    def least(self) -> Float[Tensor, "queries columns"]:
+        """A view, which the next call overwrites."""
+        self._sums.fill_(torch.inf)
+        self._start.copy_(self._first)
+        for right, down, reached, cost in self._diagonals:
+            torch.minimum(right, down, out=reached).add_(cost)
+        return self._last
 
 
 @torch.no_grad()
