@@ -75,7 +75,8 @@ def in_chunks(
     Args:
         function: Images to rows, one or more tensors; batch norms in it see a chunk.
         image: The batch; one of ``size`` or fewer is not cut.
-        size: Images of a chunk, at most; chunks are as even as can be.
+        size: Images of a chunk, at most. Of n chunks each takes every n-th image: they are as even as can be, and in a
+            batch with the images of a person beside each other every chunk has images of all.
         norms: The batch norms in it.
 
     Source: Gao et al., *Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup*, RepL4NLP 2021,
@@ -83,9 +84,12 @@ def in_chunks(
     """
     if len(image) <= size:
         return function(image)
-    chunks = image.tensor_split(math.ceil(len(image) / size))
+    count = math.ceil(len(image) / size)
+    chunks = [image[first::count].clone() for first in range(count)]
     rows = [recomputed(function, chunk, norms=norms) for chunk in chunks]
-    return tuple(torch.cat(of_chunks) for of_chunks in zip(*rows, strict=True))
+    places = torch.arange(len(image), device=image.device)
+    back = torch.cat([places[first::count] for first in range(count)]).argsort()
+    return tuple(torch.cat(of_chunks)[back] for of_chunks in zip(*rows, strict=True))
 
 
 def blocks_of(network: nn.Module) -> list[nn.Module]:
