@@ -232,7 +232,9 @@ def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
     model = instantiate(config.model, _convert_="all")(persons=4)
     model.log = model.log_dict = lambda *_, **__: None
     batch = Batch(torch.rand(8, 3, 64, 32), torch.arange(8) % 4, torch.arange(8) % 2, torch.arange(8))
-    if "target" in config.dataset:
+    if config.model.get("source_norms"):  # the target has classes too: its clusters
+        batch = TransferBatch(batch, batch._replace(image=torch.rand(8, 3, 64, 32)))
+    elif "target" in config.dataset:
         batch = TransferBatch(batch, batch._replace(image=torch.rand(8, 3, 64, 32), person=torch.full((8,), -1)))
     if config.dataset.get("fakes"):
         batch = MixedBatch(batch, batch._replace(image=torch.rand(8, 3, 64, 32)))

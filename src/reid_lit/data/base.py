@@ -25,8 +25,8 @@ from reid_lit.data.feeding.in_flight import batch_bytes, check_shared, fitting_w
 from reid_lit.data.feeding.loading import BatchLoader, Loader, ShotDataset, make_loader, mixed_loader, ordered_loader
 from reid_lit.data.feeding.mixing import MixedSampler, MixedShots
 from reid_lit.data.feeding.readable import MAX_PIXELS
-from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler
-from reid_lit.data.feeding.selection import SelectionSampler
+from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, kind_of
+from reid_lit.data.feeding.selection import over_labelled
 from reid_lit.data.feeding.value_range import as_range, check_range, with_range
 from reid_lit.data.passed_over import in_words
 from reid_lit.data.problems import Report, check_text, stop
@@ -120,8 +120,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     @property
     def draws_by_person(self) -> bool:
         """Whether training batches are drawn by the persons of the images."""
-        kind = self.sampler.func if isinstance(self.sampler, partial) else self.sampler
-        return isinstance(kind, type) and issubclass(kind, EpochSampler) and kind.reads_labels
+        return kind_of(self.sampler).reads_labels
 
     def tests(self) -> list["ReidData"]:
         """A view of this data set for each of its tests, which a Trainer runs one by one (after ``setup``)."""
@@ -261,9 +260,13 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         return self.transform.testing(image)
 
     def _train_images(self) -> ShotDataset:
+        cache = self._cache_of_training()
+        return ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=cache)
+
+    def _cache_of_training(self) -> RamCache | None:
         if self._train_cache is None:
             self._train_cache = self._cache(len(self.split.train), self.transform.size)
-        return ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=self._train_cache)
+        return self._train_cache
 
     def _sampler(self, rank: int, world: int) -> EpochSampler:
         fakes, labels = len(self._fakes.shots), self._labels or []
@@ -277,7 +280,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         if set(labels) == {JUNK}:  # nobody is known: what is adapted draws for itself, or labels them
             return ShuffleSampler(labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed)
         make = partial(self.sampler, batch_size=size, rank=rank, world=world, seed=self.seed)
-        return SelectionSampler(sampler=make, labels=labels) if JUNK in labels else make(labels=labels)
+        return over_labelled(make, labels, [shot.camera_id for shot in self.split.train[: len(labels)]])
 
     @override
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from reid_lit.errors import InputError
+from reid_lit.health.agreement import round_agreement
 from reid_lit.health.collapse import Limits
 from reid_lit.health.domains import WatchedImages, earlier_images, watched_images
 from reid_lit.health.figures import BETTER, FigureSettings, evaluating, health_figures
@@ -44,6 +45,8 @@ class Health(pl.Callback):
             kept in ``checkpoints/chosen.ckpt``; a resumed run still continues from its last ones.
         oracle: Whether each measurement also tests on the target's test, logged as ``oracle/…`` and written to
             ``<folder>/oracle.csv``. It uses target labels; nothing is chosen by it.
+        agreement: Whether the clusters of a model that trains in rounds are compared with the true persons where these
+            are known, at the same places. It uses target labels too.
 
     Raises:
         ValueError: a number is out of range, or the selection is no figure to choose by.
@@ -64,6 +67,7 @@ class Health(pl.Callback):
         limits: Limits,
         selection: str,
         oracle: bool,
+        agreement: bool,
     ) -> None:
         _check(images=images, every=every, selection=selection)
         self.folder = Path(folder)
@@ -73,6 +77,7 @@ class Health(pl.Callback):
         self.limits = limits
         self.selection = selection
         self.oracle = oracle
+        self.agreement = agreement
         self.rows: list[Figures] = []
         self.oracle_rows: list[Figures] = []
         self.chosen: dict[str, Any] | None = None
@@ -157,6 +162,10 @@ class Health(pl.Callback):
                     figures = health_figures(model, self._domains, self._settings)
             if self.oracle:
                 scores = oracle_scores(trainer, model, trainer.datamodule)  # type: ignore[attr-defined]
+        if epoch > 0:  # of the round that this epoch trained on
+            figures |= model.round_figures
+            if self.agreement:
+                scores |= round_agreement(model, trainer.datamodule.split)  # type: ignore[attr-defined]
         self.rows.append({"epoch": epoch, **trainer.strategy.broadcast(figures)})
         if scores:
             self.oracle_rows.append({"epoch": epoch, **scores})

@@ -105,6 +105,16 @@ class RetrievalModel(EmbeddingModel):
         """The training images of unknown persons, to which the model is adapted; here none."""
         return ()
 
+    @property
+    def round_labels(self) -> Int[Tensor, " images"] | None:
+        """The clusters that the images of :meth:`unlabelled` have in this round, -1 for none; here there are none."""
+        return None
+
+    @property
+    def round_figures(self) -> Mapping[str, float]:
+        """What can be said of these clusters without a label, for the health of an adaptation; here nothing."""
+        return {}
+
     def load_weights(self, checkpoint: Mapping[str, Any]) -> None:
         """Load a checkpoint's weights, what is said of them, and which epoch they are of where that was chosen."""
         self.load_state_dict(checkpoint["state_dict"])

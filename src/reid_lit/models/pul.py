@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
-from reid_lit.errors import InputError, NotFiniteError
+from reid_lit.errors import InputError
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.blind import check_blind
 from reid_lit.models.in_chunks import InChunks
 from reid_lit.models.predecessor import load_parts
 from reid_lit.models.pseudo_labels import check_clustering, check_selection, cluster, select, selection_figures
 from reid_lit.models.recipe import Recipe
+from reid_lit.models.rounds import training_features
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Shot, Split
 
@@ -98,6 +99,11 @@ class Pul(InChunks):
     def unlabelled(self, split: Split) -> tuple[Shot, ...]:
         return split.train
 
+    @property
+    @override
+    def round_labels(self) -> Int[Tensor, " images"] | None:
+        return self._labels
+
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
         (feature,) = self.by_chunks(image)
@@ -167,21 +173,13 @@ class Pul(InChunks):
         )
         rank_zero_only(logger.info)(summary)
 
-    @torch.no_grad()
     def _training_features(self) -> Float[Tensor, "images dim"]:
         """The features of all training images, on every rank."""
-        features = torch.zeros(len(self.data.split.train), self.backbone.dim, device=self.device)
-        self.eval()
-        with self.trainer.precision_plugin.val_step_context():
-            for batch in self.data.plain_dataloader():
-                image = self.data.as_tested(batch.image.to(self.device))
-                maps = self.backbone(image.contiguous(memory_format=self._memory_format))
-                features[batch.index.to(self.device)] = self.pool(maps).float()
-        self.train()
-        features = self.trainer.strategy.reduce(features, reduce_op="sum")  # each image is on one rank
-        if not features.isfinite().all():
-            raise NotFiniteError(f"round {self._round}: features are not finite; lower optimizer.lr")
-        return features
+
+        def embed(batch: Batch) -> Tensor:
+            return self.pool(self.backbone(batch.image.contiguous(memory_format=self._memory_format)))
+
+        return training_features(self, embed, dim=self.backbone.dim, name=f"round {self._round}")
 
     def _draw_selected(self) -> None:
         """Let the next training loader draw the selected images."""

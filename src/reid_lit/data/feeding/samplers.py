@@ -7,8 +7,9 @@ batch: global batch k is the k-th batch of rank 0, then that of rank 1, and so o
 import random
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 from torch.utils.data import Sampler
 from typing_extensions import override
@@ -32,6 +33,9 @@ class EpochSampler(Sampler[int], ABC):
 
     reads_labels: ClassVar[bool] = False
     """Whether the draw depends on the classes of the images, not only on their number."""
+
+    reads_cameras: ClassVar[bool] = False
+    """Whether the draw depends on the cameras of the images, which are given as ``cameras``."""
 
     def __init__(self, *, batch_size: int, rank: int, world: int, seed: int) -> None:
         if batch_size < 1:
@@ -75,6 +79,14 @@ class EpochSampler(Sampler[int], ABC):
                     f" {self.world} ranks; let it draw a multiple of {self.world}"
                 )
             yield from batch[self.rank * share : (self.rank + 1) * share]
+
+
+def kind_of(sampler: Callable[..., Any]) -> type[EpochSampler]:
+    """The kind of sampler that a partial makes; :class:`EpochSampler` where that cannot be seen."""
+    kind: Any = sampler
+    while isinstance(kind, partial):  # a partial of Hydra's may be within another one
+        kind = kind.func
+    return kind if isinstance(kind, type) and issubclass(kind, EpochSampler) else EpochSampler
 
 
 def check_complete(sampler: EpochSampler) -> None:
@@ -159,7 +171,7 @@ class PersonSampler(EpochSampler):
         world: int = 1,
         seed: int = 0,
     ) -> None:
-        self.positions = _by_person(labels)
+        self.positions = by_class(labels)
         _check_persons(persons, images, len(self.positions), batch_size, world)
         if not repeat:
             _check_images(images, max(map(len, self.positions.values())))
@@ -198,8 +210,8 @@ class PersonSampler(EpochSampler):
         return batches
 
 
-def _by_person(labels: Sequence[int]) -> dict[int, list[int]]:
-    """The positions of each person's images, the persons in order."""
+def by_class(labels: Sequence[int]) -> dict[int, list[int]]:
+    """The positions of each class's images, the classes in order."""
     positions: dict[int, list[int]] = defaultdict(list)
     for position, label in enumerate(labels):
         positions[label].append(position)

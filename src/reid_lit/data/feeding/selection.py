@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
-from reid_lit.data.feeding.samplers import EpochSampler
+from reid_lit.data.feeding.samplers import EpochSampler, kind_of
 from reid_lit.records import JUNK
 
 
@@ -14,14 +14,18 @@ class SelectionSampler(EpochSampler):
     Args:
         sampler: Makes the other sampler from ``labels``.
         labels: The class of each training image; -1 leaves the image out.
+        cameras: The camera of each, for a sampler that reads them; None for another one.
 
     Raises:
         ValueError: the other sampler cannot draw from the images that are left.
     """
 
-    def __init__(self, *, sampler: Callable[..., EpochSampler], labels: Sequence[int]) -> None:
+    def __init__(
+        self, *, sampler: Callable[..., EpochSampler], labels: Sequence[int], cameras: Sequence[int] | None = None
+    ) -> None:
         self.positions = [position for position, label in enumerate(labels) if label != JUNK]
-        self.among = sampler(labels=[labels[position] for position in self.positions])
+        of_each = {"labels": labels} | ({} if cameras is None else {"cameras": cameras})
+        self.among = sampler(**{name: [of[position] for position in self.positions] for name, of in of_each.items()})
         size, rank, world = self.among.share * self.among.world, self.among.rank, self.among.world
         super().__init__(batch_size=size, rank=rank, world=world, seed=self.among.seed)
 
@@ -36,3 +40,17 @@ class SelectionSampler(EpochSampler):
     @override
     def draw(self, epoch: int) -> list[list[int]]:
         return [[self.positions[k] for k in batch] for batch in self.among.draw(epoch)]
+
+
+def over_labelled(sampler: Callable[..., EpochSampler], labels: Sequence[int], cameras: Sequence[int]) -> EpochSampler:
+    """A sampler of the images that have a label.
+
+    Args:
+        sampler: Makes it from ``labels``, and from ``cameras`` if it reads them.
+        labels: The class of each training image; -1 leaves the image out.
+        cameras: The camera of each.
+    """
+    read = cameras if kind_of(sampler).reads_cameras else None
+    if JUNK in labels:
+        return SelectionSampler(sampler=sampler, labels=labels, cameras=read)
+    return sampler(labels=labels) if read is None else sampler(labels=labels, cameras=read)

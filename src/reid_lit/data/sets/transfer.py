@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from reid_lit.data.fakes import refuse_fakes
 from reid_lit.data.feeding.in_flight import batch_bytes
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
+from reid_lit.data.feeding.selection import over_labelled
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.splits import as_target
 from reid_lit.errors import InputError
@@ -81,7 +83,7 @@ class TransferSampler(EpochSampler):
         world: The number of processes.
     """
 
-    def __init__(self, *, source: EpochSampler, target: ShuffleSampler, offset: int, world: int) -> None:
+    def __init__(self, *, source: EpochSampler, target: EpochSampler, offset: int, world: int) -> None:
         size = (source.share + target.share) * world
         super().__init__(batch_size=size, rank=source.rank, world=world, seed=source.seed)
         self.source = source
@@ -198,7 +200,7 @@ class Transfer(ReidData):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        cache = self._cache(len(self.split.train), self.transform.size)
+        cache = self._cache_of_training()
         dataset = TransferShots(self.split.train, self._labels or [], transform=self.transform, cache=cache)
         dataset.labelled = sampler.source.share
         workers = self._workers(batch_bytes(2 * sampler.share, self.transform.size))
@@ -207,18 +209,23 @@ class Transfer(ReidData):
     @override
     def _sampler(self, rank: int, world: int) -> TransferSampler:
         labels, size = self._labels or [], self.target_batch_size
-        labelled = [label for label in labels if label != JUNK]  # they come first
-        images = len(labels) - len(labelled)
+        cameras = [shot.camera_id for shot in self.split.train]
+        first = sum(shot.person_id != JUNK for shot in self.split.train)  # of the target
+        images = len(labels) - first
         if images < size or size % world:
             raise InputError(
                 f"target_batch_size={size}: it has to be a multiple of the {world} ranks and at most the"
                 f" target's {counted(images, 'training image')}"
             )
         place = {"rank": rank, "world": world, "seed": self.seed}
-        source = self.sampler(labels=labelled, batch_size=self.loader.batch_size, **place)
-        check_complete(source)
-        target = ShuffleSampler(labels=range(images), batch_size=size, **place)
-        return TransferSampler(source=source, target=target, offset=len(labelled), world=world)
+        make = partial(self.sampler, batch_size=self.loader.batch_size, **place)
+        source = over_labelled(make, labels[:first], cameras[:first])
+        target: EpochSampler = ShuffleSampler(labels=range(images), batch_size=size, **place)
+        if set(labels[first:]) != {JUNK}:  # its images have got classes, by which they are drawn as the source's are
+            target = over_labelled(partial(self.sampler, batch_size=size, **place), labels[first:], cameras[first:])
+        for sampler in (source, target):
+            check_complete(sampler)
+        return TransferSampler(source=source, target=target, offset=first, world=world)
 
     @override
     def on_after_batch_transfer(  # type: ignore[override]

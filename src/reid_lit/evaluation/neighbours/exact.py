@@ -122,7 +122,7 @@ class _Search:
             return
         self._see_farthest(columns, distance.amax(0))
         reach = torch.maximum(self.reach[rows, None], self.reach[columns])
-        row, column = _where(distance <= reach)
+        row, column = where(distance <= reach)
         value = distance[row, column]
         near = value <= self.reach[rows][row]
         self._offer(rows.start, row[near], columns.start + column[near], value[near])
@@ -189,7 +189,7 @@ def _distance_of(key: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
     return (key >> 32).int().view(torch.float32)
 
 
-def _where(true: Bool[Tensor, "rows columns"]) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:
+def where(true: Bool[Tensor, "rows columns"]) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:
     """Where a matrix is true, row by row; eight entries are looked at together, since few are."""
     flat = true.flatten()
     if len(flat) % 8:

@@ -11,7 +11,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, SLICE, DistanceBlocks, joined
 from reid_lit.evaluation.local_distance import LocalDistance
-from reid_lit.evaluation.neighbours.encoding import ROWS, encode
+from reid_lit.evaluation.neighbours.encoding import ROWS, Pairs, encode
 from reid_lit.evaluation.neighbours.exact import Neighbours, check_numbers, neighbours
 from reid_lit.evaluation.neighbours.local import LocalImages
 from reid_lit.evaluation.neighbours.sparse import ENTRIES, SparseRows
@@ -84,6 +84,10 @@ class KReciprocal:
         chunk = ROWS * self.listed * self.halved * (self.listed + 40) + 100 * max(ENTRIES, ROWS * self.k2 * entries)
         return 4 * images * dim + lists + chunk + 3 * BLOCK * 4 * columns
 
+    def encoded(self, image: Float[Tensor, "images dim"], near: Neighbours, pairs: Pairs | None = None) -> SparseRows:
+        """V of each image, before it is averaged; see :func:`~reid_lit.evaluation.neighbours.encoding.encode`."""
+        return encode(image, near, self.listed, self.halved, self.variant, pairs)
+
     @torch.no_grad()
     def blocks(
         self,
@@ -154,12 +158,10 @@ class ReciprocalBlocks:
         self.squares = local is None
         self.settings = settings
         self.farthest = near.farthest[:queries].clamp_min(torch.finfo(torch.float32).tiny)
-        encoding = encode(
-            image, near, settings.listed, settings.halved, settings.variant, local.pairs if local else None
-        )
+        encoding = settings.encoded(image, near, local.pairs if local else None)
         nearest = near.index[:, : settings.k2]
-        self.queries = _means(encoding, nearest[:queries])
-        self.lists = _means(encoding, nearest[queries:]).transposed()
+        self.queries = means(encoding, nearest[:queries])
+        self.lists = means(encoding, nearest[queries:]).transposed()
         self.shared = image.new_empty(BLOCK, len(image) - queries)
 
     @torch.no_grad()
@@ -189,7 +191,7 @@ class ReciprocalBlocks:
             squared.mul_(self.settings.lambda_value / farthest)
 
 
-def _means(encoding: SparseRows, nearest: Int[Tensor, "images k2"]) -> SparseRows:
+def means(encoding: SparseRows, nearest: Int[Tensor, "images k2"]) -> SparseRows:
     """V of some images, averaged over the k2 nearest of each."""
     parts, done = [], 0
     with progress("means over neighbours") as tell:

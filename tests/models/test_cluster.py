@@ -1,0 +1,220 @@
+"""Rounds of Cluster-Contrast on the tiny synthetic set, and its step against loops."""
+
+import dataclasses
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import nn
+from torch.nn import functional as F
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.callbacks.training import RandomState
+from reid_lit.models.cluster import ClusterContrast
+from reid_lit.models.density_clusters import centres
+from reid_lit.records import JUNK, Batch, TransferBatch
+from reid_lit.run.datasets import make_data
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec:FutureWarning",  # Lightning 2.6 with torch 2.15
+    "ignore:.*does not have many workers",
+    "ignore:.*is smaller than the logging interval",
+)
+BASE = (
+    "loader.batch_size=8", "machine.workers=0", "neck=bnneck2", "transform=strong", "transform.size=[32,16]",
+    "transform.train.crop.pad=2", "model=cluster", "loss=cluster", "sampler=cluster_cameras", "sampler.images=4",
+    "sampler.iterations=3", "model.k1=8", "model.k2=3", "optimizer=adam", "evaluation=strong",
+    "machine.accelerator=cpu", "machine.progress_bar=false",
+)  # fmt: skip
+ALONE = ("dataset=synthetic", "dataset.size=tiny", "dataset.world=campus")
+BESIDE = (
+    "dataset=transfer", "dataset.source={dataset:synthetic,size:tiny,world:plaza}",
+    "dataset.target={dataset:synthetic,size:tiny,world:campus}", "model.source_norms=own",
+)  # fmt: skip
+
+
+def tiny_backbone(seed=0):
+    torch.manual_seed(seed)
+    body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+    return Backbone(body, dim=8, mean=[0.5] * 3, std=[0.25] * 3)
+
+
+def built(config, persons=12) -> ClusterContrast:
+    config.model.backbone = None
+    made = instantiate(config.model, _convert_="all")
+    return made.func(**made.keywords | {"backbone": tiny_backbone()}, persons=persons)
+
+
+class Watch(pl.Callback):
+    """The model at the start of each epoch, and what each epoch drew."""
+
+    def __init__(self):
+        self.states, self.drawn, self.labels, self.memories = [], [], [], []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if batch_idx == 0:
+            self.states.append({name: value.clone() for name, value in module.state_dict().items()})
+            self.labels.append(module._labels.tolist())
+            self.memories.append(module.memories[0].memory.clone())
+            self.drawn.append([])
+        parts = batch if isinstance(batch, TransferBatch) else (batch,)
+        self.drawn[-1] += [
+            pair for part in parts for pair in zip(part.index.tolist(), part.person.tolist(), strict=True)
+        ]
+
+
+@pytest.fixture
+def fit(compose, drawn):
+    def run(*overrides, data=ALONE, epochs=3, blind=False, resume=None, callbacks=(), **trainer):
+        words = (*data, *BASE, f"data_root={drawn}", f"trainer.max_epochs={epochs}", *overrides)
+        config = compose(*words, f"+trainer.enable_checkpointing={any(isinstance(each, ModelCheckpoint) for each in callbacks)}")
+        config.trainer.callbacks, config.trainer.logger = None, False
+        data = make_data(config)
+        if blind:
+            read = data.read_sound
+
+            def no_persons(on_bad_image):
+                split = read(on_bad_image)
+                train = tuple(dataclasses.replace(shot, person_id=0) for shot in split.train)
+                return dataclasses.replace(split, train=train)
+
+            data.read_sound = no_persons
+        model, watch = built(config), Watch()
+        watching = [RandomState(seed=0), watch, *callbacks]
+        fitted = instantiate(config.trainer, _convert_="all", callbacks=watching, **trainer)
+        fitted.fit(model, datamodule=data, ckpt_path=resume)
+        return model, watch, fitted
+
+    return run
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+def test_each_round_trains_on_the_clusters_of_its_own_features(fit):
+    model, watch, trainer = fit("sampler=cluster", "sampler.images=4", "sampler.iterations=3")
+    data = trainer.datamodule
+    assert len(watch.labels) == 3
+    assert watch.labels[0] != watch.labels[1]
+    for drawn, labels, memory, state in zip(watch.drawn, watch.labels, watch.memories, watch.states, strict=True):
+        assert all(labels[index] == person != JUNK for index, person in drawn)
+        assert len(drawn) == 3 * 8
+        assert max(labels) + 1 == len(memory) > 1
+        model.load_state_dict(state)
+        images = torch.cat([batch.image for batch in data.plain_dataloader()])
+        with torch.no_grad():
+            features = model.eval()(images / 255).embedding
+        torch.testing.assert_close(features.norm(dim=1), torch.ones(len(images)))
+        expected = F.normalize(centres(features, torch.tensor(labels)), dim=1)
+        torch.testing.assert_close(memory, expected, atol=1e-5, rtol=1e-4)
+    assert trainer.callback_metrics["cluster/clusters"] > 1
+    assert -1 <= trainer.callback_metrics["cluster/stability"] <= 1
+    assert model.round_figures["round_clusters"] == trainer.callback_metrics["cluster/clusters"]
+
+
+def test_persons_of_the_target_change_no_weight(fit):
+    seeing, blind = (fit(blind=blind, epochs=2)[0] for blind in (False, True))
+    assert same(seeing.state_dict(), blind.state_dict())
+    assert torch.equal(seeing.memories[0].memory, blind.memories[0].memory)
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+@pytest.mark.parametrize("data", [ALONE, BESIDE], ids=["alone", "beside a source"])
+def test_a_run_that_was_killed_in_a_round_goes_on_as_if_it_had_not_been(fit, tmp_path, data):
+    checkpoints = ModelCheckpoint(tmp_path / "kept", filename="{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
+    whole, watch, _ = fit(data=data, callbacks=[checkpoints])
+
+    class Kill(pl.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            if trainer.current_epoch == 2 and batch_idx == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        fit(data=data, resume=tmp_path / "kept" / "epoch=1.ckpt", callbacks=[Kill()])
+    resumed, rest, _ = fit("model.weights=gone", data=data, resume=tmp_path / "kept" / "epoch=1.ckpt")
+    assert same(whole.state_dict(), resumed.state_dict())
+    assert torch.equal(whole.memories[0].memory, resumed.memories[0].memory)
+    assert watch.drawn[2:] == rest.drawn
+    assert whole._figures == resumed._figures
+
+
+def test_beside_a_source_both_have_classes_and_norms_of_their_own(fit):
+    model, watch, trainer = fit(data=BESIDE, epochs=2)
+    split = trainer.datamodule.split
+    first = sum(shot.person_id != JUNK for shot in split.train)
+    persons = len({shot.person_id for shot in split.train} - {JUNK})
+    for drawn, labels, memory in zip(watch.drawn, watch.labels, watch.memories, strict=True):
+        assert sorted(set(labels[:first])) == list(range(persons))
+        clusters = set(labels[first:]) - {JUNK}
+        assert sorted(clusters) == list(range(persons, len(memory)))
+        assert [index < first for index, _ in drawn[:16]] == [True] * 8 + [False] * 8
+        assert all(labels[index] == person for index, person in drawn)
+        assert len(drawn) == 3 * 16
+    own, other = model.backbone.body[1], model.source_norms.copies[0]
+    assert not torch.equal(own.running_mean, other.running_mean)
+    assert not torch.equal(own.weight, other.weight)
+    assert model.round_labels.max() + 1 == model.round_figures["round_clusters"]
+    assert trainer.callback_metrics.keys() >= {"train/contrast_source", "train/contrast_target"}
+
+
+def test_a_step_is_that_of_loops(compose):
+    model = built(compose(*ALONE, *BASE, "model.pool.p=2.0")).train()
+    model.log = model.log_dict = lambda *_, **__: None
+    generator = torch.Generator().manual_seed(2)
+    memory = F.normalize(torch.randn(3, 8, generator=generator), dim=1)
+    model.memories[0].restart(memory)
+    image, cluster = torch.rand(6, 3, 32, 16, generator=generator), torch.tensor([2, 0, 2, 1, 1, 2])
+    loss = model.training_step(Batch(image, cluster, cluster, cluster), 0)
+    loss.backward()
+    with torch.no_grad():
+        maps = built(compose(*ALONE, *BASE)).train().backbone(image)
+        pooled = maps.clamp_min(1e-6).square().mean((2, 3)).sqrt()
+        normed = (pooled - pooled.mean(0)) / (pooled.var(0, correction=0) + 1e-5).sqrt()
+        rows = [row / row.norm() for row in normed]
+        total = 0.0
+        for row, own in zip(rows, cluster.tolist(), strict=True):
+            powers = [torch.exp(row @ vector / 0.05) for vector in memory]
+            total -= float(torch.log(powers[own] / sum(powers)))
+        for row, own in zip(rows, cluster.tolist(), strict=True):
+            memory[own] = 0.1 * memory[own] + 0.9 * row
+            memory[own] /= memory[own].norm()
+    assert float(loss.detach()) == pytest.approx(total / 6, rel=1e-4)
+    torch.testing.assert_close(model.memories[0].memory, memory, atol=1e-5, rtol=1e-4)
+    assert model.pool.p.grad.abs() > 0
+    assert not model.neck.norm.bias.requires_grad
+
+
+def test_it_starts_from_a_run_and_takes_its_neck_where_that_is_a_batch_norm(fit, compose, tmp_path):
+    given = built(compose(*ALONE, *BASE)).state_dict()
+    given = {key: value + 0.25 if value.is_floating_point() else value for key, value in given.items()}
+    torch.save({"state_dict": given}, tmp_path / "norm.ckpt")
+    torch.save({"state_dict": {k: v for k, v in given.items() if "neck" not in k}}, tmp_path / "other.ckpt")
+    for name, loads in (("norm", True), ("other", False)):
+        _, watch, _ = fit(f"model.weights={tmp_path / name}.ckpt", epochs=1)
+        start = watch.states[0]
+        assert torch.equal(start["backbone.body.0.weight"], given["backbone.body.0.weight"])
+        assert torch.equal(start["neck.norm.weight"], given["neck.norm.weight"]) == loads
+
+
+@pytest.mark.parametrize(
+    ("overrides", "data", "message"),
+    [
+        (["model.k1=85"], ALONE, r"^k1=85: more than the 84 images of .*; give 84 or less"),
+        (["model.eps=1.0"], ALONE, r"^eps=1\.0: a Jaccard distance is in \[0, 1\]"),
+        (["scheduler=cosine"], ALONE, r"scheduled by rounds, which are epochs; set scheduler=step"),
+        (["loss=id_triplet", "neck=bnneck2"], ALONE, r"trains against a memory of its clusters; set loss=cluster"),
+        (["model.source_norms=own"], ALONE, r"a source has norms \(source_norms\), and .* is one data set"),
+        (["model.source_norms=null"], BESIDE, r"^source_norms=null: dataset=transfer gives a source"),
+        (["model.source_norms=mine"], ALONE, r"^source_norms='mine': choose own, shared, or null"),
+        (["model.eps=0.01"], ALONE, r"^eps=0\.01, min_samples=4: round 0: .* raise eps, or lower min_samples"),
+        (["dataset.val_persons=4"], ALONE, r"^val_persons=4 holds persons"),
+        (["model.weights=nowhere"], ALONE, r"^weights=nowhere: no checkpoint in .*; train the network on a source"),
+        (["loader.batch_size=80", "sampler.images=2"], ALONE, r"^batch_size=80: \d+ clusters and up to 2 images"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(fit, overrides, data, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        fit(*overrides, data=data)
