@@ -97,10 +97,11 @@ def measure(images: int, noise: float, repeats: int) -> None:
     above = peak() - before
     best = min(range(repeats), key=whole.__getitem__)
     clustering, labels = timed(lambda: density_clusters(embedding, eps=EPS, min_samples=MIN_SAMPLES, **SETTINGS))
+    ratio, clusters = whole[best] / seconds[best], int(labels.max()) + 1
     print(
-        f"{images:,} × {DIM:,}, noise {noise:g}: Jaccard {whole[best]:.1f} s, its neighbour search"
-        f" {seconds[best]:.1f} s, ratio {whole[best] / seconds[best]:.2f}; {above:.2f} GB above the embeddings, {peak():.2f} GB in all;"
-        f" with DBSCAN {clustering:.1f} s: {int(labels.max()) + 1} clusters, {int((labels < 0).sum()):,} outliers"
+        f"{images:,} × {DIM:,}, noise {noise:g}: Jaccard {whole[best]:.1f} s, its search {seconds[best]:.1f} s,"
+        f" ratio {ratio:.2f}; {above:.2f} GB above the embeddings, {peak():.2f} GB in all;"
+        f" with DBSCAN {clustering:.1f} s: {clusters} clusters, {int((labels < 0).sum()):,} outliers"
     )
 
 

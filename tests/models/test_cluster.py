@@ -69,7 +69,9 @@ class Watch(pl.Callback):
 def fit(compose, drawn):
     def run(*overrides, data=ALONE, epochs=3, blind=False, resume=None, callbacks=(), **trainer):
         words = (*data, *BASE, f"data_root={drawn}", f"trainer.max_epochs={epochs}", *overrides)
-        config = compose(*words, f"+trainer.enable_checkpointing={any(isinstance(each, ModelCheckpoint) for each in callbacks)}")
+        config = compose(
+            *words, f"+trainer.enable_checkpointing={any(isinstance(each, ModelCheckpoint) for each in callbacks)}"
+        )
         config.trainer.callbacks, config.trainer.logger = None, False
         data = make_data(config)
         if blind:

@@ -36,7 +36,7 @@ from reid_lit.records import JUNK, Batch, Output, Parts, Shot, Split, TransferBa
 logger = logging.getLogger(__name__)
 
 _CURE = (
-    "train the network on a source first, then set model.weights=<its run folder>; null starts from backbone.weights"
+    "train the network on a source first, then set model.weights=<its run folder>; none starts from backbone.weights"
 )
 
 
@@ -61,7 +61,7 @@ class ClusterContrast(RetrievalModel):
         ghost_batch: Images whose statistics batch norms take together in training; None: all of a rank's batch.
         source_norms: With dataset=transfer: ``own``, the source has batch norms of its own, or ``shared``. None: there
             is no source.
-        weights: The folder of a run to start from, or its checkpoint; its neck too, if that is a batch norm. None:
+        weights: The folder of a run to start from, or its checkpoint; its neck too, if that is a batch norm. ``none``:
             training starts from the backbone's weights.
         persons: Training persons; kept in the checkpoint, and the vectors of the memory until it is filled.
         recipe: How the model is trained and compared; the schedule is by ``epoch``.
@@ -111,7 +111,8 @@ class ClusterContrast(RetrievalModel):
         self.beside_source = source_norms is not None
         self.source_norms = SourceNorms(self._normed) if source_norms == "own" else None
         self.k1, self.k2, self.eps, self.min_samples = k1, k2, eps, min_samples
-        self.weights = weights
+        self.weights = None if weights == "none" else weights
+        self._starts_from_run = weights != "none"
         self._ended = 0  # epochs
         self._round = -1  # the round that the labels are of
         self._labels: Int[Tensor, " images"] | None = None
@@ -176,7 +177,7 @@ class ClusterContrast(RetrievalModel):
 
     @override
     def on_fit_start(self) -> None:
-        if self._labels is None and self.weights is not None:
+        if self._labels is None and self._starts_from_run:
             held = load_parts(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
             own = {f"neck.{name}" for name in self.neck.state_dict()}
             if own and own <= set(held):
@@ -200,7 +201,7 @@ class ClusterContrast(RetrievalModel):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        if self.weights is not None:
+        if self._starts_from_run:
             checkpoint["stage"] = 2
         checkpoint["cluster"] = {
             "ended": self._ended,
@@ -216,7 +217,7 @@ class ClusterContrast(RetrievalModel):
         self._ended, self._round, self._labels = state["ended"], state["round"], state["labels"]
         self._figures = state["figures"]
         for memory in self.memories:
-            memory.restart(state["memory"])
+            memory.memory = state["memory"].to(memory.memory)  # to the last bit
 
     def _cluster(self) -> None:
         """Find the clusters of the next round and start the memory with them; all ranks get those of the first."""
