@@ -78,6 +78,6 @@ class InChunks(RetrievalModel):
         share = self.data.batch_size // self.trainer.world_size
         if self.chunk is not None and self.chunk < share and first_rank():
             _log.info(
-                "two passes: batch norms before the pooled feature see chunks of at most %s, losses and necks all %d",
+                "two passes: batch norms before the pooled feature see chunks of at most %s, those behind it all %d",
                 counted(self.chunk, "image"), share,
             )  # fmt: skip
