@@ -21,7 +21,7 @@ FORMATS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript", "
 """The formats, and how their files end; beside an ``.xml`` lies its ``.bin``."""
 PRECISIONS = ("fp32", "fp16", "int8")
 OPSET = 18
-"""Of ONNX where none is asked for: what torch writes without a conversion."""
+"""Of ONNX where none is asked for, and the oldest that torch writes."""
 NAMES = ("images", "features")
 """The names of input and output where none are asked for."""
 Runner = Callable[[np.ndarray], Float[np.ndarray, "batch dim"]]
@@ -90,6 +90,8 @@ def check_asked(format: str, precision: str, opset: int | None) -> None:  # noqa
         raise InputError(f"precision={precision}: unknown; give one of {', '.join(PRECISIONS)}")
     if precision == "int8" and format.startswith("torch"):
         raise InputError(f"precision=int8: format={format} has no such files; give format=onnx or format=openvino")
+    if opset is not None and opset < OPSET:
+        raise InputError(f"opset={opset}: torch writes {OPSET} or newer; give opset={OPSET}")
     if opset is not None and format.startswith("torch"):
         raise InputError(f"opset={opset}: format={format} has none; leave it out")
 
@@ -178,6 +180,8 @@ def _write_onnx(program: Any, path: Path, precision: str, opset: int, names: tup
     )
     if made is None:
         raise FailedError("torch gave no ONNX")
+    if (version := made.model_proto.opset_import[0].version) != opset:
+        raise InputError(f"opset={opset}: torch writes {version} for this graph; give opset={version}")
     if precision == "int8":
         _quantized(made.model_proto, path, calibration, names[0])
     else:
@@ -187,12 +191,22 @@ def _write_onnx(program: Any, path: Path, precision: str, opset: int, names: tup
 def _write_openvino(
     program: Any, path: Path, precision: str, opset: int, names: tuple[str, str], calibration: Any
 ) -> None:
-    openvino = package("openvino")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "graph.onnx"
         _write_onnx(program, file, precision, opset, names, calibration)
-        model = openvino.convert_model(file)
-        openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+        as_openvino(file, path, halved=precision == "fp16")
+
+
+def as_openvino(file: Path, path: Path, *, halved: bool) -> None:
+    """Write a file of ONNX as one of OpenVINO.
+
+    Args:
+        file: The ``.onnx``.
+        path: The ``.xml``; its ``.bin`` lies beside it.
+        halved: Whether the weights are kept in half precision.
+    """
+    openvino = package("openvino")
+    openvino.save_model(openvino.convert_model(file), path, compress_to_fp16=halved)
 
 
 def _quantized(model: Any, path: Path, calibration: Iterable[np.ndarray], name: str) -> None:
