@@ -157,5 +157,8 @@ def test_imagenet_is_taken_from_torchs_cache_or_says_what_to_fetch_and_where(rel
 
 
 def test_another_name_is_refused():
-    with pytest.raises(ValueError, match=r"name='resnet101_ibn_a': give one of \['resnet50_ibn_a', 'resnet50_ibn_b'\]"):
-        ibn_net50(name="resnet101_ibn_a", weights="none")
+    with pytest.raises(
+        ValueError,
+        match=r"name='resnet18_ibn_a': give one of \['resnet101_ibn_a', 'resnet50_ibn_a', 'resnet50_ibn_b'\]",
+    ):
+        ibn_net50(name="resnet18_ibn_a", weights="none")

@@ -1,29 +1,32 @@
 import pytest
 import torch
 
-from reid_lit.layers.pooling import GeneralizedMeanPool, GlobalAveragePool
+from reid_lit.layers.pooling import GeneralizedMeanPool
 
 
-def test_a_generalized_mean_is_that_of_a_loop_and_its_power_learns():
-    maps = torch.randn(2, 3, 4, 2)
-    pool = GeneralizedMeanPool(p=3.0, least=1e-6)
-    pooled = pool(maps)
+def test_the_generalised_mean_is_that_of_the_equation():
+    torch.manual_seed(0)
+    maps = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    pool = GeneralizedMeanPool(p=2.5, learned=True, floor=1e-2).double()
+    result = pool(maps).detach()
     for image in range(2):
         for channel in range(3):
-            values = [max(float(value), 1e-6) ** 3 for value in maps[image, channel].flatten()]
-            assert pooled[image, channel].item() == pytest.approx((sum(values) / 8) ** (1 / 3), rel=1e-4)
-    pooled.sum().backward()
-    assert pool.p.grad is not None
-    assert pool.p.grad.isfinite().all()
-    assert pool.p.grad.item() > 0  # it grows with p
+            values = [max(float(value), 1e-2) for value in maps[image, channel].flatten()]
+            expected = (sum(value**2.5 for value in values) / len(values)) ** (1 / 2.5)
+            assert float(result[image, channel]) == pytest.approx(expected, rel=1e-6)
 
 
-def test_its_mean_of_power_1_is_the_average_of_maps_that_are_not_negative():
-    maps = torch.rand(2, 3, 4, 2) + 0.01
-    torch.testing.assert_close(GeneralizedMeanPool(p=1.0, least=1e-6)(maps), GlobalAveragePool()(maps))
+def test_one_is_the_mean_and_a_large_exponent_nears_the_maximum():
+    maps = torch.rand(2, 3, 4, 5)
+    torch.testing.assert_close(GeneralizedMeanPool(p=1.0, learned=False, floor=1e-6)(maps), maps.mean((2, 3)))
+    most = GeneralizedMeanPool(p=80.0, learned=False, floor=1e-2)(maps)
+    assert ((maps.amax((2, 3)) - most).abs() < 0.05).all()
 
 
-@pytest.mark.parametrize("settings", [{"p": 0.0}, {"least": 0.0}])
-def test_numbers_out_of_range_are_refused(settings):
-    with pytest.raises(ValueError, match="give a number above 0"):
-        GeneralizedMeanPool(**({"p": 3.0, "least": 1e-6} | settings))
+def test_the_exponent_learns_where_it_is_to():
+    learned, fixed = (GeneralizedMeanPool(p=3.0, learned=learned, floor=1e-6) for learned in (True, False))
+    assert [name for name, _ in learned.named_parameters()] == list(learned.state_dict()) == ["p"]
+    assert not list(fixed.named_parameters())
+    assert not fixed.state_dict()
+    learned(torch.rand(2, 3, 4, 5)).sum().backward()
+    assert learned.p.grad.abs() > 0

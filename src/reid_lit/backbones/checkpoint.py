@@ -1,11 +1,13 @@
 """Files of weights: which one a run is tested by, and how any is read without executing what it holds."""
 
+import contextlib
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from reid_lit.errors import InputError
+from reid_lit.memory import free_memory
 
 
 class _Inert:
@@ -38,6 +40,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     import torch  # here, so that a page or a report can name the file without loading torch
 
+    check_size(file)
     _check_whole(file)
     try:
         with torch.serialization.safe_globals(_INERT):
@@ -50,6 +53,26 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{file}: holds a {type(content).__name__}, not a state_dict; save model.state_dict()")
     return content
+
+
+def check_size(file: Path) -> None:
+    """Raise InputError for a file of weights that the free memory cannot hold, as it is or unpacked.
+
+    torch never packs what it writes, and would unpack it into memory in one piece.
+    """
+    size = file.stat().st_size if file.is_file() else 0
+    unpacked = size
+    if size and zipfile.is_zipfile(file):
+        with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+            unpacked = sum(record.file_size for record in archive.infolist())
+    if unpacked > 2 * size:
+        raise InputError(
+            f"{file}: refused, since its {size:,} bytes would become {unpacked:,}: torch.save packs nothing, so this is"
+            " no file of weights"
+        )
+    free, of = free_memory()
+    if size > free:
+        raise InputError(f"{file}: {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of {of} are free; free some")
 
 
 def _check_whole(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""IBN-Net-50-a and -b: ResNet-50 whose early stages forget an image's style."""
+"""IBN-Net-50-a, -b and IBN-Net-101-a: ResNets whose early stages forget an image's style."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,12 @@ from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
 
 _RELEASE = "https://github.com/XingangPan/IBN-Net/releases/download/v1.0"
-_RELEASED = {"resnet50_ibn_a": "resnet50_ibn_a-d9d0bb7b.pth", "resnet50_ibn_b": "resnet50_ibn_b-9ca61e85.pth"}
+_RELEASED = {
+    "resnet50_ibn_a": "resnet50_ibn_a-d9d0bb7b.pth",
+    "resnet50_ibn_b": "resnet50_ibn_b-9ca61e85.pth",
+    "resnet101_ibn_a": "resnet101_ibn_a-59ea0ac6.pth",
+}
+NAMES = tuple(_RELEASED)
 
 
 class InstanceBatchNorm(nn.Module):
@@ -44,11 +49,11 @@ class InstanceBatchNorm(nn.Module):
 
 
 def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
-    """IBN-Net-50.
+    """IBN-Net-50, or IBN-Net-101-a.
 
     Args:
-        name: ``resnet50_ibn_a`` (instance norm in half the channels of every block of the first three stages) or
-            ``resnet50_ibn_b`` (instance norm in the stem and at the end of the first two stages).
+        name: ``resnet50_ibn_a``, ``resnet101_ibn_a`` (instance norm in half the channels of every block of the first
+            three stages) or ``resnet50_ibn_b`` (instance norm in the stem and at the end of the first two stages).
         weights: ``imagenet`` (the authors' release, from torch's cache or fetched into it), ``none``, or a file or run
             folder.
         last_stride: 2, or 1 for a map of twice the height and width.
@@ -63,8 +68,7 @@ def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
         raise InputError(f"name={name!r}: give one of {sorted(_RELEASED)}")
     url = f"{_RELEASE}/{_RELEASED[name]}"
     path = fetched(name, url) if weights == "imagenet" else Path(weights)
-    model = timm.create_model("resnet50.tv_in1k", pretrained=False, num_classes=0, zero_init_last=False)
-    (_with_halves if name == "resnet50_ibn_a" else _with_instance_norms)(model)
+    model = network(name)
     set_last_stride(model, last_stride, name=name)
     if weights != "none":
         load(model, path, name=name, rename=_own_key)
@@ -72,8 +76,20 @@ def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
     return Backbone(Maps(model), dim=model.num_features, mean=config["mean"], std=config["std"])
 
 
+def network(name: str) -> Any:
+    """Timm's ResNet with the norms of an IBN-Net, at its start.
+
+    Args:
+        name: One of :data:`NAMES`.
+    """
+    resnet, _, kind = name.partition("_")
+    model = timm.create_model(f"{resnet}.tv_in1k", pretrained=False, num_classes=0, zero_init_last=False)
+    (_with_halves if kind == "ibn_a" else _with_instance_norms)(model)
+    return model
+
+
 def _with_halves(model: Any) -> None:
-    """Make timm's ResNet-50 an IBN-Net-50-a."""
+    """Make timm's ResNet an IBN-Net-a."""
     for stage in (model.layer1, model.layer2, model.layer3):
         for block in stage:
             block.bn1 = InstanceBatchNorm(block.bn1.num_features)

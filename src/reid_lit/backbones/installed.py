@@ -80,12 +80,26 @@ class InstalledWeights:
     @functools.cached_property
     def _layers(self) -> dict[str, str]:
         """The renames with a line for each block."""
-        places = [f"{stage}.{block}" for stage, blocks in enumerate(self.stages) for block in range(blocks)]
-        layers: dict[str, str] = {}
-        for layer, renamed in self.renames.items():
-            for number, place in enumerate(places, self.first_block):
-                layers.setdefault(layer.replace("{block}", str(number)), renamed.replace("{block}", place))
-        return layers
+        return counted_layers(self.renames, stages=self.stages, first_block=self.first_block)
+
+
+def counted_layers(layers: Mapping[str, str], *, stages: Sequence[int], first_block: int) -> dict[str, str]:
+    """The names of layers with a line for each block.
+
+    Args:
+        layers: A layer of a file: its name here; ``{block}`` stands for every block, an earlier line wins.
+        stages: How many blocks each stage of the network has.
+        first_block: What the file calls the first of them; it counts them through.
+
+    >>> counted_layers({"b{block}": "blocks.{block}"}, stages=[1, 2], first_block=0)
+    {'b0': 'blocks.0.0', 'b1': 'blocks.1.0', 'b2': 'blocks.1.1'}
+    """
+    places = [f"{stage}.{block}" for stage, blocks in enumerate(stages) for block in range(blocks)]
+    named: dict[str, str] = {}
+    for layer, renamed in layers.items():
+        for number, place in enumerate(places, first_block):
+            named.setdefault(layer.replace("{block}", str(number)), renamed.replace("{block}", place))
+    return named
 
 
 def installed_weights(name: str) -> InstalledWeights | None:

@@ -1,12 +1,13 @@
 """Weights of a file or a run folder, loaded into a backbone."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
+from reid_lit.backbones.checkpoint import check_size, read_checkpoint, weights_file
+from reid_lit.backbones.renames import renames
 from reid_lit.backbones.state_names import COMPILED, Reading, chosen, converted, in_one_order, readings
 from reid_lit.errors import InputError, MissingFileError
 
@@ -14,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 _CURE = "is it a file of another architecture? choose the backbone of that file, or give none to train from scratch"
 _NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d)
-_CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "neck.", "criterion.")
+_CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.", "last_linear.", "neck.", "criterion.")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -34,10 +35,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"weights={path}: there is no file {file.resolve()}; give a *.safetensors, a *.pth or a run folder"
         )
     if file.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(file)
+        return _read_safetensors(file)
     return tensors_of(read_checkpoint(file))
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    check_size(file)
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{file}: damaged, or no file of safetensors ({error}); copy it anew") from error
 
 
 def tensors_of(content: Mapping) -> dict[str, Tensor]:
@@ -70,13 +80,17 @@ def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str]
     file = read_state(path)
     target = {key: value for key, value in body.state_dict().items() if not key.endswith("num_batches_tracked")}
     try:
-        reading = _read(body, file, target, rename, at_least)
+        reading = _read(body, file, target, [rename, *renames(name)], at_least)
     except InputError as error:
         raise InputError(f"weights={path}: {error}") from None
     report = _report(file, target, reading, name=name)
     if reading.share < at_least:
+        from reid_lit.backbones.nearest import nearest  # here, since it knows the networks, which load by this module
+
+        known = nearest(file)
         raise InputError(
-            f"weights={path}: {report}. At least {at_least:.0%} must match: {_CURE}{in_one_order(file, target)}"
+            f"weights={path}: {report}. At least {at_least:.0%} must match: {known + '; ' if known else ''}{_CURE}"
+            f"{in_one_order(file, target)}"
         )
     if reshaped := reading.reshaped(target):
         key = reshaped[0]
@@ -101,11 +115,16 @@ def _read(
     body: nn.Module,
     file: Mapping[str, Tensor],
     target: Mapping[str, Tensor],
-    rename: Callable[[str], str],
+    ways_to_name: Sequence[Callable[[str], str]],
     at_least: float,
 ) -> Reading:
-    """The file's tensors by the network's names, as far as they can be told."""
-    found = list(readings(file, target, rename))
+    """The file's tensors by the network's names, as far as they can be told; by the names that give most."""
+    found: list[Reading] = []
+    for rename in ways_to_name:
+        named = list(readings(file, target, rename))
+        found = max(found, named, key=lambda way: max((len(reading.matched) for reading in way), default=-1))
+        if any(len(reading.matched) == len(target) for reading in found):
+            break
     whole = [reading for reading in found if reading.share >= at_least]
     best = chosen(whole) if whole else max(found, key=lambda reading: reading.share, default=None)
     if best is not None and len(best.matched) == len(target):

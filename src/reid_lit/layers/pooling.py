@@ -1,6 +1,9 @@
 """From a map to a feature."""
 
+from typing import Annotated
+
 import torch
+from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,26 +22,26 @@ class GlobalAveragePool(nn.Module):
 
 
 class GeneralizedMeanPool(nn.Module):
-    """GeM: the p-th root of the mean over positions of the p-th power, with one learnt p; p = 1 is the mean.
+    """The generalised mean of the map over its positions, (mean of x^p)^(1/p): p = 1 the mean, p → ∞ the maximum.
 
     Args:
-        p: Where it starts, above 0.
-        least: What smaller values of the map are taken for, above 0.
+        p: The exponent, at the start where it is learned.
+        learned: Whether it is learned.
+        floor: Values below it count as it.
 
     Source: Radenović et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI 2019, equation 3.
-
-    Raises:
-        ValueError: a number is not above 0.
     """
 
-    def __init__(self, *, p: float, least: float) -> None:
+    def __init__(self, *, p: Annotated[float, Gt(0)], learned: bool, floor: Annotated[float, Gt(0)]) -> None:
         super().__init__()
-        for name, value in (("p", p), ("least", least)):
-            if not value > 0:
-                raise InputError(f"{name}={value}: give a number above 0")
-        self.p = nn.Parameter(torch.tensor([float(p)]))
-        self.least = least
+        self.p: Tensor
+        if learned:
+            self.p = nn.Parameter(torch.full((1,), p))
+        else:
+            self.register_buffer("p", torch.full((1,), p), persistent=False)
+        self.floor = floor
 
     def forward(self, maps: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
-        """(b c h w) → (b c), in float32."""
-        return maps.float().clamp_min(self.least).pow(self.p).mean(dim=(2, 3)).pow(1 / self.p)
+        """(b c h w) → (b c), in float32 at least."""
+        maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+        return maps.clamp(min=self.floor).pow(self.p).mean(dim=(2, 3)).pow(1 / self.p)

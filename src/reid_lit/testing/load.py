@@ -1,4 +1,4 @@
-"""``reid_lit.load``: the model of a run, ready to embed images in Python."""
+"""``reid_lit.load``: the model of a run, or one that another project has published, ready to embed images in Python."""
 
 import os
 from collections.abc import Sequence
@@ -9,16 +9,20 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.checkpoint import weights_file
-from reid_lit.errors import MissingFileError
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.models.base import RetrievalModel
+from reid_lit.run.composing import composed
 from reid_lit.run.folder import Run
+from reid_lit.run.published import check_published, published, words_of
 from reid_lit.run.trust import check_no_resolvers, check_parts
 from reid_lit.testing.embedder import Embedder
-from reid_lit.testing.tests import trained_model
+from reid_lit.testing.tests import published_model, trained_model
 
 
 def load(
     run: str | os.PathLike[str],
     *,
+    as_: str | None = None,
     device: str | torch.device = "auto",
     precision: str | None = None,
     value_range: Sequence[int | float] | None = None,
@@ -31,7 +35,8 @@ def load(
 
     Args:
         run: The folder of the run, or a checkpoint in it; or the folder of an evaluation of it, for the embeddings that
-            its thresholds are of.
+            its thresholds are of. With ``as_`` the file of another project's model.
+        as_: Which of another project's recipes it is, such as ``fastreid/sbs_R50``: see ``published.yaml``.
         device: ``auto`` is the first GPU where there is one (CUDA's, else Apple's ``mps``), else the CPU.
         precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
         value_range: Of images of 16 bit or of floats, the values that become 0 and 255; None: the run's.
@@ -40,19 +45,43 @@ def load(
     Raises:
         FileNotFoundError: there is no run's folder, or no checkpoint in it.
         ValueError: the checkpoint holds code or is damaged, the precision is unknown, or the run's config names a part
-            that is none of reid_lit's.
+            that is none of reid_lit's; or the file is none of the recipe ``as_``.
     """
-    folder = _run_of(Path(run).expanduser())
+    path = Path(run).expanduser()
+    if as_ is not None:
+        config = _published_config(path, as_)
+        return _embedder(config, published_model(config), device=device, precision=precision, value_range=value_range)
+    folder = _run_of(path)
     config = folder.config()
     if not trust:
         source = str(folder.folder / "config.yaml")
         check_no_resolvers(config, source=source)
         check_parts({key: config[key] for key in _BUILT}, source=source)
+    config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
+    model = trained_model(config, _trained(folder, config))
+    return _embedder(config, model, device=device, precision=precision, value_range=value_range)
+
+
+def _published_config(file: Path, entry: str) -> DictConfig:
+    """The config by which a published model is tested."""
+    if not check_published({"weights": str(file), "as": entry}):
+        raise InputError("as_='': name a recipe, such as fastreid/sbs_R50")
+    words = (*published(entry).words(file), *words_of({"weights": str(file), "as": entry}))
+    return OmegaConf.create(composed(words))
+
+
+def _embedder(
+    config: DictConfig,
+    model: RetrievalModel,
+    *,
+    device: str | torch.device,
+    precision: str | None,
+    value_range: Sequence[int | float] | None,
+) -> Embedder:
+    """A model on its device, with what the config says of images."""
     chosen = torch.device(_first_device() if device == "auto" else device)
     trained_in = str(config.trainer.precision)
     own = OmegaConf.select(config, "dataset.value_range") or OmegaConf.select(config, "dataset.target.value_range")
-    config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
-    model = trained_model(config, _trained(folder, config))
     return Embedder(
         model=model,
         transform=instantiate(config.transform, _convert_="all"),

@@ -1,4 +1,4 @@
-"""The weights of a finished run, tested again."""
+"""The weights of a finished run, or of a published model, tested."""
 
 import logging
 from pathlib import Path
@@ -21,21 +21,24 @@ from reid_lit.run.split_rounds import run_rounds, trained_run
 from reid_lit.testing.distractors import Source, behind, of_file, of_folder
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.limits import check_memory_limit
-from reid_lit.testing.tests import Test, check_unseen, find_tests, run_tests, trained_model
+from reid_lit.testing.tests import Test, check_unseen, find_tests, published_model, run_tests, trained_model
 
 _log = logging.getLogger(__name__)
 
 
 def evaluate_run(config: DictConfig) -> float | None:
-    """Test the weights of ``config.run``, of each split where it asks for several.
+    """Test the weights of ``config.run`` or ``config.weights``, of each split where it asks for several.
 
     Returns:
         The score named by ``objective`` on the first data set tested.
     """
     check_loggers(config)
-    _say_scoring(config)
-    option = Run(Path(config.run)).option("dataset")  # this command's may be another one
-    facts = {"run": str(config.run)} | ({"trained_on": option} if option else {})
+    if config.get("weights") is None:
+        _say_scoring(config)
+        option = Run(Path(config.run)).option("dataset")  # this command's may be another one
+        facts = {"run": str(config.run)} | ({"trained_on": option} if option else {})
+    else:
+        facts = {"weights": str(config.weights), "as": str(config["as"]), "trained_on": "unknown data"}
     objective = run_rounds(config, evaluate_once, facts)
     log_results(config, Run(Path(config.run_dir)))
     return objective
@@ -43,11 +46,15 @@ def evaluate_run(config: DictConfig) -> float | None:
 
 def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
     """Test one training: facts for ``metrics.json``, and rows of results."""
-    trained = trained_run(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = trained_model(config, trained)
-    tests = find_tests(config, make_data(config))
-    check_unseen(read_lineage(trained.folder).trained, tests)
+    if config.get("weights") is None:
+        trained = trained_run(config)
+        model = trained_model(config, trained)
+        tests = find_tests(config, make_data(config))
+        check_unseen(read_lineage(trained.folder).trained, tests)
+    else:  # what it learnt from is not known
+        model = published_model(config)
+        tests = find_tests(config, make_data(config))
     check_memory_limit(model, tests, streamed=bool(config.distractors))
     trainer = make_trainer(config)
     facts = {"distractors": list(config.distractors)} if config.distractors else {}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,9 +27,11 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.records import JUNK, Split, absolute, common_images
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
+from reid_lit.run.published import published
 from reid_lit.run.results import Row
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.kept_queries import keep_queries
+from reid_lit.testing.published_weights import PublishedWeights
 from reid_lit.testing.thresholds import with_application
 from reid_lit.wording import counted
 
@@ -60,14 +63,32 @@ def trained_model(config: DictConfig, run: Run) -> RetrievalModel:
         ValueError: it holds code or is damaged.
     """
     checkpoint = run.read_weights()
+    model = _built(config, persons=checkpoint["persons"])
+    model.load_weights(checkpoint)
+    return model
+
+
+def published_model(config: DictConfig) -> RetrievalModel:
+    """The model that ``config.weights`` are of, as ``config.as`` says; ``config`` as :func:`trained_model` leaves it.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it holds code, is damaged, or is none of this recipe.
+    """
+    read = PublishedWeights.read(Path(config.weights).expanduser(), published(config["as"]))
+    model = _built(config, persons=read.persons)
+    read.load_into(model)
+    return model
+
+
+def _built(config: DictConfig, *, persons: int) -> RetrievalModel:
+    """The model of a config, at its start; keys that only a training needs are removed."""
     with open_dict(config):
         config.backbone.weights = "none"  # the checkpoint has them
         config.trainer.logger = False  # the run's log stays as it is
         for training_only in ("checkpoint", "learning_rate", "health", "features"):
             config.callbacks.pop(training_only, None)
-    model = instantiate(config.model, _convert_="all")(persons=checkpoint["persons"])
-    model.load_weights(checkpoint)
-    return model
+    return instantiate(config.model, _convert_="all")(persons=persons)
 
 
 def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> list[Test]:
