@@ -3,6 +3,7 @@
 import argparse
 import logging
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from reid_lit.backbones import weights
+from reid_lit.backbones.base import normalised
 from reid_lit.backbones.checkpoint import read_checkpoint
 from reid_lit.backbones.timm import timm_backbone
 
@@ -177,6 +179,55 @@ def test_weights_by_name_are_resampled_too(tmp_path, monkeypatch):
     )
     got = timm_backbone(name=VIT, weights="imagenet", options={"img_size": [64, 32]}).body.model.state_dict()
     torch.testing.assert_close(got["pos_embed"], resample_abs_pos_embed(state["pos_embed"], new_size=[4, 2]))
+
+
+def test_torchvisions_names_of_other_families_are_known(tmp_path):
+    from torchvision import models
+
+    image = torch.rand(2, 3, 64, 64)
+    for model, name, options in (
+        (models.mobilenet_v2(), "mobilenetv2_100", {}),
+        (models.VisionTransformer(64, 16, 12, 3, 192, 768, num_classes=5), "vit_tiny_patch16_224", {"img_size": 64}),
+    ):
+        state = model.state_dict()
+        for value in state.values():
+            if value.is_floating_point() and value.ndim > 1:
+                value.normal_(0, value[0].numel() ** -0.5)
+            elif value.is_floating_point():
+                value.uniform_(0.5, 1.5)
+        backbone = timm_backbone(name=name, weights=str(saved(tmp_path, state)), options=options).eval()
+        with torch.no_grad():
+            normal = normalised(image, backbone.mean, backbone.std)
+            if name == "mobilenetv2_100":
+                expected = model.eval().features(normal)
+            else:
+                tokens = model.eval()._process_input(normal)
+                expected = model.encoder(torch.cat([model.class_token.expand(2, -1, -1), tokens], 1))[:, 1:]
+                expected = expected.transpose(1, 2).unsqueeze(-1)
+            torch.testing.assert_close(backbone(image), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_refusal_names_the_network_that_a_file_is_of(tmp_path, resnet):
+    with pytest.raises(ValueError, match=r"At least 95% must match: this is a resnet18; is it a file of another arch"):
+        loaded(saved(tmp_path, {f"net.{key}": value for key, value in resnet.items()}), "resnet50.tv_in1k")
+
+
+def test_a_damaged_file_of_safetensors_is_a_line(tmp_path):
+    for content in (b"", b'\x09\0\0\0\0\0\0\0{"a": 1}', b"\xff" * 64):
+        (tmp_path / "a.safetensors").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.safetensors: damaged, or no file of safetensors \(.*; copy it anew"):
+            weights.read_state(tmp_path / "a.safetensors")
+
+
+def test_what_is_packed_or_larger_than_the_memory_is_not_read(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", bytes(4_000_000))
+    with pytest.raises(ValueError, match=r"bomb\.pth: refused, since its [\d,]+ bytes would become 4,000,000"):
+        read_checkpoint(tmp_path / "bomb.pth")
+    file = saved(tmp_path, {"a": torch.zeros(1000)})
+    monkeypatch.setattr("reid_lit.backbones.checkpoint.free_memory", lambda: (1000, "the machine's memory"))
+    with pytest.raises(ValueError, match=r"weights\.pth: 0\.0 GB, and 0\.0 GB of the machine's memory are free"):
+        read_checkpoint(file)
 
 
 class Table(nn.Module):

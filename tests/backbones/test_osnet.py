@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from tests.backbones import layouts
 from torch import nn
 from torch.nn import functional as F
 
@@ -136,7 +137,9 @@ def test_files_under_torchreids_names_load_whole(tmp_path, prefix):
 def test_a_narrower_network_is_refused(tmp_path):
     state = {key: value[: max(1, len(value) // 2)] for key, value in network().body.state_dict().items() if value.ndim}
     torch.save(state, tmp_path / "osnet_x0_5.pth")
-    with pytest.raises(ValueError, match=r"osnet_x0_5.pth: .* of osnet_x1_0 matched .* another architecture"):
+    with pytest.raises(
+        ValueError, match=r"osnet_x0_5.pth: .* of osnet_x1_0 matched .* another architecture"
+    ):  # of no width that there is
         osnet(name="osnet_x1_0", weights=str(tmp_path / "osnet_x0_5.pth"))
 
 
@@ -149,5 +152,45 @@ def test_imagenet_says_what_to_download_and_how_to_give_it():
 
 
 def test_another_width_is_refused():
-    with pytest.raises(ValueError, match=r"name='osnet_x0_5': give one of \['osnet_x1_0'\]"):
-        osnet(name="osnet_x0_5", weights="none")
+    with pytest.raises(ValueError, match=r"name='osnet_x2_0': give one of \[.*'osnet_ibn_x1_0', 'osnet_x0_25', .*\]"):
+        osnet(name="osnet_x2_0", weights="none")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("instance", ["after", "inside"])
+def test_an_instance_norm_follows_the_shortcut_or_takes_the_place_of_the_residuals_last_norm(instance):
+    torch.manual_seed(0)
+    block = OSBlock(32, 64, instance).double().eval()
+    for name, value in block.state_dict().items():
+        if value.is_floating_point() and name.startswith("IN."):
+            value.uniform_(0.5, 1.5)
+    maps = torch.randn(2, 32, 6, 5, dtype=torch.float64)
+
+    def instance_norm(values):
+        centred = values - values.mean((2, 3), keepdim=True)
+        unit = centred / (values.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+        return unit * block.IN.weight[:, None, None] + block.IN.bias[:, None, None]
+
+    reduced = block.conv1(maps)
+    streams = sum(block.gate(stream(reduced)) for stream in (block.conv2a, block.conv2b, block.conv2c, block.conv2d))
+    residual, shortcut = block.conv3.conv(streams), block.downsample(maps)
+    if instance == "inside":
+        assert not hasattr(block.conv3, "bn")
+        expected = (instance_norm(residual) + shortcut).relu()
+    else:
+        expected = instance_norm(block.conv3.bn(residual) + shortcut).relu()
+    torch.testing.assert_close(block(maps), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("osnet_x0_75", 1_087_610), ("osnet_x0_5", 497_426), ("osnet_x0_25", 134_792), ("osnet_ibn_x1_0", 1_906_852), ("osnet_ain_x1_0", 1_905_828)],
+)  # fmt: skip
+def test_torchreids_other_osnets_are_built_and_read(tmp_path, name, parameters):
+    kind, _, width = name.removeprefix("osnet_").rpartition("x")
+    state = layouts.numbered(layouts.osnet(f"x{width}", kind.rstrip("_")))
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "osnet.pth")
+    backbone = osnet(name=name, weights=str(tmp_path / "osnet.pth"))
+    assert sum(p.numel() for p in backbone.parameters()) == parameters
+    read = sorted(float(v.flatten()[0]) for k, v in backbone.body.state_dict().items() if "num_batches" not in k)
+    assert read == sorted(float(v.flatten()[0]) for k, v in state.items() if not k.startswith(("fc.", "classifier.")))

@@ -7,8 +7,6 @@ from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.errors import InputError
-
 
 class GlobalAveragePool(nn.Module):
     """The mean of the map over its positions.

@@ -40,12 +40,13 @@ class Published:
         Args:
             file: Its weights, whose names may tell another version of the code.
         """
+        own = [assignment("name", self.entry.replace("/", "_")), *self._words]
         if not self._having:
-            return list(self._words)
+            return own
         from reid_lit.backbones.weights import read_state  # it imports torch
 
         names = {plain_name(name) for name in read_state(file)}
-        return [*self._words, *(word for name, words in self._having.items() if name in names for word in words)]
+        return [*own, *(word for name, words in self._having.items() if name in names for word in words)]
 
     def renamed(self, name: str) -> str | None:
         """A tensor's name in our model; None where it is of no use; the name itself where the table does not say."""

@@ -58,7 +58,8 @@ def load(
         check_no_resolvers(config, source=source)
         check_parts({key: config[key] for key in _BUILT}, source=source)
     config.model.backbone.weights = "none"  # a resolved config has a copy of the backbone's keys there
-    model = trained_model(config, _trained(folder, config))
+    tested = config.get("weights") is not None  # the folder of an evaluation of a published model
+    model = published_model(config) if tested else trained_model(config, _trained(folder, config))
     return _embedder(config, model, device=device, precision=precision, value_range=value_range)
 
 
