@@ -8,11 +8,7 @@ def test_the_generalised_mean_is_that_of_the_equation():
     torch.manual_seed(0)
     maps = torch.randn(2, 3, 4, 5, dtype=torch.float64)
     pool = GeneralizedMeanPool(p=2.5, learned=True, floor=1e-2).double()
-<<<<<<< HEAD
     result = pool(maps).detach()
-=======
-    result = pool(maps)
->>>>>>> 6e8433d (Tests of published models and of files by other names; docs/weights.md)
     for image in range(2):
         for channel in range(3):
             values = [max(float(value), 1e-2) for value in maps[image, channel].flatten()]
