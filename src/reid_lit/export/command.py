@@ -17,6 +17,7 @@ from reid_lit.export.facts import history_of
 from reid_lit.export.formats import FORMATS, check_asked
 from reid_lit.export.gate import Figure
 from reid_lit.export.graph import Input
+from reid_lit.export.presets import PRESETS, chosen, wanted_by
 from reid_lit.files.access import is_file
 from reid_lit.run.datasets import with_split
 from reid_lit.run.folder import Run
@@ -33,17 +34,19 @@ def exported(config: DictConfig, console: Console) -> list[Path]:
         FileNotFoundError: there is no such run, or no such image.
         RuntimeError: the file is refused, or the format has no such operator.
     """
+    preset = chosen(config)
     check_asked(config.format, config.precision, config.opset)
     place = Path(config.run).expanduser()
     embedder = load(place, device="cpu", precision="32-true", trust=config.trust).of_whole_images()
+    embedder = preset.model(embedder) if preset else embedder
     folder = owner(place)
-    wanted = wanted_of(config, embedder)
+    wanted = wanted_by(preset, config, embedder) if preset else wanted_of(config, embedder)
     material = material_of(config, embedder, wanted, place=place, folder=folder)
     history = history_of(folder, licence=config.licence, contact=config.contact)
     files = export(
         embedder, wanted, file_of(config, place, folder), material, history, tell=lambda *told: show(console, *told)
     )
-    for line in terms(history):
+    for line in (*sizes(wanted, embedder), *terms(history)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return files
 
@@ -88,6 +91,9 @@ def file_of(config: DictConfig, place: Path, folder: Path | None) -> Path:
         ValueError: its name ends otherwise than files of the format do.
     """
     ending = FORMATS[config.format]
+    if config.preset is not None:
+        made = (place.parent if folder is None else folder) / "export" / config.preset
+        return (Path(config.file).expanduser() if config.file else made) / PRESETS[config.preset].file
     if config.file is None:
         return place.with_suffix(ending) if folder is None else folder / "export" / f"{config.precision}{ending}"
     file = Path(config.file).expanduser()
@@ -117,11 +123,11 @@ def material_of(
         tests = "torch computes half precision of all test images in hours on a CPU"
     elif config.test:
         try:
-            tests = own_tests(_config_of(place), wanted.input.size, config.dataset_root)
+            tests = own_tests(_config_of(place), embedder.transform.test_size, config.dataset_root)
         except UserError as error:
             tests = str(error)
     images = _gate_images(config, tests, folder)
-    crops = for_gate(embedder, images, wanted.input.size)
+    crops = for_gate(embedder, images, embedder.transform.test_size)
     return Material(crops=crops, tests=tests, calibration=calibration, progress=config.progress_bar)
 
 
@@ -163,6 +169,17 @@ def show(console: Console, figures: Sequence[Figure], not_tested: str | None) ->
     console.print(table)
     if not_tested is not None:
         console.print(f"rank-1 and mAP: not tested ({not_tested})", markup=False, highlight=False, soft_wrap=True)
+
+
+def sizes(wanted: Wanted, embedder: Embedder) -> list[str]:
+    """What is to be known where a consumer feeds another size than the model's."""
+    own = embedder.transform.test_size
+    if wanted.input.size == own:
+        return []
+    fed, taken = (" × ".join(map(str, size)) for size in (wanted.input.size, own))
+    return [
+        f"crops come in at {fed} and are {taken} inside; input_size=own takes them at {taken}: docs/export.md, Size"
+    ]
 
 
 def terms(history: dict[str, Any]) -> list[str]:

@@ -34,6 +34,9 @@ class Wanted:
         opset: Of ONNX; None: :data:`reid_lit.export.formats.OPSET`.
         batch: The number of images that it always takes; None: any.
         names: Of its input and output.
+        graph: Makes the graph.
+        write: Writes it, called as :func:`reid_lit.export.formats.written` is; None: that one.
+        beside: Writes what a consumer reads beside it: called with the file, the graph and the model, gives its files.
     """
 
     input: Input
@@ -43,6 +46,9 @@ class Wanted:
     opset: int | None = None
     batch: int | None = None
     names: tuple[str, str] = NAMES
+    graph: type[Graph] = Graph
+    write: Callable[..., list[Path]] | None = None
+    beside: Callable[[Path, Graph, Embedder], list[Path]] = lambda *_: []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +56,7 @@ class Material:
     """What a file is gated by.
 
     Attributes:
-        crops: Real crops of the size that it takes, see :func:`reid_lit.export.crops.for_gate`.
+        crops: Real crops of the model's size, see :func:`reid_lit.export.crops.for_gate`.
         tests: The run's own tests; or, in words, why there are none.
         calibration: Images for the ranges of ``int8``.
         progress: Whether a bar shows how far the score check is.
@@ -108,9 +114,10 @@ def _made(
     history: Mapping[str, Any],
     tell: Callable[[Sequence[Figure], str | None], object],
 ) -> list[Path]:
-    graph = Graph(embedder, images=wanted.input, unit_length=wanted.unit_length)
-    calibration = (wanted.input.of(crops) for crops in batches(embedder, material.calibration, wanted.input.size))
-    files = written(
+    graph = wanted.graph(embedder, images=wanted.input, unit_length=wanted.unit_length)
+    own_size = embedder.transform.test_size
+    calibration = (wanted.input.of(crops) for crops in batches(embedder, material.calibration, own_size))
+    files = (wanted.write or written)(
         graph,
         wanted.format,
         path,
@@ -120,6 +127,7 @@ def _made(
         names=wanted.names,
         calibration=calibration,
     )
+    files += wanted.beside(path, graph, embedder)
     dimension = int(embedder.embed_prepared(embedder.prepared(_blank(embedder), color="rgb")).shape[1])
     use = use_of(graph, embedder, dimension, batch=wanted.batch)
     opset = (wanted.opset or OPSET) if wanted.format in ("onnx", "openvino") else None

@@ -18,6 +18,7 @@ _PACKAGES = {
     "openvino": ("torch", "onnx", "onnxscript", "openvino"),
     "torchscript": ("torch",),
     "torch_export": ("torch",),
+    "timm": ("torch", "timm", "safetensors"),
 }
 
 

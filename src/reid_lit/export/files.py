@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.export.facts import promise_of
@@ -15,7 +17,8 @@ from reid_lit.export.formats import Runner, package, quiet, runner
 from reid_lit.export.gate import Promise, consumer
 
 KEY = "reid_lit"
-"""The name of what a file says of itself: a property of ONNX, ``rt_info`` of OpenVINO, a file within torch's files."""
+"""The name of what a file says of itself: a property of ONNX, ``rt_info`` of OpenVINO, a file within torch's files,
+the metadata of safetensors."""
 _WITHIN = f"{KEY}.json"
 
 
@@ -34,7 +37,7 @@ class Exported:
     content: Mapping[str, Any]
 
     def features(self, rgb: Any) -> Any:
-        """The features of uint8 crops in RGB ``(batch 3 height width)`` of the size that the file takes."""
+        """The features of uint8 crops in RGB ``(batch 3 height width)`` of the model's size."""
         return consumer(self.run, self.promise)(rgb)
 
 
@@ -171,15 +174,26 @@ def _read_torch_export(path: Path) -> str:
     return extra[_WITHIN]
 
 
+def _stamp_safetensors(path: Path, text: str) -> None:
+    save_file(load_file(path), path, {KEY: text})
+
+
+def _read_safetensors(path: Path) -> str:
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get(KEY, "")
+
+
 _STAMPS: dict[str, Callable[[Path, str], None]] = {
     ".onnx": _stamp_onnx,
     ".xml": _stamp_openvino,
     ".torchscript": _stamp_torchscript,
     ".pt2": _stamp_torch_export,
+    ".safetensors": _stamp_safetensors,
 }
 _READS: dict[str, Callable[[Path], str]] = {
     ".onnx": _read_onnx,
     ".xml": _read_openvino,
     ".torchscript": _read_torchscript,
     ".pt2": _read_torch_export,
+    ".safetensors": _read_safetensors,
 }

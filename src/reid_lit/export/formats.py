@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from reid_lit.errors import FailedError, InputError, MissingFileError, MissingPackageError
 from reid_lit.export.graph import Graph
+from reid_lit.export.roboflow import named_network
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript", "torch_export": ".pt2"}
 """The formats, and how their files end; beside an ``.xml`` lies its ``.bin``."""
@@ -118,6 +119,7 @@ def runner(path: Path, *, threads: int | None = None) -> Runner:
     if not path.is_file():
         raise MissingFileError(f"no {path.resolve()}; python -m reid_lit.export writes such a file")
     made = {".onnx": _onnxruntime, ".xml": _openvino, ".torchscript": _torchscript, ".pt2": _torch_export}
+    made[".safetensors"] = _timm
     if path.suffix not in made:
         raise InputError(f"{path}: no runtime reads such a file; its name ends with one of {', '.join(made)}")
     return made[path.suffix](path, threads)
@@ -147,6 +149,10 @@ def _torchscript(path: Path, _: int | None) -> Runner:
 def _torch_export(path: Path, _: int | None) -> Runner:
     with quiet():
         return _of_module(torch.export.load(path).module())
+
+
+def _timm(path: Path, _: int | None) -> Runner:
+    return _of_module(named_network(path))
 
 
 def _of_module(module: Any) -> Runner:

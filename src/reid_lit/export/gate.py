@@ -102,7 +102,7 @@ def compared(run: Runner, promise: Promise, embedder: Embedder, crops: Pixels) -
         run: The runtime, see :func:`reid_lit.export.formats.runner`.
         promise: What the file says.
         embedder: The model, in float32.
-        crops: :data:`CROPS` crops in RGB, of the size that the file takes.
+        crops: :data:`CROPS` crops in RGB, of the model's size.
     """
     expected = ours(embedder, crops, unit_length=promise.unit_length)
     own = embedder.origin.model
@@ -180,7 +180,7 @@ def _in_batches(run: Runner, crops: Pixels, size: int) -> np.ndarray:
 
 
 def consumer(run: Runner, promise: Promise) -> Callable[[Pixels], np.ndarray]:
-    """A consumer that follows a promise: from crops in RGB of the size that the file takes to features.
+    """A consumer that follows a promise: from crops in RGB of the model's size to features.
 
     Where a file takes a fixed number of images, it gives it so many at once, the last ones black.
     """

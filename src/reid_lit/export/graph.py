@@ -51,17 +51,25 @@ class Input:
             raise InputError("dtype=uint8 holds 0 … 255; give dtype=float32 for other values")
 
     def of(self, rgb: UInt8[np.ndarray, "batch 3 height width"]) -> np.ndarray:
-        """Images in RGB as the consumer hands them over, of type ``dtype``."""
+        """Images in RGB as the consumer hands them over, of type ``dtype``.
+
+        Those of another size are resized as trackers do it: bilinearly, without antialiasing.
+        """
+        values = rgb if rgb.shape[2:] == self.size else _resized(rgb, self.size)
         if self.dtype == "uint8":
-            values = rgb
+            values = values.round().astype(np.uint8)
         else:
             divisor, shift = (np.array(each, dtype=np.float64)[:, None, None] for each in (self.divisor, self.shift))
-            values = ((rgb / 255 - shift) * divisor).astype(np.float32)
+            values = ((values / 255 - shift) * divisor).astype(np.float32)
         return np.ascontiguousarray(values[:, ::-1] if self.color == "bgr" else values)
 
     def example(self, batch: int) -> Tensor:
         """Images of no content in the shape and type that the graph takes."""
         return torch.zeros(batch, 3, *self.size, dtype=getattr(torch, self.dtype))
+
+
+def _resized(rgb: UInt8[np.ndarray, "batch 3 height width"], size: tuple[int, int]) -> np.ndarray:
+    return F.interpolate(torch.from_numpy(rgb).float(), size=size, mode="bilinear").numpy()
 
 
 class Graph(nn.Module):

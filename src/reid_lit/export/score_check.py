@@ -80,7 +80,7 @@ def score_checks(
     """The scores of a model and its file on each test, by the run's own evaluation.
 
     Args:
-        tests: Data sets whose images have the size that the file takes.
+        tests: Data sets whose images have the model's size.
         embedder: The model, in float32.
         features: The file as its consumer uses it, see :func:`reid_lit.export.gate.consumer`.
         promise: What the file says.
