@@ -6,12 +6,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
+from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 from torch.nn import functional as F
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.callbacks.training import RandomState
+from reid_lit.health.agreement import agreement
 from reid_lit.models.cluster import ClusterContrast
 from reid_lit.models.density_clusters import centres
 from reid_lit.records import JUNK, Batch, TransferBatch
@@ -220,3 +222,33 @@ def test_it_starts_from_a_run_and_takes_its_neck_where_that_is_a_batch_norm(fit,
 def test_what_cannot_be_trained_is_refused(fit, overrides, data, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         fit(*overrides, data=data)
+
+
+PERSONS, IMAGES = 12, 8
+
+
+@pytest.fixture
+def nobody(tmp_path):
+    """Images of nobody known: a pattern of colours a person, in other light and with noise in each image."""
+    generator = torch.Generator().manual_seed(0)
+    for person in range(PERSONS):
+        pattern = torch.rand(1, 3, 4, 2, generator=generator)
+        for number in range(IMAGES):
+            light = 0.8 + 0.2 * torch.rand(1, generator=generator)
+            image = F.interpolate(pattern, (32, 16)) * light + 0.05 * torch.randn(1, 3, 32, 16, generator=generator)
+            pixels = (255 * image[0].clamp(0, 1)).byte().permute(1, 2, 0).numpy()
+            Image.fromarray(pixels).save(tmp_path / f"{person:02}_{number}.png")
+    return tmp_path
+
+
+def test_rounds_on_images_of_nobody_find_about_as_many_clusters_as_persons(fit, nobody):
+    model, watch, _ = fit(
+        "sampler=cluster", "sampler.images=4", "sampler.iterations=10", "transform.train.erase.probability=0.0",
+        "optimizer.lr=0.003", "loader.batch_size=16", data=("dataset=images", f"dataset.root={nobody}"), epochs=6,
+    )  # fmt: skip
+    persons = torch.arange(PERSONS).repeat_interleave(IMAGES)
+    first, *_, last = (agreement(torch.tensor(labels), persons) for labels in watch.labels)
+    clusters = [len(memory) for memory in watch.memories]
+    assert last["pair_F"] > max(first["pair_F"], 0.8), (clusters, first, last)
+    assert abs(clusters[-1] - PERSONS) <= 2, clusters
+    assert model.round_figures["round_stability"] > 0.8

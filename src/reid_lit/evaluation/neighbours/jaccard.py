@@ -76,22 +76,27 @@ def check_jaccard(*, k1: int, k2: int, reach: float) -> None:
 
 
 def _within(weights: SparseRows, reach: float) -> SparseRows:
-    """The pairs of rows whose Jaccard distance is at most ``reach``."""
+    """The pairs of rows whose Jaccard distance is at most ``reach``; each pair is compared once."""
     lists, images = weights.transposed(), len(weights)
     rows = max(1, SUMS // images)
     least = (2 - 2 * reach) / (2 - reach) - ROUNDING  # of Σ min for a distance of reach
-    sums = weights.value.new_empty(rows, images)
-    found = []
+    sums, before = weights.value.new_empty(rows, images), torch.zeros_like(lists.count)
+    keys, values = [], []
     with progress("Jaccard distances") as tell:
         for start in range(0, images, rows):
             part = weights[start : min(start + rows, images)]
-            shared = sums[: len(part)].zero_()
-            part.add_minima(lists, shared)
-            row, column = where(shared >= least)
-            common = shared[row, column].clamp_max_(1)
+            shared = sums[: len(part)]
+            shared[:, start:].zero_()
+            part.add_minima(lists, shared, skipped=before)  # the rows before have been compared with these
+            before += part.column.long().bincount(minlength=images)
+            row, column = where(shared[:, start:] >= least)
+            common = shared[row, start + column].clamp_max_(1)
             distance = (1 - common / (2 - common)).clamp_min_(0)
             kept = distance <= reach
-            key = row[kept] * images + column[kept]
-            found.append(SparseRows.of(key, distance[kept], len(part), images))
+            one, other, distance = start + row[kept], start + column[kept], distance[kept]
+            later = other >= start + len(part)
+            keys += [one * images + other, (other * images + one)[later]]
+            values += [distance, distance[later]]
             tell(start + len(part), images)
-    return SparseRows.join(found)
+    key, order = torch.cat(keys).sort()
+    return SparseRows.of(key, torch.cat(values)[order], images, images)

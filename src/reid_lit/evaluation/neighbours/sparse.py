@@ -76,12 +76,21 @@ class SparseRows:
         order = self.column.sort(stable=True).indices
         return SparseRows(_bounds(self.column, self.width), self.row[order].int(), self.value[order], len(self))
 
-    def add_minima(self, columns: "SparseRows", sums: Float[Tensor, "rows others"]) -> None:
+    def add_minima(
+        self,
+        columns: "SparseRows",
+        sums: Float[Tensor, "rows others"],
+        skipped: Int[Tensor, " columns"] | None = None,
+    ) -> None:
         """Add Σ_c min(self[r, c], other[o, c]) to ``sums[r, o]``, given the transpose of the other matrix.
 
-        Only pairs of entries that share a column are compared.
+        Only pairs of entries that share a column are compared; of each column of the other matrix, the first
+        ``skipped`` entries are left out.
         """
-        first, count = columns.start[self.column.long()], columns.count[self.column.long()]
+        column = self.column.long()
+        first, count = columns.start[column], columns.count[column]
+        if skipped is not None:
+            first, count = first + skipped[column], count - skipped[column]
         target, flat, pairs = self.row * sums.shape[1], sums.view(-1), count.cumsum(0)
         steps = ENTRIES * torch.arange(1, int(count.sum()) // ENTRIES + 1, device=count.device)
         for part in starmap(slice, pairwise([0, *torch.searchsorted(pairs, steps).tolist(), len(count)])):
