@@ -114,8 +114,8 @@ def measure(images: int, noise: float, repeats: int) -> None:
     print(f"{images:,} × {DIM:,}, noise {noise:g}:", end=" ")
     print(
         f"Jaccard {own}, its neighbour search {part}; ratio"
-        f" {own.clock / part.clock:.2f} ({own.cores / part.cores:.2f}); {above:.2f} GB above the embeddings, {peak():.2f}"
-        f" GB in all; with DBSCAN {clustering}: {clusters} clusters, {int((labels < 0).sum()):,} outliers"
+        f" {own.clock / part.clock:.2f} ({own.cores / part.cores:.2f}); {above:.2f} GB above the embeddings,"
+        f" {peak():.2f} GB in all; with DBSCAN {clustering}: {clusters} clusters, {int((labels < 0).sum()):,} outliers"
     )
 
 
