@@ -39,6 +39,9 @@ class Engine(Protocol):
     def count(self, where: Where) -> int:
         """The number of rows meant."""
 
+    def state(self) -> object:
+        """What is another one after each change of the rows, by whatever process; None where that costs a count."""
+
     def scan(self, where: Where, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows meant, with these columns, in any order."""
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet
 import torch
 from filelock import FileLock
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
+from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.calibration.matching import decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.errors import InputError
 from reid_lit.gallery.answers import Enrolled, Found, Hit
+from reid_lit.gallery.asking import Embed, LookedUp, LookUp, Nearest, Steps, answer_of
 from reid_lit.gallery.engine import Engine, engine_of
 from reid_lit.gallery.enrolling import Embedded, embedded
 from reid_lit.gallery.facts import Facts
@@ -159,7 +161,19 @@ class Gallery:
         """The copy of the vectors, as it is; not brought up to the engine. A sealed gallery has none."""
         return self._vectors.copied() if self.sealed is None else None
 
-    def query(
+    def query(self, images: AnImage | Iterable[Any], **options: Any) -> list[Found]:
+        """The nearest rows of images.
+
+        Args:
+            images: One or several; what :class:`reid_lit.Embedder` takes.
+            options: Those of :meth:`asking`.
+
+        Raises:
+            ValueError: an image cannot be read, the rate was not calibrated, or ``top`` is below 1.
+        """
+        return answer_of(self.asking(images, **options), self.embed, self.look_up)
+
+    def asking(
         self,
         images: AnImage | Iterable[Any],
         *,
@@ -172,8 +186,8 @@ class Gallery:
         approximate: bool = False,
         color: str | None = None,
         tell: Progress = untold,
-    ) -> list[Found]:
-        """The nearest rows of images.
+    ) -> Steps[list[Found]]:
+        """A query in steps, for :func:`reid_lit.gallery.asking.answered`.
 
         Args:
             images: One or several; what :class:`reid_lit.Embedder` takes.
@@ -187,9 +201,6 @@ class Gallery:
             approximate: Whether the engine's index answers, which may miss some.
             color: Of arrays; see :class:`reid_lit.Embedder`.
             tell: Called while vectors are copied for the search, with the rows done, and their number.
-
-        Raises:
-            ValueError: an image cannot be read, the rate was not calibrated, or ``top`` is below 1.
         """
         if top < 1:
             raise InputError(f"top={top}: give how many rows to show, from 1")
@@ -197,7 +208,7 @@ class Gallery:
             raise InputError("approximate=true: a sealed gallery has no index; leave it out, the answer is exact")
         rate = None if self.calibration is None else self.calibration.rate(fmr)
         listed = listed_images(images)
-        raw = self.embedder(listed, color=color).float()
+        raw = (yield Embed(listed, color)).float()
         names = [str(image) if isinstance(image, str | os.PathLike) else f"image {k}" for k, image in enumerate(listed)]
         files: list[tuple[str, ...]] = [
             (str(image),) if isinstance(image, str | os.PathLike) else () for image in listed
@@ -207,11 +218,24 @@ class Gallery:
             weight = raw.norm(dim=1, keepdim=True) if quality else torch.ones(len(raw), 1)
             vectors = F.normalize((weight * vectors).sum(0, keepdim=True))
             names, files = [f"track of {len(names)} images"], [tuple(file for each in files for file in each)]
-        found = self.nearest(vectors.numpy(), top=top, where=where or Where(), approximate=approximate, tell=tell)
+        found: LookedUp = yield LookUp(vectors.numpy(), top, where or Where(), approximate, tell)
         return [
-            Found(query=name, images=images, hits=self._hits(numbers, scores, fmr=rate, prior=prior))
-            for name, images, (numbers, scores) in zip(names, files, found, strict=True)
+            Found(query=name, images=images, hits=self._hits(numbers, scores, found.rows, fmr=rate, prior=prior))
+            for name, images, (numbers, scores) in zip(names, files, found.nearest, strict=True)
         ]
+
+    def embed(self, steps: Sequence[Embed]) -> list[Float[Tensor, "images dim"] | BaseException]:
+        """The embeddings that queries need."""
+        return [self.embedder(step.images, color=step.color) for step in steps]
+
+    def look_up(self, steps: Sequence[LookUp]) -> list[LookedUp | BaseException]:
+        """The nearest rows that queries need."""
+        found = [
+            self.nearest(step.vectors, top=step.top, where=step.where, approximate=step.approximate, tell=step.tell)
+            for step in steps
+        ]
+        rows = self.facts_of(sorted({number for each in found for numbers, _ in each for number in numbers}))
+        return [LookedUp(nearest, rows) for nearest in found]
 
     def nearest(
         self,
@@ -221,7 +245,7 @@ class Gallery:
         where: Where,
         approximate: bool = False,
         tell: Progress = untold,
-    ) -> list[tuple[list[int], list[float]]]:
+    ) -> Nearest:
         """Numbers and cosines of the nearest rows of unit vectors, exact unless ``approximate``."""
         if self.sealed is not None and not approximate:
             numbers, scores = self.sealed.nearest(vectors, top, where, tell=tell)
@@ -245,9 +269,15 @@ class Gallery:
         return hits / max(1, sum(len(one) for one, _ in exact))
 
     def _hits(
-        self, numbers: Sequence[int], scores: Sequence[float], *, fmr: float | None, prior: float
+        self,
+        numbers: Sequence[int],
+        scores: Sequence[float],
+        rows: Mapping[int, dict[str, Any]],
+        *,
+        fmr: float | None,
+        prior: float,
     ) -> tuple[Hit, ...]:
-        rows, calibration = self.facts_of(numbers), self.calibration
+        calibration = self.calibration
         return tuple(
             Hit(
                 number=number,

@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from reid_lit.calibration.record import Calibration
 from reid_lit.errors import InputError, UserError
 from reid_lit.gallery.answers import Enrolled, Found
+from reid_lit.gallery.asking import Steps, answer_of
 from reid_lit.gallery.enrolling import content_id
 from reid_lit.gallery.facts import Facts
 from reid_lit.gallery.gallery import Gallery, listed_images
@@ -116,7 +117,16 @@ class GuardedGallery:
         with self._access("enrol", images=0):
             return self._gallery.index()
 
-    def query(
+    def query(self, images: AnImage | Iterable[Any], **options: Any) -> list[Found]:
+        """See :meth:`Gallery.query`; what is no match is left out where the policy withholds it.
+
+        Args:
+            images: One or several.
+            options: Those of :meth:`asking`.
+        """
+        return answer_of(self.asking(images, **options), self._gallery.embed, self._gallery.look_up)
+
+    def asking(
         self,
         images: AnImage | Iterable[Any],
         *,
@@ -124,15 +134,15 @@ class GuardedGallery:
         where: Where | None = None,
         track: bool = False,
         **options: Any,
-    ) -> list[Found]:
-        """See :meth:`Gallery.query`; what is no match is left out where the policy withholds it.
+    ) -> Steps[list[Found]]:
+        """See :meth:`Gallery.asking`; the access lasts from the first step to the last.
 
         Args:
             images: One or several.
             top: How many rows of each; None: 10, or as many as the policy allows.
             where: Which rows may be found.
             track: Whether they are crops of one track, and one query.
-            options: The others of :meth:`Gallery.query`.
+            options: The others of :meth:`Gallery.asking`.
         """
         listed, number = listed_images(images), self.guard.top(top)
         with self._access(
@@ -142,7 +152,7 @@ class GuardedGallery:
             where=where,
             images=lambda: self.guard.hashed([_content(image) for image in listed]),
         ) as access:
-            found = self._gallery.query(listed, top=number, where=where, track=track, **options)
+            found = yield from self._gallery.asking(listed, top=number, where=where, track=track, **options)
             if not self.guard.sees_all(access):
                 found = withheld(found, self.calibration)
             self._shown |= {hit.number for answer in found for hit in answer.hits}

@@ -69,6 +69,10 @@ class LanceEngine:
         """The number of rows meant."""
         return int(self.table.count_rows(condition(where)))
 
+    def state(self) -> object:
+        """The table's version."""
+        return int(self.table.version)
+
     def scan(self, where: Where, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows meant."""
         search = self.table.search().select(list(columns))

@@ -107,6 +107,10 @@ class PostgresEngine:
         asked, values = condition(where)
         return int(self._one(sql.SQL("SELECT count(*) FROM {}").format(self._name) + asked, values))
 
+    def state(self) -> object:
+        """None: nothing tells it for less than a count."""
+        return None
+
     def scan(self, where: Where, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows meant, by a cursor of the server: few of them are here at once."""
         asked, values = condition(where)

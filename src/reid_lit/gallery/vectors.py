@@ -126,12 +126,18 @@ class Vectors:
         self.folder, self.dim, self.dtype = folder, dim, precision_of(precision)
         self.state_file = folder / f"{precision}.json"
         self.vector_file, self.number_file = folder / f"{precision}.vectors", folder / f"{precision}.numbers"
+        self._known: tuple[object, _State | None] | None = (
+            None  # the engine's state, and the copy's that is equal to it
+        )
 
     def refresh(self, engine: Engine, *, tell: Callable[[int, int], None]) -> None:
         """Bring the copy up to the engine: new rows are added, and all are copied again where some were erased."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
-            state, total = self._state(), engine.count(Where())
+            state, version = self._state(), engine.state()
+            if state is not None and version is not None and (version, state) == self._known:
+                return
+            total = engine.count(Where())
             if state is None or engine.count(Where(up_to=state.last)) != state.rows:
                 state = _State(rows=0, last=-1)
                 self.erase()  # another process may read the files: they are made anew, not cut short
@@ -139,6 +145,7 @@ class Vectors:
             if total > state.rows:
                 self._cut(state)
                 self._append(engine, state, total, tell)
+            self._known = (version, self._state())
 
     def copied(self) -> Copied:
         """What is there."""

@@ -2,6 +2,7 @@
 
 import getpass
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class Guard:
         audit = self.policy.audit
         self.log = None if audit is None else AuditLog(folder, audit, clock=clock)
         self._looked = -math.inf
+        self._gathering = threading.local()
         self._digest = sha256(self.policy.as_yaml().encode()).hexdigest()[:12]
 
     @cached_property
@@ -215,9 +217,36 @@ class Guard:
         if rates := policy.rates(act, who):
             self._limits.spend(rates, act, who, amount=amount)
 
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Within it the lines of accesses of this thread wait, and are on the disk together at its end.
+
+        Answers may leave after it alone. What says that something begins is written at once, with what waits.
+
+        Raises:
+            Exception: the log cannot be written; none of the accesses may be answered.
+        """
+        waiting: list[dict[str, Any]] = []
+        self._gathering.waiting = waiting
+        try:
+            yield
+        finally:
+            self._gathering.waiting = None
+            if waiting and self.log is not None:
+                self.log.add(*waiting)
+
     def _write(self, record: dict[str, Any]) -> None:
-        if self.log is not None:
+        if self.log is None:
+            return
+        waiting: list[dict[str, Any]] | None = getattr(self._gathering, "waiting", None)
+        if waiting is None:
             self.log.add(record)
+        elif record["state"] == "begun":
+            before = [*waiting, record]
+            waiting.clear()
+            self.log.add(*before)
+        else:
+            waiting.append(record)
 
 
 def check_new(folder: Path, policy: Policy) -> None:

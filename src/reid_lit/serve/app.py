@@ -21,6 +21,7 @@ from reid_lit.serve.batching import SharedEmbedder
 from reid_lit.serve.failures import answer_failures
 from reid_lit.serve.metrics import Counted, Metrics
 from reid_lit.serve.pages import add_pages
+from reid_lit.serve.queries import Queries
 from reid_lit.serve.routes import add_routes
 from reid_lit.serve.uploads import Door, size_check
 
@@ -65,11 +66,13 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
         tell=metrics.batch,
     )
     gallery.embedder = shared
+    queries = Queries(gallery, shared, guard, wait=sizes.wait)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
+        queries.stop()
         shared.stop()
 
     MultiPartParser.spool_max_size = sizes.max_bytes + 1  # an upload stays in memory: none of it gets to the disk
@@ -81,7 +84,7 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
         lifespan=lifespan,
     )
 
-    def guarded(
+    async def guarded(  # it waits for nothing, and so needs no thread
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
         purpose: Annotated[
             str | None, Header(alias="X-Purpose", description="What for; percent-encoded where it is not ASCII.")
@@ -91,7 +94,7 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
         token = None if bearer is None else bearer.credentials
         return GuardedGallery(gallery, guard, Caller(token=token, purpose=unquote(purpose) if purpose else None))
 
-    add_routes(app, guarded, max_images=sizes.max_images)
+    add_routes(app, guarded, queries, max_images=sizes.max_images)
     add_pages(app)
 
     @app.get("/about", tags=["service"])

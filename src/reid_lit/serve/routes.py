@@ -1,11 +1,12 @@
 """The gallery's verbs as requests."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI, File, Form, Query, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
@@ -14,8 +15,11 @@ from reid_lit.errors import InputError
 from reid_lit.gallery.answers import Found
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.gallery.rows import UPLOAD, Entry, Where, moment
+from reid_lit.serve.queries import Queries
 from reid_lit.serve.small import small_images
 
+LARGE = 2**18
+"""Bytes of a request's images from which on they are decoded in a thread of their own, so that no other one waits."""
 SHOWN = 1000
 """Rows or lines of an answer where no number is asked for."""
 
@@ -39,12 +43,15 @@ class Erasure(BaseModel):
     all: bool = False
 
 
-def add_routes(app: FastAPI, guarded: Callable[..., GuardedGallery], *, max_images: int) -> None:
+def add_routes(
+    app: FastAPI, guarded: Callable[..., Awaitable[GuardedGallery]], queries: Queries, *, max_images: int
+) -> None:
     """Add query, enrol, list, erase, audit and verify.
 
     Args:
         app: To which.
         guarded: The gallery as the caller of a request may use it.
+        queries: Answers those of small images.
         max_images: Of a request.
     """
     guarded_gallery = Depends(guarded)
@@ -52,7 +59,7 @@ def add_routes(app: FastAPI, guarded: Callable[..., GuardedGallery], *, max_imag
     _add_log(app, guarded_gallery)
 
     @app.post("/query", tags=["gallery"])
-    def query(
+    async def query(
         image: _Images,
         top: Annotated[int | None, Form(description="How many images of each; else 10, or the policy's.")] = None,
         person: _Persons = [],  # noqa: B006 - FastAPI copies it
@@ -68,18 +75,22 @@ def add_routes(app: FastAPI, guarded: Callable[..., GuardedGallery], *, max_imag
         gallery: GuardedGallery = guarded_gallery,
     ) -> JSONResponse:
         """The nearest images of each crop, with P(same), and whether they match."""
-        found = gallery.query(
-            [content for _, content in _read(image, max_images)],
-            top=top,
-            where=_where(person, camera, since, until),
-            fmr=fmr,
-            prior=prior,
-            track=track,
-            quality=quality,
-            approximate=approximate,
-        )
+        contents = [content for _, content in _read(image, max_images)]
+        asked: dict[str, Any] = {
+            "top": top,
+            "where": _where(person, camera, since, until),
+            "fmr": fmr,
+            "prior": prior,
+            "track": track,
+            "quality": quality,
+            "approximate": approximate,
+        }
+        if approximate or sum(map(len, contents)) > LARGE:
+            found = await to_thread.run_sync(lambda: gallery.query(contents, **asked))
+        else:
+            found = await queries.answer(gallery.asking(contents, **asked), images=len(contents))
         hits = [hit for each in found for hit in each.hits]
-        small = small_images(gallery, hits) if thumbnails else None
+        small = await to_thread.run_sync(small_images, gallery, hits) if thumbnails else None
         names = [""] if track else [upload.filename or "" for upload in image]
         answers = [_answer(each, name, small) for each, name in zip(found, names, strict=True)]
         return JSONResponse({"answers": answers})

@@ -3,15 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Float32
 from typing_extensions import override
 
+from reid_lit.gallery.asking import LookedUp, LookUp, Nearest
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.rows import Where
-from reid_lit.progress import Progress, untold
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -55,57 +54,41 @@ class Together(Generic[Item, Answer]):
             future.set_result(answer)
 
 
-class _Search(NamedTuple):
-    vectors: np.ndarray
-    top: int
-    where: Where
-    approximate: bool
-
-
-_Nearest = list[tuple[list[int], list[float]]]
-
-
 class SharedGallery(Gallery):
     """A gallery that many threads may use; nothing is read while rows are erased."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
-        self._search: Together[_Search, _Nearest] = Together(self._searched)
-        self._reading: Together[Sequence[int], dict[int, dict[str, Any]]] = Together(self._read)
-        self._use = threading.Lock()
+        self._together: Together[LookUp, LookedUp | BaseException] = Together(self._looked_up)
+        self._use = threading.RLock()
 
     @override
-    def nearest(
-        self,
-        vectors: Float32[np.ndarray, "queries dim"],
-        *,
-        top: int,
-        where: Where,
-        approximate: bool = False,
-        tell: Progress = untold,
-    ) -> _Nearest:
-        return self._search(_Search(vectors, top, where, approximate))
+    def look_up(self, steps: Sequence[LookUp]) -> list[LookedUp | BaseException]:
+        return self._looked_up(steps) if len(steps) > 1 else [self._together(step) for step in steps]
 
-    def _searched(self, asked: list[_Search]) -> list[_Nearest]:
-        answers: dict[int, _Nearest] = {}
+    def _looked_up(self, steps: Sequence[LookUp]) -> list[LookedUp | BaseException]:
         alike: dict[tuple[Any, ...], list[int]] = {}
-        for place, each in enumerate(asked):
-            alike.setdefault(each[1:], []).append(place)
-        for (top, where, approximate), places in alike.items():
-            vectors = np.concatenate([asked[place].vectors for place in places])
-            with self._use:
-                found = iter(super().nearest(vectors, top=top, where=where, approximate=approximate))
-            answers |= {place: [next(found) for _ in asked[place].vectors] for place in places}
-        return [answers[place] for place in range(len(asked))]
+        for place, step in enumerate(steps):
+            alike.setdefault((step.top, step.where, step.approximate), []).append(place)
+        nearest: dict[int, Nearest] = {}
+        with self._use:
+            for (top, where, approximate), places in alike.items():
+                vectors = np.concatenate([steps[place].vectors for place in places])
+                found = iter(self.nearest(vectors, top=top, where=where, approximate=approximate))
+                nearest |= {place: [next(found) for _ in steps[place].vectors] for place in places}
+            numbers = {number for each in nearest.values() for found, _ in each for number in found}
+            rows = self.facts_of(sorted(numbers))
+        return [LookedUp(nearest[place], rows) for place in range(len(steps))]
+
+    @override
+    def nearest(self, *given: Any, **options: Any) -> Nearest:
+        with self._use:
+            return super().nearest(*given, **options)
 
     @override
     def facts_of(self, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
-        return self._reading(numbers)
-
-    def _read(self, asked: list[Sequence[int]]) -> list[dict[int, dict[str, Any]]]:
         with self._use:
-            found = super().facts_of(sorted({number for numbers in asked for number in numbers}))
-        return [{number: found[number] for number in numbers if number in found} for numbers in asked]
+            return super().facts_of(numbers)
 
     @override
     def thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:

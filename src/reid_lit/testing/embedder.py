@@ -1,7 +1,7 @@
 """A trained model with all that embeds images in Python."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -133,8 +133,14 @@ class Embedder(nn.Module):
         return listed
 
     def _resized(self, images: Sequence[tuple[int, Any]]) -> UInt8[Tensor, "images 3 height width"]:
-        read = (_pixels(image, place, self.value_range) for place, image in images)
+        return self._of_size(_pixels(image, place, self.value_range) for place, image in images)
+
+    def _of_size(self, read: Iterator[np.ndarray]) -> UInt8[Tensor, "images 3 height width"]:
         return resized(read, size=self.transform.test_size, interpolation=self.transform.interpolation)
+
+    def _read(self, images: AnImage | Iterable[Any], color: str | None) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """The pixels of images, each of its own size."""
+        return [_pixels(image, place, self.value_range) for place, image in self._checked(images, color)]
 
     def _embedded(self, images: Sequence[tuple[int, Any]]) -> Float[Tensor, "images dim"]:
         return self.embed_prepared(self._resized(images))
