@@ -2,7 +2,8 @@
 
 Crops are drawn at random, so that nobody is shown. The service is a process on the loopback, asked by as many clients
 at once as ``--concurrent`` says, each with one image a request. The bare model embeds the same images, decoded before,
-in batches of as many, in this process while the service idles; both take turns. Clients and service share the cores.
+in batches of as many, in this process while the service idles; both take turns. What decoding them alone costs is
+printed too, as the service has to do it. Clients and service share the cores.
 Processor time of an image (both cores, the clients' too) tells the same where other work runs beside. There set
 OMP_WAIT_POLICY=passive, or threads that wait for each other burn the processor time that others need.
 """
@@ -107,12 +108,16 @@ def main() -> None:
         gallery = reid_lit.gallery.create(folder, asked.run)
         gallery.embedder = embedder
         gallery.enrol([Entry(path=f"drawn:{k}", content=crop(10**6 + k)) for k in range(asked.enrolled)])
+        embedder.prepared(contents[:64])
+        start = processor_seconds()
         images = embedder.prepared(contents)
+        decoding = 1000 * (processor_seconds() - start) / asked.images
         command = [sys.executable, "-m", "reid_lit.serve", f"gallery={folder}", "port=0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
             try:
                 port = int(re.search(r":(\d+)/ answers for", service.stdout.readline())[1])
                 measure(asked, service.pid, port, embedder, images, contents)
+                print(f"of them, decoding and resizing in one thread: {decoding:.2f} ms of an image")
             finally:
                 service.terminate()
 
@@ -122,7 +127,9 @@ def measure(
 ) -> None:
     """Model and service in turns."""
     bare(embedder, images[: 2 * asked.concurrent], asked.concurrent)
-    asyncio.run(load_of(port, contents[: 2 * asked.concurrent], asked.concurrent))
+    asyncio.run(
+        load_of(port, contents[: 8 * asked.concurrent], asked.concurrent)
+    )  # each size of batch is prepared once
     alone, served, seconds, failed = [], [], [], []
     used = [0.0, 0.0, 0.0]
     for _ in range(asked.turns):

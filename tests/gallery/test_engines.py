@@ -73,6 +73,18 @@ def test_rows_come_back_as_they_were(filled, make):
     assert engine.known([]) == set()
 
 
+def test_the_state_is_another_one_after_each_change(filled, make):
+    engine, _, _ = filled
+    other = make()
+    states = [other.state()]
+    engine.add(rows_of(np.random.default_rng(1), 1, dim=DIM, first=43)[0])
+    states.append(other.state())
+    engine.erase(Where(above=42))
+    states.append(other.state())
+    assert set(states) == {None} or len(set(states)) == 3
+    assert other.state() == states[-1]
+
+
 def test_near_rows_are_near(filled):
     engine, rows, vectors = filled
     engine.index()

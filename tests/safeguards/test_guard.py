@@ -73,6 +73,25 @@ def test_the_log_is_shown_by_what_its_lines_say(guard, folder, clock):
         open_one.audit(Caller())
 
 
+def test_lines_that_are_gathered_are_written_together_and_a_beginning_at_once(guard, monkeypatch):
+    who = caller(guard, "all", "query", "enrol")
+    with guard.gathered():
+        ask(guard, "query", who)
+        with pytest.raises(PurposeError):
+            ask(guard, "query", replace(who, purpose=None))
+        assert logged(guard) == []
+        with guard.access("enrol", who):
+            assert [line["state"] for line in logged(guard)] == ["done", "refused", "begun"]
+        assert len(logged(guard)) == 3
+    assert [(line["act"], line["state"]) for line in logged(guard)] == [
+        ("query", "done"), ("query", "refused"), ("enrol", "begun"), ("enrol", "done"),
+    ]  # fmt: skip
+    assert guard.log.verify() == []
+    monkeypatch.setattr(type(guard.log), "add", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match="full"), guard.gathered():
+        ask(guard, "query", who)
+
+
 def test_refused_accesses_are_logged_with_the_reason(guard, clock):
     query = caller(guard, "kiosk", "query")
     old = caller(guard, "old", "query", expires=clock() + timedelta(seconds=1))

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.serve.conftest import drawn_crop, with_token
 
 from reid_lit.errors import FailedError
+from reid_lit.safeguards.audit import AuditLog
 from reid_lit.serve.batching import SharedEmbedder
 from reid_lit.serve.sharing import Together
 
@@ -152,6 +153,49 @@ def test_images_of_concurrent_requests_share_a_forward_pass(service):
     assert "reid_images_total 8.0" in text
     assert "reid_batch_images_count 1.0" in text
     assert 'reid_requests_total{route="/query",status="200"} 8.0' in text
+
+
+def test_queries_that_are_answered_together_are_each_answered_and_logged(service, tmp_path, monkeypatch):
+    client = service(sizes={"wait": 1.0}, audit=tmp_path / "keys")
+    client.send("/enrol", *[drawn_crop(seed) for seed in range(3)])
+    writes = []
+    add = AuditLog.add
+    monkeypatch.setattr(AuditLog, "add", lambda self, *records: (writes.append(len(records)), add(self, *records)))
+    images = [drawn_crop(0), b"no image", drawn_crop(1), drawn_crop(2), drawn_crop(0), drawn_crop(1)]
+    tops = [1, 1, 2, 1, 99, 0]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda image, top: client.send("/query", image, top=top), images, tops))
+    assert [status for status, _, _ in answers] == [200, 422, 200, 200, 200, 422]
+    numbers = [[hit["number"] for hit in said["answers"][0]["hits"]] for status, said, _ in answers if status == 200]
+    assert [found[0] for found in numbers] == [0, 1, 2, 0]
+    assert [len(found) for found in numbers] == [1, 2, 1, 3]
+    lines = client.get("/audit", act="query")[1]["shown"]
+    assert sorted(line["state"] for line in lines) == ["done"] * 4 + ["failed"] * 2
+    assert max(writes) > 1
+
+
+def test_without_its_line_in_the_log_no_query_is_answered(service, tmp_path, monkeypatch):
+    client = service(audit=tmp_path / "keys")
+    client.send("/enrol", drawn_crop(0))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditLog, "add", full)
+        status, said, _ = client.send("/query", drawn_crop(0))
+        assert (status, said["detail"].partition(";")[0]) == (507, "the disk is full")
+    assert client.send("/query", drawn_crop(0))[0] == 200
+
+
+def test_a_large_upload_is_answered_as_a_small_one(service, monkeypatch):
+    client = service()
+    client.send("/enrol", drawn_crop(0), drawn_crop(1))
+    small = client.send("/query", drawn_crop(1))[1]
+    monkeypatch.setattr("reid_lit.serve.routes.LARGE", 10)
+    large = client.send("/query", drawn_crop(1))[1]
+    assert [hit["number"] for hit in large["answers"][0]["hits"]] == [1, 0]
+    assert [hit["number"] for hit in small["answers"][0]["hits"]] == [1, 0]
 
 
 def test_a_shared_embedder_gives_each_caller_its_own(calibrated_run):

@@ -112,8 +112,9 @@ class SharedEmbedder(Embedder):
             except Exception as error:
                 answers[place] = error
         if pixels:
-            prepared = self._of_size(image for each in pixels.values() for image in each)
-            rows = self._embedded_later(prepared, is_gathered=True).split([len(each) for each in pixels.values()])
+            prepared = self._of_size(image for each in pixels.values() for image in each).split(self.batch_size)
+            embedding = torch.cat([self._embedded_later(part, is_gathered=True) for part in prepared])
+            rows = embedding.split([len(each) for each in pixels.values()])
             for place, embedding in zip(pixels, rows, strict=True):
                 answers[place] = embedding
         return answers
@@ -134,17 +135,15 @@ class SharedEmbedder(Embedder):
     def _work(self) -> None:
         while batch := self._next():
             start = monotonic()
-            self._is_busy = True
             try:
                 embedding = super().embed_prepared(torch.cat([asked.images for asked in batch]))
             except Exception as error:  # whoever waits is told, whatever it is
                 for asked in batch:
                     asked.answer.set_exception(error)
-                self._is_busy = False
-                continue
-            for asked, rows in zip(batch, embedding.split([len(asked.images) for asked in batch]), strict=True):
-                asked.answer.set_result(rows)
-            self._tell(len(embedding), monotonic() - start)
+            else:
+                for asked, rows in zip(batch, embedding.split([len(asked.images) for asked in batch]), strict=True):
+                    asked.answer.set_result(rows)
+                self._tell(len(embedding), monotonic() - start)
             self._is_busy = False
 
     def _next(self) -> list[_Asked]:
@@ -157,6 +156,7 @@ class SharedEmbedder(Embedder):
             while self._waiting and (not batch or len(self._waiting[0].images) <= room):
                 batch.append(self._waiting.popleft())
                 room -= len(batch[-1].images)
+            self._is_busy = bool(batch)
             return batch
 
     def _is_whole(self) -> bool:
