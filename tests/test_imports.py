@@ -54,9 +54,11 @@ ALLOWED = {
     "tables": READ | {"overrides", "jobs", "data", "evaluation", "figures", "run", "pages", "sweeps"},
     **dict.fromkeys(COMMANDS, TRAINED | GROUND | {"overrides", "jobs", "command", "sweeps", "tables", "checkup", "pages"}),
     "train": GROUND | {"command", "jobs", "run", "tables", "training"},
+    "embed": GROUND | {"command", "export", "run", "testing"},
     "camstyle": GROUND | {"overrides", "command", "data", "figures", "training"},
     "calibrate": GROUND | {"command", "calibration", "run"},
-    "gallery": GROUND | {"overrides", "files", "data", "testing", "calibration", "command", "pages", "safeguards"},
+    "gallery": GROUND
+    | {"overrides", "files", "data", "testing", "export", "calibration", "command", "pages", "safeguards"},
     "serve": GROUND | {"files", "testing", "gallery", "safeguards", "cards", "pages", "command"},
     "export": GROUND | {"files", "backbones", "data", "evaluation", "models", "run", "testing", "cards", "command"},
     "match": GROUND | {"overrides", "command", "calibration", "testing"},
@@ -64,7 +66,7 @@ ALLOWED = {
     "figure": GROUND | {"command", "paper_figures", "run"},
     "describe": GROUND | {"command", "data", "run", "figures"},
     "matrix": GROUND | {"overrides", "command", "jobs", "tables"},
-    "__init__": {"testing"},
+    "__init__": {"testing", "export"},
     "__main__": {"command"},
 }  # fmt: skip
 FREE_OF = {

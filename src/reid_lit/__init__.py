@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reid_lit.export.runtime import load
     from reid_lit.testing.embedder import Embedder
-    from reid_lit.testing.load import load
 
 __all__ = ["Embedder", "load"]
 
@@ -13,6 +13,10 @@ def __getattr__(name: str) -> Any:
     """What ``__all__`` names, imported when it is asked for: every command imports this package, and torch is slow."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from reid_lit.testing import embedder, load
+    if name == "Embedder":
+        from reid_lit.testing.embedder import Embedder
 
-    return embedder.Embedder if name == "Embedder" else load.load
+        return Embedder
+    from reid_lit.export.runtime import load
+
+    return load

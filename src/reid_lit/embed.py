@@ -17,10 +17,11 @@ def embed(config: DictConfig) -> None:
     from rich.console import Console
 
     from reid_lit.command.arithmetic import set_arithmetic
+    from reid_lit.export.runtime import of_config
     from reid_lit.testing.dataset_embeddings import embed_tests
 
     set_arithmetic()
-    for file, numbers in embed_tests(config):
+    for file, numbers in embed_tests(config, of_config(config)):
         counts = ", ".join(f"{number} {what}" for what, number in numbers.items())
         Console().print(f"{file}: embeddings of {counts}", markup=False, soft_wrap=True)
 

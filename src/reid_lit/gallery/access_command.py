@@ -36,7 +36,8 @@ def caller_of(config: DictConfig) -> Caller:
 def opened(config: DictConfig) -> GuardedGallery:
     """The gallery that the words name, for the caller that they name."""
     caller, key = caller_of(config), None if config.key is None else str(config.key)
-    gallery = open_gallery(config.gallery, run=config.run, trust=config.trust, key=key)
+    runtime = config.get("runtime", "torch")  # of the verbs that embed images
+    gallery = open_gallery(config.gallery, run=config.run, trust=config.trust, key=key, runtime=runtime)
     return GuardedGallery(gallery, Guard(gallery.folder), caller)
 
 

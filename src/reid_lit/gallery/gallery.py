@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from reid_lit.calibration.matching import decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.errors import InputError
+from reid_lit.export.runtime import load
 from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.gallery.asking import Embed, LookedUp, LookUp, Nearest, Steps, answer_of
 from reid_lit.gallery.engine import Engine, engine_of
@@ -33,7 +34,6 @@ from reid_lit.gallery.vectors import Copied, Vectors
 from reid_lit.paths import write_text, write_whole
 from reid_lit.progress import Progress, untold
 from reid_lit.testing.embedder import AnImage, Embedder
-from reid_lit.testing.load import load
 from reid_lit.testing.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Gallery:
         trust: See :func:`reid_lit.load`.
         master: The key of a sealed gallery.
         store: The store's address with a password in it; empty: as ``facts`` say, and the engine finds the password.
+        runtime: See :func:`reid_lit.load`; embeddings of all runtimes can be compared.
 
     Raises:
         FileNotFoundError: the data keys of a sealed gallery are missing.
@@ -56,9 +57,16 @@ class Gallery:
     """
 
     def __init__(
-        self, folder: Path, facts: Facts, *, trust: bool = False, master: Master | None = None, store: str = ""
+        self,
+        folder: Path,
+        facts: Facts,
+        *,
+        trust: bool = False,
+        master: Master | None = None,
+        store: str = "",
+        runtime: str = "torch",
     ) -> None:
-        self.folder, self.facts, self.trust = folder, facts, trust
+        self.folder, self.facts, self.trust, self.runtime = folder, facts, trust, runtime
         self._lock = FileLock(folder / ".lock")
         self.engine: Engine = engine_of(facts.engine, store or facts.store or str(folder / "store"))
         self.sealed: SealedEngine | None = None
@@ -77,7 +85,7 @@ class Gallery:
         Raises:
             ValueError: the run's folder holds another model than the one that the gallery was made with.
         """
-        embedder = load(self.facts.run, trust=self.trust).of_whole_images()
+        embedder = load(self.facts.run, trust=self.trust, runtime=self.runtime).of_whole_images()
         _check_same(self.facts.origin, embedder.origin, self.folder)
         return embedder
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from reid_lit.errors import ExistingFileError, InputError
+from reid_lit.export.runtime import check_runtime
 from reid_lit.gallery.addresses import without_password
 from reid_lit.gallery.facts import FILE, Facts, gallery_folder, read_facts, write_facts
 from reid_lit.gallery.gallery import Gallery
@@ -81,6 +82,7 @@ def open_gallery(
     run: str | None = None,
     trust: bool = False,
     key: str | None = None,
+    runtime: str = "torch",
     kind: type[Gallery] = Gallery,
 ) -> Gallery:
     """Open a gallery.
@@ -90,12 +92,14 @@ def open_gallery(
         run: Where the run is now, if it was moved.
         trust: See :func:`reid_lit.load`.
         key: Of a sealed gallery: ``@`` and a file; None: what is in ``REID_GALLERY_KEY``.
+        runtime: What computes embeddings; see :func:`reid_lit.load`.
         kind: The class that it gets.
 
     Raises:
         FileNotFoundError: there is no gallery, or no such file of a key.
         ValueError: its file is damaged, or of another version; or the key is missing, or another one.
     """
+    check_runtime(runtime)
     place = gallery_folder(folder)
     facts = read_facts(place)
     if key is not None and not facts.sealed:
@@ -103,4 +107,4 @@ def open_gallery(
     master = read_master(key) if facts.sealed else None
     if facts.sealed and master is None:
         raise InputError(f"{place.resolve()} is sealed; give key=@<file>, or set {VARIABLE} to its key")
-    return kind(place, replace(facts, run=run or facts.run), trust=trust, master=master)
+    return kind(place, replace(facts, run=run or facts.run), trust=trust, master=master, runtime=runtime)

@@ -1,6 +1,7 @@
 """A network whose embeddings are tested by retrieval."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import pytorch_lightning as pl
@@ -53,6 +54,8 @@ class EmbeddingModel(pl.LightningModule):
         self._metric: RetrievalScores | None = None
         self._distractors: Distractors | None = None
         self._tested: FinishedTest | None = None
+        self.runtime = "torch"
+        self._graph: Callable[[Tensor], Tensor] | None = None
 
     @property
     def data(self) -> TrainingData:
@@ -84,6 +87,8 @@ class EmbeddingModel(pl.LightningModule):
             ValueError: this model has no such output.
         """
         self.check_compared()
+        if self._graph is not None:
+            return self._graph(image)
         local = self.evaluation.local
         names = (self.evaluation.feature,) if local is None else (self.evaluation.feature, local.feature)
         values = []
@@ -99,8 +104,20 @@ class EmbeddingModel(pl.LightningModule):
         self._memory_format = memory_format
         torch.nn.Module.to(self, memory_format=memory_format)
 
+    def compute_by(self, runtime: str, graph: Callable[[Tensor], Tensor]) -> None:
+        """Let a graph of this model compute :meth:`embed` from now on; training and :meth:`forward` stay with torch.
+
+        Args:
+            runtime: Its name, which the embeddings' provenance tells.
+            graph: Images in [0, 1] → embeddings.
+        """
+        self.runtime, self._graph = runtime, graph
+
     def leave_out_stripes(self) -> None:
         """Embed and compare whole images alone, whatever the evaluation says of stripes."""
+        local, graph = self.evaluation.local, self._graph
+        if local is not None and graph is not None:
+            self._graph = lambda image: graph(image)[:, : local.whole]  # stripes follow the whole image's embedding
         self.evaluation = dataclasses.replace(self.evaluation, local=None)
 
     def check_compared(self) -> None:

@@ -32,7 +32,14 @@ def run(config: DictConfig) -> None:
         raise MissingPackageError(
             f"reid_lit.serve needs the package {error.name}; pip install 'reid-lit[gallery,serve]' installs it"
         ) from error
-    gallery = open_gallery(config.gallery, run=config.run, trust=config.trust, key=config.key, kind=SharedGallery)
+    gallery = open_gallery(
+        config.gallery,
+        run=config.run,
+        trust=config.trust,
+        key=config.key,
+        runtime=config.runtime,
+        kind=SharedGallery,
+    )
     guard = Guard(gallery.folder)
     certificate, private_key = _file(config.certificate), _file(config.private_key)
     check_listening(config.host, certificate, private_key, policy=guard.policy, folder=gallery.folder)

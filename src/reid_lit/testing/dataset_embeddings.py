@@ -1,6 +1,6 @@
 """The images of tests as files of embeddings, by the weights of a finished run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,13 +12,21 @@ from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.lineage import read_lineage
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.split_rounds import trained_run
+from reid_lit.testing.embedder import Embedder
 from reid_lit.testing.embeddings_file import Embeddings, write
 from reid_lit.testing.inference import embedded, provenance_of
 from reid_lit.testing.tests import Test, check_unseen, find_tests, trained_model
 
+Computed = Callable[[Embedder], None]
+"""Lets another runtime compute the embeddings of a model."""
 
-def embed_tests(config: DictConfig) -> Iterator[tuple[Path, dict[str, int]]]:
+
+def embed_tests(config: DictConfig, computed: Computed | None = None) -> Iterator[tuple[Path, dict[str, int]]]:
     """Write the query and gallery of each test, or plain images, as the weights of ``config.run`` embed them.
+
+    Args:
+        config: The command's.
+        computed: Called with the model before it embeds; None: torch computes.
 
     Yields:
         Each file, and the number of images in each of its lists.
@@ -34,7 +42,7 @@ def embed_tests(config: DictConfig) -> Iterator[tuple[Path, dict[str, int]]]:
             raise InputError(f"file={config.file} is for one test, but there are {names}; leave it out for a file each")
         for test in tests:
             file = Path(config.file or Path(config.run, "embeddings", f"{test.data.split.name}.safetensors"))
-            yield file, _embed(part, test, file)
+            yield file, _embed(part, test, file, computed)
 
 
 def _tests(config: DictConfig) -> list[Test]:
@@ -48,11 +56,14 @@ def _tests(config: DictConfig) -> list[Test]:
     return tests
 
 
-def _embed(config: DictConfig, test: Test, file: Path) -> dict[str, int]:
+def _embed(config: DictConfig, test: Test, file: Path, computed: Computed | None) -> dict[str, int]:
     """Write one test's file; the number of images in each of its lists."""
     run = trained_run(config)
     model = trained_model(config, run)
     trainer = make_trainer(config)
+    if computed is not None and trainer.strategy.root_device.type == "cpu":
+        size, precision = config.loader.test_batch_size, str(trainer.precision)
+        computed(Embedder(model=model, transform=test.data.transform, batch_size=size, precision=precision))
     origin = provenance_of(model, test.data.transform, str(trainer.precision))
     split = test.data.split
     shots = {"query": split.query, "gallery": split.gallery} if split.query else {"images": split.gallery}

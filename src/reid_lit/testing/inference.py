@@ -37,7 +37,8 @@ def provenance_of(model: RetrievalModel, transform: Transform, precision: str) -
         interpolation=transform.interpolation,
         mean=tuple(model.backbone.mean.flatten().tolist()),
         std=tuple(model.backbone.std.flatten().tolist()),
-        precision=precision,
+        precision=precision if model.runtime == "torch" else "32-true",
         crops=None if crops is None else (crops[0], crops[1]),
         local=None if local is None else (local.feature, local.whole, local.channels),
+        runtime=model.runtime,
     )

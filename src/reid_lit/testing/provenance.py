@@ -11,7 +11,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """How embeddings were made; those of equal provenance, up to the precision, can be compared.
+    """How embeddings were made; those of equal provenance, up to the precision and the runtime, can be compared.
+
+    A runtime computes the graph of a model, which was compared with torch before: cosines of 0.9999 and more.
 
     Attributes:
         model: The weights' SHA-256, as :func:`model_hash` gives it.
@@ -25,6 +27,7 @@ class Provenance:
         crops: Height and width of the five crops whose mean an embedding is; None: of the whole image.
         local: Where stripes follow the whole image's embedding: the output that they are, the numbers before them and
             the channels of each; None: there are none.
+        runtime: What computed the network: ``torch``, ``onnx`` or ``openvino``.
     """
 
     model: str
@@ -37,6 +40,7 @@ class Provenance:
     precision: str
     crops: tuple[int, ...] | None = None
     local: tuple[Any, ...] | None = None
+    runtime: str = "torch"
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Provenance":
@@ -45,7 +49,7 @@ class Provenance:
 
     def differences(self, other: "Provenance") -> list[str]:
         """The differences that forbid a comparison, as ``name: ours and theirs``."""
-        names = [field.name for field in fields(self) if field.name != "precision"]
+        names = [field.name for field in fields(self) if field.name not in ("precision", "runtime")]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return [f"{name}: {ours} and {theirs}" for name, ours, theirs in pairs if ours != theirs]
 
