@@ -1,8 +1,8 @@
 """Images/s of torch and of exported graphs on a CPU: ``python scripts/bench_export.py``.
 
 Random weights and drawn images: nothing but the speed is measured. All ways of a network take turns, of each the
-fastest counts. ``int8`` is quantised by drawn images. ``torch.compile`` is torch's default compiler; its first pass, which
-compiles, is timed apart. OMP_WAIT_POLICY=passive helps where other work runs beside.
+fastest counts. ``int8`` is quantised by drawn images. ``torch.compile`` is torch's default compiler; its first
+pass, which compiles, is timed apart. OMP_WAIT_POLICY=passive helps where other work runs beside.
 """
 
 import argparse
