@@ -1,12 +1,15 @@
 """What a file may be: its precision, its batch, its names, its opset; that each format computes ours is test_gate's."""
 
+import hydra
 import numpy as np
 import pytest
 import torch
+from tests.script_modules import script
 
-from reid_lit.errors import InputError, MissingFileError
+from reid_lit.errors import FailedError, InputError, MissingFileError
 from reid_lit.export.formats import runner, written
-from reid_lit.export.graph import Graph
+from reid_lit.export.graph import Graph, Input
+from reid_lit.paths import packaged
 
 
 @pytest.fixture
@@ -73,3 +76,30 @@ def test_no_runtime_reads_another_file(tmp_path):
         runner(tmp_path / "a.txt")
     with pytest.raises(MissingFileError, match="writes such a file"):
         runner(tmp_path / "b.onnx")
+
+
+class Unwritable(Graph):
+    """What ONNX has no operator for."""
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+        self.input = Input(size=(8, 4))
+
+    def forward(self, images):
+        return torch.linalg.svdvals(images[:, 0])
+
+
+def test_an_operator_that_a_format_has_not_is_named(tmp_path):
+    with pytest.raises(FailedError, match=r"format=onnx: not written, .*'aten._linalg_svd'.*; try another format"):
+        written(Unwritable(), "onnx", tmp_path / "file.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec")
+def test_the_script_gates_backbones_and_models_of_parts(tmp_path):
+    with (
+        script("try_exports") as tried,
+        hydra.initialize_config_dir(str(packaged("conf")), version_base="1.3"),
+    ):
+        for name, ours in tried.embedders(["resnet18_scratch", "pcb"]):
+            assert float(tried.cell(ours, "torch_export", tmp_path)) > 0.99999, name
