@@ -9,6 +9,7 @@ from tests.test_steps import one_step
 from reid_lit.errors import InputError
 from reid_lit.models.adabn import AdaBN
 from reid_lit.models.arn import Arn
+from reid_lit.models.cluster import ClusterContrast
 from reid_lit.models.embae import EmbAE
 from reid_lit.models.in_chunks import InChunks
 from reid_lit.paths import options, packaged
@@ -19,7 +20,7 @@ from reid_lit.training.low_memory import check_alone, check_chunks
 from reid_lit.training.style_work import check_machine
 
 LOW = ("+experiment=synthetic_strong", "trainer=low_memory")
-WHOLE = {AdaBN, Arn, EmbAE}
+WHOLE = {AdaBN, Arn, ClusterContrast, EmbAE}
 """Those that are not trained by losses of a batch's pooled features alone."""
 
 pytestmark = [

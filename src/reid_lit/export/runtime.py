@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 def load(
     run: str | os.PathLike[str],
     *,
+    as_: str | None = None,
     device: str | torch.device = "auto",
     precision: str | None = None,
     value_range: Sequence[int | float] | None = None,
@@ -61,7 +62,8 @@ def load(
 
     Args:
         run: The folder of the run, or a checkpoint in it; or the folder of an evaluation of it, for the embeddings that
-            its thresholds are of.
+            its thresholds are of. With ``as_`` the file of another project's model.
+        as_: Which of another project's recipes it is, such as ``fastreid/sbs_R50``: see ``published.yaml``.
         device: ``auto`` is the first GPU where there is one (CUDA's, else Apple's ``mps``), else the CPU. Graphs are
             computed on the CPU; on a GPU ``runtime=auto`` is torch.
         precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU. Graphs have
@@ -84,7 +86,7 @@ def load(
         if precision not in (None, "32-true"):
             raise InputError(f"runtime={runtime} computes in float32; leave out precision={precision}, or runtime")
         device = "cpu"
-    embedder = loaded(run, device=device, precision=precision, value_range=value_range, trust=trust)
+    embedder = loaded(run, as_=as_, device=device, precision=precision, value_range=value_range, trust=trust)
     if runtime != "torch" and embedder.device.type == "cpu":
         compute_by(embedder, runtime, folder=_owner(Path(run).expanduser()))
     return embedder
