@@ -105,20 +105,6 @@ def test_a_finished_run_is_tested_again_with_the_same_result_on_one_and_two_rank
     assert results[0]["stamp"] == results[1]["stamp"]
 
 
-@pytest.mark.slow
-def test_four_ranks_find_the_scores_of_each_query_that_one_process_finds(trained, command):
-    folder, _ = trained
-    command(
-        f"run={folder}", "machine=ddp", "machine.accelerator=cpu", "machine.devices=4", "hydra.run.dir=again4",
-        cwd=folder.parent, module="reid_lit.evaluate",
-    )  # fmt: skip
-    out = folder.parent / "again4"
-    assert [row["scores"] for row in read(out)["results"]] == [row["scores"] for row in read(folder)["results"]]
-    for name in ("synthetic_plaza", "synthetic_campus"):
-        (again,), (queries,) = (read_query_scores(place, name) for place in (out, folder))
-        assert np.array_equal(again.values("mAP"), queries.values("mAP"), equal_nan=True)
-
-
 def test_another_evaluation_needs_no_training(trained, command):
     folder, _ = trained
     out = folder.parent / "step"
