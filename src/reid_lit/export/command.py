@@ -8,10 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from reid_lit.backbones.checkpoint import weights_file
 from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError, UserError
-from reid_lit.export.crops import for_gate, listed, of_training, own_tests
+from reid_lit.export.crops import for_gate, learnt_by, listed, of_training, own_tests, owner
 from reid_lit.export.exporting import Material, Wanted, export
 from reid_lit.export.facts import history_of
 from reid_lit.export.formats import FORMATS, check_asked
@@ -21,7 +20,6 @@ from reid_lit.export.presets import PRESETS, chosen, wanted_by
 from reid_lit.files.access import is_file
 from reid_lit.run.datasets import with_split
 from reid_lit.run.folder import Run
-from reid_lit.run.lineage import read_lineage
 from reid_lit.testing.embedder import Embedder
 from reid_lit.testing.load import load
 
@@ -73,15 +71,6 @@ def wanted_of(config: DictConfig, embedder: Embedder) -> Wanted:
         opset=config.opset,
         batch=config.batch,
     )
-
-
-def owner(place: Path) -> Path | None:
-    """The folder of the run that weights are of, of an evaluation the one that was evaluated; None: of none."""
-    if place.is_file():
-        place = place.parent.parent
-        return place if (place / "config.yaml").is_file() else None
-    above = place.parent.parent
-    return above if not weights_file(place).is_file() and weights_file(above).is_file() else place
 
 
 def file_of(config: DictConfig, place: Path, folder: Path | None) -> Path:
@@ -145,8 +134,7 @@ def _gate_images(config: DictConfig, tests: Sequence[ReidData] | str, folder: Pa
         return listed(_several(config.images))
     if not isinstance(tests, str):
         return [shot.path for shot in tests[0].split.query]
-    learnt = [] if folder is None else [Path(name) for name in sorted(read_lineage(folder).trained)]
-    there = [path for path in learnt if is_file(path)]
+    there = [path for path in learnt_by(folder) if is_file(path)]
     if not there:
         raise InputError(
             f"images: no image of the run's own data is there to compare features on ({tests}); give real crops of"

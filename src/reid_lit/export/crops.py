@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, open_dict
 
+from reid_lit.backbones.checkpoint import weights_file
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.decode import resized
 from reid_lit.data.feeding.readable import EXTENSIONS
@@ -22,6 +23,20 @@ from reid_lit.wording import counted
 
 _AT_ONCE = 16
 """Calibration images of a batch."""
+
+
+def owner(place: Path) -> Path | None:
+    """The folder of the run that weights are of, of an evaluation the one that was evaluated; None: of none."""
+    if place.is_file():
+        place = place.parent.parent
+        return place if (place / "config.yaml").is_file() else None
+    above = place.parent.parent
+    return above if not weights_file(place).is_file() and weights_file(above).is_file() else place
+
+
+def learnt_by(folder: Path | None) -> list[Path]:
+    """The images that a run has learnt from, in order of their names; no run has learnt from none."""
+    return [] if folder is None else [Path(name) for name in sorted(read_lineage(folder).trained)]
 
 
 def own_tests(config: DictConfig, size: Sequence[int], root: str | None) -> list[ReidData]:

@@ -1,5 +1,6 @@
 """A file of a graph, made beside its place, gated there, and kept only if it passes."""
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ def _made(
     del run  # OpenVINO holds the file
     stamped(path, content)
     content["files"] = {file.name: sha256(file) for file in files}
-    write_text(beside(path), _json(content))
+    write_text(beside(path), json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     after = opened(path, weights=embedder.origin.model)
     if not np.array_equal(before, after.features(material.crops[:3])):
         raise FailedError(f"{path.name}: computes something else once it says what it is; try another format")
@@ -165,9 +166,3 @@ def gate(run: Runner, promise: Promise, embedder: Embedder, material: Material) 
 
 def _blank(embedder: Embedder) -> np.ndarray:
     return np.zeros((*embedder.transform.test_size, 3), dtype=np.uint8)
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

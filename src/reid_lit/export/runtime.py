@@ -21,12 +21,11 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from reid_lit.errors import FailedError, InputError, UserError
-from reid_lit.export.crops import for_gate
+from reid_lit.export.crops import for_gate, learnt_by, owner
 from reid_lit.export.formats import FORMATS, Runner, runner, written
 from reid_lit.export.gate import CROPS, Pixels, Promise, compared, passed
 from reid_lit.export.graph import Graph, Input
 from reid_lit.files.access import is_file
-from reid_lit.run.lineage import read_lineage
 from reid_lit.testing.embedder import Embedder
 from reid_lit.testing.load import load as loaded
 
@@ -88,7 +87,7 @@ def load(
         device = "cpu"
     embedder = loaded(run, as_=as_, device=device, precision=precision, value_range=value_range, trust=trust)
     if runtime != "torch" and embedder.device.type == "cpu":
-        compute_by(embedder, runtime, folder=_owner(Path(run).expanduser()))
+        compute_by(embedder, runtime, folder=owner(Path(run).expanduser()))
     return embedder
 
 
@@ -113,7 +112,7 @@ def of_config(config: DictConfig) -> Callable[[Embedder], None] | None:
         return None
     if config.runtime in GRAPHS and config.machine.accelerator not in ("auto", "cpu"):
         raise InputError(f"runtime={config.runtime} computes on the CPU; set machine.accelerator=cpu, or runtime=torch")
-    return partial(compute_by, runtime=config.runtime, folder=_owner(Path(config.run).expanduser()))
+    return partial(compute_by, runtime=config.runtime, folder=owner(Path(config.run).expanduser()))
 
 
 def compute_by(embedder: Embedder, runtime: str, *, folder: Path | None) -> None:
@@ -225,7 +224,7 @@ def _keep(parts: Sequence[Path], folder: Path) -> None:
 
 def _crops(embedder: Embedder, folder: Path | None) -> Pixels:
     """Crops of what the run has learnt from, of the model's size; drawn ones where none is there."""
-    learnt = [] if folder is None else [Path(name) for name in sorted(read_lineage(folder).trained)]
+    learnt = learnt_by(folder)
     there = [path for path in learnt[:: max(1, len(learnt) // CROPS)] if is_file(path)]
     if there:
         return for_gate(embedder, there, embedder.transform.test_size)
@@ -233,9 +232,3 @@ def _crops(embedder: Embedder, folder: Path | None) -> Pixels:
     coarse = np.random.default_rng(0).integers(0, 256, (CROPS, 3, 8, 4)).astype(np.float32)
     fine = torch.nn.functional.interpolate(torch.from_numpy(coarse), (height, width), mode="bicubic")
     return fine.clamp(0, 255).byte().numpy()
-
-
-def _owner(place: Path) -> Path | None:
-    """The folder of the run that weights are of; None where they are of none."""
-    folder = place.parent.parent if place.is_file() else place
-    return folder if (folder / "config.yaml").is_file() else None
