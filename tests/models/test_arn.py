@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
+from tests.models.steps import without_persons
 from torch import nn
 from torch.nn import functional as F
 
@@ -177,15 +177,7 @@ def fit(compose, make, drawn, *overrides, blind=False, epochs=3, **trainer):
     config.trainer.callbacks, config.trainer.logger = None, False
     data = make_data(config)
     if blind:
-        read = data.target.read_sound
-
-        def no_persons(on_bad_image):
-            split = read(on_bad_image)
-            return dataclasses.replace(
-                split, train=tuple(dataclasses.replace(shot, person_id=0) for shot in split.train)
-            )
-
-        data.target.read_sound = no_persons
+        without_persons(data.target)
     data.setup("fit")
     model = make("model.difference_weight=1.0", *overrides, persons=data.persons)  # 1500 is for 2048 channels
     seen, start = [], type(model).on_train_epoch_start

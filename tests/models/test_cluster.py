@@ -1,13 +1,12 @@
 """Rounds of Cluster-Contrast on the tiny synthetic set, and its step against loops."""
 
-import dataclasses
-
 import pytest
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
+from tests.models.steps import same_states, without_persons
 from torch import nn
 from torch.nn import functional as F
 
@@ -77,14 +76,7 @@ def fit(compose, drawn):
         config.trainer.callbacks, config.trainer.logger = None, False
         data = make_data(config)
         if blind:
-            read = data.read_sound
-
-            def no_persons(on_bad_image):
-                split = read(on_bad_image)
-                train = tuple(dataclasses.replace(shot, person_id=0) for shot in split.train)
-                return dataclasses.replace(split, train=train)
-
-            data.read_sound = no_persons
+            without_persons(data)
         model, watch = built(config), Watch()
         watching = [RandomState(seed=0), watch, *callbacks]
         fitted = instantiate(config.trainer, _convert_="all", callbacks=watching, **trainer)
@@ -92,10 +84,6 @@ def fit(compose, drawn):
         return model, watch, fitted
 
     return run
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(value, second[key]) for key, value in first.items())
 
 
 def test_each_round_trains_on_the_clusters_of_its_own_features(fit):
@@ -121,7 +109,7 @@ def test_each_round_trains_on_the_clusters_of_its_own_features(fit):
 
 def test_persons_of_the_target_change_no_weight(fit):
     seeing, blind = (fit(blind=blind, epochs=2)[0] for blind in (False, True))
-    assert same(seeing.state_dict(), blind.state_dict())
+    assert same_states(seeing.state_dict(), blind.state_dict())
     assert torch.equal(seeing.memories[0].memory, blind.memories[0].memory)
 
 
@@ -139,7 +127,7 @@ def test_a_run_that_was_killed_in_a_round_goes_on_as_if_it_had_not_been(fit, tmp
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         fit(data=data, resume=tmp_path / "kept" / "epoch=1.ckpt", callbacks=[Kill()])
     resumed, rest, _ = fit("model.weights=gone", data=data, resume=tmp_path / "kept" / "epoch=1.ckpt")
-    assert same(whole.state_dict(), resumed.state_dict())
+    assert same_states(whole.state_dict(), resumed.state_dict())
     assert torch.equal(whole.memories[0].memory, resumed.memories[0].memory)
     assert watch.drawn[2:] == rest.drawn
     assert whole._figures == resumed._figures

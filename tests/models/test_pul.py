@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import pytest
@@ -6,6 +5,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from pytorch_lightning.callbacks import ModelCheckpoint
+from tests.models.steps import same_states, without_persons
 from torch import nn
 
 from reid_lit.backbones.base import Backbone
@@ -62,14 +62,7 @@ def fit(compose, drawn, model_0):
         config.trainer.callbacks, config.trainer.logger = None, False
         data = make_data(config)
         if blind:
-            read = data.read_sound
-
-            def no_persons(on_bad_image):
-                split = read(on_bad_image)
-                train = tuple(dataclasses.replace(shot, person_id=0) for shot in split.train)
-                return dataclasses.replace(split, train=train)
-
-            data.read_sound = no_persons
+            without_persons(data)
         config.model.backbone = None
         made = instantiate(config.model, _convert_="all")
         model = made.func(**made.keywords | {"backbone": tiny_backbone()}, persons=12)
@@ -86,14 +79,10 @@ def part(state, name):
     return {key: value for key, value in state.items() if key.startswith(name)}
 
 
-def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(value, second[key]) for key, value in first.items())
-
-
 def test_each_round_trains_model_0_anew_on_the_images_that_the_round_before_selected(fit, model_0):
     model, watch, trainer = fit("model.threshold=0.99")
     given = torch.load(model_0)["state_dict"]
-    assert [same(part(state, "backbone"), given) for state in watch.states] == [True, False, True, False]
+    assert [same_states(part(state, "backbone"), given) for state in watch.states] == [True, False, True, False]
     assert all(trainer.callback_metrics[name] > 0 for name in ("pul/selected", "pul/clusters", "pul/least"))
     heads = [state["neck.classifier.weight"] for state in watch.states]
     assert not torch.equal(heads[0], heads[2])
@@ -138,7 +127,7 @@ def test_persons_of_the_target_change_no_weight(fit, precision):
     seeing, blind = (
         fit(blind=blind, precision=precision, epochs=4, limit_train_batches=2)[0] for blind in (False, True)
     )
-    assert same(seeing.state_dict(), blind.state_dict())
+    assert same_states(seeing.state_dict(), blind.state_dict())
     assert all(value.isfinite().all() for value in blind.state_dict().values())
 
 
@@ -149,7 +138,7 @@ def test_a_killed_run_goes_on_in_its_round_without_model_0(fit, tmp_path):
     for epoch in range(3):
         killed = tmp_path / "kept" / f"epoch={epoch}.ckpt"
         resumed, rest, _ = fit(weights="gone", resume=killed, limit_train_batches=3)
-        assert same(whole.state_dict(), resumed.state_dict())
+        assert same_states(whole.state_dict(), resumed.state_dict())
         assert watch.drawn[epoch + 1 :] == rest.drawn
 
 
@@ -159,7 +148,7 @@ def test_a_finished_run_goes_on_with_new_labels(fit, tmp_path):
     longer, _, _ = fit("model.epochs_per_round=1", epochs=2, resume=tmp_path / "done.ckpt", limit_train_batches=2)
     whole = fit("model.epochs_per_round=1", epochs=2, limit_train_batches=2)[0]
     assert longer._round == 1
-    assert same(whole.state_dict(), longer.state_dict())
+    assert same_states(whole.state_dict(), longer.state_dict())
 
 
 def test_a_last_cluster_without_a_reliable_image_keeps_its_column(fit, monkeypatch):

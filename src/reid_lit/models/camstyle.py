@@ -1,16 +1,12 @@
 """Training on real images and on images of the same persons in the styles of other cameras."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from annotated_types import Ge
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
 from reid_lit.losses.criterion import Criterion
-from reid_lit.models.recipe import Recipe
 from reid_lit.models.supervised import Supervised
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import MixedBatch
@@ -23,14 +19,9 @@ class CamStyle(Supervised):
     code.
 
     Args:
-        backbone: Images in [0, 1] to maps.
-        pool: Maps to features.
-        neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits (or None).
-        criterion: The losses of the real images.
         fakes: The losses of the generated images.
         persons: Training persons.
-        recipe: How the model is trained and compared.
-        backbone_lr_scale: The backbone's learning rate relative to the rest.
+        settings: The other arguments; ``criterion`` has the losses of the real images.
 
     Source: Zhong et al., "Camera Style Adaptation for Person Re-identification", CVPR 2018, and its public code: the
         cross-entropy of the M real images plus that of the N generated ones, whose labels are smoothed, each a mean.
@@ -38,28 +29,9 @@ class CamStyle(Supervised):
 
     learns_fakes: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        backbone: Backbone,
-        pool: nn.Module,
-        neck: Callable[..., Any],
-        criterion: Criterion,
-        fakes: Criterion,
-        persons: int,
-        recipe: Recipe,
-        backbone_lr_scale: Annotated[float, Ge(0)],
-    ) -> None:
-        super().__init__(
-            backbone=backbone,
-            pool=pool,
-            neck=neck,
-            criterion=criterion,
-            persons=persons,
-            recipe=recipe,
-            backbone_lr_scale=backbone_lr_scale,
-        )
-        self.fakes = fakes.behind(self.neck, persons=persons, feature=backbone.dim)
+    def __init__(self, *, fakes: Criterion, persons: int, **settings: Any) -> None:
+        super().__init__(persons=persons, **settings)
+        self.fakes = fakes.behind(self.neck, persons=persons, feature=self.backbone.dim)
 
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:

@@ -29,7 +29,7 @@ from reid_lit.models.density_clusters import (
 )
 from reid_lit.models.predecessor import load_parts
 from reid_lit.models.recipe import Recipe
-from reid_lit.models.rounds import training_features
+from reid_lit.models.rounds import draw_labelled, training_features
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import JUNK, Batch, Output, Parts, Shot, Split, TransferBatch
 
@@ -184,7 +184,7 @@ class ClusterContrast(RetrievalModel):
                 load_parts(self, self.weights, parts={"neck"}, stage=2, cure=_CURE)
         if self._round < self._ended:
             self._cluster()
-        self._draw_clustered()
+        draw_labelled(self, self._labels)
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -196,7 +196,7 @@ class ClusterContrast(RetrievalModel):
         self._ended = self.current_epoch + 1
         if self._ended != self.trainer.max_epochs:
             self._cluster()
-            self._draw_clustered()
+            draw_labelled(self, self._labels)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -245,12 +245,6 @@ class ClusterContrast(RetrievalModel):
         if self.source_norms is not None and (source := batch.index < first).any():
             embedding[source] = self._output(batch.image[source], source=True).embedding
         return embedding
-
-    def _draw_clustered(self) -> None:
-        """Let the next training loader draw the images that are in clusters."""
-        if self._labels is not None:
-            self.data.relabel(self._labels.tolist())
-        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:

@@ -18,7 +18,7 @@ from reid_lit.models.in_chunks import InChunks
 from reid_lit.models.predecessor import load_parts
 from reid_lit.models.pseudo_labels import check_clustering, check_selection, cluster, select, selection_figures
 from reid_lit.models.recipe import Recipe
-from reid_lit.models.rounds import training_features
+from reid_lit.models.rounds import draw_labelled, training_features
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Shot, Split
 
@@ -122,7 +122,7 @@ class Pul(InChunks):
             self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
         if self._round < self._next_round():
             self._label()
-        self._draw_selected()
+        draw_labelled(self, self._labels)
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -137,7 +137,7 @@ class Pul(InChunks):
         self._ended = self.current_epoch + 1
         if self._round < self._next_round() and self._ended != self.trainer.max_epochs:
             self._label()
-            self._draw_selected()
+            draw_labelled(self, self._labels)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -180,12 +180,6 @@ class Pul(InChunks):
             return self.pool(self.backbone(batch.image.contiguous(memory_format=self._memory_format)))
 
         return training_features(self, embed, dim=self.backbone.dim, name=f"round {self._round}")
-
-    def _draw_selected(self) -> None:
-        """Let the next training loader draw the selected images."""
-        if self._labels is not None:
-            self.data.relabel(self._labels.tolist())
-        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
     def _start_again(self) -> None:
         """Go back to model 0, with a new classifier and an optimizer without state."""

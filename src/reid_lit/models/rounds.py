@@ -1,9 +1,9 @@
-"""What models share that train in rounds: the features of all training images, between two epochs."""
+"""What models share that train in rounds: the features of all training images, between two epochs, and their labels."""
 
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from reid_lit.errors import NotFiniteError
@@ -40,3 +40,10 @@ def training_features(
     if not features.isfinite().all():
         raise NotFiniteError(f"{name}: features are not finite; lower optimizer.lr")
     return features
+
+
+def draw_labelled(model: RetrievalModel, labels: Int[Tensor, " images"] | None) -> None:
+    """Let the next training loader draw images by these labels; None: as it does already."""
+    if labels is not None:
+        model.data.relabel(labels.tolist())
+    model.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]

@@ -28,25 +28,7 @@ def load(
     value_range: Sequence[int | float] | None = None,
     trust: bool = False,
 ) -> Embedder:
-    """The model of a finished run, ready to embed images; nothing is downloaded.
-
-    ``reid_lit.load("runs/duke_strong/<time>")(["a.jpg", "b.jpg"])`` gives two rows. ``.model`` is the network in
-    evaluation mode, ``.prepared`` gives the images as it sees them, ``.origin`` says how its embeddings are made.
-
-    Args:
-        run: The folder of the run, or a checkpoint in it; or the folder of an evaluation of it, for the embeddings that
-            its thresholds are of. With ``as_`` the file of another project's model.
-        as_: Which of another project's recipes it is, such as ``fastreid/sbs_R50``: see ``published.yaml``.
-        device: ``auto`` is the first GPU where there is one (CUDA's, else Apple's ``mps``), else the CPU.
-        precision: One of :class:`Embedder`'s; None: the run's, but float32 instead of float16 on a CPU.
-        value_range: Of images of 16 bit or of floats, the values that become 0 and 255; None: the run's.
-        trust: Whether the run may name parts that are none of reid_lit's, which can run anything.
-
-    Raises:
-        FileNotFoundError: there is no run's folder, or no checkpoint in it.
-        ValueError: the checkpoint holds code or is damaged, the precision is unknown, or the run's config names a part
-            that is none of reid_lit's; or the file is none of the recipe ``as_``.
-    """
+    """As :func:`reid_lit.load`, which has the runtimes of exported graphs too; here torch computes."""
     path = Path(run).expanduser()
     if as_ is not None:
         config = _published_config(path, as_)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -108,27 +108,8 @@ class CrossCameraClusterSampler(ClusterSampler):
 
     reads_cameras: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        cameras: Sequence[int],
-        images: int,
-        iterations: int,
-        labels: Sequence[int],
-        batch_size: int,
-        rank: int = 0,
-        world: int = 1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            images=images,
-            iterations=iterations,
-            labels=labels,
-            batch_size=batch_size,
-            rank=rank,
-            world=world,
-            seed=seed,
-        )
+    def __init__(self, *, cameras: Sequence[int], **settings: Any) -> None:
+        super().__init__(**settings)
         self.cameras = cameras
 
     @override

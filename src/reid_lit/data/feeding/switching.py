@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
-from reid_lit.data.feeding.samplers import EpochSampler, check_complete
+from reid_lit.data.feeding.samplers import EpochSampler, by_class, check_complete
 from reid_lit.errors import InputError
 
 
@@ -42,9 +42,7 @@ class SwitchingSampler(EpochSampler):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, rank=rank, world=world, seed=seed)
-        self.positions: dict[int, list[int]] = {number: [] for number in sorted(set(sets))}
-        for position, number in enumerate(sets):
-            self.positions[number].append(position)
+        self.positions = by_class(sets)
         self.samplers: dict[int, EpochSampler] = {}
         for number, positions in self.positions.items():
             set_labels = [labels[position] for position in positions]
