@@ -10,7 +10,7 @@ import pytest
 @pytest.mark.slow
 def test_every_variant_and_every_row_takes_steps_on_two_ranks_which_end_alike():
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("two_ranks.py"))],
+        [sys.executable, "-m", "tests.models.two_ranks"], cwd=Path(__file__).parents[2],
         capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

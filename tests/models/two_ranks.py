@@ -16,8 +16,8 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
-from test_arn import ROWS, tiny_backbone, transfer_batch
-from test_embae import FakeData, Images, autoencoder, saved
+from tests.models.test_arn import ROWS, tiny_backbone, transfer_batch
+from tests.models.test_embae import FakeData, Images, autoencoder, saved
 from torch.utils.data import DataLoader
 
 from reid_lit.paths import packaged
@@ -96,3 +96,4 @@ if __name__ == "__main__":
             trained(name, embae(name, folder), OwnImages())
     for row in ROWS:
         trained(row, arn(row), Pairs())
+    torch.distributed.destroy_process_group()  # its threads may end the process by a signal where they outlive it
