@@ -58,11 +58,14 @@ class Rules:
         ap: Convention of the average precision; None leaves it to the evaluation.
         single_gallery_shot: How often one image of each gallery person is drawn and ranked (CUHK03's classic protocol);
             0 ranks the whole gallery once.
+        camera_rule: What is removed from a ranking, as in the evaluation's ``camera_rule``: ``any_camera`` where the
+            cameras are not known; None leaves it to the evaluation.
     """
 
     name: str = ""
     ap: str | None = None
     single_gallery_shot: int = 0
+    camera_rule: str | None = None
 
 
 def absolute_path(path: str | os.PathLike[str]) -> str:

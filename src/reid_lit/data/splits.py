@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from reid_lit.data.problems import SHARED, Problem, Report, stop
@@ -50,12 +50,20 @@ def _queries(cameras: dict[int, list[Shot]]) -> list[Shot]:
     return firsts
 
 
-def train_on_all(split: Split) -> Split:
-    """Move all test persons to training, which leaves nothing to test (a source of a transfer)."""
-    shots = sorted(split.shots, key=lambda shot: (shot.person_id, shot.camera_id, shot.path))
-    note = "trained on all persons, the test persons too: there is nothing left to test"
-    notes = (*split.notes, note)
-    return Split(name=split.name, train=tuple(shots), query=(), gallery=(), notes=notes)
+def train_on_all(split: Split, *, distractors: Collection[int] = ()) -> Split:
+    """Move all test persons to training, which leaves nothing to test (a source of a transfer).
+
+    Args:
+        split: The lists.
+        distractors: Numbers of the gallery that stand for no one person; their images are left out, as junk is.
+    """
+    nobody = {JUNK, *distractors}
+    kept = [shot for shot in split.shots if shot.person_id not in nobody]
+    notes = [*split.notes, "trained on all persons, the test persons too: there is nothing left to test"]
+    if left_out := len(split.shots) - len(kept):
+        notes.append(f"{counted(left_out, 'image')} of junk and distractors left out")
+    train = tuple(sorted(kept, key=lambda shot: (shot.person_id, shot.camera_id, shot.path)))
+    return Split(name=split.name, train=train, query=(), gallery=(), notes=tuple(notes))
 
 
 def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, report: Report = stop) -> None:

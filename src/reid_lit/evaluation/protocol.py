@@ -189,7 +189,8 @@ class Protocol:
     def under(self, rules: Rules) -> "Protocol":
         """The protocol, with the choices that a data set's own rules prescribe in place of its own."""
         draws = rules.single_gallery_shot or self.single_gallery_shot
-        return replace(self, ap=rules.ap or self.ap, single_gallery_shot=draws)
+        rule = rules.camera_rule or self.camera_rule
+        return replace(self, ap=rules.ap or self.ap, single_gallery_shot=draws, camera_rule=rule)
 
 
 def _rates(name: str, rates: Any) -> tuple[float, ...]:

@@ -192,7 +192,7 @@ def _read(data: ReidData, split_id: int | None) -> list[Test]:
     if not all(test.query for test in data.split.tested):
         raise InputError(
             f"{data.split.name} is read without test persons; name other data sets in test_on, or choose persons to"
-            f" test (dataset.train_on=split for CUHK03 and VIPeR, dataset.test_on=val for SynergySports)"
+            f" test (dataset.train_on=split, for MSMT17 train; dataset.test_on=val for SynergySports)"
         )
     tests = []
     for view in data.tests():

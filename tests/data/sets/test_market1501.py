@@ -56,6 +56,15 @@ def test_junk_and_distractors_are_kept_with_their_ids(market):
     assert [shot.person_id for shot in read(market).gallery] == [JUNK, 0, 1, 1, 3]
 
 
+def test_all_persons_train_and_nobody_is_no_person(market):
+    split = read(market, train_on="all")
+    assert sorted({shot.person_id for shot in split.train}) == [1, 2, 3, 7, 10]
+    assert (len(split.train), split.query, split.gallery) == (13, (), ())
+    assert split.notes[-1] == "2 images of junk and distractors left out"
+    with pytest.raises(ValueError, match="train_on='everyone': unknown; choose one of split, all"):
+        read(market, train_on="everyone")
+
+
 def test_layumi_layout_gives_the_same_records(market, market_layumi):
     assert without_path(read(market)) == without_path(read(market_layumi))
     assert without_path(read(market)) == without_path(read(market_layumi.parent))

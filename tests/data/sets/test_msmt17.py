@@ -44,6 +44,13 @@ def test_no_number_stands_for_a_training_and_a_test_person(msmt):
     assert "test persons are numbered from 2" in split.notes[1]
 
 
+def test_all_persons_train_under_numbers_of_their_own(msmt):
+    split = read(msmt(), train_on="all")
+    assert [shot.person_id for shot in split.train] == [0, 0, 1, 2, 2, 9]
+    assert (split.query, split.gallery, split.tests) == ((), (), ())
+    assert "nothing left to test" in split.notes[-1]
+
+
 def test_validation_images_may_be_trained_on(msmt):
     split = read(msmt(), train_on="trainval")
     assert [(s.person_id, s.camera_id) for s in split.train] == [(0, 0), (0, 3), (1, 14)]

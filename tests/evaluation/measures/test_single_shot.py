@@ -78,5 +78,6 @@ def test_a_data_sets_rules_win_over_the_evaluation():
     assert Protocol(ap="trapezoid").under(Rules()) == Protocol(ap="trapezoid")
     assert Protocol(ap="trapezoid").under(Rules(ap="sklearn")).ap == "sklearn"
     assert Protocol().under(Rules(single_gallery_shot=10)).single_gallery_shot == 10
+    assert Protocol().under(Rules(camera_rule="any_camera")).camera_rule == "any_camera"
     with pytest.raises(ValueError, match=r"^single_gallery_shot=-1: give"):
         Protocol(single_gallery_shot=-1)

@@ -16,7 +16,8 @@ from reid_lit.data.counts import Count
 from reid_lit.data.problems import Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.layout import layout_parts, layouts, read_layout
-from reid_lit.data.sets.naming import Naming
+from reid_lit.data.sets.naming import Naming, check_choice
+from reid_lit.data.splits import train_on_all
 from reid_lit.records import JUNK, Moment, Split
 
 FRAMES_PER_SECOND = 25
@@ -41,11 +42,13 @@ NAMING = Naming(
     taken=_taken,
 )
 
+DISTRACTORS = 0
 OFFICIAL = {
     "train": Count(images=12936, persons=751, cameras=6, junk=0),
     "query": Count(images=3368, persons=750, cameras=6, junk=0),
     "gallery": Count(images=19732, persons=751, cameras=6, junk=3819),  # of the persons, 0000 is the distractors
 }
+ALL = Count(images=29419, persons=1501, cameras=6, junk=0)
 
 SAMPLE = Sample(
     images={
@@ -62,23 +65,39 @@ SAMPLE = Sample(
 )
 
 
-def read(root: Path, *, name: str = "market1501", report: Report = stop) -> Split:
+def read(root: Path, *, name: str = "market1501", train_on: str = "split", report: Report = stop) -> Split:
     """The split below ``root``: the data set's folder, the folder that holds it, or its ``pytorch`` folder.
+
+    Args:
+        root: The folder.
+        name: The name of the split.
+        train_on: ``split``, or ``all`` persons of training, query and gallery, which leaves nothing to test; junk and
+            distractors are nobody to learn.
+        report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
-        ValueError: a ``*.jpg`` is not named like Market-1501, or a person is in training and in testing.
+        ValueError: a ``*.jpg`` is not named like Market-1501, a person is in training and in testing, or ``train_on``
+            is unknown.
     """
-    return read_layout(root, NAMING, name=name, report=report)
+    check_choice("train_on", train_on, ("split", "all"))
+    split = read_layout(root, NAMING, name=name, report=report)
+    return split if train_on == "split" else train_on_all(split, distractors=[DISTRACTORS])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Market1501(ReidData):
-    """Market-1501, read from a copy that the user places."""
+    """Market-1501, read from a copy that the user places.
+
+    Args:
+        train_on: ``split``, or ``all`` persons with nothing to test.
+    """
+
+    train_on: str = "split"
 
     @override
     def read(self, report: Report = stop) -> Split:
-        return read(self.root, report=report)
+        return read(self.root, train_on=self.train_on, report=report)
 
     @override
     def parts(self) -> dict[str, Path]:
@@ -86,7 +105,7 @@ class Market1501(ReidData):
 
     @override
     def official(self) -> dict[str, Count]:
-        return OFFICIAL
+        return OFFICIAL if self.train_on == "split" else {"train": ALL}
 
     @override
     def sample(self) -> Sample:

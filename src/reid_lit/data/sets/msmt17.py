@@ -16,6 +16,7 @@ from reid_lit.data.counts import Count
 from reid_lit.data.problems import EMPTY, MISSING, NAMES, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice
+from reid_lit.data.splits import train_on_all
 from reid_lit.files.access import entries, exists, is_dir, is_file, read_bytes
 from reid_lit.records import Rules, Shot, Split
 
@@ -59,14 +60,15 @@ def read(root: Path, *, train_on: str = "train", report: Report = stop) -> Split
     Args:
         root: The folder.
         train_on: ``train`` (the usual setting), or ``trainval``: with the images of ``list_val.txt``, which show the
-            training persons, so that they are of no use for validation.
+            training persons, so that they are of no use for validation; or ``all``: the test persons too, which
+            leaves nothing to test.
         report: Receives what is wrong; by default it raises.
 
     Raises:
         FileNotFoundError: a list or a folder is missing, or both versions are in ``root``.
         ValueError: a line of a list does not parse, or an option is unknown.
     """
-    check_choice("train_on", train_on, ("train", "trainval"))
+    check_choice("train_on", train_on, ("train", "trainval", "all"))
     folder, version = _locate(root)
     places = {name: folder / name for name in VERSIONS[version]}
     for place in places.values():
@@ -83,10 +85,11 @@ def read(root: Path, *, train_on: str = "train", report: Report = stop) -> Split
     )
     faces = "blurred" if version == "V2" else "as recorded"
     notes = (f"version {version[1]}, faces {faces}", f"test persons are numbered from {offset}, the lists' own 0")
-    if train_on == "trainval":
+    if train_on != "train":
         train = tuple(sorted((*train, *val), key=lambda shot: (shot.person_id, shot.path)))
     rules = Rules(name=f"msmt17_{version.lower()}")
-    return Split(name="msmt17", train=train, query=query, gallery=gallery, notes=notes, rules=rules)
+    split = Split(name="msmt17", train=train, query=query, gallery=gallery, notes=notes, rules=rules)
+    return split if train_on != "all" else train_on_all(split)
 
 
 def _locate(root: Path) -> tuple[Path, str]:
@@ -142,7 +145,7 @@ class MSMT17(ReidData):
     """MSMT17, read from a copy that the user places.
 
     Args:
-        train_on: ``train``, or ``trainval`` with the validation images.
+        train_on: ``train``, ``trainval`` with the validation images, or ``all`` persons with nothing to test.
     """
 
     train_on: str = "train"
@@ -160,6 +163,8 @@ class MSMT17(ReidData):
 
     @override
     def official(self) -> dict[str, Count]:
+        if self.train_on == "all":
+            return {"train": Count(images=32621 + 11659 + 82161, persons=4101)}
         counts = {"query": Count(images=11659, persons=3060), "gallery": Count(images=82161, persons=3060)}
         if self.train_on == "trainval":  # there is no official count of list_train.txt alone
             counts["train"] = Count(images=32621, persons=1041)
