@@ -71,6 +71,15 @@ def test_what_is_written_is_read(file, content):
     assert again.split.rules == content.rules
 
 
+def test_clothes_are_kept_where_they_are_known(tmp_path, content):
+    worn = tuple(replace(shot, clothes_id=number or None) for number, shot in enumerate(content.shots["gallery"]))
+    dressed = replace(content, shots={"query": content.shots["query"], "gallery": worn})
+    file = write(tmp_path / "dressed.safetensors", dressed)
+    assert read(file).shots == dressed.shots
+    with pytest.raises(ValueError, match="4 persons, 4 cameras, 4 paths, 3 clothes of the gallery do not fit together"):
+        read(changed(file, tensors={"gallery.clothes": torch.zeros(3, dtype=torch.int64)}))
+
+
 def test_plain_images_are_a_list_of_their_own(tmp_path, content):
     images = {"images": shots(tmp_path, 3, 4)}
     file = write(

@@ -2,14 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.problems import Problem
-from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.lists import Lists, check_clothes
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA
+from reid_lit.evaluation.ranking import ABSENT, CLOTHES, FOUND, SAME_CAMERA
 from reid_lit.evaluation.scores import causes
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.wording import counted
@@ -19,7 +20,8 @@ MATCHES = "queries without match"
 _ABSENT = "the person is absent from the gallery"
 _CAMERA = "the person is there only under the query's own camera"
 _JUNK = "the query is junk itself (person -1)"
-_REASONS = {ABSENT: _ABSENT, SAME_CAMERA: _CAMERA}
+_CLOTHES = "the person is there only in clothes that the rule removes"
+_REASONS = {ABSENT: _ABSENT, SAME_CAMERA: _CAMERA, CLOTHES: _CLOTHES}
 
 
 def cameras_per_person(split: Split) -> Iterator[Fact]:
@@ -45,7 +47,9 @@ def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]
         if not (test.query and test.gallery):
             continue
         rule = camera_rule(test, protocol)
-        results = causes(Lists.of(test.query, test.gallery), rule).tolist()
+        lists = Lists.of(test.query, test.gallery)
+        check_clothes(lists, protocol)
+        results = causes(lists, replace(protocol, camera_rule=rule)).tolist()
         lost = [
             (shot, _JUNK if shot.person_id == JUNK else _REASONS[cause])
             for shot, cause in zip(test.query, results, strict=True)

@@ -30,6 +30,7 @@ class RetrievalScores(Metric):
         protocol: How to score.
         chunk: Queries scored at once.
         distractors: More of the gallery, on disk; the same for all ranks.
+        lists: Of the test: what is known of its images beside person and camera, which come with the batches.
 
     Attributes:
         ranker: The images of all ranks and their distances, after ``compute``; distractors are not among them.
@@ -56,6 +57,7 @@ class RetrievalScores(Metric):
         protocol: Protocol | None = None,
         chunk: int = 256,
         distractors: Distractors | None = None,
+        lists: Lists | None = None,
     ) -> None:
         super().__init__()
         if queries < 1:
@@ -63,6 +65,7 @@ class RetrievalScores(Metric):
         self.queries, self.images, self.chunk = queries, images, chunk
         self.protocol = protocol or Protocol()
         self.distractors = distractors
+        self.lists = lists
         for state in ("embedding", "person", "camera", "index"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
@@ -102,6 +105,8 @@ class RetrievalScores(Metric):
         embedding, person, camera = self.gathered()
         cut = self.queries
         lists = Lists(person[:cut], camera[:cut], person[cut:], camera[cut:])
+        if self.lists is not None:
+            lists = self.lists.to(person.device).of_persons(lists)
         self.ranker = Ranker(embedding[:cut], embedding[cut:], lists, self.protocol)
         return evaluate(self.ranker, chunk=self.chunk, distractors=self.distractors)
 

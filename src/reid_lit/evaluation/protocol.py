@@ -13,6 +13,7 @@ from reid_lit.records import Rules
 CHOICES = {
     "ap": ("step", "trapezoid", "sklearn"),
     "camera_rule": ("cross_camera", "any_camera", "auto"),
+    "clothes_rule": ("general", "changed_clothes", "same_clothes"),
     "distance": ("euclidean", "cosine"),
     "feature": ("embedding", "feature", "pooled"),
     "junk": ("without", "with"),
@@ -66,6 +67,8 @@ class Protocol:
             (Market-1501's MATLAB code, layumi) and ``sklearn`` (open-reid: tied distances share one threshold).
         camera_rule: ``cross_camera`` removes the query's person under the query's camera; ``any_camera`` removes
             nothing but junk; ``auto`` is ``any_camera`` when there is a single camera, ``cross_camera`` otherwise.
+        clothes_rule: ``changed_clothes`` also removes the query's person in the query's clothes, ``same_clothes`` the
+            query's person in all other clothes; ``general`` removes nothing more.
         distance: ``euclidean`` or ``cosine``.
         feature: Which output of a model is compared: ``embedding`` (behind the neck), ``feature`` (the pooled map; of a
             model of parts, all of them behind their reductions) or ``pooled`` (its parts before them, each of unit
@@ -105,6 +108,7 @@ class Protocol:
 
     ap: str = "step"
     camera_rule: str = "cross_camera"
+    clothes_rule: str = "general"
     distance: str = "euclidean"
     feature: str = "embedding"
     flip: bool = False

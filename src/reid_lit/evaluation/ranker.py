@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined, pairwise_distance
-from reid_lit.evaluation.lists import Columns, Lists, check_lengths
+from reid_lit.evaluation.lists import Columns, Lists, check_clothes, check_lengths
 from reid_lit.evaluation.local_blocks import LocalBlocks
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.progress import progress
@@ -124,8 +124,8 @@ class Ranker:
         columns: The gallery entries that the distances' columns are.
 
     Raises:
-        ValueError: embeddings and lists of different number; with the first distance, embeddings that are not finite
-            or a limit of memory that cannot be met.
+        ValueError: embeddings and lists of different number, or unknown clothes that are compared; with the first
+            distance, embeddings that are not finite or a limit of memory that cannot be met.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class Ranker:
         protocol: Protocol,
     ) -> None:
         check_lengths(query, gallery, lists)
+        check_clothes(lists, protocol)
         self.query, self.gallery = query, gallery
         self.lists = lists.to(query.device)
         self.protocol = dataclasses.replace(protocol, camera_rule=lists.rule(protocol))

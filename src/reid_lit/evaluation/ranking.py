@@ -9,13 +9,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.evaluation.counting import Counts, Thresholds, count_before
-from reid_lit.evaluation.lists import Columns
+from reid_lit.evaluation.lists import Asked, Columns
 from reid_lit.evaluation.precision import Hits, average_precision
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 
-FOUND, ABSENT, SAME_CAMERA = 0, 1, 2
-"""Causes: the query has a match; its person is not in the gallery; is there only in images that the rule removes."""
+FOUND, ABSENT, SAME_CAMERA, CLOTHES = 0, 1, 2, 3
+"""Causes: the query has a match; its person is not in the gallery; is there only in images that the camera rule
+removes; only in images that the clothes rule and it remove together."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class QueryScores:
         average_precision: ``(queries)`` float64 in (0, 1]; nan when there is no match.
         inverse_negative_penalty: ``(queries)`` float64, matches / rank of the last match, in (0, 1]; nan without match.
         matches: ``(queries)`` int64, number of true matches.
-        cause: ``(queries)`` int64, :data:`FOUND`, :data:`ABSENT` or :data:`SAME_CAMERA`.
+        cause: ``(queries)`` int64, :data:`FOUND`, :data:`ABSENT`, :data:`SAME_CAMERA` or :data:`CLOTHES`.
     """
 
     first_match: Int[Tensor, " queries"]
@@ -66,7 +67,7 @@ def score_both(ranker: Ranker, *, chunk: int = 256) -> tuple[QueryScores, QueryS
         row = start
         for distance in block.split(chunk):
             rows = slice(row, row + len(distance))
-            ranked = rank_rows(distance, lists.query_person[rows], lists.query_camera[rows], ranker.columns)
+            ranked = rank_rows(distance, lists.asked(rows), ranker.columns)
             parts.append(score_rows(ranked, ranker.columns, ranker.protocol))
             row = rows.stop
     return join(parts)
@@ -79,45 +80,47 @@ class Ranked(NamedTuple):
         shown: The distances of the images that show the query's person.
         others: Numbers of images of other persons.
         same_camera: Numbers of those of the others that the query's camera took.
-        camera: ``(rows)``, the query's camera.
+        asked: The queries.
     """
 
     shown: Thresholds
     others: Counts
     same_camera: Counts
-    camera: Int[Tensor, " rows"]
+    asked: Asked
 
 
-def rank_rows(
-    distance: Float[Tensor, "rows columns"],
-    person: Int[Tensor, " rows"],
-    camera: Int[Tensor, " rows"],
-    columns: Columns,
-) -> Ranked:
+def rank_rows(distance: Float[Tensor, "rows columns"], asked: Asked, columns: Columns) -> Ranked:
     """Rank the true matches of a few queries; overwrites ``distance``."""
-    place, filled = columns.of_person(person)
+    place, filled = columns.of_person(asked.person)
     near, order = distance.gather(1, place).masked_fill_(~filled, torch.inf).sort(dim=1, stable=True)
     shown = Thresholds(near, place.gather(1, order), filled.gather(1, order))
     distance[shown.wanted.nonzero()[:, 0], shown.column[shown.wanted]] = torch.inf  # so that only other persons count
-    return Ranked(shown, *count_before(distance, shown, camera, columns.camera), camera)
+    return Ranked(shown, *count_before(distance, shown, asked.camera, columns.camera), asked)
 
 
 def score_rows(ranked: Ranked, columns: Columns, protocol: Protocol) -> tuple[QueryScores, QueryScores]:
     """The scores of a few queries by the camera rule, and those without the images of their camera."""
-    shown, others, same_camera, camera = ranked
+    shown, others, same_camera, asked = ranked
     elsewhere = Counts(others.before - same_camera.before, others.upto - same_camera.upto)
-    across = shown.wanted & (columns.camera[shown.column] != camera[:, None])
+    across = shown.wanted & (columns.camera[shown.column] != asked.camera[:, None])
     by_rule = across if protocol.camera_rule == "cross_camera" else shown.wanted
+    worn = ~columns.removed_by_clothes(shown.column, asked, protocol)
     return (
-        _scores(shown, by_rule, others, columns, protocol.ap),
-        _scores(shown, across, elsewhere, columns, protocol.ap),
+        _scores(shown, by_rule, worn, others, columns, protocol.ap),
+        _scores(shown, across, worn, elsewhere, columns, protocol.ap),
     )
 
 
 def _scores(
-    shown: Thresholds, counts: Bool[Tensor, "rows members"], others: Counts, columns: Columns, ap: str
+    shown: Thresholds,
+    by_camera: Bool[Tensor, "rows members"],
+    by_clothes: Bool[Tensor, "rows members"],
+    others: Counts,
+    columns: Columns,
+    ap: str,
 ) -> QueryScores:
-    """Scores from those images of the query's person that count, and from the number of others before each."""
+    """Scores from those images of the query's person that both rules keep, and the number of others before each."""
+    counts = by_camera & by_clothes
     position = counts.cumsum(1)
     rank = position + others.before
     hits_upto = position.gather(1, torch.searchsorted(shown.value, shown.value, right=True) - 1)
@@ -130,9 +133,14 @@ def _scores(
         average_precision(Hits(counts, position, rank, hits_upto, hits_upto + others.upto), ap),
         matches.double() / last.double(),
         matches,
-        torch.where(none, torch.where(shown.wanted.any(1), SAME_CAMERA, ABSENT), FOUND),
+        torch.where(none, cause_of(shown.wanted.any(1), by_camera.any(1)), FOUND),
     )
     return QueryScores(*(score.cpu() for score in scores))
+
+
+def cause_of(shown: Bool[Tensor, " rows"], by_camera: Bool[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Why a query has no match: whether its person is in the gallery, and whether under a camera that counts."""
+    return torch.where(by_camera, CLOTHES, torch.where(shown, SAME_CAMERA, ABSENT))
 
 
 def join(parts: Sequence[tuple[QueryScores, QueryScores]]) -> tuple[QueryScores, QueryScores]:

@@ -1,6 +1,7 @@
 """Scores of a whole data set, with the protocol that they were measured by."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
@@ -8,7 +9,8 @@ from torch import Tensor
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.catalogue import ND, has_nd
-from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.distance import BLOCK
+from reid_lit.evaluation.lists import Columns, Lists, check_clothes
 from reid_lit.evaluation.measures.details import details
 from reid_lit.evaluation.measures.identification import SEED
 from reid_lit.evaluation.measures.separation import intra_inter_ratio
@@ -16,9 +18,8 @@ from reid_lit.evaluation.measures.single_shot import single_shot_ranks
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
-from reid_lit.evaluation.ranking import ABSENT, FOUND, SAME_CAMERA, QueryScores, score_both
+from reid_lit.evaluation.ranking import ABSENT, CLOTHES, FOUND, SAME_CAMERA, QueryScores, cause_of, score_both
 from reid_lit.evaluation.streaming import score_streamed
-from reid_lit.records import JUNK
 from reid_lit.wording import counted
 
 EXAMPLES = 3
@@ -84,7 +85,7 @@ def evaluate(ranker: Ranker, *, chunk: int = 256, distractors: Distractors | Non
         queries, queries_nd = score_streamed(ranker, distractors)
     stamp = protocol_stamp(ranker, queries, queries_nd) | _streamed(ranker.lists, distractors)
     if not queries.valid.any():
-        raise InputError(_no_match(ranker.lists, ranker.protocol.camera_rule, queries.cause))
+        raise InputError(_no_match(ranker.lists, ranker.protocol, queries.cause))
     if ranker.protocol.single_gallery_shot:
         ranks = single_shot_ranks(ranker)[:, queries.valid]
         first, values = ranks.flatten(), {"rank1": (ranks == 1).double().mean(0)}
@@ -114,6 +115,9 @@ def protocol_stamp(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores
     """How the scores came about: conventions and counts, in JSON's types."""
     lists, protocol = ranker.lists, ranker.protocol
     draws = protocol.single_gallery_shot
+    kinds = {"absent": ABSENT, "same_camera": SAME_CAMERA}
+    if protocol.clothes_rule != "general":
+        kinds["clothes"] = CLOTHES
     stamp: dict[str, object] = {
         "ap": "none" if draws else protocol.ap,
         "gallery": f"one image a person, mean of {draws} draws" if draws else "all images",
@@ -128,11 +132,10 @@ def protocol_stamp(ranker: Ranker, queries: QueryScores, queries_nd: QueryScores
         "queries": len(lists.query_person),
         "valid_queries": int(queries.valid.sum()),
         "valid_queries_nd": int(queries_nd.valid.sum()),
-        "without_match": {
-            "absent": int((queries.cause == ABSENT).sum()),
-            "same_camera": int((queries.cause == SAME_CAMERA).sum()),
-        },
+        "without_match": {name: int((queries.cause == kind).sum()) for name, kind in kinds.items()},
     }
+    if lists.query_clothes is not None:
+        stamp["clothes_rule"] = protocol.clothes_rule
     if ranker.rule_by_lists:
         stamp["camera_rule_note"] = f"auto: {'a single camera' if lists.single_camera else 'more than one camera'}"
     if protocol.identification and not ranker.by_neighbours:
@@ -178,46 +181,55 @@ def _cmc(first: Int[Tensor, " counted"], ranks: Sequence[int]) -> dict[str, floa
 
 def check_matches(lists: Lists, protocol: Protocol) -> None:
     """Raise InputError where no query can have a match; needs no embedding, so that it can come before a training."""
-    rule = lists.rule(protocol)
-    cause = causes(lists, rule)
+    check_clothes(lists, protocol)
+    protocol = replace(protocol, camera_rule=lists.rule(protocol))
+    cause = causes(lists, protocol)
     if len(cause) and not (cause == FOUND).any():
-        raise InputError(_no_match(lists, rule, cause))
+        raise InputError(_no_match(lists, protocol, cause))
 
 
-def causes(lists: Lists, rule: str) -> Int[Tensor, " queries"]:
-    """FOUND for each query that has a match, else why it has none: ABSENT or SAME_CAMERA; by labels alone.
+def causes(lists: Lists, protocol: Protocol) -> Int[Tensor, " queries"]:
+    """FOUND for each query that has a match, else why it has none; by labels alone.
 
     Args:
-        lists: Person and camera of all images.
-        rule: ``cross_camera`` or ``any_camera``.
+        lists: Person and camera of all images, and the clothes where they are compared.
+        protocol: Its camera rule is resolved.
     """
-    shown: dict[int, set[int]] = {}
-    for person, camera in zip(lists.gallery_person.tolist(), lists.gallery_camera.tolist(), strict=True):
-        shown.setdefault(person, set()).add(camera)
-    cause = []
-    for person, camera in zip(lists.query_person.tolist(), lists.query_camera.tolist(), strict=True):
-        cameras = shown.get(person, set()) if person != JUNK else set()
-        left = cameras - {camera} if rule == "cross_camera" else cameras
-        cause.append(FOUND if left else SAME_CAMERA if cameras else ABSENT)
-    return torch.tensor(cause, dtype=torch.int64)
+    columns, causes = Columns(lists), []
+    for start in range(0, len(lists.query_person), BLOCK):
+        asked = lists.asked(slice(start, start + BLOCK))
+        place, shown = columns.of_person(asked.person)
+        by_camera = shown & ~columns.removed(place, asked, replace(protocol, clothes_rule="general"))
+        kept = by_camera & ~columns.removed_by_clothes(place, asked, protocol)
+        causes.append(torch.where(kept.any(1), FOUND, cause_of(shown.any(1), by_camera.any(1))))
+    return torch.cat(causes) if causes else torch.zeros(0, dtype=torch.int64)
 
 
-def _no_match(lists: Lists, rule: str, cause: Int[Tensor, " queries"]) -> str:
+def _no_match(lists: Lists, protocol: Protocol, cause: Int[Tensor, " queries"]) -> str:
     """The message for an evaluation in which no query has a match."""
-    reasons = {ABSENT: "not in the gallery", SAME_CAMERA: "in the gallery only under the query's camera"}
+    reasons = {
+        ABSENT: "not in the gallery",
+        SAME_CAMERA: "in the gallery only under the query's camera",
+        CLOTHES: "in the gallery only in clothes that are removed",
+    }
     lost = {kind: int((cause == kind).sum()) for kind in reasons}
     first = cause.argsort(descending=True, stable=True)[:EXAMPLES]
     examples = "; ".join(
         f"query {row} (person {lists.query_person[row]}, c{lists.query_camera[row] + 1}) is {reasons[kind]}"
         for row, kind in zip(first.tolist(), cause[first].tolist(), strict=True)
     )
-    cure = (
-        "set camera_rule=any_camera to count matches under the query's own camera"
-        if lost[SAME_CAMERA]
-        else "query and gallery share no person: check the lists of the data set (dataset.root)"
-    )
+    cure = "query and gallery share no person: check the lists of the data set (dataset.root)"
+    if lost[SAME_CAMERA]:
+        cure = "set camera_rule=any_camera to count matches under the query's own camera"
+    if lost[CLOTHES]:
+        cure = "set clothes_rule=general to count matches in all clothes"
+    rules = f"camera_rule={protocol.camera_rule}"
+    worn = ""
+    if protocol.clothes_rule != "general":
+        rules += f", clothes_rule={protocol.clothes_rule}"
+        worn = f", {lost[CLOTHES]} one who is there only in clothes that the rule removes"
     return (
-        f"camera_rule={rule}: no query has a match; of {counted(len(cause), 'query', 'queries')}, "
+        f"{rules}: no query has a match; of {counted(len(cause), 'query', 'queries')}, "
         f"{counted(lost[ABSENT], 'shows', 'show')} a person who is not in the gallery and {lost[SAME_CAMERA]} "
-        f"one who is there only under the same camera, which the rule removes ({examples}); {cure}"
+        f"one who is there only under the same camera, which the rule removes{worn} ({examples}); {cure}"
     )

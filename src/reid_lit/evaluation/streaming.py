@@ -120,7 +120,7 @@ def _rank_gallery(ranker: Ranker, gallery: Float[Tensor, "columns dim"], size: i
     for start in range(0, len(query), BLOCK):
         rows = slice(start, start + BLOCK)
         distance = torch.cat([blocks.block(start)[:, :count] for blocks, count in parts], dim=1)
-        ranked.append(rank_rows(distance, lists.query_person[rows], lists.query_camera[rows], ranker.columns))
+        ranked.append(rank_rows(distance, lists.asked(rows), ranker.columns))
     return ranked
 
 
@@ -128,7 +128,7 @@ def _behind(ranked: Ranked, distance: Float[Tensor, "rows columns"], camera: Int
     """The true matches with distractors put behind the gallery."""
     place = torch.zeros_like(ranked.shown.column)  # no distractor comes earlier, so ties rank behind
     first = Thresholds(ranked.shown.value, place, ranked.shown.wanted)
-    others, same_camera = count_before(distance, first, ranked.camera, camera)
+    others, same_camera = count_before(distance, first, ranked.asked.camera, camera)
     return ranked._replace(others=_sum(ranked.others, others), same_camera=_sum(ranked.same_camera, same_camera))
 
 

@@ -84,10 +84,9 @@ def _nearest(
 ]:
     """Gallery index, distance, match and removed of every entry, nearest first; the ones left out come last."""
     lists = ranker.lists
-    same_person = lists.query_person[rows, None] == columns.person
-    removed = (columns.person == JUNK).expand_as(same_person)
-    if ranker.protocol.camera_rule == "cross_camera":
-        removed = removed | (same_person & (lists.query_camera[rows, None] == columns.camera))
+    asked = lists.asked(rows)
+    same_person = asked.person[:, None] == columns.person
+    removed = (columns.person == JUNK) | (same_person & columns.removed(None, asked, ranker.protocol))
     if not keep_junk:
         distance.masked_fill_(removed, torch.inf)
     distance, order = distance.sort(dim=1, stable=True)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.gathering import RetrievalScores
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
@@ -159,8 +160,9 @@ class EmbeddingModel(pl.LightningModule):
 
     def _begin(self, split: Split, distractors: Distractors | None = None) -> None:
         images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)
+        lists = Lists.of(split.query, split.gallery)
         self._metric = RetrievalScores(
-            queries=len(split.query), images=images, protocol=protocol, distractors=distractors
+            queries=len(split.query), images=images, protocol=protocol, distractors=distractors, lists=lists
         ).to(self.device)
 
     def _begun(self) -> RetrievalScores:

@@ -145,6 +145,8 @@ def _scoring(stamp: dict[str, Any]) -> list[str]:
         parts.append(f"gallery: {stamp['gallery']}")
     note = f" ({stamp['camera_rule_note']})" if stamp.get("camera_rule_note") else ""
     parts.append(f"camera rule {stamp['camera_rule']}{note}")
+    if "clothes_rule" in stamp:
+        parts.append(f"clothes rule {stamp['clothes_rule']}")
     parts.append(f"{stamp['distance']} distance of the {_COMPARED.get(stamp['feature'], stamp['feature'])}")
     if "local" in stamp:
         parts.append(stamp["local"])

@@ -99,6 +99,7 @@ def _stamp(stamp: Mapping[str, Any]) -> str:
     parts = [
         f"protocol {stamp.get('protocol', '?')}", f"AP by {stamp.get('ap', '?')}",
         f"{stamp.get('distance', '?')} distance of the {stamp.get('feature', '?')}", f"{stamp.get('camera_rule', '?')}",
+        *([stamp["clothes_rule"]] if "clothes_rule" in stamp else []),
         f"test-time augmentation {stamp.get('test_time_augmentation', '?')}",
         f"re-ranking {stamp.get('reranking', '?')}",
         f"{stamp.get('valid_queries', '?')} queries",

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.evaluation.lists import UNKNOWN, clothes_of
 from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.paths import write_whole
 from reid_lit.records import Rules, Shot, Split, absolute_path
@@ -80,6 +81,8 @@ def write(path: Path, content: Embeddings) -> Path:
         tensors[f"{name}.embedding"] = embedding
         tensors[f"{name}.person"] = torch.tensor([shot.person_id for shot in shots], dtype=torch.int64)
         tensors[f"{name}.camera"] = torch.tensor([shot.camera_id for shot in shots], dtype=torch.int64)
+        if (clothes := clothes_of(shots)) is not None:
+            tensors[f"{name}.clothes"] = clothes
         tensors[f"{name}.paths"] = _packed(shots)
     facts = {
         "name": content.name,
@@ -165,14 +168,20 @@ def images_of(path: Path, name: str) -> tuple[Shot, ...]:
     """
     with safe_open(path, "pt") as file:
         parts = {key: file.get_tensor(f"{name}.{key}") for key in ("person", "camera", "paths")}
+        known = f"{name}.clothes" in file.keys()  # noqa: SIM118 - it is no dict
+        clothes = file.get_tensor(f"{name}.clothes") if known else torch.full_like(parts["person"], UNKNOWN)
     packed = parts["paths"].numpy().tobytes()
     files = packed.split(b"\0") if packed else []
     counts = {"persons": len(parts["person"]), "cameras": len(parts["camera"]), "paths": len(files)}
+    counts |= {"clothes": len(clothes)} if known else {}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{count} {name_of_part}" for name_of_part, count in counts.items())
         raise InputError(f"{path}: {listed} of the {name} do not fit together; {WRITE}")
-    people = zip(files, parts["person"].tolist(), parts["camera"].tolist(), strict=True)
-    return tuple(Shot(Path(os.fsdecode(file)), person, camera) for file, person, camera in people)
+    people = zip(files, *(part.tolist() for part in (parts["person"], parts["camera"], clothes)), strict=True)
+    return tuple(
+        Shot(Path(os.fsdecode(file)), person, camera, clothes_id=None if worn == UNKNOWN else worn)
+        for file, person, camera, worn in people
+    )
 
 
 def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> None:

@@ -140,8 +140,9 @@ def _gathered(
     split = content.split
     shots = (*split.query, *split.gallery)
     device = "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
+    lists = Lists.of(split.query, split.gallery)
     scores = RetrievalScores(
-        queries=len(split.query), images=len(shots), protocol=protocol, distractors=distractors
+        queries=len(split.query), images=len(shots), protocol=protocol, distractors=distractors, lists=lists
     ).to(device)
     embedding = torch.cat([content.embedding["query"], content.embedding["gallery"]])
     person, camera = (torch.tensor([getattr(shot, key) for shot in shots]) for key in ("person_id", "camera_id"))

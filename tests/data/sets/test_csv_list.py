@@ -66,6 +66,17 @@ def test_a_column_of_times_is_read_and_packed(crops):
     assert all(shot.taken is None for shot in plain.shots)
 
 
+def test_a_column_of_clothes_is_read_and_packed(crops):
+    worn = ["red", "blue", ""]
+    rows = [(*row, worn[place % 3]) for place, row in enumerate(ROWS[1:])]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "clothes"), *rows]))
+    told = {shot.path.relative_to(crops).as_posix(): shot.clothes_id for shot in split.shots}
+    assert told == {path: (1, 0, None)[place % 3] for place, (path, *_) in enumerate(ROWS[1:])}
+    assert split.notes[-1] == "clothes: 7 pairs of person and clothes on 8 images"
+    assert unused_columns(crops / "reid.csv") == []
+    assert csv_parts(crops)["reid.csv"].decode().startswith("path,person,camera,split,clothes\n")
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

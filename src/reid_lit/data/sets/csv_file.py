@@ -1,4 +1,4 @@
-"""A user's own crops, listed in a CSV file: ``path``, ``person``, perhaps ``camera``, ``split``, ``time`` and a box.
+"""A user's own crops, listed in a CSV file: ``path``, ``person``, perhaps ``camera``, ``split`` and more.
 
 ``python -m reid_lit.init folder=<folder>`` writes such a file. Paths are absolute or start at the file's folder;
 persons and cameras are any text, numbered as in :mod:`.person_folders`; person ``-1`` is junk. ``split`` is ``train``,
@@ -23,7 +23,8 @@ from reid_lit.data.problems import EMPTY, LISTS, MISSING, NAMES, Problem, Report
 from reid_lit.data.sets.camera_names import why_cameras
 from reid_lit.data.sets.crops import NEEDED, WORDS, drawn, ready_made, unlabelled
 from reid_lit.data.sets.csv_columns import CORNERS
-from reid_lit.data.sets.csv_rows import TIME, CsvRow, read_rows, tell
+from reid_lit.data.sets.csv_marks import with_marks
+from reid_lit.data.sets.csv_rows import OPTIONAL, CsvRow, read_rows, tell
 from reid_lit.data.sets.csv_times import with_times
 from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
 from reid_lit.files.access import entries, is_dir, is_file
@@ -61,7 +62,8 @@ def read(
     rows = _checked(file, read_rows(file, report), report)
     paths = {row.line: boxed(file.parent / row.path, row.box) for row in rows}
     choice = {"train_fraction": train_fraction, "split_seed": split_seed}
-    return with_times(_split(file, rows, paths, choice, junk, report), rows, paths)
+    split = with_times(_split(file, rows, paths, choice, junk, report), rows, paths)
+    return with_marks(split, rows, paths)
 
 
 def _split(
@@ -147,7 +149,7 @@ def csv_parts(root: Path) -> dict[str, Path | bytes]:
     names = [Path(path).relative_to(common).as_posix() for path in paths]
     columns = [
         "path",
-        *(name for name in ("person", "camera", "split", TIME) if any(getattr(row, name) for row in rows)),
+        *(name for name in ("person", "camera", "split", *OPTIONAL) if any(getattr(row, name) for row in rows)),
     ]
     corners = CORNERS[0] if any(row.box for row in rows) else ()
     text = io.StringIO()

@@ -30,7 +30,8 @@ COLUMNS = {
 
 REQUIRED = ("path",)
 TIME = "time"
-"""A column that may be empty in some rows."""
+OPTIONAL = (TIME, "clothes")
+"""Columns that may be empty in some rows."""
 BOX_HELP = {
     True: "left, top, right and bottom, the last two behind the box",
     False: "x and y of the left upper corner, width and height (for corners name the columns x_1, y_1, x_2, y_2)",
@@ -42,7 +43,7 @@ EXAMPLES = 3
 
 
 class CsvRow(NamedTuple):
-    """One line; ``person``, ``camera``, ``split`` and ``time`` are empty without such a column, ``box`` is None."""
+    """One line; a text is empty without its column or cell, and ``box`` None."""
 
     line: int
     path: str
@@ -51,6 +52,7 @@ class CsvRow(NamedTuple):
     split: str = ""
     box: Box | None = None
     time: str = ""
+    clothes: str = ""
 
 
 def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
@@ -83,9 +85,10 @@ def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
         CsvRow(line, **{name: _cell(name, cells[at]) for name, at in places.items()})  # type: ignore[arg-type]  # texts
         for line, cells in even
     ]
-    if TIME in names:
-        place = names.index(TIME)
-        rows = [row._replace(time=cells[place].strip()) for row, (_, cells) in zip(rows, even, strict=True)]
+    for name in OPTIONAL:
+        if name in names:
+            place = names.index(name)
+            rows = [row._replace(**{name: cells[place].strip()}) for row, (_, cells) in zip(rows, even, strict=True)]  # type: ignore[arg-type]  # a text
     rows = _filled(file, _with_roles(file, rows, [cells for _, cells in even], names, report), report)
     return _with_boxes(file, rows, dict(even), names, report)
 
@@ -95,7 +98,7 @@ def unused_columns(file: Path) -> list[str]:
     _, header = next(_lines(file), (1, []))
     names = [_word(cell) for cell in header]
     boxes = box_columns(file, names)
-    used = {*COLUMNS, *ROLES, TIME, *(boxes.names if boxes else ())}
+    used = {*COLUMNS, *ROLES, *OPTIONAL, *(boxes.names if boxes else ())}
     return [cell.strip() for cell, name in zip(header, names, strict=True) if name not in used]
 
 

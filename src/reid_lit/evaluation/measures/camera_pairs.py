@@ -26,9 +26,9 @@ class CameraPairs:
 
     def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:
         """Score some queries in the gallery of each camera."""
-        person, camera = self.lists.query_person[rows], self.lists.query_camera[rows]
+        asked = self.lists.asked(rows)
         for gallery_camera, (place, columns) in self.parts.items():
-            ranked = rank_rows(distance[:, place], person, camera, columns)
+            ranked = rank_rows(distance[:, place], asked, columns)
             self.seen[gallery_camera].append(score_rows(ranked, columns, self.protocol))
 
     def again(self) -> bool:

@@ -79,9 +79,9 @@ class Identification:
         """Find the nearest enrolled images of some queries in each gallery, and the nearest of their own person."""
         if not self.measurable:
             return
-        place, kept = self.columns.of_person(self.lists.query_person[rows])
-        if self.protocol.camera_rule == "cross_camera":
-            kept = kept & (self.columns.camera[place] != self.lists.query_camera[rows, None])
+        asked = self.lists.asked(rows)
+        place, kept = self.columns.of_person(asked.person)
+        kept = kept & ~self.columns.removed(place, asked, self.protocol)
         self.mated[rows] = distance.gather(1, place).masked_fill(~kept, torch.inf).amin(1).double()
         self.has_match[rows] = kept.any(1)
         by_person = distance.new_full((len(distance), len(self.person) + 1), torch.inf)

@@ -23,7 +23,7 @@ class OpenSet:
 
     Closed-set data sets have few impostors or none. So a share of the queries' persons is drawn, and their images are
     taken out of the gallery, before expansion and re-ranking. A query whose person is in the gallery only in images
-    that the camera rule removes is neither genuine nor an impostor.
+    that the rules remove is neither genuine nor an impostor.
 
     Source: Phillips, Grother and Micheals, "Evaluation Methods in Face Recognition", in Li and Jain (eds.), Handbook of
         Face Recognition; in re-identification: Liao et al., "Open-set Person Re-identification", arXiv 1408.0872, 2014.
@@ -44,16 +44,15 @@ class OpenSet:
 
     def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:
         """Find the nearest entries of some queries."""
-        person, camera = self.lists.query_person[rows, None], self.lists.query_camera[rows, None]
-        place, match = self.columns.of_person(person[:, 0])
+        asked = self.lists.asked(rows)
+        place, match = self.columns.of_person(asked.person)
         left = distance.masked_fill(self.gone, torch.inf)
-        if self.protocol.camera_rule == "cross_camera":
-            same_camera = match & (self.columns.camera[place] == camera)
-            left[same_camera.nonzero()[:, 0], place[same_camera]] = torch.inf
-            match = match & ~same_camera
+        removed = match & self.columns.removed(place, asked, self.protocol)
+        left[removed.nonzero()[:, 0], place[removed]] = torch.inf
+        match = match & ~removed
         nearest = left.argmin(1, keepdim=True)  # the first of equal ones
         self.nearest[rows] = left.gather(1, nearest)[:, 0].double()
-        self.right[rows] = (self.columns.person[nearest] == person)[:, 0]
+        self.right[rows] = self.columns.person[nearest[:, 0]] == asked.person
         self.genuine[rows] = match.any(1) & ~self.stranger[rows]
 
     def again(self) -> bool:

@@ -32,10 +32,9 @@ def single_shot_ranks(ranker: Ranker) -> Int[Tensor, "draws queries"]:
     generator = torch.Generator().manual_seed(SEED)
     parts = []
     for start, distance in ranker:
-        person = lists.query_person[start : start + BLOCK]
-        camera = lists.query_camera[start : start + BLOCK]
-        same = columns.person == person[:, None]
-        left_out = same & (columns.camera == camera[:, None]) & (protocol.camera_rule == "cross_camera")
+        asked = lists.asked(slice(start, start + BLOCK))
+        same = columns.person == asked.person[:, None]
+        left_out = same & columns.removed(None, asked, protocol)
         draws = range(protocol.single_gallery_shot)
         parts.append(torch.stack([_rank(distance, same, _draw(left_out, columns, generator)) for _ in draws]))
     return torch.cat(parts, dim=1).cpu()

@@ -51,10 +51,9 @@ class Verification:
     def see(self, rows: slice, distance: Float[Tensor, "rows columns"]) -> None:
         """Count the pairs of some queries."""
         key = _key(distance)
-        place, filled = self.columns.of_person(self.lists.query_person[rows])
-        kept = filled
-        if self.protocol.camera_rule == "cross_camera":
-            kept = filled & (self.columns.camera[place] != self.lists.query_camera[rows, None])
+        asked = self.lists.asked(rows)
+        place, filled = self.columns.of_person(asked.person)
+        kept = filled & ~self.columns.removed(place, asked, self.protocol)
         same_person = key.gather(1, place)
         counters = self.coarse if self.opened is None else self.fine
         keys = (key.flatten(), same_person[filled], same_person[kept])

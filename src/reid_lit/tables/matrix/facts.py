@@ -8,7 +8,7 @@ from reid_lit.sweeps.seeds import over_seeds
 from reid_lit.tables.matrix.table import MatrixCell
 from reid_lit.tables.results import SeedResult, read_result, state_of, stopped
 
-PROTOCOL = ("ap", "camera_rule", "distance", "feature", "test_time_augmentation", "reranking")
+PROTOCOL = ("ap", "camera_rule", "clothes_rule", "distance", "feature", "test_time_augmentation", "reranking")
 """The entries of two stamps that have to agree before their numbers are compared."""
 
 
