@@ -12,7 +12,19 @@ from omegaconf import OmegaConf
 
 from reid_lit.data.feeding.loading import Loader
 from reid_lit.data.feeding.samplers import ShuffleSampler
-from reid_lit.data.sets import cuhk03, cuhk03_sample, dukemtmc, market1501, synergy_sports, viper, ward
+from reid_lit.data.sets import (
+    cuhk03,
+    cuhk03_sample,
+    dukemtmc,
+    grid,
+    ilids,
+    market1501,
+    prid2011,
+    stored_splits,
+    synergy_sports,
+    viper,
+    ward,
+)
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
@@ -90,6 +102,9 @@ SETS = {
     "cuhk03": (cuhk03_sample.sample(cuhk03.Options()).write, cuhk03.read),
     "cuhk03_np": (np_release, cuhk03.read),
     "viper": (viper.SAMPLE.write, viper.read),
+    "grid": (grid.sample().write, grid.read),
+    "ilids": (ilids.SAMPLE.write, ilids.read),
+    "prid2011": (prid2011.sample().write, prid2011.read),
     "synergy_sports": (synergy_sports.SAMPLE.write, synergy_sports.read),
 }
 
@@ -109,6 +124,10 @@ SETS = {
         ("cuhk03_np", "detected/query/0002_c12_2.png"),
         ("cuhk03_np", "detected/query/10002_c1_2.png"),
         ("viper", "cam_a/1001_0.bmp"),
+        ("grid", "probe/0001_9_1.jpeg"),
+        ("grid", "gallery/10001_2_1.jpeg"),
+        ("ilids", "Persons/00010011.jpg"),
+        ("prid2011", "single_shot/cam_a/0001_a.png"),
         ("synergy_sports", "reid_val/query/0300_0050_0001_2.jpeg"),
     ],
 )
@@ -131,7 +150,7 @@ def test_junk_acts_in_evaluation_and_is_never_trained_on(market_split):
 
 def test_stored_splits_hold_no_paths():
     testsets = cuhk03_sample.sample(CLASSIC).files["testsets.json"].decode()
-    for text in (viper.SPLITS_FILE.read_text(), testsets):
+    for text in (*(stored_splits.file_of(name).read_text() for name in stored_splits.SHA256), testsets):
         content = json.loads(text)
         content.pop("about", None)
         assert not re.search(r"[/\\]|\.(?:png|bmp)", json.dumps(content))

@@ -13,8 +13,11 @@ from reid_lit.data.feeding.loading import Loader
 from reid_lit.data.feeding.samplers import ShuffleSampler
 from reid_lit.data.sets.cuhk03 import CUHK03
 from reid_lit.data.sets.dukemtmc import DukeMTMC
+from reid_lit.data.sets.grid import PARTITIONS, Grid, partitions
+from reid_lit.data.sets.ilids import Ilids
 from reid_lit.data.sets.market1501 import Market1501
 from reid_lit.data.sets.msmt17 import MSMT17
+from reid_lit.data.sets.prid2011 import Prid2011
 from reid_lit.data.sets.synergy_parts import hidden_test
 from reid_lit.data.sets.synergy_sports import SynergySports
 from reid_lit.data.sets.viper import Viper
@@ -97,6 +100,30 @@ def test_viper(memory):
         assert images(split) == [632, 0, 0]
         assert [images(test) for test in split.tests] == [[0, 316, 316], [0, 316, 316]]
     assert images(checked(Viper, memory, train_on="all")) == [1264, 0, 0]
+
+
+def test_prid2011(memory):
+    views = {"cam_a": 385, "cam_b": 749}
+    touch(
+        memory / "single_shot", [f"{c}/person_{p + 1:04}.png" for c, persons in views.items() for p in range(persons)]
+    )
+    for split_id in range(Prid2011.SPLITS):
+        assert images(checked(Prid2011, memory, split_id=split_id)) == [200, 100, 649]
+    assert images(checked(Prid2011, memory, train_on="all")) == [400, 0, 0]
+
+
+def test_grid(memory):
+    pairs = [f"{folder}/{p + 1:04}_{1 + k}_1.jpeg" for k, folder in enumerate(("probe", "gallery")) for p in range(250)]
+    touch(memory, [*pairs, *(f"gallery/0000_{1 + n % 8}_{n}.jpeg" for n in range(775))])
+    (memory / PARTITIONS).write_bytes(partitions([list(range(1 + k, 126 + k)) for k in range(Grid.SPLITS)]))
+    assert images(checked(Grid, memory, split_id=9)) == [250, 125, 900]
+    assert images(checked(Grid, memory, train_on="all")) == [500, 0, 0]
+
+
+def test_ilids(memory):
+    touch(memory / "Persons", [f"{p:04}{k + 1:03}.jpg" for p, n in enumerate(spread(476, 119, 2)) for k in range(n)])
+    assert images(checked(Ilids, memory, split_id=9)) == [59 * 4, 60, 60]
+    assert images(checked(Ilids, memory, train_on="all")) == [476, 0, 0]
 
 
 @pytest.mark.parametrize(("val", "hidden"), [("reid_val", "reid_test"), ("reid_test", "reid_challenge")])

@@ -5,7 +5,6 @@ Source: Gray, Brennan and Tao, "Evaluating Appearance Models for Recognition, Re
 research; ask the authors.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
-from reid_lit.data.problems import LISTS, NAMES, Problem, Report, stop
+from reid_lit.data.problems import LISTS, Problem, Report, stop
 from reid_lit.data.sample import Sample
-from reid_lit.data.sets.naming import Naming, check_choice, named_images
+from reid_lit.data.sets.naming import Naming, check_choice
+from reid_lit.data.sets.single_shot import CAMERAS, one_way, paired, shots_by_person
+from reid_lit.data.sets.stored_splits import SPLITS, stored_split
 from reid_lit.data.splits import draw_persons, part, train_on_all
-from reid_lit.records import Rules, Shot, Split
+from reid_lit.records import Rules, Split
 from reid_lit.wording import counted
 
 NAMING = Naming(
@@ -30,9 +31,7 @@ NAMING = Naming(
     layout="cam_a/001_45.bmp, cam_b/001_90.bmp (person, angle in degrees)",
     folders=("VIPeR", "viper", "VIPeR.v1.0/VIPeR"),
 )
-CAMERAS = ("cam_a", "cam_b")
 PERSONS = 632
-SPLITS_FILE = Path(__file__).with_name("viper_splits.json")
 RULES = Rules(name="viper_10_splits")
 SAMPLE = Sample(
     images={
@@ -48,7 +47,7 @@ def draw_splits() -> list[list[int]]:
 
     The file is read, not this: a score is compared under the same halves whatever a later Python draws.
     """
-    return [sorted(draw_persons(range(PERSONS), PERSONS // 2, seed=split)) for split in range(Viper.SPLITS)]
+    return [sorted(draw_persons(range(PERSONS), PERSONS // 2, seed=split)) for split in range(SPLITS)]
 
 
 def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Report = stop) -> Split:
@@ -66,63 +65,27 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
         ValueError: an image is not named like VIPeR, the persons are not 632 with one image by each camera, or an
             option is unknown.
     """
-    check_choice("split_id", split_id, tuple(range(Viper.SPLITS)))
     check_choice("train_on", train_on, ("split", "all"))
+    chosen, note = stored_split("viper", split_id)
     folder = NAMING.locate(root, *CAMERAS)
-    cameras = [_shots(folder / name, camera, report) for camera, name in enumerate(CAMERAS)]
-    shots = _paired(folder, cameras, report)
+    cameras = [shots_by_person(folder / name, camera, NAMING, report) for camera, name in enumerate(CAMERAS)]
+    shots = paired(folder, cameras, NAMING, report)
     if (seen := len(cameras[0].keys() | cameras[1].keys())) != PERSONS:
         fact = f"VIPeR: {counted(seen, 'person')} in {folder.resolve()}, not {PERSONS}"
         report(Problem(kind=LISTS, place=folder, fact=fact, cure="copy the data set anew: the stored splits need all"))
     persons = sorted({shot.person_id for shot in shots})
-    chosen = json.loads(SPLITS_FILE.read_text())["splits"][split_id]
     train, test = part(shots, frozenset(persons[position] for position in chosen if position < len(persons)))
     split = Split(
         name="viper",
         train=train,
         query=(),
         gallery=(),
-        notes=(f"split {split_id} of the {Viper.SPLITS} stored ones, drawn by us: the authors fixed none",),
+        notes=(note,),
         rules=RULES,
-        tests=(_direction(test, 0, 1), _direction(test, 1, 0)),
+        tests=tuple(one_way("viper", test, *way, rules=RULES) for way in ((0, 1), (1, 0))),
         average="viper",
     )
     return split if train_on == "split" else train_on_all(split)
-
-
-def _direction(test: tuple[Shot, ...], query: int, gallery: int) -> Split:
-    name = f"viper_{CAMERAS[query][-1]}_to_{CAMERAS[gallery][-1]}"
-    query_shots, gallery_shots = (tuple(s for s in test if s.camera_id == camera) for camera in (query, gallery))
-    return Split(name=name, train=(), query=query_shots, gallery=gallery_shots, rules=RULES)
-
-
-def _shots(folder: Path, camera: int, report: Report) -> dict[int, Shot]:
-    shots: dict[int, Shot] = {}
-    again = []
-    for path, match in named_images(folder, NAMING, report):
-        person = int(match["person"])
-        if person in shots:
-            again.append(path.name)
-        else:
-            shots[person] = Shot(path=path, person_id=person, camera_id=camera)
-    if again:
-        fact = f"VIPeR: {counted(len(again), 'person has', 'persons have')} a second image in {folder.resolve()}"
-        cure = "remove it: each has one image by each camera"
-        report(Problem(kind=NAMES, place=folder, fact=fact, cure=cure, examples=tuple(again[:3])))
-    return shots
-
-
-def _paired(folder: Path, cameras: list[dict[int, Shot]], report: Report) -> tuple[Shot, ...]:
-    """The shots of the persons that both cameras saw, by person, then camera."""
-    for (shots, others), camera in zip((cameras, cameras[::-1]), CAMERAS, strict=True):
-        alone = sorted(shots.keys() - others.keys())
-        if alone and others:  # a folder without images was reported already
-            fact = f"VIPeR: {counted(len(alone), 'person')} of {folder.resolve()} in {camera}/ only"
-            cure = "copy the data set anew: each has one image by each camera"
-            examples = tuple(shots[person].path.name for person in alone[:3])
-            report(Problem(kind=LISTS, place=folder / camera, fact=fact, cure=cure, examples=examples))
-    both = sorted(cameras[0].keys() & cameras[1].keys())
-    return tuple(camera_shots[person] for person in both for camera_shots in cameras)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -137,7 +100,7 @@ class Viper(ReidData):
     split_id: int = 0
     train_on: str = "split"
 
-    SPLITS: ClassVar[int] = 10
+    SPLITS: ClassVar[int] = SPLITS
 
     @override
     def read(self, report: Report = stop) -> Split:
