@@ -11,6 +11,10 @@ from scipy.io import loadmat
 from reid_lit.data.counts import Count, count
 from reid_lit.data.feeding.loading import Loader
 from reid_lit.data.feeding.samplers import ShuffleSampler
+from reid_lit.data.sets.caviar4reid import Caviar4Reid
+from reid_lit.data.sets.cuhk01 import CUHK01
+from reid_lit.data.sets.cuhk02 import CUHK02
+from reid_lit.data.sets.cuhk02 import PERSONS as CUHK02_PERSONS
 from reid_lit.data.sets.cuhk03 import CUHK03
 from reid_lit.data.sets.dukemtmc import DukeMTMC
 from reid_lit.data.sets.grid import PARTITIONS, Grid, partitions
@@ -110,6 +114,30 @@ def test_prid2011(memory):
     for split_id in range(Prid2011.SPLITS):
         assert images(checked(Prid2011, memory, split_id=split_id)) == [200, 100, 649]
     assert images(checked(Prid2011, memory, train_on="all")) == [400, 0, 0]
+
+
+def test_cuhk01(memory):
+    touch(memory / "campus", [f"{person:04}{image:03}.png" for person in range(1, 972) for image in (1, 2, 3, 4)])
+    split = checked(CUHK01, memory, split_id=5)
+    assert images(split) == [4 * 485, 0, 0]
+    assert [images(test) for test in split.tests] == [[0, 972, 972], [0, 972, 972]]
+    assert images(checked(CUHK01, memory, train_on="all")) == [3884, 0, 0]
+
+
+def test_cuhk02(memory):
+    places = [(f"P{pair}/cam{view}", persons) for pair, persons in CUHK02_PERSONS.items() for view in (1, 2)]
+    touch(
+        memory,
+        [f"{place}/{p + 1:03}_{image}.png" for place, persons in places for p in range(persons) for image in (1, 2)],
+    )
+    assert images(checked(CUHK02, memory)) == [4 * 1577, 478, 478]
+    assert images(checked(CUHK02, memory, train_on="all")) == [7264, 0, 0]
+
+
+def test_caviar4reid(memory):
+    touch(memory, [f"{p:04}{image:03}.jpg" for p in range(1, 73) for image in range(1, 21 if p > 22 else 11)])
+    assert images(checked(Caviar4Reid, memory)) == [220, 500, 500]
+    assert images(checked(Caviar4Reid, memory, train_on="all")) == [1220, 0, 0]
 
 
 def test_grid(memory):

@@ -33,8 +33,8 @@ ANY_NAME = ("folder", "images")
 PARTLY_READ = ("ward_pairs",)
 """Options that test with the first image of a person in one camera, and with no other image of that camera."""
 
-TRAINED_ON_ALONE = ("cuhk03_viper_ward",)
-"""Options that train on everybody, so that nobody is left to test."""
+TRAINED_ON_ALONE = ("cuhk03_viper_ward", "cuhk_sysu")
+"""Options that train on everybody that they read, so that nobody is left to test."""
 
 OTHER_FILES = ("Thumbs.db", ".DS_Store", "readme.txt")
 

@@ -10,6 +10,7 @@ from reid_lit.errors import InputError
 
 SPLITS = 10
 SHA256 = {
+    "cuhk01": "e4039541efadb077c05dd84047fddfb0b45aa9e246636c1b1f041e10a7b38f3a",
     "ilids": "ced70f2a74cf42500875bdc46580c6bf9f7f9c41f7254b8eff5c74d04e223452",
     "prid2011": "3f9e00845cdb35083b2933f74500eeccbee98a33ba4e6dd54d791b8681129cad",
     "viper": "f8f77e36563b9c924c7ce2fc936483d71fd90204b70b9b4efd7394d3c0131a16",

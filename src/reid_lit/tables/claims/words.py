@@ -8,6 +8,7 @@ TITLES = {
     "market1501": "Market-1501", "dukemtmc": "DukeMTMC-reID", "cuhk03": "CUHK03", "viper": "VIPeR", "ward": "WARD",
     "msmt17": "MSMT17", "synergy_sports": "SynergySports", "synthetic_plaza": "synthetic plaza",
     "synthetic_campus": "synthetic campus", "prid2011": "PRID2011", "grid": "GRID", "ilids": "i-LIDS",
+    "cuhk01": "CUHK01", "cuhk02": "CUHK02", "cuhk_sysu": "CUHK-SYSU", "caviar4reid": "CAVIAR4REID",
 }  # fmt: skip
 """How data sets are written; others as the run names them."""
 
