@@ -1,6 +1,7 @@
 """IBN-Net-50-a, -b and IBN-Net-101-a: ResNets whose early stages forget an image's style."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ class InstanceBatchNorm(nn.Module):
         return torch.cat((self.IN(first), self.BN(second)), dim=1)
 
 
-def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
+def ibn_net50(
+    *, name: str, weights: str, last_stride: int = 2, mix_style: Callable[[Any], None] | None = None
+) -> Backbone:
     """IBN-Net-50, or IBN-Net-101-a.
 
     Args:
@@ -57,6 +60,7 @@ def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
         weights: ``imagenet`` (the authors' release, from torch's cache or fetched into it), ``none``, or a file or run
             folder.
         last_stride: 2, or 1 for a map of twice the height and width.
+        mix_style: :func:`~reid_lit.backbones.mix_style.mix_styles` of the network; None: styles stay as they are.
 
     Raises:
         ValueError: the name is another, the stride cannot be set, or the file is of another architecture.
@@ -72,6 +76,8 @@ def ibn_net50(*, name: str, weights: str, last_stride: int = 2) -> Backbone:
     set_last_stride(model, last_stride, name=name)
     if weights != "none":
         load(model, path, name=name, rename=_own_key)
+    if mix_style is not None:
+        mix_style(model)
     config = model.pretrained_cfg
     return Backbone(Maps(model), dim=model.num_features, mean=config["mean"], std=config["std"])
 

@@ -1,6 +1,6 @@
 """ResNet with the switches of the baselines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
@@ -22,6 +22,7 @@ def resnet(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     options: dict[str, Any] | None,
+    mix_style: Callable[[Any], None] | None = None,
 ) -> Backbone:
     """A ResNet of timm.
 
@@ -38,6 +39,7 @@ def resnet(
         mean: None, or another mean than the weights' own.
         std: None, or another standard deviation than the weights' own.
         options: Further arguments of timm's constructor.
+        mix_style: :func:`~reid_lit.backbones.mix_style.mix_styles` of the network; None: styles stay as they are.
 
     Raises:
         ValueError: the network has no ReLU there to leave out, or ``init`` is unknown.
@@ -46,7 +48,15 @@ def resnet(
     """
     if init not in INITS:
         raise InputError(f"init={init!r}: choose one of {', '.join(INITS)}")
-    backbone = timm_backbone(name=name, weights=weights, last_stride=last_stride, mean=mean, std=std, options=options)
+    backbone = timm_backbone(
+        name=name,
+        weights=weights,
+        last_stride=last_stride,
+        mean=mean,
+        std=std,
+        options=options,
+        mix_style=mix_style,
+    )
     if not stem_relu:
         model: Any = backbone.body.model
         if not isinstance(getattr(model, "act1", None), nn.ReLU):

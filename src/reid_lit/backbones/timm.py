@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def timm_backbone(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     options: dict[str, Any] | None = None,
+    mix_style: Callable[[Any], None] | None = None,
 ) -> Backbone:
     """A model of timm, without its classifier and pooling.
 
@@ -57,10 +58,11 @@ def timm_backbone(
             for red, green, blue.
         std: None for the standard deviation that they were trained with; another only with other weights.
         options: Further arguments of timm's constructor.
+        mix_style: :func:`~reid_lit.backbones.mix_style.mix_styles` of the network; None: styles stay as they are.
 
     Raises:
-        ValueError: timm has no such model, the tag is missing, the stride cannot be set, or the mean or the standard
-            deviation contradicts the weights.
+        ValueError: timm has no such model, the tag is missing, the stride cannot be set, there is no such stage, or the
+            mean or the standard deviation contradicts the weights.
         FileNotFoundError: the weights cannot be had.
         ModuleNotFoundError: the package that holds the weights is not installed.
 
@@ -83,6 +85,8 @@ def timm_backbone(
         load(model, file, name=name, rename=installed.rename, at_least=1.0)
     elif weights not in ("imagenet", "none"):
         load(model, Path(weights), name=name)
+    if mix_style is not None:
+        mix_style(model)
     return Backbone(Maps(model), dim=model.num_features, mean=mean or config.mean, std=std or config.std)
 
 

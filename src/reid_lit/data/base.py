@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pytorch_lightning as pl
 from annotated_types import Ge
+from jaxtyping import Int
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 from typing_extensions import override
@@ -121,6 +122,11 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     def draws_by_person(self) -> bool:
         """Whether training batches are drawn by the persons of the images."""
         return kind_of(self.sampler).reads_labels
+
+    @property
+    def domains(self) -> Int[Tensor, " images"] | None:
+        """The number of the data set of each training image; None where they are of one (after ``setup``)."""
+        return None
 
     def tests(self) -> list["ReidData"]:
         """A view of this data set for each of its tests, which a Trainer runs one by one (after ``setup``)."""

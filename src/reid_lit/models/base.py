@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.mix_style import across_domains
 from reid_lit.errors import InputError
 from reid_lit.models.local_norms import say_local_norms
 from reid_lit.models.recipe import Recipe
@@ -76,7 +77,18 @@ class RetrievalModel(EmbeddingModel):
                 "dataset.fakes: this model has no use for images in other cameras' styles; set model=camstyle, or"
                 " dataset.fakes=null"
             )
+        if self.mixes_domains and (data.domains is None or data.has_fakes):
+            raise InputError(
+                f"mix_style=domains mixes the styles of several data sets, and {data.split.name} is"
+                f" {'one with images in other styles' if data.has_fakes else 'one'}; set dataset=joint, or"
+                " mix_style=random"
+            )
         self.check_data(data, epochs)
+
+    @property
+    def mixes_domains(self) -> bool:
+        """Whether its network mixes the styles of several data sets in a batch, so that it has to know them."""
+        return bool(across_domains(self))
 
     def check_data(self, data: TrainingData, epochs: int | None) -> None:  # noqa: ARG002 - for models that train in parts
         """Raise InputError unless this model can be trained on these data for so many epochs; called before training.
@@ -218,6 +230,13 @@ class RetrievalModel(EmbeddingModel):
         if stage == "fit":
             self.check_training(self.data, self.trainer.max_epochs)
         nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets
+
+    @override
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        for layer in across_domains(self):
+            domains = self.data.domains
+            layer.domains = None if domains is None else domains.to(batch.index.device)[batch.index]
+        return None
 
     @override
     def on_train_start(self) -> None:

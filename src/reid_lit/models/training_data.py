@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
+from jaxtyping import Int
 from torch import Tensor
 
 from reid_lit.records import Batch, Split
@@ -39,6 +40,10 @@ class TrainingData(Protocol):
     @property
     def draws_by_member(self) -> bool:
         """Whether each training batch is drawn from one of several data sets."""
+
+    @property
+    def domains(self) -> Int[Tensor, " images"] | None:
+        """The number of the data set of each training image; None where they are of one."""
 
     @property
     def draws_by_person(self) -> bool:

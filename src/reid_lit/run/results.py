@@ -95,7 +95,8 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     run.write_json("metrics.json", common | facts | {"results": results} | parts)
     console = Console()
     if not results:
-        console.print("No test: no person is known on the images of this run. Test it on others with")
+        reason = "no person is known on the images of this run" if config.test_on is not None else "test_on=null"
+        console.print(f"No test: {reason}. Test it on others with")
         console.print(f"  python -m reid_lit.evaluate run={run.folder} test_on=[<a labelled set>]", soft_wrap=True)
     for table in (_table(results), *detail_tables(results)) if results else ():
         console.print(table)

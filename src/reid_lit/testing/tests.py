@@ -94,17 +94,24 @@ def _built(config: DictConfig, *, persons: int) -> RetrievalModel:
 def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> list[Test]:
     """The tests of ``test_on``, read and checked; those of the run's own data set when it names none.
 
+    A training whose ``test_on`` is null has no test, and reads none: what it is tested on later is not known to it.
+
     Args:
         config: The run's config; an entry of ``test_on`` is an option of ``dataset``, or a mapping with ``dataset`` and
             keys that differ from that option (``{dataset: ward, root: /data/WARD}``).
         data: The data set that the run trains on.
-        needed: Whether there must be a test: a training on images without persons does without, and says so.
+        needed: Whether there must be a test: a training does without where ``test_on`` is null, and on images without
+            persons, which it says.
 
     Raises:
-        ValueError: there are no test persons, no query can have a match, the images are too few for the evaluation's
+        ValueError: nothing is to be tested, there are no test persons, no query can have a match, the images are too few for the evaluation's
             expansion or re-ranking, or its crops do not fit into them.
         FileNotFoundError: a data set is not there.
     """
+    if config.test_on is None:
+        if needed:
+            raise InputError("test_on=null: this run tests nothing itself; name data sets, such as test_on=[market1501]")
+        return []
     tests: list[Test] = []
     for entry in config.test_on or [chosen()]:
         if entry == chosen() and not needed and _nobody_known(data):

@@ -62,7 +62,7 @@ def check_chunks(config: DictConfig, model: RetrievalModel) -> None:
     """Raise InputError unless a model can be trained as the config's trainer does.
 
     Raises:
-        ValueError: it cannot be trained in chunks, or its backbone has no blocks.
+        ValueError: it cannot be trained in chunks, mixes styles across them, or its backbone has no blocks.
     """
     if not saves_memory(config):
         return
@@ -70,6 +70,11 @@ def check_chunks(config: DictConfig, model: RetrievalModel) -> None:
         raise InputError(
             f"trainer=low_memory: {type(model).__name__} cannot be trained in chunks, as the baselines, models of"
             f" parts, CamStyle and PUL can; {_OTHERS}"
+        )
+    if config.trainer.chunk is not None and model.mixes_domains:
+        raise InputError(
+            f"trainer.chunk={config.trainer.chunk}: mix_style=domains needs the images of a whole batch; give null, or"
+            " mix_style=random"
         )
     if config.trainer.checkpointing:
         model.blocks()

@@ -41,7 +41,7 @@ def check_before_data(config: DictConfig, stages: Sequence[Stage]) -> None:
 def _parts(config: DictConfig) -> Iterator[DictConfig]:
     """The configs of the data sets that a run is trained and tested on."""
     yield from members_of(config)
-    for entry in config.test_on:
+    for entry in config.test_on or ():
         yield from members_of(with_dataset(config, entry))
 
 

@@ -77,8 +77,10 @@ def check_parts_of(config: DictConfig, group: str) -> None:
 
 def check_tests(entries: Any) -> None:
     """Raise InputError unless each entry of ``test_on`` is an option of ``dataset``, or a mapping that names one."""
+    if entries is None:  # nothing is tested
+        return
     if not isinstance(entries, ListConfig):
-        raise InputError(f"test_on={entries}: give a list, such as test_on=[market1501]")
+        raise InputError(f"test_on={entries}: give a list, such as test_on=[market1501], or null to test nothing")
     known = options("dataset")
     for entry in entries:
         name = entry.get("dataset") if isinstance(entry, DictConfig) else entry

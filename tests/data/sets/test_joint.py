@@ -99,3 +99,19 @@ def test_a_batch_is_of_one_member_where_members_are_switched(market_data, market
     assert len(owners) == 4
     assert [len(owner) for owner in owners] == [1] * 4
     assert len(set.union(*owners)) == 2
+
+
+def test_each_member_has_its_share_of_a_batch(market_data, market, tmp_path):
+    shutil.copytree(market, tmp_path / "other")
+    first, second = market_data(), market_data()
+    second.root = tmp_path / "other"
+    second.read = lambda report=stop: dataclasses.replace(Market1501.read(second, report), name="other")
+    parts = {name: getattr(first, name) for name in ("transform", "sampler")}
+    loader = dataclasses.replace(first.loader, batch_size=4)
+    joint = Joint(members=[first, second], shares=[3, 1], loader=loader, **parts)
+    joint.setup("fit")
+    assert joint.domains.tolist() == [0] * 7 + [1] * 7
+    for batch in joint.train_dataloader():
+        assert sorted(joint.domains[batch.index].tolist()) == [0, 0, 0, 1]
+    with pytest.raises(ValueError, match=r"^shares=\[3, 1\]: with switching=true each batch is of one member; set"):
+        Joint(members=[first, second], shares=[3, 1], switching=True, loader=loader, **parts)

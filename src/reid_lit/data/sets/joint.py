@@ -1,15 +1,20 @@
 """Several data sets trained on as one, and tested on one by one."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from jaxtyping import Int
+from torch import Tensor
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.fakes import refuse_fakes
 from reid_lit.data.feeding.samplers import EpochSampler
+from reid_lit.data.feeding.shares import SharesSampler
 from reid_lit.data.feeding.switching import SwitchingSampler
 from reid_lit.data.problems import Report, stop
 from reid_lit.errors import InputError
@@ -60,22 +65,35 @@ class Joint(ReidData):
     Args:
         members: The data sets; only their settings of what is read have an effect.
         switching: Whether each batch is of one member; see :class:`~reid_lit.data.feeding.switching.SwitchingSampler`.
+        shares: The parts of each batch that are of each member, relative to each other; see
+            :class:`~reid_lit.data.feeding.shares.SharesSampler`. None: a member comes as often as its images ask for.
     """
 
     root: Path = Path()
     members: Sequence[ReidData]
     switching: bool = False
+    shares: Sequence[int] | None = None
 
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_fakes(self.fakes, *(member.fakes for member in self.members))
         self._member_of: dict[Path, int] = {}
+        if self.shares is not None and self.switching:
+            raise InputError(
+                f"shares={list(self.shares)}: with switching=true each batch is of one member; set switching=false, or"
+                " shares=null"
+            )
 
     @property
     @override
     def draws_by_member(self) -> bool:
         return self.switching
+
+    @functools.cached_property
+    @override
+    def domains(self) -> Int[Tensor, " images"]:
+        return torch.tensor([self._member_of[shot.path] for shot in self.split.train])
 
     @override
     def prepare_data(self) -> None:
@@ -96,10 +114,19 @@ class Joint(ReidData):
 
     @override
     def _sampler(self, rank: int, world: int) -> EpochSampler:
-        if not self.switching:
+        if not self.switching and self.shares is None:
             return super()._sampler(rank, world)
-        sets, size = [self._member_of[shot.path] for shot in self.split.train], self.loader.batch_size
-        labels = self._labels or []
-        return SwitchingSampler(
-            sampler=self.sampler, sets=sets, labels=labels, batch_size=size, rank=rank, world=world, seed=self.seed
+        sets, size = self.domains.tolist(), self.loader.batch_size
+        labels, place = self._labels or [], {"rank": rank, "world": world, "seed": self.seed}
+        if self.shares is None:
+            return SwitchingSampler(sampler=self.sampler, sets=sets, labels=labels, batch_size=size, **place)
+        cameras = [shot.camera_id for shot in self.split.train]
+        return SharesSampler(
+            sampler=self.sampler,
+            shares=self.shares,
+            sets=sets,
+            labels=labels,
+            cameras=cameras,
+            batch_size=size,
+            **place,
         )
