@@ -169,10 +169,9 @@ def test_domains_need_several_data_sets_and_whole_batches(compose, fake_data, wo
         check()
 
 
-def test_each_step_tells_of_which_set_its_images_are(compose):
+def test_each_step_tells_of_which_set_its_images_are(compose, fake_data):
     words = ("+experiment=market_strong", "backbone=resnet18_scratch", "mix_style=domains")
     model = instantiate(compose(*words).model, _convert_="all")(persons=3)
-    domains = torch.tensor([0, 0, 1, 1, 2])
-    model._trainer = SimpleNamespace(datamodule=SimpleNamespace(domains=domains))
+    model._trainer = SimpleNamespace(datamodule=fake_data(domains=torch.tensor([0, 0, 1, 1, 2])))
     model.on_train_batch_start(SimpleNamespace(index=torch.tensor([4, 0, 2])), 0)
     assert [part.domains.tolist() for part in across_domains(model)] == [[2, 0, 1]] * 2

@@ -104,13 +104,13 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
             persons, which it says.
 
     Raises:
-        ValueError: nothing is to be tested, there are no test persons, no query can have a match, the images are too few for the evaluation's
-            expansion or re-ranking, or its crops do not fit into them.
+        ValueError: nothing is to be tested, there are no test persons, no query can have a match, the images are too
+            few for the evaluation's expansion or re-ranking, or its crops do not fit into them.
         FileNotFoundError: a data set is not there.
     """
     if config.test_on is None:
         if needed:
-            raise InputError("test_on=null: this run tests nothing itself; name data sets, such as test_on=[market1501]")
+            raise InputError("test_on=null: this run tests nothing itself; name data sets: test_on=[market1501]")
         return []
     tests: list[Test] = []
     for entry in config.test_on or [chosen()]:

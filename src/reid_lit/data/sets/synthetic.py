@@ -51,7 +51,8 @@ class Synthetic(ReidData):
             fact = f"{self.root.resolve()} has not been drawn yet"
             cure = f"a training run with dataset=synthetic dataset.world={self.world} dataset.size={self.size} draws it"
             raise Problem(kind=MISSING, place=self.root, fact=fact, cure=cure).error()
-        split = market1501.read(self.root, name=f"synthetic_{self.world}", report=report)
+        drawing = f"_{self.draw_seed}" if self.draw_seed else ""  # two of one world differ in their persons
+        split = market1501.read(self.root, name=f"synthetic_{self.world}{drawing}", report=report)
         return split.with_lists(_without_times)
 
     @override
