@@ -93,7 +93,18 @@ def test_a_backbone_keeps_its_own_stride_under_an_experiment_and_refuses_one_tha
         name: composing("+experiment=market_strong", f"backbone={name}").backbone.last_stride for name in BACKBONES
     }
     own = {name for name, stride in strides.items() if stride == 2}
-    assert own == {"densenet121", "hrnet_w18", "osnet_x1_0", "timm"}
+    assert own == {
+        "clip_vit_b16",
+        "densenet121",
+        "dinov2_small",
+        "hrnet_w18",
+        "osnet_x1_0",
+        "swin_tiny",
+        "timm",
+        "vit_base",
+        "vit_small",
+        "vit_tiny",
+    }
     assert set(strides.values()) == {1, 2}
     for name in own - {"timm"}:
         asked = composing("+experiment=market_strong", f"backbone={name}", INSISTENT, "backbone.weights=none")

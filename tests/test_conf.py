@@ -12,6 +12,7 @@ from hydra import initialize_config_dir
 from hydra.utils import get_class, get_object, instantiate
 from omegaconf import OmegaConf
 
+from reid_lit.backbones.base import as_map
 from reid_lit.evaluation.neighbours.index import SETTINGS
 from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, MixedBatch, Output, TransferBatch
@@ -185,7 +186,7 @@ def shrunk(config):
 def test_a_backbone_tells_its_true_dimension_and_gives_maps(compose, name):
     backbone = instantiate(shrunk(compose(f"backbone={name}")).backbone, _convert_="all").eval()
     with torch.no_grad():
-        maps = backbone(torch.rand(1, 3, 128, 64))
+        maps = as_map(backbone(torch.rand(1, 3, 128, 64)))
     assert maps.ndim == 4
     assert maps.shape[1] == backbone.dim
     assert {len(backbone.mean.flatten()), len(backbone.std.flatten())} == {3}

@@ -184,6 +184,28 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which a batch does not need
 
 
+class Tokens(NamedTuple):
+    """What a transformer makes of a batch of images.
+
+    Attributes:
+        class_token: ``(b c)``, after the final norm; what it makes of each image as a whole.
+        patches: ``(b n c)``, after the final norm; row by row, from the top left.
+        grid: Rows and columns of the patches; n is their product.
+        before: ``(b p+n c)``, what goes into the last block, without the final norm: p prefix tokens, the class token
+            first, then the patches.
+    """
+
+    class_token: Tensor
+    patches: Tensor
+    grid: tuple[int, int]
+    before: Tensor
+
+    @property
+    def maps(self) -> Tensor:
+        """The patches as a map ``(b c rows columns)``."""
+        return self.patches.transpose(1, 2).unflatten(2, self.grid)
+
+
 class TransferBatch(NamedTuple):
     """A batch of labelled images and one of images whose persons are unknown.
 

@@ -203,7 +203,7 @@ def test_torchvisions_names_of_other_families_are_known(tmp_path):
             else:
                 tokens = model.eval()._process_input(normal)
                 expected = model.encoder(torch.cat([model.class_token.expand(2, -1, -1), tokens], 1))[:, 1:]
-                expected = expected.transpose(1, 2).unsqueeze(-1)
+                expected = expected.transpose(1, 2).unflatten(2, (4, 4))
             torch.testing.assert_close(backbone(image), expected, rtol=1e-4, atol=1e-4)
 
 

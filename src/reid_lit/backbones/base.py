@@ -1,4 +1,4 @@
-"""What every backbone is: images in [0, 1] in, maps out."""
+"""What every backbone is: images in [0, 1] in, maps or tokens out."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reid_lit.records import Tokens
+
 
 class Backbone(nn.Module):
-    """A network from images to maps that normalises its input itself.
+    """A network from images to maps, or to tokens, that normalises its input itself.
 
     Normalisation belongs to the weights, so the mean and the standard deviation are the backbone's own and travel with
     it: an image in [0, 1] is all that a user has to bring.
 
     Args:
-        body: The network; normalised images in, maps out.
+        body: The network; normalised images in, maps or :class:`~reid_lit.records.Tokens` out.
         dim: Channels of its map.
         mean: Mean of the images that the weights were trained on, for red, green, blue in [0, 1].
         std: Standard deviation of those images, for red, green, blue.
@@ -30,9 +32,21 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
-        """(b 3 h w) in [0, 1] → (b dim h' w')."""
-        return self.body(normalised(image, self.mean, self.std))
+    def forward(
+        self, image: Float[Tensor, "batch 3 height width"], **inputs: Tensor
+    ) -> Float[Tensor, "batch channels rows columns"] | Tokens:
+        """(b 3 h w) in [0, 1] → (b dim h' w'), or tokens.
+
+        Args:
+            image: As it is shown.
+            inputs: What else the body takes, such as ``added`` of :class:`~reid_lit.backbones.vit.VisionTokens`.
+        """
+        return self.body(normalised(image, self.mean, self.std), **inputs)
+
+
+def as_map(features: Float[Tensor, "batch channels rows columns"] | Tokens) -> Float[Tensor, "batch channels _ _"]:
+    """What a backbone gives as a map (b c h w); of tokens the grid of patches."""
+    return features.maps if isinstance(features, Tokens) else features
 
 
 def normalised(
@@ -52,6 +66,6 @@ def map_size(backbone: Backbone, size: Sequence[int]) -> tuple[int, int]:
     """Rows and columns of the map that a backbone makes of an image of ``size``, height and width in pixels."""
     training = backbone.training
     with torch.no_grad():
-        rows, columns = backbone.eval()(torch.zeros(1, 3, *size)).shape[2:]
+        rows, columns = as_map(backbone.eval()(torch.zeros(1, 3, *size))).shape[2:]
     backbone.train(training)
     return rows, columns

@@ -60,6 +60,27 @@ def imagenet_file(config: Any) -> Path | None:
     return release_file(config.url) if config.url and release_file(config.url).is_file() else None
 
 
+def cached_imagenet(name: str, config: Any) -> Path:
+    """The file with the weights of timm's ``PretrainedCfg`` in a local cache; nothing is fetched.
+
+    Args:
+        name: timm's name, for the messages.
+        config: Which says where its weights are.
+
+    Raises:
+        MissingFileError: it is not there; the message says where it can be had and what else can be given.
+    """
+    file = imagenet_file(config)
+    if file is None:
+        source = f"huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
+        where = f"; it is at {source}: give it as weights=<file>" if source else ""
+        raise MissingFileError(
+            f"weights=imagenet: the file of {name} is in no local cache, and a run fetches none{where};"
+            f" {_other_weights(name)}"
+        )
+    return file
+
+
 def _hub_file(hub_id: str) -> Path | None:
     """The file with timm's weights in the local cache of the hub; None if it is not there."""
     from huggingface_hub import try_to_load_from_cache

@@ -26,13 +26,20 @@ class Maps(nn.Module):
         self.model = model
 
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
-        """(b 3 h w) → (b c h' w'); tokens become one column."""
+        """(b 3 h w) → (b c h' w'); tokens become the grid of patches, or one column where it is not known."""
         features = self.model.forward_features(image)
         if features.ndim == 3:
-            return features[:, getattr(self.model, "num_prefix_tokens", 0) :].transpose(1, 2).unsqueeze(-1)
+            columns = features[:, getattr(self.model, "num_prefix_tokens", 0) :].transpose(1, 2)
+            return columns.unflatten(2, self._grid(columns.shape[2], image.shape[2:]))
         if features.shape[1] != self.model.num_features and features.shape[-1] == self.model.num_features:
             return features.permute(0, 3, 1, 2)
         return features
+
+    def _grid(self, patches: int, size: Sequence[int]) -> tuple[int, int]:
+        """Rows and columns of so many patches of an image of a size."""
+        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", (1, 1))
+        rows, columns = size[0] // patch[0], size[1] // patch[1]
+        return (rows, columns) if rows * columns == patches else (patches, 1)
 
 
 def timm_backbone(
@@ -68,14 +75,14 @@ def timm_backbone(
 
     Source: Wightman, *PyTorch Image Models*, 2019.
     """
-    _check_options(options or {})
+    check_options(options or {})
     installed = installed_weights(name) if weights == "imagenet" else None
     fetched = weights == "imagenet" and installed is None
-    _check_name(name, tag_needed=fetched)
+    check_name(name, tag_needed=fetched)
     config = timm.get_pretrained_cfg(name)
     for argument, chosen, trained in (("mean", mean, config.mean), ("std", std, config.std)):
         if chosen is not None:
-            _check_statistics(argument, chosen, trained, name=name, weights=weights)
+            check_statistics(argument, chosen, trained, name=name, weights=weights)
     if fetched:
         require_imagenet(name, config)
     file = installed.path() if installed else None
@@ -119,7 +126,7 @@ _ELSEWHERE = ("pretrained", "checkpoint", "cache_dir", "hf_hub", "url", "scripta
 """How timm's arguments begin that fetch weights or choose where they lie; ``weights`` alone says that here."""
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Raise InputError for an option that names weights, a file or an address."""
     for key, value in options.items():
         if key.startswith(_ELSEWHERE) or re.search(r"://|^(hf-hub|hf_hub|local-dir):", str(value)):
@@ -128,7 +135,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
             )
 
 
-def _check_name(name: str, *, tag_needed: bool) -> None:
+def check_name(name: str, *, tag_needed: bool) -> None:
     """Raise InputError for a name that timm does not know, or that leaves open which of timm's weights are meant."""
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
@@ -139,7 +146,7 @@ def _check_name(name: str, *, tag_needed: bool) -> None:
         raise InputError(f"name={name!r}: write the tag of the weights, one of {tagged}")
 
 
-def _check_statistics(
+def check_statistics(
     argument: str, chosen: Sequence[float], trained: Sequence[float], *, name: str, weights: str
 ) -> None:
     """Raise InputError for a mean or standard deviation that is none, or that is not the ImageNet weights' own."""

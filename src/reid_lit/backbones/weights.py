@@ -62,7 +62,15 @@ def tensors_of(content: Mapping) -> dict[str, Tensor]:
     return {f"{name}.{key}": value for name, part in parts.items() for key, value in tensors_of(part).items()}
 
 
-def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str] = str, at_least: float = 0.95) -> None:
+def load(
+    body: nn.Module,
+    path: Path,
+    *,
+    name: str,
+    rename: Callable[[str], str] = str,
+    at_least: float = 0.95,
+    fit: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict,
+) -> None:
     """Load ``path`` into ``body``, whatever stands before the names in it, without classifiers.
 
     Args:
@@ -71,6 +79,7 @@ def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str]
         name: The backbone's name, for the messages.
         rename: Gives the network's key for a key of the file without prefixes.
         at_least: The share of parameters and statistics that the file must give.
+        fit: Changes the tensors, by the network's names, to the network's shapes where it can.
 
     Raises:
         InputError: the file is of another architecture: it gives less than ``at_least``, has a tensor in another shape
@@ -80,7 +89,7 @@ def load(body: nn.Module, path: Path, *, name: str, rename: Callable[[str], str]
     file = read_state(path)
     target = {key: value for key, value in body.state_dict().items() if not key.endswith("num_batches_tracked")}
     try:
-        reading = _read(body, file, target, [rename, *renames(name)], at_least)
+        reading = _read(body, file, target, [rename, *renames(name)], at_least, fit)
     except InputError as error:
         raise InputError(f"weights={path}: {error}") from None
     report = _report(file, target, reading, name=name)
@@ -117,6 +126,7 @@ def _read(
     target: Mapping[str, Tensor],
     ways_to_name: Sequence[Callable[[str], str]],
     at_least: float,
+    fit: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
 ) -> Reading:
     """The file's tensors by the network's names, as far as they can be told; by the names that give most."""
     found: list[Reading] = []
@@ -127,6 +137,8 @@ def _read(
             break
     whole = [reading for reading in found if reading.share >= at_least]
     best = chosen(whole) if whole else max(found, key=lambda reading: reading.share, default=None)
+    if best is not None and len(best.matched) < len(target):
+        best = Reading.of(fit(best.tensors), target, names=best.names, prefix=best.prefix)
     if best is not None and len(best.matched) == len(target):
         return best
     ways = [converted(body, part, target) for part in ([] if best is None else [best.tensors]) + [file]]

@@ -9,6 +9,7 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import FailedError
 from reid_lit.export.graph import Graph, Images, Input
+from reid_lit.records import Tokens
 from reid_lit.testing.embedder import Embedder
 
 
@@ -78,8 +79,10 @@ class _Normalised(Backbone):
         super().__init__(backbone.body, dim=backbone.dim, mean=mean, std=std)
 
     @override
-    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
-        return self.body(image)
+    def forward(
+        self, image: Float[Tensor, "batch 3 height width"], **inputs: Tensor
+    ) -> Float[Tensor, "batch channels rows columns"] | Tokens:
+        return self.body(image, **inputs)
 
 
 def first_layer(network: nn.Module, images: Float[Tensor, "batch 3 height width"]) -> nn.Module:

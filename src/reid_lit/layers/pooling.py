@@ -1,5 +1,6 @@
 """From a map to a feature."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -7,11 +8,14 @@ from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reid_lit.records import Tokens
+
 
 class GlobalAveragePool(nn.Module):
     """The mean of the map over its positions.
 
-    Independent of the map's size, so the same head serves every input size.
+    Independent of the map's size, so the same head serves every input size. Of tokens :func:`pooled` takes the class
+    token in its place.
     """
 
     def forward(self, maps: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
@@ -43,3 +47,17 @@ class GeneralizedMeanPool(nn.Module):
         """(b c h w) → (b c), in float32 at least."""
         maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
         return maps.clamp(min=self.floor).pow(self.p).mean(dim=(2, 3)).pow(1 / self.p)
+
+
+def pooled(
+    pool: Callable[..., Tensor], features: Float[Tensor, "batch channels height width"] | Tokens
+) -> Float[Tensor, "batch ..."]:
+    """What a pool makes of a backbone's maps, or of the grid of patches of its tokens; the class token for their mean.
+
+    Args:
+        pool: Maps (b c h w) to a feature, or to parts.
+        features: What the backbone gives.
+    """
+    if not isinstance(features, Tokens):
+        return pool(features)
+    return features.class_token if isinstance(pool, GlobalAveragePool) else pool(features.maps)

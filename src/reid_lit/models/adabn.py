@@ -11,6 +11,7 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError, NotFiniteError
 from reid_lit.layers.norm_statistics import Moments, batch_norms, observed, set_statistics
+from reid_lit.layers.pooling import pooled
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
 from reid_lit.models.predecessor import load_parts
@@ -77,7 +78,7 @@ class AdaBN(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        feature = self.pool(self.backbone(image))
+        feature = pooled(self.pool, self.backbone(image))
         return Output(feature, self.neck(feature), None)
 
     @override

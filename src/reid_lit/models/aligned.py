@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from reid_lit.backbones.base import Backbone, map_size
+from reid_lit.backbones.base import Backbone, as_map, map_size
 from reid_lit.errors import InputError
 from reid_lit.layers.parts import stripe_shares
+from reid_lit.layers.pooling import pooled
 from reid_lit.models.supervised import Supervised
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Output
@@ -57,9 +58,10 @@ class AlignedReid(Supervised):
 
     @override
     def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
-        maps = self.backbone(image)
-        pooled = () if self.training else (self.local_branch.pooled(maps),)
-        return self.pool(maps), self.local_branch(maps), *pooled
+        features = self.backbone(image)
+        maps = as_map(features)
+        local = () if self.training else (self.local_branch.pooled(maps),)
+        return pooled(self.pool, features), self.local_branch(maps), *local
 
     @override
     def shares(self, maps: Tensor) -> Tensor | None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from reid_lit.backbones.base import Backbone, map_size
+from reid_lit.backbones.base import Backbone, as_map, map_size
 from reid_lit.errors import InputError
 from reid_lit.layers.encoders import MapDecoder, MapEncoder, chosen_kernels, dropout_classifier
 from reid_lit.losses.criterion import Criterion
@@ -142,7 +142,7 @@ class Arn(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        return self._output(self.shared(self.backbone(image)))
+        return self._output(self.shared(as_map(self.backbone(image))))
 
     @override
     def training_step(self, batch: TransferBatch | Batch, batch_idx: int) -> Tensor:
@@ -155,7 +155,7 @@ class Arn(RetrievalModel):
             self.stamp["training"] = STAMP
 
     def _maps(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
-        return self.backbone(image.contiguous(memory_format=self._memory_format))
+        return as_map(self.backbone(image.contiguous(memory_format=self._memory_format)))
 
     def _maps_of(self, batches: Sequence[Batch]) -> Float[Tensor, "batch channels rows columns"]:
         if self._cache is not None:
@@ -195,7 +195,7 @@ class Arn(RetrievalModel):
     def health_parts(
         self, image: Float[Tensor, "batch 3 height width"], camera: Int[Tensor, " batch"] | None, *, source: bool
     ) -> Parts:
-        maps = self.backbone(image.contiguous(memory_format=self._memory_format))
+        maps = as_map(self.backbone(image.contiguous(memory_format=self._memory_format)))
         shared = self.shared(maps)
         private = self.private[0 if source else 1](maps) if len(self.private) else None
         if self.decoder is None:

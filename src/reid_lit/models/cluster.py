@@ -15,6 +15,7 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
 from reid_lit.layers.norms_in_parts import SourceNorms, use_ghost_batches
+from reid_lit.layers.pooling import pooled
 from reid_lit.losses.cluster_memory import ClusterMemory
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
@@ -148,7 +149,7 @@ class ClusterContrast(RetrievalModel):
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
-        feature = self.pool(self.backbone(image))
+        feature = pooled(self.pool, self.backbone(image))
         return Output(feature, F.normalize(self.neck(feature).float(), dim=1), None)
 
     @override

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
+from reid_lit.layers.pooling import pooled
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
 from reid_lit.models.cached_maps import STAMP, CachedMaps, check_memory
@@ -111,7 +112,7 @@ class EmbAE(RetrievalModel):
 
     @torch.no_grad()
     def _feature(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        return self.pool(self.backbone(image.contiguous(memory_format=self._memory_format)))
+        return pooled(self.pool, self.backbone(image.contiguous(memory_format=self._memory_format)))
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from reid_lit.errors import InputError
 from reid_lit.layers.norm_statistics import batch_norms
+from reid_lit.layers.pooling import pooled
 from reid_lit.layers.recomputation import blocks_of, in_chunks, recomputing
 from reid_lit.models.base import RetrievalModel
 from reid_lit.progress import first_rank
@@ -34,7 +35,7 @@ class InChunks(RetrievalModel):
 
     def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
         """What takes the memory: images to one or more tensors with a row of few numbers for each."""
-        return (self.pool(self.backbone(image)),)
+        return (pooled(self.pool, self.backbone(image)),)
 
     def by_chunks(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
         """What the trunk gives of all images; in training chunk by chunk, in two passes, where that is asked for."""

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import InputError
+from reid_lit.layers.pooling import pooled
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.blind import check_blind
 from reid_lit.models.in_chunks import InChunks
@@ -177,7 +178,7 @@ class Pul(InChunks):
         """The features of all training images, on every rank."""
 
         def embed(batch: Batch) -> Tensor:
-            return self.pool(self.backbone(batch.image.contiguous(memory_format=self._memory_format)))
+            return pooled(self.pool, self.backbone(batch.image.contiguous(memory_format=self._memory_format)))
 
         return training_features(self, embed, dim=self.backbone.dim, name=f"round {self._round}")
 

@@ -1,0 +1,68 @@
+"""Tables of positions of vision transformers, for another grid of patches."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, cat
+from torch.nn import functional as F
+
+
+def resized_positions(
+    table: Float[Tensor, "1 tokens channels"], old: tuple[int, int], new: tuple[int, int], *, prefix: int
+) -> Float[Tensor, "1 others channels"]:
+    """A table for another grid, by bilinear interpolation; the rows of prefix tokens are kept.
+
+    Args:
+        table: Prefix tokens, then the patches row by row.
+        old: Rows and columns of its grid.
+        new: Those that are wanted; the same: the table itself.
+        prefix: How many prefix tokens it has, the class token among them.
+
+    Source: the public code of He et al., *TransReID*, ICCV 2021, which resizes the table of 14 × 14 so.
+    """
+    if tuple(old) == tuple(new):
+        return table
+    maps = table[:, prefix:].transpose(1, 2).unflatten(2, tuple(old))
+    resized = F.interpolate(maps.float(), new, mode="bilinear", align_corners=False).to(table.dtype)
+    return cat([table[:, :prefix], resized.flatten(2).transpose(1, 2)], 1)
+
+
+def grid_of(patches: int, like: tuple[int, int]) -> tuple[int, int] | None:
+    """The grid that so many patches most likely are: a square, as after training on ImageNet, else that of persons.
+
+    Args:
+        patches: How many.
+        like: The grid of a network, whose own form is preferred to other oblong ones.
+
+    >>> grid_of(196, (16, 8)), grid_of(210, (16, 8)), grid_of(192, (16, 8)), grid_of(7, (16, 8))
+    ((14, 14), (21, 10), (24, 8), None)
+    """
+    side = round(patches**0.5)
+    if side * side == patches:
+        return side, side
+    pairs = [(patches // columns, columns) for columns in range(2, side + 1) if patches % columns == 0]
+    wanted = max(like) / min(like)
+    best = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - wanted), default=None)
+    return best if best is None or like[0] >= like[1] else (best[1], best[0])
+
+
+def with_fitted_positions(tensors: Mapping[str, Tensor], *, model: Any) -> dict[str, Tensor]:
+    """A transformer's tensors with their table of positions for its grid, where theirs is for another one.
+
+    The position of a distilled token that the transformer does not have is left out.
+
+    Args:
+        tensors: By the transformer's own names.
+        model: timm's ``VisionTransformer``, or another network without such a table.
+    """
+    table, own = tensors.get("pos_embed"), getattr(model, "pos_embed", None)
+    if table is None or own is None or table.ndim != 3 or table.shape == own.shape:
+        return dict(tensors)
+    prefix = 0 if model.no_embed_class else model.num_prefix_tokens
+    if "dist_token" in tensors and getattr(model, "dist_token", None) is None:
+        table = cat([table[:, :1], table[:, 2:]], 1)
+    grid = grid_of(table.shape[1] - prefix, model.patch_embed.grid_size)
+    if grid is None:
+        return dict(tensors)
+    return {**tensors, "pos_embed": resized_positions(table, grid, model.patch_embed.grid_size, prefix=prefix)}
