@@ -26,6 +26,7 @@ from reid_lit.data.sets import (
     prid2011,
     stored_splits,
     synergy_sports,
+    veri776,
     viper,
     ward,
 )
@@ -105,6 +106,7 @@ SETS = {
     "ward": (ward.SAMPLE.write, ward.read),
     "cuhk03": (cuhk03_sample.sample(cuhk03.Options()).write, cuhk03.read),
     "cuhk03_np": (np_release, cuhk03.read),
+    "veri776": (veri776.SAMPLE.write, veri776.read),
     "viper": (viper.SAMPLE.write, viper.read),
     "caviar4reid": (caviar4reid.SAMPLE.write, caviar4reid.read),
     "cuhk01": (cuhk01.sample().write, cuhk01.read),
@@ -131,6 +133,7 @@ SETS = {
         ("cuhk03", "images_detected/1_001_12_01.png"),
         ("cuhk03_np", "detected/query/0002_c12_2.png"),
         ("cuhk03_np", "detected/query/10002_c1_2.png"),
+        ("veri776", "image_test/0002_c021_00030670_0.jpg"),
         ("viper", "cam_a/1001_0.bmp"),
         ("caviar4reid", "0001021.jpg"),
         ("cuhk01", "campus/0001005.png"),

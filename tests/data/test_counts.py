@@ -24,6 +24,7 @@ from reid_lit.data.sets.msmt17 import MSMT17
 from reid_lit.data.sets.prid2011 import Prid2011
 from reid_lit.data.sets.synergy_parts import hidden_test
 from reid_lit.data.sets.synergy_sports import SynergySports
+from reid_lit.data.sets.vehicleid import TESTED, VehicleID
 from reid_lit.data.sets.viper import Viper
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.records import Shot, Split
@@ -190,6 +191,20 @@ def test_msmt17(memory, folders):
     assert {shot.person_id for shot in split.shots} == set(range(4101))
     assert {shot.camera_id for shot in split.gallery} == set(range(15))
     assert images(checked(MSMT17, memory, train_on="trainval")) == [32621, 11659, 82161]
+
+
+def test_vehicleid(memory):
+    (memory / "image").mkdir()
+    (memory / "train_test_split").mkdir()
+    test = [f"{100 * v + k:07} {v}" for v, n in enumerate(spread(TESTED[800], 800), 20000) for k in range(n)]
+    for name, lines in (("train_list", ["0000001 1"]), ("test_list_800", test)):  # 113,346 training lines take a while
+        (memory / "train_test_split" / f"{name}.txt").write_text("\n".join(lines))
+    transform = Transform(size=[16, 8], interpolation="bilinear", train=[])
+    loader = Loader(batch_size=2, test_batch_size=2, workers=0)
+    data = VehicleID(root=memory, transform=transform, sampler=ShuffleSampler, loader=loader)
+    data.split = data.read()
+    assert [images(view.split)[1:] for view in data.tests()] == [[5693, 800]] * 10
+    assert [view.whole() for view in data.tests()] == [True] * 10
 
 
 def test_counts_in_words():

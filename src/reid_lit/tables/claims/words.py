@@ -9,6 +9,7 @@ TITLES = {
     "msmt17": "MSMT17", "synergy_sports": "SynergySports", "synthetic_plaza": "synthetic plaza",
     "synthetic_campus": "synthetic campus", "prid2011": "PRID2011", "grid": "GRID", "ilids": "i-LIDS",
     "cuhk01": "CUHK01", "cuhk02": "CUHK02", "cuhk_sysu": "CUHK-SYSU", "caviar4reid": "CAVIAR4REID",
+    "veri776": "VeRi-776", "vehicleid": "VehicleID",
 }  # fmt: skip
 """How data sets are written; others as the run names them."""
 
