@@ -10,6 +10,7 @@ from omegaconf import open_dict
 from tests.forks import Forks
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
+from reid_lit import kinds
 from reid_lit.paths import packaged
 from reid_lit.records import Split
 
@@ -23,6 +24,12 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REID_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch):
+    """Each test speaks as a process does that has read no data set."""
+    monkeypatch.setattr(kinds._Spoken, "kind", None)
 
 
 @pytest.fixture

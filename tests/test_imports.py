@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "reid_lit"
-GROUND = {"records", "progress", "network", "paths", "wording", "errors", "memory"}
+GROUND = {"kinds", "records", "progress", "network", "paths", "wording", "errors", "memory"}
 PARTS = {"losses", "layers", "backbones", "evaluation"}
 COMMANDS = {
     "train",
@@ -32,6 +32,7 @@ READ = GROUND | {"files"}
 TRAINED = PARTS | {"files", "data", "models", "run", "testing"}
 ALLOWED = {
     **dict.fromkeys(GROUND, frozenset()),
+    **dict.fromkeys(("records", "errors"), frozenset({"kinds"})),
     **dict.fromkeys(PARTS | {"files", "overrides", "jobs"}, GROUND),
     "synthetic": READ,
     "safeguards": READ,
@@ -58,7 +59,8 @@ ALLOWED = {
     "camstyle": GROUND | {"overrides", "command", "data", "figures", "training"},
     "calibrate": GROUND | {"command", "calibration", "run"},
     "gallery": GROUND
-    | {"overrides", "files", "data", "testing", "export", "calibration", "command", "pages", "safeguards"},
+    | {"overrides", "files", "data", "evaluation", "run", "testing", "export", "calibration", "command", "pages"}
+    | {"safeguards"},
     "serve": GROUND | {"files", "testing", "gallery", "safeguards", "cards", "pages", "command"},
     "export": GROUND | {"files", "backbones", "data", "evaluation", "models", "run", "testing", "cards", "command"},
     "match": GROUND | {"overrides", "command", "calibration", "testing"},

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from reid_lit.command.launch import launch
+from reid_lit.kinds import said
 from reid_lit.paths import write_text, write_whole
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _describe(config: DictConfig, folder: Path, *, apart: bool) -> None:
     # not data.setup(), which reads every image to its end and stops at one that is broken
     split, validation = hold_out(data.listed(), data.val_persons, seed=data.split_seed)
     ids = split_ids(config)
-    notes = ([f"this is split {ids[0]} of the splits {ids}"] if ids else []) + list(split.notes)
+    notes = ([f"this is split {ids[0]} of the splits {ids}"] if ids else []) + [said(note) for note in split.notes]
     lists = lists_of(split, validation)
     numbers = {name: statistics_of(listing, headers=config.headers) for name, listing in lists.items()}
     folder = folder / split.name if apart else folder

@@ -1,5 +1,7 @@
 """Errors that a user can act on; a command ends with their words alone, and with a traceback for any other."""
 
+from reid_lit.kinds import said
+
 
 class UserError(Exception):
     """Something that a user gave, or a machine lacks: the message names the fact, the value and the cure.
@@ -9,7 +11,12 @@ class UserError(Exception):
     the arguments of a part in it, it gives the way there: ``terms.hard.weight=-1: …``. The value is as the config has
     it, by ``str`` or ``repr``. The command puts the key of the part before the name, ``loss.terms.hard.loss.margin=-1:
     …`` (:func:`reid_lit.command.refusals.refusal`), so the cure need not name another key of the config.
+
+    It is written of persons, and says what the data set shows (:func:`reid_lit.kinds.said`).
     """
+
+    def __str__(self) -> str:
+        return said(super().__str__())
 
 
 class InputError(UserError, ValueError):

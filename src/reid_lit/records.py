@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from reid_lit.kinds import PERSON, Kind
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -120,6 +122,7 @@ class Split:
             gallery of its own; ``query`` and ``gallery`` are empty then.
         average: Name of a row of results that averages the tests; empty: they are reported apart.
         validation: Query and gallery to validate with, where the data set itself sets them aside.
+        kind: What its identities are. Fields, keys and notes speak of persons, whatever they are.
     """
 
     name: str
@@ -131,6 +134,7 @@ class Split:
     tests: tuple[Split, ...] = field(default=())
     average: str = ""
     validation: Split | None = None
+    kind: Kind = PERSON
 
     def with_lists(self, change: Callable[[tuple[Shot, ...]], tuple[Shot, ...]]) -> Split:
         """The split whose every list, also those of its tests and its validation, is what ``change`` makes of it."""

@@ -19,6 +19,7 @@ from reid_lit.cards.scores import calibration_of, evaluations, tests_of
 from reid_lit.cards.terms import terms_of
 from reid_lit.cards.text import written
 from reid_lit.errors import InputError, UserError
+from reid_lit.kinds import kind_of_stamps
 from reid_lit.paths import write_text
 from reid_lit.run.folder import Run, read_json, read_yaml
 
@@ -127,7 +128,8 @@ def make_card(
     }
     content["used"] = _used(content, config)
     content["data"] = _data(content["used"])
-    content["missing"] = [*missing(content, why_not), *notes]
+    kind = kind_of_stamps(test["stamp"] for test in tests)
+    content["missing"] = [said_of(text, kind) for text in (*missing(content, why_not), *notes)]
     return Card(content)
 
 

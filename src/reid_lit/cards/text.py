@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from omegaconf import OmegaConf
 
 from reid_lit.evaluation.catalogue import heading
+from reid_lit.kinds import PERSON, Kind, kind_of_stamps, said
 from reid_lit.pages.facts import duration, in_words, scores_of
 from reid_lit.wording import counted
 
@@ -33,15 +34,19 @@ def written(content: Mapping[str, Any]) -> str:
     Args:
         content: Of ``card.json``.
     """
+    kind = kind_of_stamps(test["stamp"] for test in content["tests"])
     text = _environment().get_template("card.md").render(
-        card=content, use=_use(), status=STATUS, tests=_tests(content), head=_head(content)
+        card=content, use=_use(kind), status=STATUS, tests=_tests(content), head=_head(content)
     )  # fmt: skip
-    return text.strip() + "\n"
+    return said(text.strip(), kind) + "\n"
 
 
 @functools.cache
-def _use() -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(Path(__file__).with_name("use.yaml"))))
+def _use(kind: Kind) -> dict[str, Any]:
+    """What is said of use and misuse; of clothes, where a model tells persons apart."""
+    use = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(Path(__file__).with_name("use.yaml"))))
+    limits = [text for text in use["limits"] if kind == PERSON or not text.startswith("Clothes:")]
+    return use | {"limits": limits}
 
 
 def _head(content: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.data.problems import Problem
+from reid_lit.kinds import said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,13 @@ class Diagnosis:
         return {
             "name": self.name,
             "root": str(self.root.resolve()),
-            "findings": [asdict(problem) | {"place": str(problem.place.resolve())} for problem in self.findings],
-            "facts": [asdict(fact) for fact in self.facts],
+            "findings": [
+                asdict(problem)
+                | {"place": str(problem.place.resolve()), "kind": said(problem.kind)}
+                | {"fact": said(problem.fact), "cure": said(problem.cure)}
+                for problem in self.findings
+            ],
+            "facts": [{"name": said(fact.name), "value": said(fact.value)} for fact in self.facts],
         }
 
 

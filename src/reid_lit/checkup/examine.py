@@ -16,6 +16,7 @@ from reid_lit.data.passed_over import PASSED
 from reid_lit.data.problems import LISTS, MISPLACED, MISSING, VALUES, Problem, check_text
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.files.access import state
+from reid_lit.kinds import speak_of
 from reid_lit.progress import progress
 from reid_lit.records import Split
 from reid_lit.wording import counted
@@ -35,6 +36,7 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
         return Diagnosis(
             name=type(data).__name__, root=data.root, findings=tuple(look_around(data, problems, others)), facts=()
         )
+    speak_of(split.kind)
     problems = [find_misplaced(problem, split, data.root) for problem in problems]
     if packed:
         problems = [in_the_source(problem) for problem in problems]

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.checkup.diagnosis import Diagnosis, Fact, below
+from reid_lit.kinds import said
 
 
 def show(console: Console, diagnosis: Diagnosis) -> None:
@@ -27,7 +28,7 @@ def show(console: Console, diagnosis: Diagnosis) -> None:
         console.print(_findings(diagnosis))
         cures: dict[str, list[str]] = defaultdict(list)
         for position, problem in enumerate(diagnosis.findings, start=1):
-            cures[problem.cure].append(str(position))
+            cures[said(problem.cure)].append(str(position))
         console.print("[bold]what mends it[/bold]")
         for cure, numbers in cures.items():
             console.print(f"  [bold]{', '.join(numbers)}[/bold]  {escape(cure)}", soft_wrap=True, highlight=False)
@@ -40,8 +41,8 @@ def _findings(diagnosis: Diagnosis) -> Table:
     for position, problem in enumerate(diagnosis.findings, start=1):
         where = below(problem.place.resolve(), diagnosis.root.resolve())
         lines = [f"[bold]{escape(where)}[/bold]"] if where != "." else []
-        lines += [escape(problem.fact), *(f"· {escape(example)}" for example in problem.examples)]
-        table.add_row(str(position), escape(problem.kind), "\n".join(lines))
+        lines += [escape(said(problem.fact)), *(f"· {escape(example)}" for example in problem.examples)]
+        table.add_row(str(position), escape(said(problem.kind)), "\n".join(lines))
     return table
 
 
@@ -53,7 +54,7 @@ def facts(console: Console, title: str, entries: Iterable[Fact]) -> None:
         title: What they are about.
         entries: The facts.
     """
-    entries = list(entries)
+    entries = [Fact(name=said(fact.name), value=said(fact.value)) for fact in entries]
     if not entries:
         return
     console.print(f"\n[bold]{escape(title)}[/bold]")

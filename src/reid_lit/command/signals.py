@@ -50,7 +50,7 @@ class _Stop:
             return
         if os.getpid() != self.process:
             if number == signal.SIGINT:  # Ctrl-C reaches the parent too, which ends its workers in its own time
-                sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - what a queue of a worker says while it ends is no news
+                sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - what a queue of a worker says as it ends is no news
                 return
             os._exit(128 + number)
         self.asked.append(self.asked[0] if number == signal.SIGALRM else number)

@@ -35,6 +35,7 @@ from reid_lit.data.splits import fingerprint, hold_out
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
+from reid_lit.kinds import said, speak_of
 from reid_lit.records import JUNK, Batch, MixedBatch, Split
 
 logger = logging.getLogger(__name__)
@@ -164,7 +165,9 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
 
     def listed(self, report: Report = stop) -> Split:
         """What :meth:`read` gives, with the range of the values in every shot: for all that shows images."""
-        return with_range(self.read(report), self._range)
+        split = self.read(report)
+        speak_of(split.kind)
+        return with_range(split, self._range)
 
     @rank_zero_only
     def _say_passed_over(self, split: Split) -> None:
@@ -201,7 +204,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self._labels = [*(self._labels or []), *(classes[shot.person_id] for shot in split.train)]
         self.split = dataclasses.replace(self.split, train=real + split.train)
         self._fakes = dataclasses.replace(self._fakes, shots=split.train)
-        rank_zero_only(logger.info)("%s: %s", self.split.name, self._fakes.in_words(self.fakes_batch_size))
+        rank_zero_only(logger.info)("%s: %s", self.split.name, said(self._fakes.in_words(self.fakes_batch_size)))
 
     def _check_trainable(self) -> None:
         if not self.split.train:

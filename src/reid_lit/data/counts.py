@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reid_lit.kinds import said
 from reid_lit.records import JUNK, Shot, Split
 from reid_lit.wording import counted
 
@@ -25,10 +26,10 @@ class Count:
 
     def __str__(self) -> str:
         if self.images and self.junk == self.images and self.cameras is not None:
-            return f"{counted(self.images, 'image')} of unknown persons, {counted(self.cameras, 'camera')}"
+            return said(f"{counted(self.images, 'image')} of unknown persons, {counted(self.cameras, 'camera')}")
         junk = f" ({self.junk} junk)" if self.junk else ""
         cameras = "" if self.cameras is None else f", {counted(self.cameras, 'camera')}"
-        return f"{counted(self.images, 'image')}{junk}, {counted(self.persons, 'person')}{cameras}"
+        return said(f"{counted(self.images, 'image')}{junk}, {counted(self.persons, 'person')}{cameras}")
 
 
 def count(shots: Iterable[Shot]) -> Count:
@@ -67,4 +68,4 @@ def describe(split: Split, validation: Split | None) -> str:
     if validation is not None:
         lists |= {"validation query": validation.query, "validation gallery": validation.gallery}
     counts = "; ".join(f"{name} {count(shots)}" for name, shots in lists.items() if shots or split.query)
-    return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {note}" for note in split.notes)])
+    return "\n".join([f"{split.name}: {counts}", *(f"{split.name}: {said(note)}" for note in split.notes)])

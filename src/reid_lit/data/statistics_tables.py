@@ -7,6 +7,7 @@ from rich.table import Table
 from reid_lit.data.file_headers import Files
 from reid_lit.data.spread import Spread, spread
 from reid_lit.data.statistics import ALL, Statistics
+from reid_lit.kinds import said
 
 COLUMNS = 4
 """Lists in a table of cameras; more lists go into another table."""
@@ -44,7 +45,7 @@ def footnotes(lists: Lists) -> Iterator[str]:
     """Notes about what the tables leave out."""
     whole = lists[ALL]
     if whole.total.junk or whole.distractors:
-        yield "per person: junk and distractors are left out"
+        yield said("per person: junk and distractors are left out")
     if any(numbers.files.looked_at < numbers.total.images for numbers in lists.values()):
         most = max(numbers.files.looked_at for numbers in lists.values())
         yield f"sizes and formats: of lists with more than {most} images, an even choice was looked at"
@@ -67,7 +68,7 @@ def _camera_rows(cameras: Iterable[int], lists: Sequence[Statistics]) -> Iterato
 
 
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*header, title=title)
+    table = Table(*map(said, header), title=said(title))
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from reid_lit.errors import InputError
 from reid_lit.figures.ranked import MARGIN, SPACE, TITLE
 from reid_lit.figures.tiles import INK, PAPER, TEXT, TILE, fitting, font, tile
+from reid_lit.kinds import said
 from reid_lit.records import JUNK, Shot
 
 HEAD, SIDE = 26, 110
@@ -93,7 +94,7 @@ def _left(column: int) -> int:
 
 def _paste(canvas: Image.Image, row: PersonRow, top: int) -> None:
     """Draw a row whose upper edge is at ``top``."""
-    draw, person = ImageDraw.Draw(canvas), f"person {row.person_id}"
+    draw, person = ImageDraw.Draw(canvas), said(f"person {row.person_id}")
     draw.text((MARGIN, top + 24), person, fill=INK, font=fitting(person, SIDE - SPACE), anchor="ls")
     draw.text((MARGIN, top + 44), row.name, fill=INK, font=fitting(row.name, SIDE - SPACE), anchor="ls")
     for column, shot in enumerate(row.shots):

@@ -8,6 +8,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.ranking import QueryScores
 from reid_lit.evaluation.top import Top
 from reid_lit.figures.tiles import INK, PAPER, TILE, fitting, font, tile
+from reid_lit.kinds import said
 from reid_lit.records import JUNK, Shot
 
 MATCH, WRONG, REMOVED, QUERY = (0, 132, 80), (204, 50, 20), (140, 140, 140), (30, 60, 140)
@@ -65,7 +66,7 @@ def _head(canvas: Image.Image, title: str, *, removed: bool) -> None:
     draw = ImageDraw.Draw(canvas)
     middle, right = MARGIN + TITLE // 2 - 6, canvas.width - MARGIN
     legend = [("–", "removed", REMOVED)] if removed else []
-    for sign, meaning, colour in (*legend, ("✗", "other person", WRONG), ("✓", "match", MATCH)):
+    for sign, meaning, colour in (*legend, ("✗", said("other person"), WRONG), ("✓", "match", MATCH)):
         text = f"{sign} {meaning}"
         draw.text((right, middle), text, fill=colour, font=font(16, bold=True), anchor="rm")
         right -= int(font(16, bold=True).getlength(text)) + 18
@@ -108,4 +109,4 @@ def _first(gallery: Sequence[Shot], scores: QueryScores, number: int) -> Image.I
 
 def who(shot: Shot) -> str:
     """Camera, counted from 1 as in file names, and person."""
-    return f"c{shot.camera_id + 1}, {'junk' if shot.person_id == JUNK else f'person {shot.person_id}'}"
+    return f"c{shot.camera_id + 1}, {'junk' if shot.person_id == JUNK else said(f'person {shot.person_id}')}"

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from reid_lit.errors import InputError
 from reid_lit.figures.palette import COLOURS, HATCHES, STYLES
+from reid_lit.kinds import said
 from reid_lit.wording import counted
 
 MOST = len(COLOURS)
@@ -70,7 +71,7 @@ def _persons(axes: Axes, lists: Sequence[Sequence[int]]) -> None:
         axes.stairs(heights, edges, fill=True, color=COLOURS[place], alpha=0.15)
         axes.stairs(heights, edges, color=COLOURS[place], linestyle=STYLES[place % len(STYLES)], linewidth=1.6)
     together = "" if step == 1 else f" (steps of {step})"
-    axes.set(title="images per person", xlabel=f"images of a person{together}", ylabel="persons")
+    axes.set(title=said("images per person"), xlabel=said(f"images of a person{together}"), ylabel=said("persons"))
     _finish(axes)
 
 

@@ -101,7 +101,7 @@ def _query(config: DictConfig) -> None:
     elif config.json:
         sys.stdout.write(f"{json.dumps([each.as_json() for each in found], indent=1)}\n")
     else:
-        show_found(found, Console())
+        show_found(found, Console(), gallery.facts.kind)
     if config.approximate:
         vectors = gallery.embedder(_images(config.images), normalize=True).numpy()
         recall = gallery.recall(vectors, top=config.top, where=_where(config))
@@ -114,7 +114,7 @@ def _list(config: DictConfig) -> None:
     if config.json:
         sys.stdout.write(f"{json.dumps(rows, default=str, indent=1)}\n")
     else:
-        show_rows(rows, Console())
+        show_rows(rows, Console(), gallery.facts.kind)
 
 
 def _erase(config: DictConfig) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.kinds import PERSON, Kind, read_kind
 from reid_lit.paths import write_text
 from reid_lit.testing.provenance import Provenance
 
@@ -27,6 +28,7 @@ class Facts:
         vectors: The precision of the vectors that queries are compared with.
         thumbnails: Whether a small copy of each image is kept.
         sealed: Whether the rows are encrypted, by a key that is kept elsewhere.
+        kind: What its images show, by the tests of the run.
     """
 
     run: str
@@ -37,6 +39,7 @@ class Facts:
     vectors: str
     thumbnails: bool = False
     sealed: bool = False
+    kind: Kind = PERSON
 
 
 def gallery_folder(folder: str | os.PathLike[str]) -> Path:
@@ -68,7 +71,9 @@ def read_facts(folder: Path) -> Facts:
         written = (content.pop("format"), content.pop("version"))
         if written != (FORMAT, VERSION):
             raise InputError(f"it says {written}, and this is {(FORMAT, VERSION)}")
-        return Facts(**content | {"origin": Provenance.from_json(content["origin"])})
+        return Facts(
+            **content | {"origin": Provenance.from_json(content["origin"]), "kind": read_kind(content.get("kind"))}
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: damaged, or of another version ({error}); restore it from a copy") from error
 

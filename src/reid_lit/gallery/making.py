@@ -13,6 +13,8 @@ from reid_lit.gallery.facts import FILE, Facts, gallery_folder, read_facts, writ
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.master import VARIABLE, made_master, read_master
 from reid_lit.gallery.rows import schema
+from reid_lit.kinds import kind_of_stamps
+from reid_lit.run.folder import Run
 from reid_lit.testing.load import load
 
 
@@ -61,6 +63,7 @@ def create(
         vectors=vectors,
         thumbnails=thumbnails,
         sealed=master is not None,
+        kind=kind_of_stamps(result["stamp"] for result in Run(Path(run).expanduser()).metrics().get("results", ())),
     )
     place.mkdir(parents=True, exist_ok=True)
     if master is None:

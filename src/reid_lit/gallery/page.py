@@ -57,8 +57,10 @@ def write_answers(
         rows=f"{len(gallery):,}",
         filters=filters,
         written=datetime.now().astimezone().isoformat(" ", "minutes"),
+        kind=gallery.facts.kind,
         threshold=match
-        and f"{match.threshold:.3f} or more: {match.fmr:g} of pairs of two persons reach it, by the calibration",
+        and f"{match.threshold:.3f} or more: {match.fmr:g} of pairs of two {gallery.facts.kind.several} reach it, by"
+        " the calibration",
         prior=f"{prior:.0%}",
         approximate=approximate,
         answers=[_answer(answer, kept, drawn) for answer in found],

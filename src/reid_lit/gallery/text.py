@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.gallery.answers import Enrolled, Found, Hit
+from reid_lit.kinds import PERSON, Kind
 from reid_lit.wording import counted
 
 SHOWN = 10
@@ -23,10 +24,10 @@ def enrolled_lines(result: Enrolled, *, total: int) -> Iterator[str]:
         yield f"and {len(result.refused) - SHOWN:,} more files that are no images"
 
 
-def show_found(found: Sequence[Found], console: Console) -> None:
-    """Print the answers, a table each."""
+def show_found(found: Sequence[Found], console: Console, kind: Kind = PERSON) -> None:
+    """Print the answers of a gallery of this kind, a table each."""
     for answer in found:
-        table = Table("", "person", "camera", "time", "score", "P(same)", title=escape(answer.query))
+        table = Table("", kind.one, "camera", "time", "score", "P(same)", title=escape(answer.query))
         table.add_column("image", overflow="fold")
         for place, hit in enumerate(answer.hits, 1):
             table.add_row(str(place), *_row(hit))
@@ -59,9 +60,9 @@ def _row(hit: Hit) -> list[str]:
     return [escape(cell) for cell in cells]
 
 
-def show_rows(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    """Print rows without their vectors."""
-    table = Table("number", "person", "camera", "time")
+def show_rows(rows: Sequence[dict[str, Any]], console: Console, kind: Kind = PERSON) -> None:
+    """Print rows of a gallery of this kind without their vectors."""
+    table = Table("number", kind.one, "camera", "time")
     table.add_column("image", overflow="fold")
     for row in rows:
         cells = [row["person"] or "–", row["camera"] or "–", str(row["time"] or "–"), row["path"]]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
+from reid_lit.kinds import said
 from reid_lit.progress import first_rank
 from reid_lit.wording import counted
 
@@ -66,10 +67,10 @@ def _warn_of_lone(person: Int[Tensor, " batch"]) -> None:
     paired = int(((person[:, None] == person).sum(1) > 1).sum())
     if 2 * paired < len(person) and first_rank():
         logger.warning(
-            "batch-hard triplets: in the first batch %d of %s came with another of their person; one that comes alone"
-            " has no positive and only pushes others away; a person sampler draws several of each, such as 4",
+            "batch-hard triplets: in the first batch %d of %s; one that comes alone has no positive and only pushes"
+            " others away; sampler=person draws several of each, such as 4",
             paired,
-            counted(len(person), "image"),
+            said(f"{counted(len(person), 'image')} came with another of their person"),
         )
 
 

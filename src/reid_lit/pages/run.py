@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reid_lit.errors import MissingFileError
+from reid_lit.kinds import kind_of_stamps, said
 from reid_lit.pages.charts import cmc_chart, learning_charts
 from reid_lit.pages.facts import facts_of, scores_of
 from reid_lit.pages.rankings_file import Ranking, read_rankings
@@ -42,6 +43,7 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
     images = thumbnails(sorted(ranges), None if within else output.parent / "images", size, ranges=ranges)
     firsts = {ranking["dataset"]: [rank for rank in ranking["first"] if rank] for ranking in rankings}
     curve = cmc_chart(firsts)
+    kind = kind_of_stamps(result["stamp"] for result in record["results"])
     return write_page(
         output,
         "run.html",
@@ -55,6 +57,8 @@ def run_page(folder: Path, output: Path, size: ThumbnailSize, *, embed: bool | i
         pictures=_pictures(folder, output, within, redrawn=bool(rankings)),
         rankings=[_shown(ranking, images) for ranking in rankings],
         shape={"width": size.width, "height": size.height},
+        kind=kind,
+        task=said("Person re-identification", kind),
     )
 
 

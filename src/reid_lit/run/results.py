@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.evaluation import catalogue
+from reid_lit.kinds import read_kind, said
 from reid_lit.run.detail_tables import Row, cell, detail_tables
 from reid_lit.run.folder import Run
 from reid_lit.wording import counted
@@ -96,7 +97,7 @@ def record(run: Run, config: DictConfig, facts: dict[str, Any], rows: Sequence[R
     console = Console()
     if not results:
         reason = "no person is known on the images of this run" if config.test_on is not None else "test_on=null"
-        console.print(f"No test: {reason}. Test it on others with")
+        console.print(said(f"No test: {reason}. Test it on others with"))
         console.print(f"  python -m reid_lit.evaluate run={run.folder} test_on=[<a labelled set>]", soft_wrap=True)
     for table in (_table(results), *detail_tables(results)) if results else ():
         console.print(table)
@@ -126,7 +127,8 @@ def _table(results: Sequence[Row]) -> Table:
 
 def sentence(stamp: dict[str, Any]) -> str:
     """A protocol stamp in words."""
-    return "; ".join([*_averages(stamp), *_scoring(stamp), *_neighbours(stamp), *_images(stamp), *_dropped(stamp)])
+    parts = [*_averages(stamp), *_scoring(stamp), *_neighbours(stamp), *_images(stamp), *_dropped(stamp)]
+    return said("; ".join(parts), read_kind(stamp.get("kind")))
 
 
 def _averages(stamp: dict[str, Any]) -> list[str]:

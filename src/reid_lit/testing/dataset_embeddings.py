@@ -77,6 +77,7 @@ def _embed(config: DictConfig, test: Test, file: Path, computed: Computed | None
         notes=split.notes,
         test={"row": test.row, "split_id": test.split_id, "average": test.average},
         evaluated=Evaluated.of_run(run, config),
+        kind=split.kind,
     )
     write(file, content)
     return {name: len(images) for name, images in shots.items()}

@@ -17,6 +17,7 @@ from torch import Tensor
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.evaluation.lists import UNKNOWN, clothes_of
 from reid_lit.evaluation.on_disk import StoredEmbeddings
+from reid_lit.kinds import PERSON, Kind, read_kind
 from reid_lit.paths import write_whole
 from reid_lit.records import Rules, Shot, Split, absolute_path
 from reid_lit.run.evaluated import Evaluated
@@ -43,6 +44,7 @@ class Embeddings:
         notes: Facts about the data set, for the protocol stamp.
         test: The row of results: its name, ``split_id`` and ``average``, as in :class:`reid_lit.testing.tests.Test`.
         evaluated: How the run is evaluated, see :class:`reid_lit.run.evaluated.Evaluated`.
+        kind: What the data set shows.
     """
 
     origin: Provenance
@@ -53,6 +55,7 @@ class Embeddings:
     notes: Sequence[str] = ()
     test: Mapping[str, Any] = field(default_factory=dict)
     evaluated: Evaluated = field(default=Evaluated())
+    kind: Kind = PERSON
 
     def without_stripes(self) -> "Embeddings":
         """The embeddings of the whole images alone, where stripes follow them."""
@@ -65,7 +68,8 @@ class Embeddings:
     def split(self) -> Split:
         """The lists as a split."""
         query, gallery = (tuple(self.shots[role]) for role in ("query", "gallery"))
-        return Split(name=self.name, train=(), query=query, gallery=gallery, notes=tuple(self.notes), rules=self.rules)
+        split = Split(name=self.name, train=(), query=query, gallery=gallery, rules=self.rules, kind=self.kind)
+        return replace(split, notes=tuple(self.notes))
 
 
 def write(path: Path, content: Embeddings) -> Path:
@@ -89,6 +93,7 @@ def write(path: Path, content: Embeddings) -> Path:
         "rules": asdict(content.rules),
         "notes": list(content.notes),
         "test": dict(content.test),
+        "kind": list(content.kind),
     }
     metadata = {
         "format": FORMAT,
@@ -157,6 +162,7 @@ def read(path: Path) -> Embeddings:
         notes=facts["notes"],
         test=facts["test"],
         evaluated=metadata["evaluated"],
+        kind=read_kind(facts.get("kind")),
     )
 
 

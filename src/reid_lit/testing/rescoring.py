@@ -18,6 +18,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.files.access import is_file
+from reid_lit.kinds import speak_of
 from reid_lit.records import Split
 from reid_lit.run.datasets import chosen
 from reid_lit.run.folder import Run
@@ -59,6 +60,7 @@ def evaluate_stored(config: DictConfig) -> float | None:
 def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     """Score a file and draw its pictures; the row of results."""
     content = read(file)
+    speak_of(content.kind)
     protocol: Protocol = instantiate(config.evaluation)
     protocol = _laid_out(file, content.origin, protocol.under(content.rules))
     content = content.without_stripes() if protocol.local is None else content

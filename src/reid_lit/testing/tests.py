@@ -23,6 +23,7 @@ from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
 from reid_lit.evaluation.views import check_crops
 from reid_lit.files.copies import copies
+from reid_lit.kinds import PERSON, said
 from reid_lit.models.base import RetrievalModel
 from reid_lit.records import JUNK, Split, absolute, common_images
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
@@ -116,9 +117,9 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
     for entry in config.test_on or [chosen()]:
         if entry == chosen() and not needed and _nobody_known(data):
             _log.warning(
-                "%s: no person is known on its images, so nothing is tested on them; test_on=[…] names labelled sets,"
-                " now or in reid_lit.evaluate",
+                "%s: %s; test_on=[…] names labelled sets, now or in reid_lit.evaluate",
                 data.split.name,
+                said("no person is known on its images, so nothing is tested on them"),
             )
             continue
         if entry == chosen():
@@ -277,12 +278,14 @@ def result_row(split: Split, result: Result, named: Mapping[str, Any], *, precis
         seconds: How long it took.
     """
     stamp = {"protocol": split.rules.name or named["row"]} | result.stamp
+    if split.kind != PERSON:
+        stamp["kind"] = list(split.kind)
     return {
         "dataset": named["row"],
         **({} if named["split_id"] is None else {"split_id": named["split_id"]}),
         **({"average": named["average"]} if named["average"] else {}),
         "scores": result.scores,
         **({"details": result.details} if result.details else {}),
-        "stamp": stamp | {"precision": precision, "notes": list(split.notes)},
+        "stamp": stamp | {"precision": precision, "notes": [said(note, split.kind) for note in split.notes]},
         "test_seconds": round(seconds, 1),
     }

@@ -89,7 +89,7 @@ def test_a_pattern_or_a_list_that_swaps_them_is_refused(plant, tmp_path):
         draft(root, root / "reid.csv", pattern=swapped, **CHOICE)
     rows = [f"{file.name},{file.name[:2]},{file.name[3:6]}" for file in sorted(root.glob("*.jpg"))]
     (root / "reid.csv").write_text("\n".join(["path,person,camera", *rows]))
-    with pytest.raises(ValueError, match="swap the names of the columns person and camera"):
+    with pytest.raises(ValueError, match="swap the names of the columns 'person' and 'camera'"):
         csv_file.read(root)
 
 

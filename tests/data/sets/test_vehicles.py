@@ -50,7 +50,7 @@ def test_what_vehicleid_lacks_is_said(tmp_path):
         vehicleid.read(root, test_vehicles=2400)
     lists = root / "train_test_split"
     (lists / "test_list_800.txt").write_text("0000010 1\n")
-    with pytest.raises(ValueError, match="1 person is in training and in query or gallery"):
+    with pytest.raises(ValueError, match="1 vehicle is in training and in query or gallery"):
         vehicleid.read(root)
     (lists / "test_list_800.txt").write_text("0000030 3\n\n0000031,3\n")
     with pytest.raises(

@@ -29,6 +29,7 @@ from reid_lit.data.sets.csv_times import with_times
 from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
 from reid_lit.files.access import entries, is_dir, is_file
 from reid_lit.files.box import Box, boxed
+from reid_lit.kinds import common, kind_of, speak_of
 from reid_lit.overrides import assignment
 from reid_lit.records import Split, absolute_path
 from reid_lit.wording import counted
@@ -59,11 +60,14 @@ def read(
         ValueError: a row is wrong, an image is listed twice, a person is on two sides, or a list is missing.
     """
     file = locate(root)
-    rows = _checked(file, read_rows(file, report), report)
+    listed = read_rows(file, report)
+    kind = common(kind_of(row.kind) for row in listed if row.kind)
+    speak_of(kind)
+    rows = _checked(file, listed, report)
     paths = {row.line: boxed(file.parent / row.path, row.box) for row in rows}
     choice = {"train_fraction": train_fraction, "split_seed": split_seed}
     split = with_times(_split(file, rows, paths, choice, junk, report), rows, paths)
-    return with_marks(split, rows, paths)
+    return replace(with_marks(split, rows, paths), kind=kind)
 
 
 def _split(
@@ -111,7 +115,7 @@ def _box_notes(rows: Sequence[CsvRow]) -> tuple[str, ...]:
 def _check_not_swapped(file: Path, crops: Sequence[Crop], report: Report) -> None:
     if why := why_cameras(crops):
         fact = f"{file.resolve()}: {why}"
-        cure = "swap the names of the columns person and camera; if they are right, give cameras names such as cam1"
+        cure = "swap the names of the columns 'person' and 'camera'; if they are right, give cameras names such as cam1"
         report(Problem(kind=NAMES, place=file, fact=fact, cure=cure))
 
 

@@ -30,7 +30,7 @@ COLUMNS = {
 
 REQUIRED = ("path",)
 TIME = "time"
-OPTIONAL = (TIME, "clothes")
+OPTIONAL = (TIME, "clothes", "kind")
 """Columns that may be empty in some rows."""
 BOX_HELP = {
     True: "left, top, right and bottom, the last two behind the box",
@@ -53,6 +53,7 @@ class CsvRow(NamedTuple):
     box: Box | None = None
     time: str = ""
     clothes: str = ""
+    kind: str = ""
 
 
 def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:

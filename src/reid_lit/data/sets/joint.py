@@ -18,6 +18,7 @@ from reid_lit.data.feeding.shares import SharesSampler
 from reid_lit.data.feeding.switching import SwitchingSampler
 from reid_lit.data.problems import Report, stop
 from reid_lit.errors import InputError
+from reid_lit.kinds import common
 from reid_lit.records import JUNK, Shot, Split
 
 
@@ -45,12 +46,13 @@ def join(splits: Sequence[Split]) -> Split:
         person += 1 + max(shot.person_id for shot in split.shots)
         camera += 1 + max(cameras)
     tests = tuple(
-        dataclasses.replace(test, train=(), average=split.average)
+        dataclasses.replace(test, train=(), average=split.average, kind=split.kind)
         for split in splits
         for test in split.tested
         if test.query
     )
-    return Split(name="_".join(names), train=tuple(train), query=(), gallery=(), notes=tuple(notes), tests=tests)
+    joint = Split(name="_".join(names), train=tuple(train), query=(), gallery=(), notes=tuple(notes), tests=tests)
+    return dataclasses.replace(joint, kind=common(split.kind for split in splits))
 
 
 def _moved(shot: Shot, person: int, camera: int) -> Shot:

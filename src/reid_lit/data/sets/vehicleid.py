@@ -25,6 +25,7 @@ from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice
 from reid_lit.data.splits import check_disjoint
 from reid_lit.files.access import is_dir, is_file, read_bytes
+from reid_lit.kinds import VEHICLE, speak_of
 from reid_lit.records import Rules, Shot, Split
 
 NAMING = Naming(
@@ -56,6 +57,7 @@ def read(root: Path, *, test_vehicles: int = 800, report: Report = stop) -> Spli
         FileNotFoundError: a list or the folder of images is missing.
         ValueError: a line of a list does not parse, a vehicle is in training and in testing, or there is no such list.
     """
+    speak_of(VEHICLE)
     check_choice("test_vehicles", test_vehicles, tuple(TESTED))
     folder = NAMING.locate(root, LISTS)
     if not is_dir(folder / IMAGES):
@@ -73,8 +75,9 @@ def read(root: Path, *, test_vehicles: int = 800, report: Report = stop) -> Spli
         gallery=(),
         notes=(f"{DRAWS} draws of one gallery image of each vehicle, ours; no camera is known",),
         rules=rules,
+        kind=VEHICLE,
         tests=tuple(
-            Split(name=f"{name}_draw_{draw}", train=(), query=query, gallery=gallery, rules=rules)
+            Split(name=f"{name}_draw_{draw}", train=(), query=query, gallery=gallery, rules=rules, kind=VEHICLE)
             for draw, (query, gallery) in enumerate(tests)
         ),
         average=name,

@@ -22,6 +22,7 @@ from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice, shots_in
 from reid_lit.data.splits import check_disjoint, train_on_all
 from reid_lit.files.access import is_dir
+from reid_lit.kinds import VEHICLE, speak_of
 from reid_lit.records import Rules, Split
 
 EXAMPLE = "0001_c001_00016450_0.jpg"
@@ -49,11 +50,12 @@ def read(root: Path, *, train_on: str = "split", report: Report = stop) -> Split
         ValueError: an image is not named like VeRi, a vehicle is in training and in testing, or ``train_on`` is
             unknown.
     """
+    speak_of(VEHICLE)
     check_choice("train_on", train_on, ("split", "all"))
     folder = NAMING.locate(root, TRAIN, GALLERY)
     train, query, gallery = (shots_in(folder / name, NAMING, report) for name in (TRAIN, QUERY, GALLERY))
     check_disjoint(train, query + gallery, where=folder, report=report)
-    split = Split(name="veri776", train=train, query=query, gallery=gallery, rules=Rules(name="veri776"))
+    split = Split(name="veri776", train=train, query=query, gallery=gallery, rules=Rules(name="veri776"), kind=VEHICLE)
     return split if train_on == "split" else train_on_all(split)
 
 

@@ -2,13 +2,14 @@
 // Lists stay outside of Alpine's state, which would watch each of their thousands of entries.
 const rankings = [...document.querySelectorAll("script.ranking")].map((node) => JSON.parse(node.textContent));
 const SIGNS = {q: "?", m: "✓", w: "✗", r: "–"};
-const MEANINGS = {m: "same person", w: "other person", r: "removed by the protocol"};
+const KIND = JSON.parse(document.getElementById("kind").textContent); // what the identities are: person, vehicle
+const MEANINGS = {m: `same ${KIND}`, w: `other ${KIND}`, r: "removed by the protocol"};
 const FREE = {order: "worst", camera: "", other: "", person: "", from: "", to: "", text: "", failed: false, removed: true};
 const PER_PAGE = 10;
 
 const percent = (share) => (100 * share).toFixed(2) + " %";
 const unique = (values) => [...new Set(values)].sort((a, b) => a - b);
-const whose = (person, camera) => `c${camera}, ${person < 0 ? "junk" : "person " + person}`;
+const whose = (person, camera) => `c${camera}, ${person < 0 ? "junk" : KIND + " " + person}`;
 
 /** Rank-1 of some queries: of those with a match, the share whose first true match has rank 1. */
 function rank1(ranking, rows) {

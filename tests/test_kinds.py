@@ -1,0 +1,115 @@
+"""What is printed and written of a data set of vehicles says vehicles, and never persons."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reid_lit.data.sets.csv_file import read
+from reid_lit.errors import InputError
+from reid_lit.kinds import OBJECT, PERSON, VEHICLE, Kind, kind_of, said, speak_of
+from reid_lit.wording import counted
+
+CODE = re.compile(r"`[^`]*`|<script>.*?</script>|<style>.*?</style>|<[^>]*>|\{[^{}]*\}", re.DOTALL)
+"""What a document says to programs: keys keep their names."""
+
+
+@pytest.fixture(scope="module")
+def vehicles(tmp_path_factory):
+    """A CSV of eight vehicles, four images each, by two cameras and in two paints, noise on a colour of their own."""
+    root, noise = tmp_path_factory.mktemp("vehicles"), np.random.default_rng(0)
+    rows = ["path,person,camera,clothes,kind"]
+    for vehicle in range(8):
+        for k in range(4):
+            pixels = noise.integers(0, 60, (64, 64, 3)) + np.array([20 * vehicle, 90, 180 - 20 * vehicle])
+            Image.fromarray(pixels.astype(np.uint8)).save(root / f"{vehicle}_{k}.png")
+            rows.append(f"{vehicle}_{k}.png,plate {vehicle},gate {k % 2},{'red' if k < 2 else 'blue'},vehicle")
+    (root / "reid.csv").write_text("\n".join(rows))
+    return root
+
+
+def of_persons(text):
+    """The lines that speak of persons."""
+    return [line for line in CODE.sub("", text).splitlines() if re.search(r"\bpersons?\b", line, re.IGNORECASE)]
+
+
+def test_a_run_on_vehicles_speaks_of_vehicles(command, vehicles, tmp_path):
+    data = ["dataset=csv", f"dataset.root={vehicles}"]
+    done = command(
+        "+experiment=csv_softmax", *data[1:], "transform.size=[32,32]", "loader.batch_size=8", "machine.workers=0",
+        "trainer.max_epochs=1", "trainer.log_every_n_steps=1", "hydra.run.dir=run", cwd=tmp_path,
+    )  # fmt: skip
+    assert of_persons(done.stdout + done.stderr) == []
+    assert "16 images, 4 vehicles, 2 cameras" in done.stdout + done.stderr
+    results = json.loads((tmp_path / "run" / "metrics.json").read_text())["results"]
+    assert results[0]["stamp"]["kind"] == ["vehicle", "vehicles"]
+    assert of_persons(json.dumps(results[0]["stamp"]["notes"])) == []
+    for module, words in {
+        "reid_lit.evaluate": ["run=run", "hydra.run.dir=changed", "evaluation.clothes_rule=changed_clothes"],
+        "reid_lit.doctor": data,
+        "reid_lit.describe": [*data, "output=described"],
+        "reid_lit.page": ["run=run"],
+        "reid_lit.card": ["run=run"],
+    }.items():
+        done = command(*words, cwd=tmp_path, module=module)
+        assert of_persons(done.stdout + done.stderr) == [], module
+    stamp = json.loads((tmp_path / "changed" / "metrics.json").read_text())["results"][0]["stamp"]
+    assert (stamp["clothes_rule"], stamp["kind"]) == ("changed_clothes", ["vehicle", "vehicles"])
+    page = (tmp_path / "run" / "page.html").read_text()
+    assert of_persons(re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)) == []
+    assert "Vehicle re-identification, trained on csv" in page
+    assert '<script type="application/json" id="kind">"vehicle"</script>' in page
+    card = (tmp_path / "run" / "card.md").read_text()
+    assert of_persons(card) == []
+    assert "vehicle re-identification" in card
+    (broken := tmp_path / "broken.csv").write_text((vehicles / "reid.csv").read_text().replace("0_", f"{vehicles}/0_"))
+    done = command("dataset=csv", f"dataset.root={broken}", cwd=tmp_path, module="reid_lit.doctor", check=False)
+    assert done.returncode == 1
+    assert of_persons(done.stdout + done.stderr) == []
+
+
+def test_errors_say_what_was_read(vehicles, tmp_path):
+    error = InputError("a person who is in 2 lists of persons")
+    assert str(error) == "a person who is in 2 lists of persons"
+    lines = (vehicles / "reid.csv").read_text().splitlines()
+    file = tmp_path / "reid.csv"
+    file.write_text("\n".join([lines[0], *(f"{vehicles}/{line}" for line in lines[1:5])]))
+    with pytest.raises(ValueError, match=r"holds 1 vehicle \(plate 0\); a split needs 2 or more"):
+        read(file)
+    assert str(error) == "a vehicle that is in 2 lists of vehicles"
+    speak_of(PERSON)
+    assert str(error) == "an object that is in 2 lists of objects"
+
+
+def test_a_table_of_several_kinds_is_of_objects(vehicles, tmp_path):
+    lines = (vehicles / "reid.csv").read_text().splitlines()
+    mixed = [lines[0], *(f"{vehicles}/{line}" for line in lines[1:])]
+    (tmp_path / "reid.csv").write_text("\n".join(mixed[:9] + [line.replace(",vehicle", ",dog") for line in mixed[9:]]))
+    assert read(tmp_path / "reid.csv").kind == OBJECT
+    assert read(vehicles).kind == VEHICLE
+    (tmp_path / "reid.csv").write_text("\n".join(line.rpartition(",")[0] for line in mixed))
+    assert read(tmp_path / "reid.csv").kind == PERSON
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("queries' persons; Persons; A person", "queries' animals; Animals; An animal"),
+        ("dataset.val_persons=3 sampler=person persons.csv person=…", "dataset.val_persons=3 sampler=person persons.csv person=…"),
+        ("/data/person/1.jpg 'person' `persons` <person> (?P<person>…)", "/data/person/1.jpg 'person' `persons` <person> (?P<person>…)"),
+        ("'other person' person-re-identification", "'other animal' animal-re-identification"),
+    ],
+)  # fmt: skip
+def test_keys_paths_and_quoted_words_stay(text, expected):
+    assert said(text, kind_of("animal")) == expected
+    assert said(text, PERSON) == text
+
+
+def test_the_plural_of_a_kind():
+    assert [kind_of(word).several for word in ("bus", "city", "toy", "fish", "mouse", "person")] == [
+        "buses", "cities", "toys", "fish", "mice", "persons",
+    ]  # fmt: skip
+    assert kind_of("calf/calves") == Kind("calf", "calves")
+    assert counted(2, *VEHICLE) == "2 vehicles"
