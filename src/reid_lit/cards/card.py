@@ -20,10 +20,7 @@ from reid_lit.cards.terms import terms_of
 from reid_lit.cards.text import written
 from reid_lit.errors import InputError, UserError
 from reid_lit.kinds import kind_of_stamps
-<<<<<<< HEAD
-=======
 from reid_lit.kinds import said as said_of
->>>>>>> 6a97bb6 (Kinds: a data set of vehicles or animals is called so in reports, errors, tables, pages, cards and galleries)
 from reid_lit.paths import write_text
 from reid_lit.run.folder import Run, read_json, read_yaml
 
