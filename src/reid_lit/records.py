@@ -42,6 +42,7 @@ class Shot:
         camera_id: The camera, counted from 0 (file names count from 1).
         value_range: Of a file of 16 bit or of floats, the values that are shown as 0 and as 255; None: the file's own.
         taken: When it was taken, where that is known.
+        track_id: The track that it is of, where that is known: images of one person by one camera, one after the other.
         clothes_id: The clothes, counted from 0, where they are known. Only those of one person are compared.
     """
 
@@ -51,6 +52,7 @@ class Shot:
     value_range: tuple[float, float] | None = None
     taken: Moment | None = None
     clothes_id: int | None = None
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from reid_lit.command.replay import replayed
 from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.records import Rules, Shot
+from reid_lit.records import Moment, Rules, Shot
 from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import SCORING
 from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata, rows_of, write
@@ -78,6 +78,17 @@ def test_clothes_are_kept_where_they_are_known(tmp_path, content):
     assert read(file).shots == dressed.shots
     with pytest.raises(ValueError, match="4 persons, 4 cameras, 4 paths, 3 clothes of the gallery do not fit together"):
         read(changed(file, tensors={"gallery.clothes": torch.zeros(3, dtype=torch.int64)}))
+
+
+def test_tracks_and_times_are_kept_where_they_are_known(tmp_path, content):
+    taken = (Moment("b", 1.5), None, Moment("a", 2.0), Moment("b", 3.0))
+    told = tuple(
+        replace(shot, track_id=number or None, taken=moment)
+        for number, (shot, moment) in enumerate(zip(content.shots["gallery"], taken, strict=True))
+    )
+    first, second = content.shots["query"]
+    tracked = replace(content, shots={"query": (replace(first, taken=Moment("b", 0.5)), second), "gallery": told})
+    assert read(write(tmp_path / "tracked.safetensors", tracked)).shots == tracked.shots
 
 
 def test_plain_images_are_a_list_of_their_own(tmp_path, content):

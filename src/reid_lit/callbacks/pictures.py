@@ -17,6 +17,7 @@ from reid_lit.evaluation.catalogue import label, main_scores
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.scores import Result
 from reid_lit.evaluation.top import top
+from reid_lit.evaluation.tracks import shown_of
 from reid_lit.figures.calibration import det_curve
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report
@@ -85,6 +86,7 @@ class Pictures(pl.Callback):
     def draw(self, split: Split, scores: RetrievalScores, result: Result) -> dict[str, Path]:
         """The pictures of one data set, by name; of a gallery that is on disk in part, the curve alone."""
         directory = self.folder / "pictures" / split.name
+        split = shown_of(split, scores.protocol)
         title = title_of(split.name, result)
         curve = cmc_curve({split.name: result.first_matches}, title=title)
         files = {"cmc": write_whole(directory / "cmc.png", curve.savefig)} | _det_curves(directory, split.name, result)

@@ -14,6 +14,8 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import Result, evaluate
+from reid_lit.evaluation.track_scores import evaluate_tracks
+from reid_lit.evaluation.tracks import Tracks
 from reid_lit.wording import counted
 
 TOLERANCE = 1e-2
@@ -30,6 +32,7 @@ class RetrievalScores(Metric):
         protocol: How to score.
         chunk: Queries scored at once.
         distractors: More of the gallery, on disk; the same for all ranks.
+        tracks: Of the test, where the protocol ranks them.
         lists: Of the test: what is known of its images beside person and camera, which come with the batches.
 
     Attributes:
@@ -58,6 +61,7 @@ class RetrievalScores(Metric):
         chunk: int = 256,
         distractors: Distractors | None = None,
         lists: Lists | None = None,
+        tracks: Tracks | None = None,
     ) -> None:
         super().__init__()
         if queries < 1:
@@ -65,7 +69,7 @@ class RetrievalScores(Metric):
         self.queries, self.images, self.chunk = queries, images, chunk
         self.protocol = protocol or Protocol()
         self.distractors = distractors
-        self.lists = lists
+        self.lists, self.tracks = lists, tracks
         for state in ("embedding", "person", "camera", "index"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
@@ -107,6 +111,11 @@ class RetrievalScores(Metric):
         lists = Lists(person[:cut], camera[:cut], person[cut:], camera[cut:])
         if self.lists is not None:
             lists = self.lists.to(person.device).of_persons(lists)
+        if self.protocol.tracks != "none" and self.tracks is not None:
+            self.ranker, result = evaluate_tracks(
+                embedding, lists, self.tracks, self.protocol, distractors=self.distractors
+            )
+            return result
         self.ranker = Ranker(embedding[:cut], embedding[cut:], lists, self.protocol)
         return evaluate(self.ranker, chunk=self.chunk, distractors=self.distractors)
 

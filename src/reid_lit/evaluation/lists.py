@@ -24,11 +24,13 @@ class Asked(NamedTuple):
         person: ``(rows)`` person ids.
         camera: ``(rows)`` camera ids.
         clothes: ``(rows)`` numbers of clothes; None where no image has any.
+        track: ``(rows)`` numbers of tracks; None where images are ranked.
     """
 
     person: Int[Tensor, " rows"]
     camera: Int[Tensor, " rows"]
     clothes: Int[Tensor, " rows"] | None = None
+    track: Int[Tensor, " rows"] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Lists:
         gallery_camera: ``(gallery)`` int64 camera ids, counted from 0.
         query_clothes: ``(queries)`` int64 numbers of clothes, :data:`UNKNOWN` where they are not known; None for none.
         gallery_clothes: ``(gallery)``, likewise.
+        query_track: ``(queries)`` int64 numbers of tracks, where tracks are ranked in place of images.
+        gallery_track: ``(gallery)``, likewise.
 
     Raises:
         ValueError: persons, cameras and clothes of different number.
@@ -53,6 +57,8 @@ class Lists:
     gallery_camera: Int[Tensor, " gallery"]
     query_clothes: Int[Tensor, " queries"] | None = None
     gallery_clothes: Int[Tensor, " gallery"] | None = None
+    query_track: Int[Tensor, " queries"] | None = None
+    gallery_track: Int[Tensor, " gallery"] | None = None
 
     def __post_init__(self) -> None:
         for role in ("query", "gallery"):
@@ -85,8 +91,8 @@ class Lists:
 
     def asked(self, rows: slice | Int[Tensor, " rows"]) -> Asked:
         """Some of the queries."""
-        clothes = None if self.query_clothes is None else self.query_clothes[rows]
-        return Asked(self.query_person[rows], self.query_camera[rows], clothes)
+        columns = (self.query_person, self.query_camera, self.query_clothes, self.query_track)
+        return Asked(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]  # two are
 
     def rule(self, protocol: Protocol) -> str:
         """The protocol's camera rule; for ``auto`` the one that fits the lists."""
@@ -101,9 +107,8 @@ class Lists:
 
     def with_gallery(self, kept: Bool[Tensor, " gallery"]) -> "Lists":
         """The same queries, and the kept part of the gallery."""
-        clothes = None if self.gallery_clothes is None else self.gallery_clothes[kept]
-        gallery = {"gallery_person": self.gallery_person[kept], "gallery_camera": self.gallery_camera[kept]}
-        return replace(self, **gallery, gallery_clothes=clothes)
+        gallery = {item.name: getattr(self, item.name) for item in fields(self) if item.name.startswith("gallery_")}
+        return replace(self, **{name: values[kept] for name, values in gallery.items() if values is not None})
 
     @property
     def single_camera(self) -> bool:
@@ -135,6 +140,7 @@ class Columns:
         person: ``(columns)`` person ids.
         camera: ``(columns)`` camera ids.
         clothes: ``(columns)`` numbers of clothes; None where no image has any.
+        track: ``(columns)`` numbers of tracks; None where images are ranked.
     """
 
     def __init__(self, lists: Lists, *, keep_junk: bool = False) -> None:
@@ -142,6 +148,7 @@ class Columns:
         self.person = lists.gallery_person[self.index]
         self.camera = lists.gallery_camera[self.index]
         self.clothes = None if lists.gallery_clothes is None else lists.gallery_clothes[self.index]
+        self.track = None if lists.gallery_track is None else lists.gallery_track[self.index]
         self._sorted_person, self._by_person = self.person.sort(stable=True)
 
     def select(self, gallery: Float[Tensor, "gallery dim"]) -> Float[Tensor, "columns dim"]:
@@ -169,7 +176,8 @@ class Columns:
         p(g) = p(q) is removed
 
         * by ``cross_camera`` where c(g) = c(q),
-        * by ``changed_clothes`` where k(g) = k(q), by ``same_clothes`` where k(g) ≠ k(q).
+        * by ``changed_clothes`` where k(g) = k(q), by ``same_clothes`` where k(g) ≠ k(q),
+        * of tracks, where g is q itself.
 
         Source: cameras: Zheng et al. 2015, section 5.2; clothes: Qian et al., "Long-Term Cloth-Changing Person
             Re-identification", ACCV 2020 (LTCC); the same removals, same clothes too, in the public evaluators of
@@ -181,18 +189,27 @@ class Columns:
             asked: The queries.
             protocol: Its camera rule is resolved.
         """
-        removed = self.removed_by_clothes(place, asked, protocol)
+        removed = self.removed_by_clothes(place, asked, protocol) | self.is_itself(place, asked)
         if protocol.camera_rule == "cross_camera":
             removed = removed | (_at(self.camera, place) == asked.camera[:, None])
         return removed
+
+    def is_itself(self, place: Int[Tensor, "rows members"] | None, asked: Asked) -> Bool[Tensor, "rows members"]:
+        """Which tracks of the query's person are the query."""
+        if self.track is None or asked.track is None:
+            return self._none(place, asked)
+        return _at(self.track, place) == asked.track[:, None]
+
+    def _none(self, place: Int[Tensor, "rows members"] | None, asked: Asked) -> Bool[Tensor, "rows members"]:
+        shape = (len(asked.person), len(self.person)) if place is None else place.shape
+        return self.camera.new_zeros(shape, dtype=torch.bool)
 
     def removed_by_clothes(
         self, place: Int[Tensor, "rows members"] | None, asked: Asked, protocol: Protocol
     ) -> Bool[Tensor, "rows members"]:
         """Which images of the query's person the clothes rule removes, whatever their cameras."""
         if protocol.clothes_rule == "general" or self.clothes is None or asked.clothes is None:
-            shape = (len(asked.person), len(self.person)) if place is None else place.shape
-            return self.camera.new_zeros(shape, dtype=torch.bool)
+            return self._none(place, asked)
         same = _at(self.clothes, place) == asked.clothes[:, None]
         return same if protocol.clothes_rule == "changed_clothes" else ~same
 

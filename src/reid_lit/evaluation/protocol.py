@@ -17,6 +17,7 @@ CHOICES = {
     "distance": ("euclidean", "cosine"),
     "feature": ("embedding", "feature", "pooled"),
     "junk": ("without", "with"),
+    "tracks": ("none", "mean", "quality"),
 }
 
 
@@ -87,6 +88,10 @@ class Protocol:
         junk: ``with`` counts junk among the neighbours in expansion and re-ranking, ``without`` leaves it out; neither
             ranks it.
         local: How stripes are compared beside the whole images, for a model with a local branch; None: not at all.
+        tracks: Rank tracks in place of images, each by the ``mean`` of its images' unit vectors, or by that mean with
+            weights, the lengths of the vectors before (``quality``); ``none`` ranks images.
+        reassociation: Of tracks: the edges, in seconds, of ranges of time gaps for which MRR, rank-1 and AUC of
+            re-association are given.
         memory_limit_gb: What ranking, re-ranking, expansion and search may use above the embeddings, in 10⁹ bytes; None
             for no limit.
         roc: False positive rates, in (0, 1), at which to give the true positive rate over all pairs, and its threshold.
@@ -121,6 +126,8 @@ class Protocol:
     search: Any = None
     junk: str = "without"
     local: LocalDistance | None = None
+    tracks: str = "none"
+    reassociation: Sequence[int | float] = ()
     memory_limit_gb: float | None = None
     roc: Sequence[float] = ()
     camera_pairs: bool = False
@@ -150,6 +157,7 @@ class Protocol:
             raise InputError(f"open_set_share={self.open_set_share}: give a share from 0 to below 1")
         self._check_identification()
         self._check_local()
+        self._check_tracks()
         for name in ("roc", "open_set", "identification"):
             object.__setattr__(self, name, _rates(name, getattr(self, name)))
 
@@ -159,6 +167,19 @@ class Protocol:
             raise InputError(f"identification_galleries={given}: give the number of random galleries, such as 100")
         if not 0 < self.identification_enrolled <= 1:
             raise InputError(f"identification_enrolled={self.identification_enrolled}: give a share above 0, up to 1")
+
+    def _check_tracks(self) -> None:
+        object.__setattr__(self, "reassociation", tuple(self.reassociation))
+        edges = self.reassociation
+        if list(edges) != sorted({edge for edge in edges if 0 < edge < float("inf")}):
+            raise InputError(
+                f"reassociation={list(edges)}: give ascending seconds above 0, such as [1,10,60]; [] for none"
+            )
+        if edges and self.tracks == "none":
+            raise InputError(f"reassociation={list(edges)}: it is measured between tracks; set tracks=mean too")
+        for name in ("local", "single_gallery_shot"):
+            if self.tracks != "none" and getattr(self, name):
+                raise InputError(f"tracks={self.tracks} and {name}: it compares single images; leave out one of them")
 
     def _check_local(self) -> None:
         """Raise InputError where stripes are to be compared by what compares whole images alone."""

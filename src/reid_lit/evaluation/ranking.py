@@ -103,7 +103,8 @@ def score_rows(ranked: Ranked, columns: Columns, protocol: Protocol) -> tuple[Qu
     shown, others, same_camera, asked = ranked
     elsewhere = Counts(others.before - same_camera.before, others.upto - same_camera.upto)
     across = shown.wanted & (columns.camera[shown.column] != asked.camera[:, None])
-    by_rule = across if protocol.camera_rule == "cross_camera" else shown.wanted
+    others_of_person = shown.wanted & ~columns.is_itself(shown.column, asked)
+    by_rule = across if protocol.camera_rule == "cross_camera" else others_of_person
     worn = ~columns.removed_by_clothes(shown.column, asked, protocol)
     return (
         _scores(shown, by_rule, worn, others, columns, protocol.ap),

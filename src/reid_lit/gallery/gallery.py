@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from reid_lit.calibration.matching import decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.errors import InputError
+from reid_lit.evaluation.tracks import pooled
 from reid_lit.export.runtime import load
 from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.gallery.asking import Embed, LookedUp, LookUp, Nearest, Steps, answer_of
@@ -223,8 +224,7 @@ class Gallery:
         ]
         vectors = F.normalize(raw)
         if track:
-            weight = raw.norm(dim=1, keepdim=True) if quality else torch.ones(len(raw), 1)
-            vectors = F.normalize((weight * vectors).sum(0, keepdim=True))
+            vectors = pooled(raw, torch.zeros(len(raw), dtype=torch.int64), quality=quality)
             names, files = [f"track of {len(names)} images"], [tuple(file for each in files for file in each)]
         found: LookedUp = yield LookUp(vectors.numpy(), top, where or Where(), approximate, tell)
         return [

@@ -17,6 +17,7 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
+from reid_lit.evaluation.tracks import tracks_of
 from reid_lit.evaluation.views import views
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Split
@@ -160,10 +161,11 @@ class EmbeddingModel(pl.LightningModule):
 
     def _begin(self, split: Split, distractors: Distractors | None = None) -> None:
         images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)
-        lists = Lists.of(split.query, split.gallery)
+        lists, tracks = Lists.of(split.query, split.gallery), tracks_of(split, protocol)
         self._metric = RetrievalScores(
-            queries=len(split.query), images=images, protocol=protocol, distractors=distractors, lists=lists
-        ).to(self.device)
+            queries=len(split.query), images=images, protocol=protocol, distractors=distractors, lists=lists,
+            tracks=tracks,
+        ).to(self.device)  # fmt: skip
 
     def _begun(self) -> RetrievalScores:
         if self._metric is None:

@@ -35,7 +35,7 @@ def detail_tables(results: Sequence[Row]) -> list[Table]:
         _intervals(results, over, ends_of)
         for over, ends_of in (("queries", _over_queries), ("random galleries", _over_galleries))
     ]
-    tables = [points, *intervals, *(_camera_pairs(result) for result in results)]
+    tables = [points, *intervals, *(_camera_pairs(result) for result in results), *map(_reassociation, results)]
     return [table for table in tables if table.row_count]
 
 
@@ -94,6 +94,17 @@ def _intervals(results: Sequence[Row], over: str, ends_of: Callable[[Row], dict[
             f"{100 * ends[name][0]:.1f} to {100 * ends[name][1]:.1f}" if name in ends else NOTHING for name in names
         )
         table.add_row(result["dataset"], *cells)
+    return table
+
+
+def _reassociation(result: Row) -> Table:
+    columns = ("seconds between tracks", "queries", "MRR", "rank-1", "AUC", "pairs, same", "pairs, different")
+    table = _table(f"{result['dataset']}: re-association by time gap, in %", columns, words=1)
+    for each in result.get("details", {}).get("reassociation", ()):
+        gap = f"{each['from']:g} and more" if each["to"] is None else f"{each['from']:g} to below {each['to']:g}"
+        shares = (each[key] for key in ("mrr", "rank1", "auc"))
+        cells = (NOTHING if share is None else f"{100 * share:.2f}" for share in shares)
+        table.add_row(gap, str(each["queries"]), *cells, f"{each['same']:,}", f"{each['different']:,}")
     return table
 
 

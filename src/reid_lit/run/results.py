@@ -151,6 +151,8 @@ def _scoring(stamp: dict[str, Any]) -> list[str]:
     if "clothes_rule" in stamp:
         parts.append(f"clothes rule {stamp['clothes_rule']}")
     parts.append(f"{stamp['distance']} distance of the {_COMPARED.get(stamp['feature'], stamp['feature'])}")
+    if "tracks" in stamp:
+        parts.append(f"of tracks: {stamp['tracks']['pooling']} of {counted(stamp['tracks']['images'], 'image')}")
     if "local" in stamp:
         parts.append(stamp["local"])
     parts.append(f"test-time augmentation: {stamp['test_time_augmentation']}")

@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reid_lit.errors import InputError, MissingFileError
-from reid_lit.evaluation.lists import UNKNOWN, clothes_of
+from reid_lit.evaluation.lists import UNKNOWN
 from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.kinds import PERSON, Kind, read_kind
 from reid_lit.paths import write_whole
-from reid_lit.records import Rules, Shot, Split, absolute_path
+from reid_lit.records import Moment, Rules, Shot, Split, absolute_path
 from reid_lit.run.evaluated import Evaluated
 from reid_lit.testing.provenance import Provenance
 
@@ -28,6 +28,8 @@ VERSION = 2
 WITH_WORDS = 1
 """The version whose files kept all words of their run; only what they say of the evaluation is read."""
 LISTS = ("query", "gallery", "images")
+MARKS = {"clothes": "clothes", "track": "tracks", "clock": "clocks", "seconds": "times"}
+"""What a list may have of each image, and what several of them are called."""
 WRITE = "python -m reid_lit.embed run=<folder> writes such a file"
 
 
@@ -79,14 +81,14 @@ def write(path: Path, content: Embeddings) -> Path:
         ValueError: embeddings are not finite, or not one an image.
     """
     tensors: dict[str, Tensor] = {}
+    clocks = sorted({shot.taken.clock for shots in content.shots.values() for shot in shots if shot.taken is not None})
     for name, shots in content.shots.items():
         embedding = content.embedding[name].detach().cpu().float().contiguous()
         _check(path, name, embedding, shots)
         tensors[f"{name}.embedding"] = embedding
         tensors[f"{name}.person"] = torch.tensor([shot.person_id for shot in shots], dtype=torch.int64)
         tensors[f"{name}.camera"] = torch.tensor([shot.camera_id for shot in shots], dtype=torch.int64)
-        if (clothes := clothes_of(shots)) is not None:
-            tensors[f"{name}.clothes"] = clothes
+        tensors |= {f"{name}.{mark}": values for mark, values in _marks(shots, clocks).items()}
         tensors[f"{name}.paths"] = _packed(shots)
     facts = {
         "name": content.name,
@@ -94,6 +96,7 @@ def write(path: Path, content: Embeddings) -> Path:
         "notes": list(content.notes),
         "test": dict(content.test),
         "kind": list(content.kind),
+        "clocks": clocks,
     }
     metadata = {
         "format": FORMAT,
@@ -103,6 +106,24 @@ def write(path: Path, content: Embeddings) -> Path:
         "evaluated": json.dumps(asdict(content.evaluated)),
     }
     return write_whole(path, lambda part: save_file(tensors, part, metadata))
+
+
+def _marks(shots: Sequence[Shot], clocks: Sequence[str]) -> dict[str, Tensor]:
+    """Clothes, tracks and times of some images, where any are known; -1 is none."""
+    found = {
+        "clothes": [shot.clothes_id for shot in shots],
+        "track": [shot.track_id for shot in shots],
+        "clock": [None if shot.taken is None else clocks.index(shot.taken.clock) for shot in shots],
+    }
+    known = {name: values for name, values in found.items() if any(value is not None for value in values)}
+    marks = {
+        name: torch.tensor([UNKNOWN if value is None else value for value in values], dtype=torch.int64)
+        for name, values in known.items()
+    }
+    if "clock" in marks:
+        seconds = [0.0 if shot.taken is None else shot.taken.seconds for shot in shots]
+        marks["seconds"] = torch.tensor(seconds, dtype=torch.float64)
+    return marks
 
 
 def _packed(shots: Sequence[Shot]) -> Tensor:
@@ -148,7 +169,7 @@ def read(path: Path) -> Embeddings:
     """
     metadata = read_metadata(path)
     facts, lists = metadata["facts"], metadata["lists"]
-    shots = {name: images_of(path, name) for name in lists}
+    shots = {name: images_of(path, name, clocks=facts.get("clocks", ())) for name in lists}
     with safe_open(path, "pt") as file:
         embedding = {name: file.get_tensor(f"{name}.embedding") for name in lists}
     for name in lists:
@@ -166,28 +187,41 @@ def read(path: Path) -> Embeddings:
     )
 
 
-def images_of(path: Path, name: str) -> tuple[Shot, ...]:
+def images_of(path: Path, name: str, *, clocks: Sequence[str] = ()) -> tuple[Shot, ...]:
     """The images of a list of a file, in the order of their embeddings.
+
+    Args:
+        path: The file.
+        name: Of the list.
+        clocks: The names of the clocks of their times.
 
     Raises:
         ValueError: the numbers of its paths, persons and cameras differ.
     """
     with safe_open(path, "pt") as file:
         parts = {key: file.get_tensor(f"{name}.{key}") for key in ("person", "camera", "paths")}
-        known = f"{name}.clothes" in file.keys()  # noqa: SIM118 - it is no dict
-        clothes = file.get_tensor(f"{name}.clothes") if known else torch.full_like(parts["person"], UNKNOWN)
+        named = set(file.keys())
+        marks = {mark: file.get_tensor(f"{name}.{mark}") for mark in MARKS if f"{name}.{mark}" in named}
     packed = parts["paths"].numpy().tobytes()
     files = packed.split(b"\0") if packed else []
     counts = {"persons": len(parts["person"]), "cameras": len(parts["camera"]), "paths": len(files)}
-    counts |= {"clothes": len(clothes)} if known else {}
+    counts |= {MARKS[mark]: len(values) for mark, values in marks.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{count} {name_of_part}" for name_of_part, count in counts.items())
         raise InputError(f"{path}: {listed} of the {name} do not fit together; {WRITE}")
-    people = zip(files, *(part.tolist() for part in (parts["person"], parts["camera"], clothes)), strict=True)
+    told = {mark: values.tolist() for mark, values in marks.items()}
+    people = zip(files, parts["person"].tolist(), parts["camera"].tolist(), strict=True)
     return tuple(
-        Shot(Path(os.fsdecode(file)), person, camera, clothes_id=None if worn == UNKNOWN else worn)
-        for file, person, camera, worn in people
+        Shot(Path(os.fsdecode(file)), person, camera, **_marks_of(told, place, clocks))
+        for place, (file, person, camera) in enumerate(people)
     )
+
+
+def _marks_of(told: Mapping[str, Sequence[Any]], place: int, clocks: Sequence[str]) -> dict[str, Any]:
+    """What is known of one image, as a shot has it."""
+    known = {mark: values[place] for mark, values in told.items() if values[place] != UNKNOWN}
+    taken = Moment(clocks[known["clock"]], told["seconds"][place]) if "clock" in known else None
+    return {"clothes_id": known.get("clothes"), "track_id": known.get("track"), "taken": taken}
 
 
 def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> None:

@@ -17,6 +17,7 @@ from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.evaluation.tracks import shown_of, tracks_of
 from reid_lit.files.access import is_file
 from reid_lit.kinds import speak_of
 from reid_lit.records import Split
@@ -76,7 +77,7 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     result: Result = scores.compute()
     _draw(config, split, scores, result)
     seconds = time.perf_counter() - start
-    keep_queries(run, split, result, named)
+    keep_queries(run, shown_of(split, protocol), result, named)
     with_application(result, protocol, lambda: content.origin, run.folder)
     return result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
 
@@ -142,10 +143,11 @@ def _gathered(
     split = content.split
     shots = (*split.query, *split.gallery)
     device = "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
-    lists = Lists.of(split.query, split.gallery)
+    lists, tracks = Lists.of(split.query, split.gallery), tracks_of(split, protocol)
     scores = RetrievalScores(
-        queries=len(split.query), images=len(shots), protocol=protocol, distractors=distractors, lists=lists
-    ).to(device)
+        queries=len(split.query), images=len(shots), protocol=protocol, distractors=distractors, lists=lists,
+        tracks=tracks,
+    ).to(device)  # fmt: skip
     embedding = torch.cat([content.embedding["query"], content.embedding["gallery"]])
     person, camera = (torch.tensor([getattr(shot, key) for shot in shots]) for key in ("person_id", "camera_id"))
     scores.update(*(part.to(device) for part in (embedding, person, camera, torch.arange(len(shots)))))

@@ -21,6 +21,7 @@ from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import check_images
 from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.evaluation.tracks import shown_of
 from reid_lit.evaluation.views import check_crops
 from reid_lit.files.copies import copies
 from reid_lit.kinds import PERSON, said
@@ -254,7 +255,7 @@ def run_tests(
         result = model.test_on(trainer, test.data, behind(test.data.split) if behind else None)
         named = {"row": test.row, "split_id": test.split_id, "average": test.average}
         seconds = time.perf_counter() - start
-        keep_queries(run, test.data.split, result, named)
+        keep_queries(run, shown_of(test.data.split, model.evaluation), result, named)
         origin = partial(provenance_of, model, test.data.transform, str(trainer.precision))
         with_application(result, model.evaluation, origin, run.folder)
         row = result_row(test.data.split, result, named, precision=str(trainer.precision), seconds=seconds)

@@ -77,6 +77,18 @@ def test_a_column_of_clothes_is_read_and_packed(crops):
     assert csv_parts(crops)["reid.csv"].decode().startswith("path,person,camera,split,clothes\n")
 
 
+def test_tracklets_are_of_a_person_and_a_camera_and_times_may_be_seconds(crops):
+    rows = [(*row, "1" if place % 2 else "", 2.5 * place) for place, row in enumerate(ROWS[1:])]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "tracklet", "time"), *rows]))
+    told = {shot.path.relative_to(crops).as_posix(): (shot.track_id, shot.taken.seconds) for shot in split.shots}
+    named = [(row[1], row[2]) for place, row in enumerate(ROWS[1:]) if place % 2]
+    number = {key: place for place, key in enumerate(dict.fromkeys(named))}
+    for place, (path, person, camera, _) in enumerate(ROWS[1:]):
+        assert told[path] == (number[person, camera] if place % 2 else None, 2.5 * place)
+    assert split.notes[-1] == f"tracks: {len(number)}, of 5 images"
+    assert csv_parts(crops)["reid.csv"].decode().startswith("path,person,camera,split,time,tracklet\n")
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

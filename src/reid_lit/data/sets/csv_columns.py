@@ -33,7 +33,7 @@ SINGLE = ("bbox", "box", "bounding_box")
 ROLES = ("is_query", "is_gallery")
 """Open Metric Learning's columns of a test."""
 
-MEANT = ("ignore", "junk", "exclude", "sequence", "track", "tracklet", "mask", "segmentation", "keypoints", "rotation")
+MEANT = ("ignore", "junk", "exclude", "sequence", "track", "mask", "segmentation", "keypoints", "rotation")
 """Columns that other programs read and this one does not: what is learnt there is something else."""
 
 _TRUE, _FALSE = ("true", "1", "1.0", "yes", "y", "t"), ("false", "0", "0.0", "no", "n", "f", "", "nan", "none")

@@ -1,6 +1,6 @@
-"""What else a user's table says of its images: the column ``clothes``."""
+"""What else a user's table says of its images: the columns ``clothes`` and ``tracklet``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +14,32 @@ def with_marks(split: Split, rows: Sequence[CsvRow], paths: Mapping[int, Path]) 
     """The split whose shots say what their rows say; a cell may be empty.
 
     Clothes are any text, and only those of one person are compared: two persons may wear ``red``, or have clothes with
-    numbers of their own.
+    numbers of their own. A tracklet is of one person and one camera: others may have one of the same name.
 
     Args:
         split: Of these rows.
         rows: The rows.
         paths: The path of the image of each row, by its line.
     """
-    clothes = {paths[row.line]: row.clothes for row in rows if row.clothes}
-    if not clothes:
+    clothes = numbers((row.clothes for row in rows if row.clothes), first=0)
+    tracks = {key: number for number, key in enumerate(dict.fromkeys(_track(row) for row in rows if row.tracklet))}
+    if not clothes and not tracks:
         return split
-    number = numbers(clothes.values(), first=0)
-    worn = {(row.person, row.clothes) for row in rows if row.clothes}
-    note = f"clothes: {counted(len(worn), 'pair')} of person and clothes on {counted(len(clothes), 'image')}"
+    marks = {paths[row.line]: (clothes.get(row.clothes), tracks.get(_track(row))) for row in rows}
 
     def marked(shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
-        return tuple(
-            replace(shot, clothes_id=number[clothes[shot.path]]) if shot.path in clothes else shot for shot in shots
-        )
+        return tuple(replace(s, clothes_id=marks[s.path][0], track_id=marks[s.path][1]) for s in shots)
 
-    return replace(split.with_lists(marked), notes=(*split.notes, note))
+    return replace(split.with_lists(marked), notes=(*split.notes, *_notes(rows, len(tracks))))
+
+
+def _track(row: CsvRow) -> tuple[str, str, str]:
+    return row.person, row.camera, row.tracklet
+
+
+def _notes(rows: Sequence[CsvRow], tracks: int) -> Iterator[str]:
+    worn = [(row.person, row.clothes) for row in rows if row.clothes]
+    if worn:
+        yield f"clothes: {counted(len(set(worn)), 'pair')} of person and clothes on {counted(len(worn), 'image')}"
+    if tracks:
+        yield f"tracks: {tracks}, of {counted(sum(bool(row.tracklet) for row in rows), 'image')}"

@@ -30,7 +30,7 @@ COLUMNS = {
 
 REQUIRED = ("path",)
 TIME = "time"
-OPTIONAL = (TIME, "clothes", "kind")
+OPTIONAL = (TIME, "clothes", "kind", "tracklet")
 """Columns that may be empty in some rows."""
 BOX_HELP = {
     True: "left, top, right and bottom, the last two behind the box",
@@ -54,6 +54,7 @@ class CsvRow(NamedTuple):
     time: str = ""
     clothes: str = ""
     kind: str = ""
+    tracklet: str = ""
 
 
 def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:

@@ -1,5 +1,6 @@
 """When the images of a user's table were taken: its column ``time``."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,8 +19,8 @@ EXAMPLE = "2026-11-28T09:30:00+01:00"
 def with_times(split: Split, rows: Sequence[CsvRow], paths: Mapping[int, Path]) -> Split:
     """The split whose shots say when they were taken, where their rows do.
 
-    A time is one of ISO 8601; one without a zone is in UTC. Training and ranking do not need it, so one that cannot be
-    read stops nothing: it is not known, and a note says so.
+    A time is one of ISO 8601, in UTC where it has no zone, or a number of seconds since any start. Training and ranking
+    do not need it, so one that cannot be read stops nothing: it is not known, and a note says so.
 
     Args:
         split: Of these rows.
@@ -44,9 +45,11 @@ def with_times(split: Split, rows: Sequence[CsvRow], paths: Mapping[int, Path]) 
 def _moment(text: str) -> Moment | None:
     """The point of time that a cell says.
 
-    >>> _moment("1970-01-01 01:00:30.5+01:00"), _moment("noon")
-    (Moment(clock='csv', seconds=30.5), None)
+    >>> _moment("1970-01-01 01:00:30.5+01:00"), _moment("12.04").seconds, _moment("noon")
+    (Moment(clock='csv', seconds=30.5), 12.04, None)
     """
+    if re.fullmatch(r"\d{1,7}(\.\d*)?", text):  # eight digits are a date, 20261128
+        return Moment(CLOCK, float(text))
     try:
         found = datetime.fromisoformat(text)
         return Moment(CLOCK, (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())

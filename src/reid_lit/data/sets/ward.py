@@ -6,7 +6,7 @@ one folder. Whether the licence of the authors' repository covers the people's i
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,6 +44,8 @@ def read(
 ) -> Split:
     """The images of ``root`` (or of ``root/WARD``), half of the persons for training.
 
+    A person under a camera is a track.
+
     The first half of a permutation of the persons by ``split_id`` trains (of an odd number, the smaller half); of the
     others, the first image of each person and camera by name is a query and the rest is the gallery. By camera pairs
     there are two tests: the first image of each person in camera 1 against all images of camera 2, and of 3.
@@ -61,6 +63,9 @@ def read(
     """
     check_choice("train_on", train_on, ("split", "all"))
     shots = shots_in(root / "WARD" if is_dir(root / "WARD") else root, NAMING, report)
+    tracks = sorted({(shot.person_id, shot.camera_id) for shot in shots})
+    number = {track: place for place, track in enumerate(tracks)}
+    shots = tuple(replace(shot, track_id=number[shot.person_id, shot.camera_id]) for shot in shots)
     persons = {shot.person_id for shot in shots}
     if len(persons) == 1:
         fact = f"WARD: 1 person in {root.resolve()}"
