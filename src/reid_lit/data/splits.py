@@ -63,7 +63,7 @@ def train_on_all(split: Split, *, distractors: Collection[int] = ()) -> Split:
     if left_out := len(split.shots) - len(kept):
         notes.append(f"{counted(left_out, 'image')} of junk and distractors left out")
     train = tuple(sorted(kept, key=lambda shot: (shot.person_id, shot.camera_id, shot.path)))
-    return Split(name=split.name, train=train, query=(), gallery=(), notes=tuple(notes))
+    return Split(name=split.name, train=train, query=(), gallery=(), notes=tuple(notes), kind=split.kind)
 
 
 def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, report: Report = stop) -> None:

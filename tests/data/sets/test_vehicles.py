@@ -14,7 +14,9 @@ def test_veri_is_read_as_market(tmp_path):
         [(2, 1)],
         [(2, 2), (5, 8)],
     ]
-    assert [s.person_id for s in veri776.read(root, train_on="all").train] == [1, 1, 2, 2, 5, 776]
+    everyone = veri776.read(root, train_on="all")
+    assert [s.person_id for s in everyone.train] == [1, 1, 2, 2, 5, 776]
+    assert everyone.kind == split.kind == ("vehicle", "vehicles")
     (root / "image_train" / "0002_c001_00000001_0.jpg").touch()
     with pytest.raises(ValueError, match="is in training and in query or gallery"):
         veri776.read(root)
