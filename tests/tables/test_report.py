@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from reid_lit.sweeps.report import as_markdown as multirun_markdown
 from reid_lit.sweeps.report import grouped, report_multirun
 from reid_lit.tables.differences import differences
 from reid_lit.tables.report import report_of, write_report
-from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
+from reid_lit.tables.report_text import as_csv, as_latex, as_markdown, remarks
 
 STAMP = {"protocol": "market1501", "ap": "step", "distance": "cosine", "feature": "embedding", "camera_rule": "cross_camera",
          "test_time_augmentation": "none", "reranking": "none", "valid_queries": 3368, "images": {"query": 3368, "gallery": 19732}, "whole": True}  # fmt: skip
@@ -78,11 +79,25 @@ def test_mean_deviation_difference_and_tolerance(made):
     assert found["stamp"]["ap"] == "step"
 
 
+def test_how_far_splits_lie_apart_is_said_below_the_table(made):
+    plan = made()
+    for seed, deviation in ((0, 0.02), (1, 0.03)):
+        file = Path(plan["cells"][seed]["folder"]) / "metrics.json"
+        metrics = json.loads(file.read_text())
+        metrics["results"][0] |= {"splits": [0, 1, 2], "deviations": {"rank1": deviation, "mAP": 0.01, "R": 0.2}}
+        file.write_text(json.dumps(metrics))
+    report = report_of(plan)
+    assert cell(report)["splits"]["deviations"] == pytest.approx({"rank1": 2.5, "mAP": 1.0, "R": 0.2})
+    assert any(
+        line.startswith("A · market1501: mean over 3 splits, rank-1 ± 2.5, mAP ± 1.0") for line in remarks(report)
+    )
+
+
 def test_rows_that_are_not_run_are_shown_as_what_they_are(made):
     report = report_of(made())
     assert [row["status"] for row in report["rows"]] == ["run", "quoted", "waiting", "same_as"]
     assert cell(report, 1) == {
-        "published": {"rank1": 79.5}, "ours": {}, "difference": {}, "inside": {}, "state": "not run", "runs": [], "stamp": {},
+        "published": {"rank1": 79.5}, "ours": {}, "splits": {}, "difference": {}, "inside": {}, "state": "not run", "runs": [], "stamp": {},
         "hours": None, "machine": "", "differs": [], "reproduction": False,
     }  # fmt: skip
     assert report["rows"][2]["reason"] == "not built"

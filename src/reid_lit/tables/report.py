@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,8 +100,8 @@ def _row(plan: Mapping[str, Any], place: int, row: Mapping[str, Any]) -> dict[st
 
 def _nothing() -> dict[str, Any]:
     return {
-        "ours": {}, "state": "not run", "runs": [], "stamp": {}, "hours": None, "machine": "", "differs": [],
-        "reproduction": False,
+        "ours": {}, "splits": {}, "state": "not run", "runs": [], "stamp": {}, "hours": None, "machine": "",
+        "differs": [], "reproduction": False,
     }  # fmt: skip
 
 
@@ -131,6 +132,7 @@ def _measured(plan: Mapping[str, Any], place: int, label: str) -> dict[str, Any]
     ours = _in_unit(plan["spec"], results)
     return {
         "ours": ours,
+        "splits": _over_splits(plan["spec"], results),
         "state": state_of(len(results), len(cells), failed=False) if ours else "missing",
         "runs": [str(result.folder) for result in results],
         "stamp": results[0].stamp,
@@ -145,9 +147,31 @@ def _in_unit(spec: Mapping[str, Any], results: Sequence[SeedResult]) -> dict[str
     for metric in spec["metrics"]:
         values = [value for result in results if (value := result.scores.get(metric)) is not None]
         if len(values) == len(results):
-            factor = 1 if is_ratio(metric) or spec["unit"] != "percent" else 100
-            ours[metric] = spread([factor * value for value in values])
+            ours[metric] = spread([_factor(spec, metric) * value for value in values])
     return ours
+
+
+def _factor(spec: Mapping[str, Any], metric: str) -> int:
+    return 1 if is_ratio(metric) or spec["unit"] != "percent" else 100
+
+
+def _over_splits(spec: Mapping[str, Any], results: Sequence[SeedResult]) -> dict[str, Any]:
+    """The number of a test's splits and the deviation of each score over them, the mean over seeds; {} without splits.
+
+    >>> row = {"splits": [0, 1], "deviations": {"mAP": 0.03}}
+    >>> result = SeedResult(seed=0, training=Path(), folder=Path(), row=row)
+    >>> _over_splits({"metrics": ["mAP"], "unit": "percent"}, [result])
+    {'number': 2, 'deviations': {'mAP': 3.0}}
+    """
+    rows = [result.row for result in results]
+    if not all(row.get("deviations") for row in rows):
+        return {}
+    shared = [metric for metric in spec["metrics"] if all(metric in row["deviations"] for row in rows)]
+    means = {metric: statistics.fmean(row["deviations"][metric] for row in rows) for metric in shared}
+    return {
+        "number": len(rows[0].get("splits", ())),
+        "deviations": {metric: _factor(spec, metric) * mean for metric, mean in means.items()},
+    }
 
 
 def _compared(plan: Mapping[str, Any], place: int, label: str, results: Sequence[SeedResult]) -> dict[str, Any]:

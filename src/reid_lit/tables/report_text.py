@@ -79,9 +79,25 @@ def remarks(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"size={report['size']}: {SMALL[report['size']]}; no number of ours is a reproduction.")
     for facts, names in _by_facts(report).items():
         lines.append(f"{'; '.join(names)}: " + ". ".join(fact for fact in facts if fact))
+    lines += _spreads(report)
     for key in ("reason", "note"):
         lines += [f"{row['name']}: {row[key]}" for row in report["rows"] if row[key]]
     return lines + [str(note) for note in report["notes"]]
+
+
+def _spreads(report: Mapping[str, Any]) -> list[str]:
+    """How far the splits of a test lie apart, a line for each cell that is a mean over splits."""
+    lines = []
+    for row in report["rows"]:
+        for label, cell in row["cells"].items():
+            if splits := cell.get("splits"):
+                parts = [
+                    f"{catalogue.label(metric)} ± {number(report, metric, value)}"
+                    for metric, value in splits["deviations"].items()
+                ]
+                mean = f"mean over {splits['number']} splits, {', '.join(parts)} over them"
+                lines.append(f"{row['name']} · {label}: {mean}")
+    return lines
 
 
 def _by_facts(report: Mapping[str, Any]) -> dict[tuple[str, ...], list[str]]:

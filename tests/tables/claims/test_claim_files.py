@@ -19,6 +19,8 @@ LISTED = {
     " batch batch-K size",
     "stronger": "stronger-market stronger-synergy stronger-faster stronger-post",
     "cluster": "cluster-spcl cluster-infomap cluster-vit cluster-ghost cluster-ghost-source cluster-direct",
+    "generalisation": "generalisation-erasing generalisation-ibn generalisation-mixstyle generalisation-shares"
+    " generalisation-bau",
     "arn": "arn-private arn-labels arn-reconstruction arn-private-unlabelled arn-labels-matter-more arn-direct arn-pul",
     "embae": "embae-fix embae-new embae-cam embae-new-fix embae-cam-best embae-many-start embae-many-fix embae-many-new"
     " embae-many-cam embae-smaller-gain embae-many-end embae-pul embae-pul-gain embae-norm",

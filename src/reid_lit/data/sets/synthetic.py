@@ -29,11 +29,13 @@ class Synthetic(ReidData):
         world: Which world is drawn.
         size: How large the set is.
         draw_seed: Seed of the drawing; another one draws other persons.
+        train_on: ``split``, or ``all`` persons with nothing to test.
     """
 
     world: str
     size: str
     draw_seed: Annotated[int, Ge(0)]
+    train_on: str = "split"
 
     @override
     def __post_init__(self) -> None:
@@ -52,7 +54,8 @@ class Synthetic(ReidData):
             cure = f"a training run with dataset=synthetic dataset.world={self.world} dataset.size={self.size} draws it"
             raise Problem(kind=MISSING, place=self.root, fact=fact, cure=cure).error()
         drawing = f"_{self.draw_seed}" if self.draw_seed else ""  # two of one world differ in their persons
-        split = market1501.read(self.root, name=f"synthetic_{self.world}{drawing}", report=report)
+        name = f"synthetic_{self.world}{drawing}"
+        split = market1501.read(self.root, name=name, train_on=self.train_on, report=report)
         return split.with_lists(_without_times)
 
     @override
