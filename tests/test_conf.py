@@ -65,6 +65,7 @@ MAY_HAVE_DEFAULTS = {
 }
 """Where a constructor may have a default for a value that YAML gives, and why."""
 MAY_DIFFER = {
+    "reid_lit.backbones.resnet.resnet.mix_style": "styles stay as they are where no option of mix_style is chosen",
     "reid_lit.evaluation.protocol.Protocol.local": "stripes are compared where an option says so, which others do not name",
     "reid_lit.data.sets.cuhk01.CUHK01.split_id": "one split in Python, the published mean over all as an option",
     "reid_lit.data.sets.grid.Grid.split_id": "one split in Python, the published mean over all as an option",
