@@ -15,7 +15,7 @@ CHOICES = {
     "camera_rule": ("cross_camera", "any_camera", "auto"),
     "clothes_rule": ("general", "changed_clothes", "same_clothes"),
     "distance": ("euclidean", "cosine"),
-    "feature": ("embedding", "feature", "pooled"),
+    "feature": ("embedding", "feature", "pooled", "joined"),
     "junk": ("without", "with"),
     "tracks": ("none", "mean", "quality"),
 }
@@ -72,8 +72,8 @@ class Protocol:
             query's person in all other clothes; ``general`` removes nothing more.
         distance: ``euclidean`` or ``cosine``.
         feature: Which output of a model is compared: ``embedding`` (behind the neck), ``feature`` (the pooled map; of a
-            model of parts, all of them behind their reductions) or ``pooled`` (its parts before them, each of unit
-            length).
+            model of parts, all of them behind their reductions) ``pooled`` (its parts before them, each of unit length)
+            or ``joined`` (of TransReID's jigsaw: the whole image and its pieces).
         flip: Test-time augmentation: compare the mean of the embeddings of the image and of its mirror image.
         crops: Test-time augmentation: height and width in pixels of five crops, the corners and the centre, whose
             mean is compared; with ``flip`` the mean of ten. They are smaller than the images

@@ -72,6 +72,40 @@ def warm_multistep(
     return LambdaLR(optimizer, factor)
 
 
+def warm_cosine_epochs(
+    optimizer: Optimizer, *, epochs: int, warm_epochs: int, warm_start: float, final: float
+) -> LambdaLR:
+    """A rate that rises linearly over the first epochs, then follows half a cosine; to be stepped every epoch.
+
+    In epoch t, counted from 1, the factor is warm_start + (1 − warm_start) t / warm_epochs while t < warm_epochs, then
+    final + ½ (1 − final) (1 + cos(π t / epochs)): the cosine starts at t = 0, so it is already below 1 by then.
+
+    Args:
+        optimizer: Its rates are the peaks.
+        epochs: Of the whole training.
+        warm_epochs: Epochs in which the rate rises; 0: none.
+        warm_start: What it rises from, in [0, 1].
+        final: What it falls to, in [0, 1].
+
+    Source: the public code of He et al., *TransReID*, ICCV 2021 (timm's cosine without a prefix).
+
+    Raises:
+        ValueError: a number is out of range, or the rate would rise in all epochs.
+    """
+    if not 0 <= warm_start <= 1 or not 0 <= final <= 1:
+        raise InputError(f"warm_start={warm_start} and final={final} must be in [0, 1]")
+    if not 0 <= warm_epochs < epochs:
+        raise InputError(f"warm_epochs={warm_epochs} must be at least 0 and below trainer.max_epochs={epochs}")
+
+    def factor(epoch: int) -> float:  # counted from 0
+        t = epoch + 1
+        if t < warm_epochs:
+            return warm_start + (1 - warm_start) * t / warm_epochs
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(t, epochs) / epochs))
+
+    return LambdaLR(optimizer, factor)
+
+
 def held_exponential(optimizer: Optimizer, *, held_epochs: int, falling_epochs: int, final: float) -> LambdaLR:
     """A rate that stays, then falls exponentially, then stays again; to be stepped every epoch.
 

@@ -77,7 +77,7 @@ class Erase(nn.Module):
         chosen = noise.uniform(1)[:, 0] < self.probability
         area, aspect = noise.uniform(2 * ATTEMPTS).chunk(2, dim=1)
         area = _between(self.area, area) * (height * width)
-        aspect = _between(self.aspect, aspect)
+        aspect = self.aspects(aspect)
         heights, widths = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
         fits = (heights < height) & (widths < width)
         first = fits.to(torch.uint8).argmax(dim=1, keepdim=True)  # of several, argmax gives the first
@@ -85,6 +85,10 @@ class Erase(nn.Module):
         tall, wide = heights.gather(1, first) * erased, widths.gather(1, first) * erased
         free = torch.cat([height + 1 - tall, width + 1 - wide], dim=1)
         return torch.cat([noise.uniform(2) * free, tall, wide], dim=1).long()
+
+    def aspects(self, share: Float32[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+        """Height / width of rectangles, from uniform numbers in [0, 1)."""
+        return _between(self.aspect, share)
 
 
 def paint_slices(image: Images, boxes: Boxes, paint: Float32[Tensor, "b 3 h w"]) -> Images:
