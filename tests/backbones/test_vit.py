@@ -25,7 +25,7 @@ SWIN = "swin_tiny_patch4_window7_224.ms_in22k_ft_in1k"
 
 def small(name=TINY, size=(64, 32), **options):
     torch.manual_seed(0)
-    return vit(name=name, weights="none", size=size, options=SMALL, **options).eval()
+    return vit(name=name, weights="none", size=size, options=SMALL, **{"drop_path": 0.0} | options).eval()
 
 
 @torch.no_grad()
@@ -92,10 +92,12 @@ def test_a_table_of_positions_is_resized_bilinearly_and_keeps_the_class_position
     table = square.body.model.pos_embed
     expected = F.interpolate(table[:, 1:].mT.reshape(1, 32, 4, 4), (4, 2), mode="bilinear").flatten(2).mT
     torch.manual_seed(5)
-    got = vit(name=TINY, weights=str(tmp_path / "square.pth"), size=(64, 32), options=SMALL).body.model.pos_embed
+    got = vit(
+        name=TINY, weights=str(tmp_path / "square.pth"), size=(64, 32), drop_path=0.0, options=SMALL
+    ).body.model.pos_embed
     torch.testing.assert_close(got[:, :1], table[:, :1])
     torch.testing.assert_close(got[:, 1:], expected)
-    loaded = vit(name=TINY, weights=str(tmp_path / "square.pth"), size=(64, 32), options=SMALL).eval()
+    loaded = vit(name=TINY, weights=str(tmp_path / "square.pth"), size=(64, 32), drop_path=0.0, options=SMALL).eval()
     image = torch.rand(1, 3, 64, 32)  # an image of another grid gets what a table of that grid would give it
     torch.testing.assert_close(square(image).class_token, loaded(image).class_token)
 
@@ -129,7 +131,7 @@ def test_a_number_out_of_range_is_refused(change, words):
 
 def test_another_family_is_refused_with_its_cure():
     with pytest.raises(ValueError, match=r"ResNet is no plain vision transformer .*give backbone=timm"):
-        vit(name="resnet18.tv_in1k", weights="none", size=(64, 32))
+        vit(name="resnet18.tv_in1k", weights="none", size=(64, 32), drop_path=0.0)
 
 
 def test_weights_that_are_in_no_cache_are_not_fetched(monkeypatch):
@@ -137,14 +139,14 @@ def test_weights_that_are_in_no_cache_are_not_fetched(monkeypatch):
     with pytest.raises(
         FileNotFoundError, match=r"in no local cache, and a run fetches none; it is at huggingface\.co/"
     ):
-        vit(name=TINY, weights="imagenet", size=(64, 32))
+        vit(name=TINY, weights="imagenet", size=(64, 32), drop_path=0.0)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(224, 224), (64, 32)])
 def test_swin_is_timms_with_whole_windows(size):
     torch.manual_seed(0)
-    backbone = swin(name=SWIN, weights="none", size=size).eval()
+    backbone = swin(name=SWIN, weights="none", size=size, drop_path=0.0).eval()
     plain = {} if size == (224, 224) else {"img_size": size, "always_partition": True}
     theirs = timm.create_model(SWIN, num_classes=0, **plain).eval()
     theirs.load_state_dict(backbone.body.model.state_dict())

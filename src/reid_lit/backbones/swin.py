@@ -46,7 +46,7 @@ def swin(
     name: str,
     weights: str,
     size: Sequence[int],
-    drop_path: float = 0.0,
+    drop_path: float,
     last_stride: int = 2,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,

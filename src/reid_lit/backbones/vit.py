@@ -104,7 +104,7 @@ def vit(
     weights: str,
     size: Sequence[int],
     stride: int | None = None,
-    drop_path: float = 0.0,
+    drop_path: float,
     class_token: bool = True,
     last_stride: int = 2,
     mean: Sequence[float] | None = None,
