@@ -14,6 +14,8 @@ from omegaconf import OmegaConf
 
 from reid_lit.backbones.base import as_map
 from reid_lit.evaluation.neighbours.index import SETTINGS
+from reid_lit.models.clip_prompts import ClipPrompts
+from reid_lit.models.clip_reid import ClipReid
 from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, MixedBatch, Output, TransferBatch
 from reid_lit.run.near_names import near_names
@@ -200,6 +202,8 @@ def outputs(seed=0):
         name: torch.randn(12, 8, n, generator=generator, requires_grad=True)
         for name, n in (("part_feature", 4), ("part_embedding", 4), ("part_logits", 6), ("local", 4))
     }
+    views = {name: 6 if name.endswith("logits") else 8 for name in (*ClipPrompts.parts, *ClipReid.parts)}
+    parts |= {name: torch.randn(12, n, generator=generator, requires_grad=True) for name, n in views.items()}
     return Output(feature, embedding, logits, parts), torch.arange(12) % 4
 
 
@@ -230,9 +234,17 @@ def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(co
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if "adabn" not in name])  # it takes no step
+OF_CLIP = (
+    "backbone=vit_tiny", "+backbone.options.embed_dim=24", "+backbone.options.depth=2", "+backbone.options.num_heads=2",
+    "model.pool.features=24", "model.pool.dim=8",
+)  # fmt: skip
+NO_STEP = ("adabn", "clip_prompts")  # it takes no step; it learns from features that a trainer keeps, see test_clip
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not any(part in name for part in NO_STEP)])
 def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
-    small = ("backbone=resnet18", "transform.size=[64,32]", "optimizer.lr=0.02")
+    backbone = OF_CLIP if "clip" in name else ("backbone=resnet18",)
+    small = (*backbone, "transform.size=[64,32]", "optimizer.lr=0.02")
     config = shrunk(compose(f"+experiment={name}", *small))
     torch.manual_seed(0)
     model = instantiate(config.model, _convert_="all")(persons=4)

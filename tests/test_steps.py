@@ -10,6 +10,8 @@ from reid_lit.run.datasets import make_data
 GROUPS = ("backbone", "loss", "neck", "optimizer", "sampler", "scheduler", "transform")
 OF_ONE_MODEL = {
     "loss=aligned",
+    "loss=clip_reid",
+    "loss=prompts",
     "loss=mgn",
     "loss=mgn_fastreid",
     "loss=parts_id",

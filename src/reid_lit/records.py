@@ -150,6 +150,11 @@ class Split:
         )
 
     @property
+    def persons(self) -> tuple[int, ...]:
+        """The persons of the training list, each once; the place of one is the class that it is trained as."""
+        return tuple(sorted({shot.person_id for shot in self.train} - {JUNK}))
+
+    @property
     def tested(self) -> tuple[Split, ...]:
         """Every query and gallery: those of ``tests``, or the split's own."""
         return self.tests or (self,)

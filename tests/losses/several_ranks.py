@@ -19,10 +19,13 @@ from torch.optim import SGD
 
 from reid_lit.layers.norm_statistics import batch_norms
 from reid_lit.layers.parts import OUTPUTS
+from reid_lit.models.clip_prompts import ClipPrompts
+from reid_lit.models.clip_reid import ClipReid
 from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, Output, TransferBatch
 
 PERSONS, IMAGES, STEPS = 6, 32, 3
+VIEWS = (*ClipPrompts.parts, *ClipReid.parts)
 ARN = (
     "dataset=transfer",
     "transform=arn",
@@ -42,7 +45,7 @@ class Network(nn.Module):
         self.body, self.neck = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 16)), nn.Linear(16, 8)
         self.classifier = nn.Linear(8, PERSONS)
         sizes = {"persons": PERSONS, "feature": 16, "embedding": 8}
-        self.criterion = criterion.sized(**sizes, classified=True, parts=(*OUTPUTS, "local"))
+        self.criterion = criterion.sized(**sizes, classified=True, parts=(*OUTPUTS, "local", *VIEWS))
 
     def forward(self, rows, person):
         feature = self.body(rows)
@@ -51,6 +54,7 @@ class Network(nn.Module):
         logits = self.classifier(embedding)
         parts["local"] = parts["part_feature"]
         parts["part_logits"] = torch.stack([logits, -logits], dim=1)
+        parts |= {name: logits if name.endswith("logits") else embedding for name in VIEWS}
         return self.criterion(Output(feature, embedding, logits, parts), person)
 
 

@@ -72,6 +72,9 @@ class FakeData(pl.LightningDataModule):
     def relabel(self, labels):
         raise NotImplementedError
 
+    def leave_out_images(self):
+        raise NotImplementedError
+
     def plain_dataloader(self):
         raise NotImplementedError
 

@@ -98,6 +98,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         self._labels: list[int] | None = None
         self._fakes = Fakes()
         self._train_sampler: EpochSampler | None = None
+        self._shows_images = True
         self._train_cache: RamCache | None = None
 
     @property
@@ -179,9 +180,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
     def _read_once(self) -> None:
         split = self.read_sound(self.on_bad_image)
         self.split, self.validation = hold_out(split, self.val_persons, seed=self.split_seed)
-        classes = {
-            person: label for label, person in enumerate(sorted({s.person_id for s in self.split.train} - {JUNK}))
-        }
+        classes = {person: label for label, person in enumerate(self.split.persons)}
         self._labels = [classes.get(shot.person_id, JUNK) for shot in self.split.train]
         self.persons = len(classes)
         self.cameras = 1 + max(shot.camera_id for shot in self.split.shots)
@@ -233,7 +232,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         sampler = self._train_sampler = self._sampler(rank, world)
         size = sampler.share
         workers = self._workers(batch_bytes(size, self.transform.size))
-        images = self._train_images()
+        images = self._train_images(pixels=self._shows_images)
         shown = MixedShots(images, real=sampler.real.share) if isinstance(sampler, MixedSampler) else images
         return make_loader(shown, sampler, batch_size=size, workers=workers, train=True)
 
@@ -244,6 +243,10 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
             labels: The class of each training image; -1 leaves the image out.
         """
         self._labels = list(labels)
+
+    def leave_out_images(self) -> None:
+        """Give training batches without pixels, from the next training loader on: no image is decoded or changed."""
+        self._shows_images = False
 
     def plain_dataloader(self) -> BatchLoader:
         """The training images in their order, without augmentation, each on exactly one rank; uint8."""
@@ -268,9 +271,9 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         """The images that a model gets in a test: float32 in [0, 1]."""
         return self.transform.testing(image)
 
-    def _train_images(self) -> ShotDataset:
+    def _train_images(self, *, pixels: bool = True) -> ShotDataset:
         cache = self._cache_of_training()
-        return ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=cache)
+        return ShotDataset(self.split.train, self._labels or [], transform=self.transform, cache=cache, pixels=pixels)
 
     def _cache_of_training(self) -> RamCache | None:
         if self._train_cache is None:
@@ -345,6 +348,8 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         return self._prepared(batch)
 
     def _prepared(self, batch: Batch) -> Batch:
+        if not batch.image.numel():  # left out
+            return batch
         if self.trainer is None or not self.trainer.training or self._train_sampler is None:
             return batch._replace(image=self.transform.testing(batch.image))
         noise = ImageNoise(batch.index, seed=self.seed, epoch=self._train_sampler.epoch)

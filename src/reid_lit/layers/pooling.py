@@ -55,9 +55,9 @@ def pooled(
     """What a pool makes of a backbone's maps, or of the grid of patches of its tokens; the class token for their mean.
 
     Args:
-        pool: Maps (b c h w) to a feature, or to parts.
+        pool: Maps (b c h w) to a feature, or to parts; one with ``reads_tokens`` takes tokens as they are.
         features: What the backbone gives.
     """
-    if not isinstance(features, Tokens):
+    if not isinstance(features, Tokens) or getattr(pool, "reads_tokens", False):
         return pool(features)
     return features.class_token if isinstance(pool, GlobalAveragePool) else pool(features.maps)

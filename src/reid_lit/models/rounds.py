@@ -13,7 +13,12 @@ from reid_lit.records import Batch
 
 @torch.no_grad()
 def training_features(
-    model: RetrievalModel, embed: Callable[[Batch], Tensor], *, dim: int, name: str
+    model: RetrievalModel,
+    embed: Callable[[Batch], Tensor],
+    *,
+    dim: int,
+    name: str,
+    cure: str = "lower optimizer.lr",
 ) -> Float[Tensor, "images dim"]:
     """The features of all training images as a test shows them, in evaluation mode, on every rank.
 
@@ -22,6 +27,7 @@ def training_features(
         embed: Gives the features of a batch, whose images are float32 in [0, 1].
         dim: Channels of a feature.
         name: Of the round, for the message.
+        cure: What helps where a feature is not finite, for the message.
 
     Raises:
         NotFiniteError: a feature is infinite or no number.
@@ -38,7 +44,7 @@ def training_features(
     model.train()
     features = model.trainer.strategy.reduce(features, reduce_op="sum")  # each image is on one rank
     if not features.isfinite().all():
-        raise NotFiniteError(f"{name}: features are not finite; lower optimizer.lr")
+        raise NotFiniteError(f"{name}: features are not finite; {cure}")
     return features
 
 

@@ -20,7 +20,7 @@ class Supervised(InChunks):
 
     Args:
         backbone: Images in [0, 1] to maps.
-        pool: Maps to features.
+        pool: Maps to features; ``dim`` says their channels where these are not the map's.
         neck: Called with ``features`` and ``persons``; gives embeddings, and ``classify`` gives logits (or None).
         criterion: The losses.
         persons: Training persons.
@@ -45,8 +45,9 @@ class Supervised(InChunks):
         super().__init__(backbone=backbone, persons=persons, recipe=recipe)
         self.backbone_lr_scale = backbone_lr_scale
         self.pool = pool
-        self.neck = neck(features=backbone.dim, persons=persons)
-        self.criterion = criterion.behind(self.neck, persons=persons, feature=backbone.dim, parts=self.parts)
+        width = getattr(pool, "dim", backbone.dim)
+        self.neck = neck(features=width, persons=persons)
+        self.criterion = criterion.behind(self.neck, persons=persons, feature=width, parts=self.parts)
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:

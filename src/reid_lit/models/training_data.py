@@ -56,6 +56,9 @@ class TrainingData(Protocol):
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on; -1 leaves an image out."""
 
+    def leave_out_images(self) -> None:
+        """Give training batches without pixels, from the next training loader on, to a model that needs none."""
+
     def plain_dataloader(self) -> Iterable[Batch]:
         """The training images in their order, without augmentation, each on exactly one rank; uint8."""
 

@@ -73,6 +73,7 @@ class ShotDataset(Dataset[Item]):
         transform: Gives size and interpolation.
         cache: Stores decoded images; made for this list and size.
         testing: Whether the images get the transform's size for testing.
+        pixels: Whether they are read at all; else a batch's ``image`` is empty.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class ShotDataset(Dataset[Item]):
         transform: Transform,
         cache: RamCache | None = None,
         testing: bool = False,
+        pixels: bool = True,
     ) -> None:
+        self.pixels = pixels
         self.shots = shots
         self.labels = labels
         self.size = transform.test_size if testing else transform.size
@@ -104,6 +107,8 @@ class ShotDataset(Dataset[Item]):
         return Batch(self._image(index), person, camera, torch.tensor(index))
 
     def _image(self, index: list[int]) -> UInt8[Tensor, "b 3 h w"]:
+        if not self.pixels:
+            return torch.empty(len(index), 3, 0, 0, dtype=torch.uint8)
         if self.cache is None:
             return self._decoded(index)
         held = self.cache.held(index)

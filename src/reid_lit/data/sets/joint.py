@@ -95,7 +95,7 @@ class Joint(ReidData):
     @functools.cached_property
     @override
     def domains(self) -> Int[Tensor, " images"]:
-        return torch.tensor([self._member_of[shot.path] for shot in self.split.train])
+        return torch.tensor([self._member_of[shot.path] for shot in self.split.train], dtype=torch.int64)
 
     @override
     def prepare_data(self) -> None:
