@@ -77,8 +77,9 @@ def cell(ours: Embedder, kind: str, folder: Path) -> str:
     promise = Promise(input=Input(size=SIZE), unit_length=True, batch=None, precision="fp32", weights=ours.origin.model)
     figures = compared(runner(path, threads=1), promise, ours, images(24, seed=2).byte().numpy())
     broken = [str(figure) for figure in figures if not figure.holds]
-    least = min(figure.value for figure in figures if figure.at_least and figure.value is not None)
-    return "; ".join(broken) or f"{least:.7f}"
+    if broken:
+        return "; ".join(broken)
+    return f"{min(figure.value for figure in figures if figure.at_least and figure.value is not None):.7f}"
 
 
 def main() -> None:

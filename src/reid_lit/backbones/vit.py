@@ -72,7 +72,7 @@ class VisionTokens(nn.Module):
         grid = (maps.shape[2], maps.shape[3])
         patches = embed.norm(maps.flatten(2).transpose(1, 2))
         known = (getattr(self.model, name, None) for name in ("cls_token", "dist_token", "reg_token"))
-        prefix = [token.expand(len(image), -1, -1) for token in known if token is not None]
+        prefix = [token.expand(image.shape[0], -1, -1) for token in known if token is not None]
         return self._placed(prefix, patches, grid), grid
 
     def _placed(
