@@ -62,7 +62,7 @@ class FakeData(pl.LightningDataModule):
     """What a model asks of its training data, without any."""
 
     split = Split(name="somewhere", train=(), query=(), gallery=())
-    validation = None
+    validation = domains = None
     val_persons = 0
     has_fakes = False
     cameras = 1

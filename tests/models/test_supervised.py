@@ -5,7 +5,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from reid_lit.models.schedules import warm_cosine, warm_cosine_by_epoch, warm_multistep
+from reid_lit.models.schedules import warm_cosine, warm_multistep
 
 
 @pytest.fixture
@@ -138,17 +138,3 @@ def test_impossible_schedules_are_refused():
     for wrong in ({"warm_epochs": -1, "warm_start": None}, {"warm_epochs": 1, "warm_start": 1.5}):
         with pytest.raises(ValueError, match=r"warm_epochs=.* must be ≥ 0 and warm_start="):
             rates_of(1, milestones=[40], **wrong)
-
-
-def test_the_cosine_by_epoch_is_counted_from_1_and_has_run_since_then():
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3.5e-4)
-    schedule = warm_cosine_by_epoch(optimizer, epochs=120, warm_epochs=5, warm_start=1e-5 / 3.5e-4, final=1e-6 / 3.5e-4)
-    for t in range(1, 121):  # the public code of CLIP-ReID, stage 1
-        falling = 1e-6 + (3.5e-4 - 1e-6) * 0.5 * (1 + math.cos(math.pi * t / 120))
-        expected = 1e-5 + (3.5e-4 - 1e-5) * t / 5 if t < 5 else falling
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, rel=1e-9), t
-        optimizer.step()
-        schedule.step()
-    assert expected == pytest.approx(1e-6)
-    with pytest.raises(ValueError, match=r"^warm_epochs=5: give fewer than epochs=5"):
-        warm_cosine_by_epoch(optimizer, epochs=5, warm_epochs=5, warm_start=0.0, final=0.0)

@@ -57,18 +57,19 @@ def test_patches_are_shifted_shuffled_and_cut_as_a_loop_does_it(count):
     assert count != 210 or length == 52
 
 
-def test_the_schedule_is_the_recipes_formula():
-    epochs, rate = 120, 0.008
+@pytest.mark.parametrize(("rate", "start", "low"), [(0.008, 0.01 * 0.008, 0.002 * 0.008), (3.5e-4, 1e-5, 1e-6)])
+def test_the_schedule_is_that_of_transreid_and_of_clip_reids_stage_1(rate, start, low):
+    epochs = 120
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=rate)
-    schedule = warm_cosine_epochs(optimizer, epochs=epochs, warm_epochs=5, warm_start=0.01, final=0.002)
+    schedule = warm_cosine_epochs(optimizer, epochs=epochs, warm_epochs=5, warm_start=start / rate, final=low / rate)
     for t in range(1, epochs + 1):
-        low = 0.002 * rate
         expected = low + 0.5 * (rate - low) * (1 + math.cos(math.pi * t / epochs))
         if t < 5:
-            expected = 0.01 * rate + t * (rate - 0.01 * rate) / 5
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+            expected = start + t * (rate - start) / 5
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, rel=1e-9)
         optimizer.step()
         schedule.step()
+    assert expected == pytest.approx(low)
     with pytest.raises(ValueError, match=r"warm_epochs=5 must be at least 0 and below trainer\.max_epochs=5"):
         warm_cosine_epochs(optimizer, epochs=5, warm_epochs=5, warm_start=0.01, final=0.002)
     with pytest.raises(ValueError, match=r"warm_start=2.0 and final=0.0 must be in \[0, 1\]"):

@@ -124,6 +124,8 @@ def compared(run: Runner, promise: Promise, embedder: Embedder, crops: Pixels) -
         except Exception as error:  # each runtime has errors of its own
             reason = str(error).strip().partition("\n")[0][:200]
             cure = "export it with batch=null, which takes any number of images"
+            if promise.batch is None:
+                cure = "give batch=8, which a consumer fills, or another format"
             figures.append(_failed(name, COSINE[promise.precision], f"the runtime fails ({reason})", cure))
             continue
         value = float(cosines(found[size], expected).min())

@@ -34,42 +34,6 @@ def warm_cosine(optimizer: Optimizer, *, total_steps: int, warm: float) -> Lambd
     return LambdaLR(optimizer, factor)
 
 
-def warm_cosine_by_epoch(
-    optimizer: Optimizer, *, epochs: int, warm_epochs: int, warm_start: float, final: float
-) -> LambdaLR:
-    """A rate that rises linearly over the first epochs, then falls along a cosine; to be stepped every epoch.
-
-    In epoch t, counted from 1, the factor is warm_start + (1 − warm_start)·t / warm_epochs while t < warm_epochs, then
-    final + (1 − final)·½(1 + cos(πt / epochs)): the cosine runs from the first epoch on, so the rate is already below
-    its peak when it takes over.
-
-    Args:
-        optimizer: Its rates are the peaks.
-        epochs: Of the whole training, at whose end the factor is ``final``.
-        warm_epochs: Epochs in which the rate rises, fewer than ``epochs``; 0: none.
-        warm_start: The factor from which it rises, in [0, 1].
-        final: The last factor, in [0, 1].
-
-    Source: the public code of He et al., "TransReID", ICCV 2021, and of Li et al., "CLIP-ReID", AAAI 2023, which step
-        at the start of each epoch; the cosine: Loshchilov and Hutter, *SGDR*, ICLR 2017, eq. 5.
-
-    Raises:
-        ValueError: a number is out of range.
-    """
-    if not 0 <= warm_epochs < epochs or not 0 <= warm_start <= 1 or not 0 <= final <= 1:
-        raise InputError(
-            f"warm_epochs={warm_epochs}: give fewer than epochs={epochs}, 0 or more, and warm_start={warm_start} and"
-            f" final={final} in [0, 1]"
-        )
-
-    def factor(epoch: int) -> float:
-        if epoch + 1 < warm_epochs:
-            return warm_start + (1 - warm_start) * (epoch + 1) / warm_epochs
-        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(epoch + 1, epochs) / epochs))
-
-    return LambdaLR(optimizer, factor)
-
-
 def warm_multistep(
     optimizer: Optimizer, *, warm_epochs: int, warm_start: float | None, milestones: Sequence[int], gamma: float
 ) -> LambdaLR:
@@ -123,7 +87,8 @@ def warm_cosine_epochs(
         warm_start: What it rises from, in [0, 1].
         final: What it falls to, in [0, 1].
 
-    Source: the public code of He et al., *TransReID*, ICCV 2021 (timm's cosine without a prefix).
+    Source: the public code of He et al., *TransReID*, ICCV 2021, and of Li et al., *CLIP-ReID*, AAAI 2023
+        (timm's cosine without a prefix).
 
     Raises:
         ValueError: a number is out of range, or the rate would rise in all epochs.
