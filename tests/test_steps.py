@@ -11,6 +11,7 @@ GROUPS = ("backbone", "loss", "neck", "optimizer", "sampler", "scheduler", "tran
 OF_ONE_MODEL = {
     "loss=aligned",
     "loss=clip_reid",
+    "loss=id_triplet_jigsaw",
     "loss=prompts",
     "loss=mgn",
     "loss=mgn_fastreid",

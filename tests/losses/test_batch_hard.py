@@ -102,7 +102,7 @@ def test_a_first_batch_whose_anchors_mostly_lack_a_positive_is_told_of_once(capl
     for batch in (person, torch.arange(4)):
         loss.train()(torch.randn(len(batch), 4), batch)
     assert [record.getMessage().partition("first batch ")[2][:13] for record in caplog.records] == told
-    assert all("a person sampler draws several of each" in record.getMessage() for record in caplog.records)
+    assert all("sampler=person draws several of each" in record.getMessage() for record in caplog.records)
 
 
 def test_the_first_rank_alone_warns(caplog, monkeypatch):
