@@ -69,8 +69,8 @@ def look_around(data: ReidData, problems: list[Problem], others: Others) -> list
     with _silence():
         fitting = dict(_fitting(data, others))
     if fitting:
-        names = list(fitting)
-        images = len(fitting[names[0]].shots)
+        images = max(len(split.shots) for split in fitting.values())
+        names = [name for name, split in fitting.items() if len(split.shots) == images]  # those that explain most files
         fact = f"{data.root.resolve()} looks like {' or '.join(names)}, by {counted(images, 'file name', grouped=True)}"
         cure = f"dataset={names[0]} {shlex.quote(assignment('dataset.root', data.root.resolve()))}"
         return [Problem(kind=OTHER, place=data.root, fact=fact, cure=cure)]

@@ -58,10 +58,10 @@ class SharesSampler(EpochSampler):
                 f" {counted(len(self.positions), 'member')} with training images"
             )
         persons, place = argument_of(sampler, "persons"), {"rank": rank, "world": world, "seed": seed}
+        whole = {"batch_size": batch_size} | ({} if persons is None else {"persons": persons})
+        parts = [{name: _cut(name, size, share, shares) for name, size in whole.items()} for share in shares]
         self.samplers: dict[int, EpochSampler] = {}
-        for (number, positions), share in zip(self.positions.items(), shares, strict=True):
-            whole = {"batch_size": batch_size} | ({} if persons is None else {"persons": persons})
-            part = {name: _cut(name, size, share, shares) for name, size in whole.items()}
+        for (number, positions), part in zip(self.positions.items(), parts, strict=True):
             try:
                 self.samplers[number] = over_labelled(
                     partial(sampler, **part, **place),
