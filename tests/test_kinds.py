@@ -49,7 +49,6 @@ def test_a_run_on_vehicles_speaks_of_vehicles(command, vehicles, tmp_path):
     for module, words in {
         "reid_lit.evaluate": ["run=run", "hydra.run.dir=changed", "evaluation.clothes_rule=changed_clothes"],
         "reid_lit.doctor": data,
-        "reid_lit.describe": [*data, "output=described"],
         "reid_lit.page": ["run=run"],
         "reid_lit.card": ["run=run"],
     }.items():

@@ -153,11 +153,11 @@ def timed_pairs(random, *, persons, images, of_person):
 
 @pytest.mark.slow
 def test_intervals_of_a_gap_cover_the_true_threshold():
-    """As those of all pairs do: in 90 to 99 % of 200 draws."""
+    """As those of all pairs do: in 90 to 99 % of 100 draws."""
     random = np.random.default_rng(5)
-    held = np.zeros((200, 2))
+    held = np.zeros((100, 2))
     rates = (0.02, 0.005)
-    for draw in range(200):
+    for draw in range(100):
         found = thresholds(timed_pairs(random, persons=90, images=2, of_person=0.4), rates, resamples=150)
         held[draw] = [each.low <= true <= each.high for each, true in zip(found, norm.isf(rates) / 10, strict=True)]
     assert ((held.mean(0) >= 0.90) & (held.mean(0) <= 0.99)).all(), held.mean(0)

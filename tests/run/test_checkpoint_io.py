@@ -29,7 +29,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
     other = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path
     file = tmp_path / "checkpoints" / "last.ckpt"
     environment = {**os.environ, "TMPDIR": str(other)}
-    for wait in (0.0, 0.004, 0.011, 0.017, 0.023, 0.031):
+    for wait in (0.0, 0.011, 0.023):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, file], stdout=subprocess.PIPE, text=True, env=environment
         )
