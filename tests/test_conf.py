@@ -235,7 +235,8 @@ def test_a_loss_is_finite_order_invariant_and_differentiable_in_any_precision(co
 
 
 OF_CLIP = (
-    "backbone=vit_tiny", "+backbone.options.embed_dim=24", "+backbone.options.depth=2", "+backbone.options.num_heads=2",
+    "backbone=clip_reid_vit_b16", "backbone.name=vit_tiny_patch16_224.augreg_in21k_ft_in1k",
+    "+backbone.options.embed_dim=24", "+backbone.options.depth=2", "+backbone.options.num_heads=2",
     "model.pool.features=24", "model.pool.dim=8",
 )  # fmt: skip
 NO_STEP = ("adabn", "clip_prompts")  # it takes no step; it learns from features that a trainer keeps, see test_clip
