@@ -9,6 +9,7 @@ from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reid_lit.backbones.clip_text import CURE
 from reid_lit.backbones.imagenet import imagenet_file
 from reid_lit.backbones.weights import read_state
 from reid_lit.errors import InputError, MissingFileError
@@ -16,7 +17,6 @@ from reid_lit.records import Tokens
 
 _NAMES = ("visual.proj", "visual.head.proj", "head.weight")
 """Of the projection in a file of OpenAI or open_clip, of timm's tower in open_clip, and of timm."""
-_CURE = "give the file of both towers that open_clip reads (open_clip_model.safetensors), or none for random weights"
 
 
 class ProjectedToken(nn.Module):
@@ -74,7 +74,7 @@ def _projection(name: str, weights: str, shape: tuple[int, int]) -> Float[Tensor
     """The projection in a file of CLIP."""
     path = imagenet_file(timm.get_pretrained_cfg(name)) if weights == "imagenet" else Path(weights)
     if path is None:
-        raise MissingFileError(f"weights=imagenet: the file of {name} is not in a local cache; {_CURE}")
+        raise MissingFileError(f"weights=imagenet: the file of {name} is not in a local cache; {CURE}")
     file = read_state(path)
     found = [file[key].T if key.endswith("proj") else file[key] for key in _NAMES if key in file]
     fitting = [value for value in found if value.shape == shape]
@@ -82,5 +82,5 @@ def _projection(name: str, weights: str, shape: tuple[int, int]) -> Float[Tensor
         shapes = (
             f"of {[list(value.shape) for value in found]}" if found else f"by none of the names {', '.join(_NAMES)}"
         )
-        raise InputError(f"weights={weights}: the projection has to be {list(shape)}, and is in it {shapes}; {_CURE}")
+        raise InputError(f"weights={weights}: the projection has to be {list(shape)}, and is in it {shapes}; {CURE}")
     return fitting[0].float().contiguous()
