@@ -1,7 +1,7 @@
 """Weights as other projects save them: the same network under other names, beside other objects, for another size."""
 
-import argparse
 import logging
+import types
 import warnings
 import zipfile
 
@@ -90,10 +90,10 @@ def test_of_a_network_and_its_average_the_network_is_taken_and_it_is_said(tmp_pa
 
 
 def test_of_two_networks_neither_is_guessed(tmp_path, resnet):
-    content = {"teacher": drawn(RESNET, seed=2), "student": resnet}
+    content = {"first": drawn(RESNET, seed=2), "second": resnet}
     with pytest.raises(ValueError, match=r"weights=.*holds 2 such networks, .* begin with '.+\.' and '.+\.'; save"):
         loaded(saved(tmp_path, content))
-    content = {"teacher": resnet, "student": resnet}  # alike: either is right
+    content = {"first": resnet, "second": resnet}  # alike: either is right
     assert same(loaded(saved(tmp_path, content)), resnet)
 
 
@@ -128,9 +128,9 @@ def test_numpys_own_classes_are_not_called(tmp_path, monkeypatch):
 
 
 def test_another_class_is_named_and_no_terminal_codes_are(tmp_path, resnet):
-    file = saved(tmp_path, {"state_dict": resnet, "args": argparse.Namespace(lr=1)})
+    file = saved(tmp_path, {"state_dict": resnet, "args": types.SimpleNamespace(lr=1)})
     with pytest.raises(
-        ValueError, match=r"refused, .*\(it asks for argparse\.Namespace\); in .*model\.state_dict\(\)"
+        ValueError, match=r"refused, .*\(it asks for types\.SimpleNamespace\); in .*model\.state_dict\(\)"
     ) as error:
         loaded(file)
     assert "\x1b" not in str(error.value)

@@ -11,7 +11,7 @@ from reid_lit.memory import free_memory
 
 
 class _Inert:
-    """Stands where a file has a number of numpy, which nothing here reads: numpy's own classes are not called."""
+    """Stands where a file has what nothing here reads, such as a number of numpy, whose classes are not called."""
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -21,9 +21,10 @@ class _Inert:
 
 
 _INERT: list[Any] = [
-    (_Inert, name) for name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
+    (_Inert, name)
+    for name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "argparse.Namespace")
 ]
-"""A best score beside the tensors, as torchreid keeps it."""
+"""A best score beside the tensors, as torchreid keeps it, and the options of a command, as DINO does."""
 
 
 def weights_file(folder: Path) -> Path:

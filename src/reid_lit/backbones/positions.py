@@ -1,6 +1,7 @@
 """Tables of positions of vision transformers, for another grid of patches."""
 
 from collections.abc import Mapping
+from math import isqrt
 from typing import Any
 
 from jaxtyping import Float
@@ -50,19 +51,28 @@ def grid_of(patches: int, like: tuple[int, int]) -> tuple[int, int] | None:
 def with_fitted_positions(tensors: Mapping[str, Tensor], *, model: Any) -> dict[str, Tensor]:
     """A transformer's tensors with their table of positions for its grid, where theirs is for another one.
 
-    The position of a distilled token that the transformer does not have is left out.
+    The position of a distilled token that the transformer does not have is left out, and that of the class token is
+    added to it where the transformer keeps positions for patches alone. CLIP's class token and table get a dimension.
 
     Args:
         tensors: By the transformer's own names.
         model: timm's ``VisionTransformer``, or another network without such a table.
     """
-    table, own = tensors.get("pos_embed"), getattr(model, "pos_embed", None)
-    if table is None or own is None or table.ndim != 3 or table.shape == own.shape:
-        return dict(tensors)
+    own, named = getattr(model, "pos_embed", None), dict(tensors)
+    if named.get("pos_embed") is None or own is None:
+        return named
+    for key in ("cls_token", "pos_embed"):
+        if key in named and named[key].ndim < 3:
+            named[key] = named[key].view(1, -1, named[key].shape[-1])
+    table = named["pos_embed"]
+    if table.ndim != 3 or table.shape == own.shape:
+        return named
     prefix = 0 if model.no_embed_class else model.num_prefix_tokens
-    if "dist_token" in tensors and getattr(model, "dist_token", None) is None:
+    if "dist_token" in named and getattr(model, "dist_token", None) is None:
         table = cat([table[:, :1], table[:, 2:]], 1)
+    if not prefix and "cls_token" in named and isqrt(table.shape[1] - 1) ** 2 == table.shape[1] - 1:
+        named["cls_token"], table = named["cls_token"] + table[:, :1], table[:, 1:]
     grid = grid_of(table.shape[1] - prefix, model.patch_embed.grid_size)
     if grid is None:
-        return dict(tensors)
-    return {**tensors, "pos_embed": resized_positions(table, grid, model.patch_embed.grid_size, prefix=prefix)}
+        return named
+    return {**named, "pos_embed": resized_positions(table, grid, model.patch_embed.grid_size, prefix=prefix)}

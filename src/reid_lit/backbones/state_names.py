@@ -18,8 +18,9 @@ COMPILED = "_orig_mod."
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 _NUMBERED = (("conv1", "bn1", "relu", "maxpool", *_STAGES), ("conv1", "bn1", "maxpool", *_STAGES))
 """A ResNet as ``nn.Sequential``: its children in torchvision's order, and those of open-reid's successors."""
-_MEANT = (("encoder_q.", "encoder_k."), ("base_encoder.", "momentum_encoder."))
-"""Of two networks in a file the one that learns by its gradient, and its average (MoCo)."""
+_MEANT = (("encoder_q.", "encoder_k."), ("base_encoder.", "momentum_encoder."), ("teacher.", "student."))
+"""Of two networks in a file the one that its project goes on with: of MoCo what learns by its gradient, of DINO the
+average of that."""
 _WRAPPERS = re.compile(r"(?:(?:module|model|backbone|body|base)\.)*")
 
 
@@ -92,10 +93,11 @@ def chosen(found: Sequence[Reading]) -> Reading:
     first, *others = found
     if all(_are_equal(first, other) for other in others):
         return first
-    for meant, average in _MEANT:
-        pair = [reading for reading in found if reading.prefix.endswith((meant, average))]
-        if len(pair) == len(found) and sum(reading.prefix.endswith(meant) for reading in pair) == 1:
-            return next(reading for reading in pair if reading.prefix.endswith(meant))
+    for meant, other in _MEANT:
+        wanted = [reading for reading in found if f".{meant}" in f".{reading.prefix}"]
+        left = [reading for reading in found if f".{other}" in f".{reading.prefix}"]
+        if len(wanted) == 1 and len(wanted) + len(left) == len(found):
+            return wanted[0]
     wrapped = [reading for reading in found if _WRAPPERS.fullmatch(reading.prefix)]
     if len(wrapped) == 1:
         return wrapped[0]

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.positions import resized_positions
+from reid_lit.backbones.stems import STEMS, set_stem, stride_of
 from reid_lit.backbones.stride import set_last_stride
 from reid_lit.backbones.transformers import built, fitted
 from reid_lit.errors import InputError
@@ -65,10 +66,10 @@ class VisionTokens(nn.Module):
     ) -> tuple[Float[Tensor, "batch tokens channels"], tuple[int, int]]:
         """The tokens with their positions, prefix first, and the grid of the patches."""
         embed = self.model.patch_embed
-        size = fitted(image.shape[2:], embed.patch_size, embed.proj.stride)
+        size = fitted(image.shape[2:], embed.patch_size, stride_of(embed))
         if tuple(image.shape[2:]) != size:
             image = F.interpolate(image, size, mode="bilinear", align_corners=False)
-        maps = embed.proj(image)
+        maps = embed.proj(embed.conv(image) if hasattr(embed, "conv") else image)
         grid = (maps.shape[2], maps.shape[3])
         patches = embed.norm(maps.flatten(2).transpose(1, 2))
         known = (getattr(self.model, name, None) for name in ("cls_token", "dist_token", "reg_token"))
@@ -104,6 +105,7 @@ def vit(
     weights: str,
     size: Sequence[int],
     stride: int | None = None,
+    stem: str | None = None,
     drop_path: float,
     class_token: bool = True,
     last_stride: int = 2,
@@ -119,6 +121,7 @@ def vit(
             a table of positions of another grid is resized (bilinear, prefix tokens kept).
         size: Height and width of the images, for whose grid the table of positions is built; see :func:`fitted`.
         stride: Pixels between patches; None: as wide as a patch; fewer: patches overlap.
+        stem: None; ``ics``: convolutions before the patches, see :func:`~reid_lit.backbones.stems.set_stem`.
         drop_path: Stochastic depth of the last block, rising linearly from 0, in [0, 1).
         class_token: Whether tokens are given, whose pooled feature is the class token; False: the map of the patches.
         last_stride: 2; a transformer has no stage that halves its grid.
@@ -136,6 +139,9 @@ def vit(
     def finished(model: nn.Module) -> None:
         _check_family(model, name=name)
         set_last_stride(model, last_stride, name=name)
+        if stem is not None:
+            _check_stem(model, stem, stride)
+            set_stem(model)
         _lay_out(model, size, stride)
 
     model, mean, std = built(
@@ -155,6 +161,16 @@ def _check_family(model: nn.Module, *, name: str) -> None:
         )
 
 
+def _check_stem(model: Any, stem: str, stride: int | None) -> None:
+    """Raise InputError for an unknown stem, and for patches that it cannot have."""
+    if stem not in STEMS:
+        raise InputError(f"stem={stem}: there is none of that name; give {', '.join(STEMS)} or null")
+    if stride is not None:
+        raise InputError(f"stride={stride}: patches behind stem={stem} do not overlap; give stride=null, or stem=null")
+    if model.patch_embed.patch_size[0] % 2:
+        raise InputError(f"stem={stem}: halves a patch, and {model.patch_embed.patch_size[0]} is odd; give stem=null")
+
+
 def _lay_out(model: Any, size: Sequence[int], stride: int | None) -> None:
     """Give a transformer the stride of its patches, and a table of positions for images of a size."""
     embed = model.patch_embed
@@ -164,8 +180,8 @@ def _lay_out(model: Any, size: Sequence[int], stride: int | None) -> None:
                 f"stride={stride}: give pixels between patches of {embed.patch_size[0]}, from 1 to so many, or null"
             )
         embed.proj.stride = (stride, stride)
-    (step, _), patch = embed.proj.stride, embed.patch_size
-    taken = fitted(size, patch, embed.proj.stride)
+    (step, _), patch = stride_of(embed), embed.patch_size
+    taken = fitted(size, patch, stride_of(embed))
     if taken != tuple(size):
         _say_fitted(tuple(size), taken, patch[0])
     grid = (taken[0] - patch[0]) // step + 1, (taken[1] - patch[1]) // step + 1

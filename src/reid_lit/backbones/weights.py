@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from reid_lit.backbones.checkpoint import check_size, read_checkpoint, weights_file
-from reid_lit.backbones.renames import renames
+from reid_lit.backbones.renames import assembled, check_needs, renames
 from reid_lit.backbones.state_names import COMPILED, Reading, chosen, converted, in_one_order, readings
 from reid_lit.errors import InputError, MissingFileError
 
@@ -86,10 +86,11 @@ def load(
             that cannot be resampled, or leaves a batch or instance norm at its start (a file of plain ResNet-50 gives
             99.9 % of an IBN-Net); it holds several such networks; or values that are not finite.
     """
-    file = read_state(path)
+    file = assembled(read_state(path))
     target = {key: value for key, value in body.state_dict().items() if not key.endswith("num_batches_tracked")}
     try:
         reading = _read(body, file, target, [rename, *renames(name)], at_least, fit)
+        check_needs(reading.tensors, target, name=name)
     except InputError as error:
         raise InputError(f"weights={path}: {error}") from None
     report = _report(file, target, reading, name=name)
