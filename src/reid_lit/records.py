@@ -44,6 +44,7 @@ class Shot:
         taken: When it was taken, where that is known.
         track_id: The track that it is of, where that is known: images of one person by one camera, one after the other.
         clothes_id: The clothes, counted from 0, where they are known. Only those of one person are compared.
+        view: The side that it shows, such as ``front``, where that is known.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Shot:
     taken: Moment | None = None
     clothes_id: int | None = None
     track_id: int | None = None
+    view: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,9 +98,18 @@ def test_what_is_missing_is_named(run, tmp_path):
         read_rankings(run)
 
 
-def test_a_run_without_lists_has_a_page(run):
+def test_a_run_without_lists_has_a_page_with_its_pairs_of_views(run):
     (run / "pictures" / "made_up" / "rankings.json").unlink()
-    assert "keeps no ranked lists" in run_page(run, run / "page.html", SIZE, embed=True).read_text()
+    content = json.loads((run / "metrics.json").read_text())
+    one, all_found = {"queries": 4, "rank1": 0.25, "mAP": 0.5}, {"queries": 7, "rank1": 1.0, "mAP": 1.0}
+    pairs = [{"query": "rear", "gallery": "front"} | one, {"query": "front", "gallery": "front"} | all_found]
+    content["results"][0]["details"] = {"view_pairs": {"other": one, "pairs": pairs}}
+    (run / "metrics.json").write_text(json.dumps(content))
+    page = run_page(run, run / "page.html", SIZE, embed=True).read_text()
+    assert "keeps no ranked lists" in page
+    assert "<p>Among gallery images of other views: 25.0 / 50.0 (4)</p>" in page
+    assert '<th scope="row">front</th><td>100.0 / 100.0 (7)</td>' in page
+    assert '<th scope="row">rear</th><td>25.0 / 50.0 (4)</td>' in page
 
 
 def test_rank1_read_off_the_page_is_the_metric(case, run, visit):

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -77,6 +78,27 @@ def test_the_tables_show_scores_thresholds_intervals_and_the_hardest_pairs(resul
     first = next(line for line in lines if line.startswith("c"))
     assert first.split() == [
         worst["query"], worst["gallery"], str(worst["queries"]), f"{100 * worst['rank1']:.2f}", f"{100 * worst['mAP']:.2f}"
+    ]  # fmt: skip
+
+
+def test_views_show_the_hardest_pairs_then_the_same_and_other_views(case):
+    query, gallery, lists = case
+    seen = torch.arange(96) % 5 // 3
+    viewed = replace(lists, query_view=seen, gallery_view=seen.flip(0), views=("back", "front"))
+    result = evaluate(Ranker(query, gallery, viewed, Protocol(view_pairs=True)))
+    views = result.details["view_pairs"]
+    lines = [" ".join(line.replace("│", " ").split()) for line in printed([row(result)]).splitlines()]
+    shown = {
+        key: f"{one['queries']} {100 * one['rank1']:.2f} {100 * one['mAP']:.2f}"
+        for key, one in views.items()
+        if key != "pairs"
+    }
+    worst = min(views["pairs"], key=lambda pair: pair["mAP"])
+    assert "ward: hardest 4 of 4 view pairs" in lines
+    first = next(line for line in lines if line.startswith(("back", "front")))
+    assert first.split()[:3] == [worst["query"], worst["gallery"], str(worst["queries"])]
+    assert [line for line in lines if line.startswith("all")] == [
+        f"all the query's own {shown['same']}", f"all all others {shown['other']}"
     ]  # fmt: skip
 
 

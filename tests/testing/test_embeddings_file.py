@@ -15,7 +15,7 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Moment, Rules, Shot
 from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import SCORING
-from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata, rows_of, write
+from reid_lit.testing.embeddings_file import Embeddings, images_of, read, read_metadata, rows_of, write
 from reid_lit.testing.provenance import Provenance, model_hash
 from reid_lit.testing.rescoring import _laid_out
 
@@ -80,15 +80,18 @@ def test_clothes_are_kept_where_they_are_known(tmp_path, content):
         read(changed(file, tensors={"gallery.clothes": torch.zeros(3, dtype=torch.int64)}))
 
 
-def test_tracks_and_times_are_kept_where_they_are_known(tmp_path, content):
+def test_tracks_times_and_views_are_kept_where_they_are_known(tmp_path, content):
     taken = (Moment("b", 1.5), None, Moment("a", 2.0), Moment("b", 3.0))
     told = tuple(
         replace(shot, track_id=number or None, taken=moment)
         for number, (shot, moment) in enumerate(zip(content.shots["gallery"], taken, strict=True))
     )
     first, second = content.shots["query"]
-    tracked = replace(content, shots={"query": (replace(first, taken=Moment("b", 0.5)), second), "gallery": told})
-    assert read(write(tmp_path / "tracked.safetensors", tracked)).shots == tracked.shots
+    seen = (replace(first, taken=Moment("b", 0.5), view="side"), replace(second, view="front"))
+    tracked = replace(content, shots={"query": seen, "gallery": (replace(told[0], view="back"), *told[1:])})
+    file = write(tmp_path / "tracked.safetensors", tracked)
+    assert read(file).shots == tracked.shots
+    assert images_of(file, "gallery") == tracked.shots["gallery"]
 
 
 def test_plain_images_are_a_list_of_their_own(tmp_path, content):

@@ -8,7 +8,8 @@ from pathlib import Path
 from reid_lit.checkup.counts import common_folder
 from reid_lit.checkup.diagnosis import Fact, below
 from reid_lit.data.problems import Problem
-from reid_lit.evaluation.lists import Lists, check_clothes
+from reid_lit.evaluation.checks import check_marks
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranking import ABSENT, CLOTHES, FOUND, SAME_CAMERA
 from reid_lit.evaluation.scores import causes
@@ -48,7 +49,7 @@ def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]
             continue
         rule = camera_rule(test, protocol)
         lists = Lists.of(test.query, test.gallery)
-        check_clothes(lists, protocol)
+        check_marks(lists, protocol)
         results = causes(lists, replace(protocol, camera_rule=rule)).tolist()
         lost = [
             (shot, _JUNK if shot.person_id == JUNK else _REASONS[cause])

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation.marks import clothes_of, view_names, views_of
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import JUNK, Shot
 from reid_lit.wording import counted
-
-UNKNOWN = -1
-"""The number of clothes that are not known."""
 
 
 class Asked(NamedTuple):
@@ -35,20 +33,23 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Lists:
-    """Person and camera of every query and gallery image, and the clothes where they are known.
+    """Person and camera of every query and gallery image, and clothes and view where they are known.
 
     Attributes:
         query_person: ``(queries)`` int64 person ids.
         query_camera: ``(queries)`` int64 camera ids, counted from 0.
         gallery_person: ``(gallery)`` int64 person ids; -1 is junk.
         gallery_camera: ``(gallery)`` int64 camera ids, counted from 0.
-        query_clothes: ``(queries)`` int64 numbers of clothes, :data:`UNKNOWN` where they are not known; None for none.
+        query_clothes: ``(queries)`` int64 numbers of clothes, :data:`.marks.UNKNOWN` where not known; None for none.
         gallery_clothes: ``(gallery)``, likewise.
         query_track: ``(queries)`` int64 numbers of tracks, where tracks are ranked in place of images.
         gallery_track: ``(gallery)``, likewise.
+        query_view: ``(queries)`` int64 numbers of views, likewise.
+        gallery_view: ``(gallery)``, likewise.
+        views: The names of the views, by number.
 
     Raises:
-        ValueError: persons, cameras and clothes of different number.
+        ValueError: persons, cameras, clothes and views of different number.
     """
 
     query_person: Int[Tensor, " queries"]
@@ -59,11 +60,14 @@ class Lists:
     gallery_clothes: Int[Tensor, " gallery"] | None = None
     query_track: Int[Tensor, " queries"] | None = None
     gallery_track: Int[Tensor, " gallery"] | None = None
+    query_view: Int[Tensor, " queries"] | None = None
+    gallery_view: Int[Tensor, " gallery"] | None = None
+    views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for role in ("query", "gallery"):
             persons = getattr(self, f"{role}_person")
-            for name, words in (("camera", "cameras"), ("clothes", "clothes")):
+            for name, words in (("camera", "cameras"), ("clothes", "clothes"), ("view", "views")):
                 given = getattr(self, f"{role}_{name}")
                 if given is not None and persons.shape != given.shape:
                     raise InputError(
@@ -74,20 +78,28 @@ class Lists:
     @classmethod
     def of(cls, query: Sequence[Shot], gallery: Sequence[Shot]) -> "Lists":
         """The lists of some shots."""
-
-        def numbers(shots: Sequence[Shot], name: str) -> Int[Tensor, " shots"]:
-            return torch.tensor([getattr(shot, name) for shot in shots], dtype=torch.int64)
-
-        queries = numbers(query, "person_id"), numbers(query, "camera_id")
-        gallery_numbers = numbers(gallery, "person_id"), numbers(gallery, "camera_id")
-        clothes = clothes_of((*query, *gallery))
-        worn = () if clothes is None else (clothes[: len(query)], clothes[len(query) :])
-        return cls(*queries, *gallery_numbers, *worn)
+        views = view_names(shots := (*query, *gallery))
+        columns = {
+            "person": torch.tensor([shot.person_id for shot in shots], dtype=torch.int64),
+            "camera": torch.tensor([shot.camera_id for shot in shots], dtype=torch.int64),
+            "clothes": clothes_of(shots),
+            "view": views_of(shots, views),
+        }
+        known = {name: values for name, values in columns.items() if values is not None}
+        queries = {f"query_{name}": values[: len(query)] for name, values in known.items()}
+        return cls(
+            **queries, **{f"gallery_{name}": values[len(query) :] for name, values in known.items()}, views=views
+        )
 
     def of_persons(self, other: "Lists") -> "Lists":
         """These lists with the persons and cameras of other ones."""
-        persons = {"query_person": other.query_person, "gallery_person": other.gallery_person}
-        return replace(self, **persons, query_camera=other.query_camera, gallery_camera=other.gallery_camera)
+        return replace(
+            self,
+            query_person=other.query_person,
+            query_camera=other.query_camera,
+            gallery_person=other.gallery_person,
+            gallery_camera=other.gallery_camera,
+        )
 
     def asked(self, rows: slice | Int[Tensor, " rows"]) -> Asked:
         """Some of the queries."""
@@ -103,12 +115,14 @@ class Lists:
     def to(self, device: torch.device) -> "Lists":
         """The same lists on ``device``."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(self, **{name: value.to(device) for name, value in values.items() if value is not None})
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if torch.is_tensor(value)}
+        return replace(self, **moved)
 
     def with_gallery(self, kept: Bool[Tensor, " gallery"]) -> "Lists":
         """The same queries, and the kept part of the gallery."""
         gallery = {item.name: getattr(self, item.name) for item in fields(self) if item.name.startswith("gallery_")}
-        return replace(self, **{name: values[kept] for name, values in gallery.items() if values is not None})
+        some: dict[str, Any] = {name: values[kept] for name, values in gallery.items() if values is not None}
+        return replace(self, **some)
 
     @property
     def single_camera(self) -> bool:
@@ -217,48 +231,3 @@ class Columns:
 def _at(values: Int[Tensor, " columns"], place: Int[Tensor, "rows members"] | None) -> Int[Tensor, "rows members"]:
     """The values of some columns; those of all in one row, for each row the same."""
     return values[None] if place is None else values[place]
-
-
-def clothes_of(shots: Sequence[Shot]) -> Int[Tensor, " shots"] | None:
-    """The numbers of the clothes of some shots, :data:`UNKNOWN` where one has none; None where all have none."""
-    known = [UNKNOWN if shot.clothes_id is None else shot.clothes_id for shot in shots]
-    return torch.tensor(known, dtype=torch.int64) if any(number != UNKNOWN for number in known) else None
-
-
-def check_clothes(lists: Lists, protocol: Protocol) -> None:
-    """Raise InputError where the protocol compares clothes that are not known.
-
-    Raises:
-        ValueError: a query, or a gallery image of a query's person, has no clothes.
-    """
-    rule = protocol.clothes_rule
-    if rule == "general":
-        return
-    cure = "name them in the column clothes of the data set's CSV, or set clothes_rule=general"
-    if lists.query_clothes is None or lists.gallery_clothes is None:
-        raise InputError(f"clothes_rule={rule}: no image of this test has known clothes; {cure}")
-    asked = torch.isin(lists.gallery_person, lists.query_person) & (lists.gallery_person != JUNK)
-    unknown = {
-        "query": (lists.query_clothes == UNKNOWN).nonzero()[:, 0].tolist(),
-        "gallery": ((lists.gallery_clothes == UNKNOWN) & asked).nonzero()[:, 0].tolist(),
-    }
-    for role, rows in unknown.items():
-        if rows:
-            images = counted(len(rows), f"{role} image has", f"{role} images have")
-            raise InputError(f"clothes_rule={rule}: {images} no known clothes, the first at {rows[:3]}; {cure}")
-
-
-def check_lengths(query: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], lists: Lists) -> None:
-    """Raise InputError unless each embedding has a person, and there are a query and a gallery image to rank."""
-    for role, embedding, person in (("query", query, lists.query_person), ("gallery", gallery, lists.gallery_person)):
-        if len(embedding) != len(person):
-            raise InputError(
-                f"{counted(len(embedding), f'{role} embedding')} but {counted(len(person), f'{role} person')};"
-                " give one of each an image"
-            )
-    if not len(query) or lists.junk == len(gallery):
-        raise InputError(
-            f"nothing to rank: {counted(len(query), 'query', 'queries')}, {counted(len(gallery), 'gallery image')} "
-            f"({lists.junk} of junk); "
-            "point dataset.root at a data set with query and gallery images"
-        )

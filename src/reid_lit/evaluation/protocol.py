@@ -96,6 +96,8 @@ class Protocol:
             for no limit.
         roc: False positive rates, in (0, 1), at which to give the true positive rate over all pairs, and its threshold.
         camera_pairs: Give the scores of each pair of query camera and gallery camera too.
+        view_pairs: Give the scores of each pair of the query's view and the gallery images' view too, and those among
+            images of the query's own view and of all others.
         bootstrap: How often queries are drawn again for 95 % intervals of rank-1 and mAP; 0 gives none.
         open_set: False alarm rates, in (0, 1), at which to give the detection and identification rate, and its
             threshold.
@@ -131,6 +133,7 @@ class Protocol:
     memory_limit_gb: float | None = None
     roc: Sequence[float] = ()
     camera_pairs: bool = False
+    view_pairs: bool = False
     bootstrap: int = 0
     open_set: Sequence[float] = ()
     open_set_share: float = 0.5
@@ -177,7 +180,7 @@ class Protocol:
             )
         if edges and self.tracks == "none":
             raise InputError(f"reassociation={list(edges)}: it is measured between tracks; set tracks=mean too")
-        for name in ("local", "single_gallery_shot"):
+        for name in ("local", "single_gallery_shot", "view_pairs"):
             if self.tracks != "none" and getattr(self, name):
                 raise InputError(f"tracks={self.tracks} and {name}: it compares single images; leave out one of them")
 

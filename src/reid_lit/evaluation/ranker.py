@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.budget import check_bytes
+from reid_lit.evaluation.checks import check_lengths, check_marks
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks, joined, pairwise_distance
-from reid_lit.evaluation.lists import Columns, Lists, check_clothes, check_lengths
+from reid_lit.evaluation.lists import Columns, Lists
 from reid_lit.evaluation.local_blocks import LocalBlocks
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.progress import progress
@@ -124,8 +125,8 @@ class Ranker:
         columns: The gallery entries that the distances' columns are.
 
     Raises:
-        ValueError: embeddings and lists of different number, or unknown clothes that are compared; with the first
-            distance, embeddings that are not finite or a limit of memory that cannot be met.
+        ValueError: embeddings and lists of different number, or unknown clothes or views that are compared; with the
+            first distance, embeddings that are not finite or a limit of memory that cannot be met.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Ranker:
         protocol: Protocol,
     ) -> None:
         check_lengths(query, gallery, lists)
-        check_clothes(lists, protocol)
+        check_marks(lists, protocol)
         self.query, self.gallery = query, gallery
         self.lists = lists.to(query.device)
         self.protocol = dataclasses.replace(protocol, camera_rule=lists.rule(protocol))

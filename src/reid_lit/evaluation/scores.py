@@ -9,8 +9,9 @@ from torch import Tensor
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.catalogue import ND, has_nd
+from reid_lit.evaluation.checks import check_marks
 from reid_lit.evaluation.distance import BLOCK
-from reid_lit.evaluation.lists import Columns, Lists, check_clothes
+from reid_lit.evaluation.lists import Columns, Lists
 from reid_lit.evaluation.measures.details import details
 from reid_lit.evaluation.measures.identification import SEED
 from reid_lit.evaluation.measures.separation import intra_inter_ratio
@@ -39,8 +40,8 @@ class Result:
         queries_nd: The same with everything of the query's camera removed.
         first_matches: ``(valid queries)`` the ranks that ``rank1`` … count, ``(draws · valid queries)`` with a single
             gallery shot.
-        details: What the protocol asks for in addition, in JSON's types: ``roc``, ``camera_pairs``, ``open_set``,
-            ``identification`` and ``bootstrap``, with thresholds and intervals.
+        details: What the protocol asks for in addition, in JSON's types: ``roc``, ``camera_pairs``, ``view_pairs``,
+            ``open_set``, ``identification`` and ``bootstrap``, with thresholds and intervals.
     """
 
     def __init__(
@@ -181,7 +182,7 @@ def _cmc(first: Int[Tensor, " counted"], ranks: Sequence[int]) -> dict[str, floa
 
 def check_matches(lists: Lists, protocol: Protocol) -> None:
     """Raise InputError where no query can have a match; needs no embedding, so that it can come before a training."""
-    check_clothes(lists, protocol)
+    check_marks(lists, protocol)
     protocol = replace(protocol, camera_rule=lists.rule(protocol))
     cause = causes(lists, protocol)
     if len(cause) and not (cause == FOUND).any():

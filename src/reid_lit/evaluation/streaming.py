@@ -30,6 +30,7 @@ NEEDS_ALL = {
     "open_set": "the false alarm rate is that of the whole gallery at once",
     "identification": "the false positive identification rate is that of the whole gallery at once",
     "camera_pairs": "a pair of cameras has a gallery of its own",
+    "view_pairs": "a pair of views has a gallery of its own",
 }
 """The choices of a protocol that distractors on disk rule out, and why."""
 

@@ -4,7 +4,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.lists import UNKNOWN, Lists
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.marks import UNKNOWN
 from reid_lit.evaluation.measures.reassociation import reassociation
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol

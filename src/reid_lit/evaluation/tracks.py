@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.errors import InputError
-from reid_lit.evaluation.lists import UNKNOWN, Lists
+from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.marks import UNKNOWN
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Shot, Split
 from reid_lit.wording import counted
@@ -25,7 +26,7 @@ class Tracks:
 
     Attributes:
         track: ``(images)`` the number of the track; an image of no known track is a track of its own.
-        clock: ``(images)`` the number of the clock of its time; :data:`.lists.UNKNOWN` where its time is not known.
+        clock: ``(images)`` the number of the clock of its time; :data:`.marks.UNKNOWN` where its time is not known.
         seconds: ``(images)`` the time on that clock.
         known: How many images have a known track.
     """
@@ -57,7 +58,7 @@ class Spans(NamedTuple):
     Attributes:
         vector: ``(tracks dim)`` of unit length.
         person: ``(tracks)`` person ids; -1 is junk.
-        clock: ``(tracks)`` the clock of its times; :data:`.lists.UNKNOWN` where an image's time is not known, or of
+        clock: ``(tracks)`` the clock of its times; :data:`.marks.UNKNOWN` where an image's time is not known, or of
             another clock.
         start: ``(tracks)`` seconds of the first image.
         end: ``(tracks)`` seconds of the last image.
@@ -151,7 +152,7 @@ def pool(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, *
     return Pooled(
         vector[chosen["query_track"]],
         vector[chosen["gallery_track"]],
-        replace(lists, **chosen),
+        replace(lists, **chosen, query_view=None, gallery_view=None, views=()),  # a track may show several
         _spans(vector, rows["person"], track, tracks),
     )
 

@@ -35,7 +35,7 @@ def _digits(report: Mapping[str, Any], metric: str) -> int:
 
 
 def scores_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each data set's scores in percent, with their intervals, its protocol in words and its pairs of cameras."""
+    """Each data set's scores in percent, its intervals, protocol in words and its pairs of cameras and of views."""
     return [
         {
             "dataset": result["dataset"],
@@ -44,6 +44,7 @@ def scores_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "nd": "rank1_nd" in result["scores"],
             "level": LEVEL,
             "pairs": _pairs(result.get("details", {}).get("camera_pairs", [])),
+            "views": _views(result.get("details", {}).get("view_pairs", {})),
         }
         for result in results
     ]
@@ -70,6 +71,21 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rows, columns = (sorted({pair[side] for pair in pairs}, key=_number_of) for side in ("query", "gallery"))
     cells = {f"{pair['query']} {pair['gallery']}": pair for pair in pairs}
     return {"rows": rows, "columns": columns, "cells": cells}
+
+
+def _views(views: Mapping[str, Any]) -> dict[str, Any]:
+    """The pairs of views as a table: a row for each view of a query; the gallery's own, all others, and each view."""
+    pairs = views.get("pairs", [])
+    rows, columns = (sorted({pair[side] for pair in pairs}) for side in ("query", "gallery"))
+    cells = {(pair["query"], pair["gallery"]): pair for pair in pairs}
+    together = [
+        (name, views[key]) for key, name in (("same", "the same view"), ("other", "other views")) if key in views
+    ]
+    return {
+        "columns": columns,
+        "together": together,
+        "rows": [(row, [cells.get((row, c)) for c in columns]) for row in rows],
+    }
 
 
 def _number_of(camera: str) -> int:

@@ -10,16 +10,16 @@ from reid_lit.evaluation.catalogue import LEVEL, find, label
 Row = dict[str, Any]
 
 HARDEST = 10
-"""Pairs of cameras that are printed; ``metrics.json`` has all."""
+"""Pairs of cameras, or of views, that are printed; ``metrics.json`` has all."""
 
 PAIR_SCORES = ("rank1", "mAP")
-"""What is measured of a pair of cameras."""
+"""What is measured of a pair of cameras, or of views."""
 
 NOTHING = "–"
 
 
 def detail_tables(results: Sequence[Row]) -> list[Table]:
-    """Operating points with their thresholds, intervals, and pairs of cameras; a table for each that was measured.
+    """Operating points with their thresholds, intervals, pairs of cameras and of views; a table for each.
 
     Args:
         results: Rows of results; one that averages over splits has scores but no details.
@@ -35,7 +35,13 @@ def detail_tables(results: Sequence[Row]) -> list[Table]:
         _intervals(results, over, ends_of)
         for over, ends_of in (("queries", _over_queries), ("random galleries", _over_galleries))
     ]
-    tables = [points, *intervals, *(_camera_pairs(result) for result in results), *map(_reassociation, results)]
+    tables = [
+        points,
+        *intervals,
+        *map(_camera_pairs, results),
+        *map(_view_pairs, results),
+        *map(_reassociation, results),
+    ]
     return [table for table in tables if table.row_count]
 
 
@@ -109,13 +115,30 @@ def _reassociation(result: Row) -> Table:
 
 
 def _camera_pairs(result: Row) -> Table:
-    pairs = sorted(result.get("details", {}).get("camera_pairs", ()), key=lambda pair: pair["mAP"])
-    shown = pairs[:HARDEST]
+    return _pairs(result["dataset"], result.get("details", {}).get("camera_pairs", ()), "camera")
+
+
+def _view_pairs(result: Row) -> Table:
+    """The scores among images of the same view and of other views, then the hardest pairs."""
+    views = result.get("details", {}).get("view_pairs", {})
+    table = _pairs(result["dataset"], views.get("pairs", ()), "view")
+    table.add_section()
+    for name, gallery in (("same", "the query's own"), ("other", "all others")):
+        if name in views:
+            table.add_row("all", gallery, *_pair_cells(views[name]))
+    return table
+
+
+def _pairs(dataset: str, pairs: Sequence[Row], of: str) -> Table:
+    hardest = sorted(pairs, key=lambda pair: pair["mAP"])[:HARDEST]
     table = _table(
-        f"{result['dataset']}: hardest {len(shown)} of {len(pairs)} camera pairs",
+        f"{dataset}: hardest {len(hardest)} of {len(pairs)} {of} pairs",
         ("query", "gallery", "queries", *map(label, PAIR_SCORES)),
     )
-    for pair in shown:
-        scores = (f"{100 * pair[key]:.2f}" for key in PAIR_SCORES)
-        table.add_row(pair["query"], pair["gallery"], str(pair["queries"]), *scores)
+    for pair in hardest:
+        table.add_row(pair["query"], pair["gallery"], *_pair_cells(pair))
     return table
+
+
+def _pair_cells(pair: Row) -> tuple[str, ...]:
+    return str(pair["queries"]), *(f"{100 * pair[key]:.2f}" for key in PAIR_SCORES)

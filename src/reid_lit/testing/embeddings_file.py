@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reid_lit.errors import InputError, MissingFileError
-from reid_lit.evaluation.lists import UNKNOWN
+from reid_lit.evaluation.marks import UNKNOWN, view_names
 from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.kinds import PERSON, Kind, read_kind
 from reid_lit.paths import write_whole
@@ -28,7 +28,7 @@ VERSION = 2
 WITH_WORDS = 1
 """The version whose files kept all words of their run; only what they say of the evaluation is read."""
 LISTS = ("query", "gallery", "images")
-MARKS = {"clothes": "clothes", "track": "tracks", "clock": "clocks", "seconds": "times"}
+MARKS = {"clothes": "clothes", "track": "tracks", "clock": "clocks", "seconds": "times", "view": "views"}
 """What a list may have of each image, and what several of them are called."""
 WRITE = "python -m reid_lit.embed run=<folder> writes such a file"
 
@@ -81,14 +81,18 @@ def write(path: Path, content: Embeddings) -> Path:
         ValueError: embeddings are not finite, or not one an image.
     """
     tensors: dict[str, Tensor] = {}
-    clocks = sorted({shot.taken.clock for shots in content.shots.values() for shot in shots if shot.taken is not None})
+    every = [shot for shots in content.shots.values() for shot in shots]
+    names = {
+        "clocks": sorted({shot.taken.clock for shot in every if shot.taken is not None}),
+        "views": list(view_names(every)),
+    }
     for name, shots in content.shots.items():
         embedding = content.embedding[name].detach().cpu().float().contiguous()
         _check(path, name, embedding, shots)
         tensors[f"{name}.embedding"] = embedding
         tensors[f"{name}.person"] = torch.tensor([shot.person_id for shot in shots], dtype=torch.int64)
         tensors[f"{name}.camera"] = torch.tensor([shot.camera_id for shot in shots], dtype=torch.int64)
-        tensors |= {f"{name}.{mark}": values for mark, values in _marks(shots, clocks).items()}
+        tensors |= {f"{name}.{mark}": values for mark, values in _marks(shots, names).items()}
         tensors[f"{name}.paths"] = _packed(shots)
     facts = {
         "name": content.name,
@@ -96,7 +100,7 @@ def write(path: Path, content: Embeddings) -> Path:
         "notes": list(content.notes),
         "test": dict(content.test),
         "kind": list(content.kind),
-        "clocks": clocks,
+        **names,
     }
     metadata = {
         "format": FORMAT,
@@ -108,12 +112,13 @@ def write(path: Path, content: Embeddings) -> Path:
     return write_whole(path, lambda part: save_file(tensors, part, metadata))
 
 
-def _marks(shots: Sequence[Shot], clocks: Sequence[str]) -> dict[str, Tensor]:
-    """Clothes, tracks and times of some images, where any are known; -1 is none."""
+def _marks(shots: Sequence[Shot], names: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
+    """Clothes, tracks, views and times of some images, where any are known; -1 is none."""
     found = {
         "clothes": [shot.clothes_id for shot in shots],
         "track": [shot.track_id for shot in shots],
-        "clock": [None if shot.taken is None else clocks.index(shot.taken.clock) for shot in shots],
+        "clock": [None if shot.taken is None else names["clocks"].index(shot.taken.clock) for shot in shots],
+        "view": [None if shot.view is None else names["views"].index(shot.view) for shot in shots],
     }
     known = {name: values for name, values in found.items() if any(value is not None for value in values)}
     marks = {
@@ -169,7 +174,7 @@ def read(path: Path) -> Embeddings:
     """
     metadata = read_metadata(path)
     facts, lists = metadata["facts"], metadata["lists"]
-    shots = {name: images_of(path, name, clocks=facts.get("clocks", ())) for name in lists}
+    shots = {name: images_of(path, name) for name in lists}
     with safe_open(path, "pt") as file:
         embedding = {name: file.get_tensor(f"{name}.embedding") for name in lists}
     for name in lists:
@@ -187,20 +192,19 @@ def read(path: Path) -> Embeddings:
     )
 
 
-def images_of(path: Path, name: str, *, clocks: Sequence[str] = ()) -> tuple[Shot, ...]:
+def images_of(path: Path, name: str) -> tuple[Shot, ...]:
     """The images of a list of a file, in the order of their embeddings.
 
     Args:
         path: The file.
         name: Of the list.
-        clocks: The names of the clocks of their times.
 
     Raises:
         ValueError: the numbers of its paths, persons and cameras differ.
     """
     with safe_open(path, "pt") as file:
         parts = {key: file.get_tensor(f"{name}.{key}") for key in ("person", "camera", "paths")}
-        named = set(file.keys())
+        named, facts = set(file.keys()), json.loads((file.metadata() or {})["facts"])
         marks = {mark: file.get_tensor(f"{name}.{mark}") for mark in MARKS if f"{name}.{mark}" in named}
     packed = parts["paths"].numpy().tobytes()
     files = packed.split(b"\0") if packed else []
@@ -212,16 +216,17 @@ def images_of(path: Path, name: str, *, clocks: Sequence[str] = ()) -> tuple[Sho
     told = {mark: values.tolist() for mark, values in marks.items()}
     people = zip(files, parts["person"].tolist(), parts["camera"].tolist(), strict=True)
     return tuple(
-        Shot(Path(os.fsdecode(file)), person, camera, **_marks_of(told, place, clocks))
+        Shot(Path(os.fsdecode(file)), person, camera, **_marks_of(told, place, facts))
         for place, (file, person, camera) in enumerate(people)
     )
 
 
-def _marks_of(told: Mapping[str, Sequence[Any]], place: int, clocks: Sequence[str]) -> dict[str, Any]:
+def _marks_of(told: Mapping[str, Sequence[Any]], place: int, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of one image, as a shot has it."""
     known = {mark: values[place] for mark, values in told.items() if values[place] != UNKNOWN}
-    taken = Moment(clocks[known["clock"]], told["seconds"][place]) if "clock" in known else None
-    return {"clothes_id": known.get("clothes"), "track_id": known.get("track"), "taken": taken}
+    taken = Moment(facts["clocks"][known["clock"]], told["seconds"][place]) if "clock" in known else None
+    view = facts["views"][known["view"]] if "view" in known else None
+    return {"clothes_id": known.get("clothes"), "track_id": known.get("track"), "taken": taken, "view": view}
 
 
 def _check(path: Path, name: str, embedding: Tensor, shots: Sequence[Shot]) -> None:

@@ -77,6 +77,18 @@ def test_a_column_of_clothes_is_read_and_packed(crops):
     assert csv_parts(crops)["reid.csv"].decode().startswith("path,person,camera,split,clothes\n")
 
 
+def test_a_column_of_views_is_read_in_large_and_small_letters_and_packed(crops):
+    shown = ["Front", "front", "", "rear left"]
+    rows = [(*row, shown[place % 4]) for place, row in enumerate(ROWS[1:])]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "view"), *rows]))
+    told = {shot.path.relative_to(crops).as_posix(): shot.view for shot in split.shots}
+    assert told == {path: ("front", "front", None, "rear left")[place % 4] for place, (path, *_) in enumerate(ROWS[1:])}
+    counts = [sum(place % 4 in places for place in range(len(rows))) for places in ((0, 1), (3,), (2,))]
+    assert split.notes[-1] == "views: front {}, rear left {}; {} images of unknown view".format(*counts)
+    assert unused_columns(crops / "reid.csv") == []
+    assert csv_parts(crops)["reid.csv"].decode().startswith("path,person,camera,split,view\n")
+
+
 def test_tracklets_are_of_a_person_and_a_camera_and_times_may_be_seconds(crops):
     rows = [(*row, "1" if place % 2 else "", 2.5 * place) for place, row in enumerate(ROWS[1:])]
     split = read(written(crops / "reid.csv", [(*ROWS[0], "tracklet", "time"), *rows]))

@@ -30,7 +30,7 @@ COLUMNS = {
 
 REQUIRED = ("path",)
 TIME = "time"
-OPTIONAL = (TIME, "clothes", "kind", "tracklet")
+OPTIONAL = (TIME, "clothes", "kind", "tracklet", "view")
 """Columns that may be empty in some rows."""
 BOX_HELP = {
     True: "left, top, right and bottom, the last two behind the box",
@@ -55,6 +55,7 @@ class CsvRow(NamedTuple):
     clothes: str = ""
     kind: str = ""
     tracklet: str = ""
+    view: str = ""
 
 
 def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
@@ -262,4 +263,5 @@ def _check_missing(file: Path, name: str, names: list[str], aliases: tuple[str, 
         cure = (
             f"rename {near[0]!r} to {name!r}" if near else "it must name path and, where known, person, camera, split"
         )
+        cure += ", or to 'view' where it is the side that an image shows" * (near == ["viewpoint"])
         raise Problem(kind=LAYOUT, place=file, fact=fact, cure=cure).error()

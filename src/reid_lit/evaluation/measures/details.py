@@ -16,6 +16,7 @@ from reid_lit.evaluation.measures.camera_pairs import CameraPairs
 from reid_lit.evaluation.measures.identification import Identification
 from reid_lit.evaluation.measures.open_set import OpenSet, draw_persons
 from reid_lit.evaluation.measures.verification import Verification
+from reid_lit.evaluation.measures.view_pairs import ViewPairs
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.progress import progress
@@ -44,6 +45,7 @@ class Watcher(typing.Protocol):
 KINDS: dict[str, Callable[[Ranker, Int[Tensor, " removed"]], Watcher]] = {
     "roc": lambda ranker, _: Verification(ranker),
     "camera_pairs": lambda ranker, _: CameraPairs(ranker),
+    "view_pairs": lambda ranker, _: ViewPairs(ranker),
     "open_set": lambda ranker, removed: OpenSet(ranker, removed=removed),
     "identification": lambda ranker, _: Identification(ranker),
 }
@@ -82,7 +84,7 @@ def _galleries(
     parts = [(protocol, every)]
     if any(getattr(protocol, name) for name in BY_NEIGHBOURS):
         parts = [(replace(protocol, open_set=()), every)]
-        alone = replace(protocol, roc=(), camera_pairs=False, identification=())
+        alone = replace(protocol, roc=(), camera_pairs=False, view_pairs=False, identification=())
         parts += [(alone, ~torch.isin(lists.gallery_person, removed))]
     return [part for part in parts if any(getattr(part[0], name) for name in KINDS)]
 
@@ -114,7 +116,7 @@ def watch(ranker: Ranker, watchers: Sequence[Watcher]) -> None:
     """Show all distances to all watchers, again to those that ask for it."""
     queries = len(ranker.query)
     while watchers:
-        with progress("thresholds, camera pairs, open set") as tell:
+        with progress("thresholds, pairs of cameras and views, open set") as tell:
             for rows, distance in _parts(ranker):
                 for watcher in watchers:
                     watcher.see(rows, distance)

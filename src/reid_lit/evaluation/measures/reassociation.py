@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from reid_lit.evaluation.budget import check_bytes
-from reid_lit.evaluation.lists import UNKNOWN
+from reid_lit.evaluation.marks import UNKNOWN
 from reid_lit.evaluation.tracks import Spans
 from reid_lit.records import JUNK
 
