@@ -15,7 +15,17 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-LIBRARIES = ("hydra", "torch", "torchmetrics", "pytorch_lightning", "timm", "wandb", "matplotlib.pyplot")
+LIBRARIES = (
+    "hydra",
+    "torch",
+    "torchmetrics",
+    "pytorch_lightning",
+    "timm",
+    "wandb",
+    "matplotlib.pyplot",
+    "sklearn.cluster",
+    "cv2",
+)
 
 
 class Forks:

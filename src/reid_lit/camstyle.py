@@ -8,7 +8,6 @@ from rich.table import Table
 
 from reid_lit.command.launch import launch
 from reid_lit.overrides import assignment
-from reid_lit.paths import write_whole
 from reid_lit.wording import counted
 
 if TYPE_CHECKING:
@@ -67,10 +66,11 @@ def _draw(work: "Work") -> str:
     from reid_lit.data.fake_folder import GENERATORS
     from reid_lit.data.fakes import example_styles
     from reid_lit.figures.camera_styles import styles_sheet
+    from reid_lit.figures.tiles import write_picture
 
     columns = example_styles(work.shots, work.folder, number=work.config.examples)
     sheet = styles_sheet(columns, cameras=work.cameras, title=f"{work.name}: images in the styles of its cameras")
-    return str(write_whole(work.folder / GENERATORS / "examples.png", sheet.save))
+    return str(write_picture(work.folder / GENERATORS / "examples.png", sheet))
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def _draw(
     from reid_lit.data.statistics import ALL, sides
     from reid_lit.figures.contact_sheet import contact_sheet
     from reid_lit.figures.statistics import Listed, statistics_figure
+    from reid_lit.figures.tiles import write_picture
 
     title = f"{name}: {numbers[ALL].total}"
     parts = {
@@ -70,7 +71,7 @@ def _draw(
         if part != ALL
     }
     write_whole(folder / "statistics.png", statistics_figure(parts, title=title).savefig)
-    write_whole(folder / "contact_sheet.png", contact_sheet(sides(lists), persons=persons, title=title).save)
+    write_picture(folder / "contact_sheet.png", contact_sheet(sides(lists), persons=persons, title=title))
 
 
 def _show(title: str, numbers: Mapping[str, "Statistics"], notes: list[str]) -> None:

@@ -22,6 +22,7 @@ from reid_lit.figures.calibration import det_curve
 from reid_lit.figures.curves import cmc_curve, learning_curves
 from reid_lit.figures.failures import failure_report
 from reid_lit.figures.ranked import ranked_lists
+from reid_lit.figures.tiles import write_picture
 from reid_lit.pages.rankings import write_rankings
 from reid_lit.paths import write_whole
 from reid_lit.records import Split
@@ -99,7 +100,7 @@ class Pictures(pl.Callback):
         shown = nearest_to(rows=spread(len(split.query), self.queries), keep_junk=self.removed)
         image = ranked_lists(split.query, split.gallery, shown, title=title, scores=result.queries)
         files = {name: directory / f"{name}.png" for name in ("ranked_lists", "failures")}
-        write_whole(files["ranked_lists"], image.save)
+        write_picture(files["ranked_lists"], image)
         nearest = nearest_to()
         failure_report(
             directory,

@@ -11,7 +11,8 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation.ranking import QueryScores
 from reid_lit.evaluation.top import Top
 from reid_lit.figures.ranked import ranked_lists
-from reid_lit.paths import write_text, write_whole
+from reid_lit.figures.tiles import write_picture
+from reid_lit.paths import write_text
 from reid_lit.records import Shot
 from reid_lit.wording import counted
 
@@ -60,7 +61,7 @@ def failure_report(
     data = write_text(directory / "failures.json", text)
     shown = select(top, worst or [0])
     image = ranked_lists(query, gallery, shown, title=title, scores=scores)
-    return write_whole(directory / "failures.png", image.save), data
+    return write_picture(directory / "failures.png", image), data
 
 
 def worst_queries(scores: QueryScores, number: int) -> list[int]:

@@ -1,6 +1,6 @@
 """One framed image with its caption, drawn with Pillow."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from reid_lit.errors import InputError
 from reid_lit.files.pixels import pixels
+from reid_lit.paths import write_whole
 from reid_lit.records import Shot
 
 WIDTH, HEIGHT = 128, 256
@@ -20,6 +21,15 @@ TILE = (WIDTH + 2 * FRAME, HEIGHT + 2 * FRAME + 2 * LINE + 4)
 """Width and height of a tile in pixels, caption included."""
 
 INK, PAPER, GAP = (20, 20, 20), (255, 255, 255), (222, 222, 222)
+
+
+_EFFORT = 2
+"""Of PNG's compression, 0 to 9: a fourth of the time of Pillow's 6, and a file that is 15 % larger."""
+
+
+def write_picture(path: Path, image: Image.Image) -> Path:
+    """Write a picture as PNG, whole or not at all."""
+    return write_whole(path, partial(image.save, compress_level=_EFFORT))
 
 
 @lru_cache
