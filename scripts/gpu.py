@@ -8,6 +8,7 @@ give it a copy of the folder by ``--resume``. ``--tiny`` is a dry run with small
 
 import argparse
 import contextlib
+import csv
 import importlib.metadata
 import json
 import os
@@ -277,8 +278,8 @@ def progress_of(run: Path | None) -> dict[str, Any]:
         metrics = json.loads((run / "metrics.json").read_text())
         return {"epochs": metrics["epochs"], "results": metrics["results"]}
     log = run / "log" / "metrics.csv"
-    lines = log.read_text().splitlines() if log.is_file() else []
-    epochs = [line.split(",")[lines[0].split(",").index("epoch")] for line in lines[1:]]
+    rows = csv.DictReader(log.read_text().splitlines() if log.is_file() else [])
+    epochs = [row.get("epoch") for row in rows]  # the column comes with the first epoch that ends
     return {"epochs": max((int(float(epoch)) for epoch in epochs if epoch), default=0)}
 
 

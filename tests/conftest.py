@@ -21,6 +21,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands started by tests run b
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: at the end no worker waits long for another."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """The user's own cache is none of the tests' business; commands that they start inherit this one."""

@@ -266,7 +266,9 @@ def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
         loss.backward()
         optimizer.step()
         history.append(float(loss.detach()))
-    assert min(history[4:]) < history[0]
+        if step > 1 and history[-1] < history[0]:
+            break
+    assert history[-1] < history[0]
 
 
 def test_a_misspelt_constructor_argument_fails_when_the_object_is_built(compose):

@@ -78,6 +78,7 @@ def test_a_training_goes_on_in_the_next_call(tmp_path, market):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)  # the machine is wanted back
     said, _ = process.communicate()
+    assert (first / "results.json").is_file(), said
     step = results(first)["market_osnet_scratch"]
     assert step["state"] == "goes on", said
     assert step["parts"]
@@ -86,6 +87,14 @@ def test_a_training_goes_on_in_the_next_call(tmp_path, market):
     assert (step["state"], step["epochs"], step["calls"]) == ("done", 8, 2), ended.stdout
     assert 0 < step["results"][0]["scores"]["mAP"] <= 1
     assert (second / "market_osnet_scratch.tar.00").stat().st_size <= 16 * 1024**2
+
+
+def test_a_training_that_ends_before_its_first_epoch_has_done_none(script, tmp_path):
+    log = tmp_path / "log" / "metrics.csv"
+    log.parent.mkdir()
+    for text, epochs in (("lr-SGD,step\n0.1,0\n", 0), ("epoch,lr-SGD,step\n,0.1,0\n2,,9\n", 2)):
+        log.write_text(text)
+        assert script("gpu").progress_of(tmp_path) == {"epochs": epochs}
 
 
 def test_a_short_time_starts_nothing(tmp_path):

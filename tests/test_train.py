@@ -19,7 +19,7 @@ from reid_lit.run.query_scores import read_query_scores
 
 SMALL = [
     "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[64,32]", "loader.batch_size=16",
-    "machine.workers=1", "trainer.log_every_n_steps=2",
+    "machine.workers=1", "trainer.log_every_n_steps=2", "callbacks.pictures.queries=2",
 ]  # fmt: skip
 
 

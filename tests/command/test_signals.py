@@ -37,8 +37,7 @@ def wait_for(file: Path, process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(("name", "workers"), [("SIGTERM", 0), ("SIGINT", 2)])
 def test_a_training_that_is_stopped_says_how_it_goes_on(drawn, tmp_path, name, workers):
     process = started(*TRAIN, f"machine.workers={workers}", f"data_root={drawn}", cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoints" / "last.ckpt", process)
