@@ -1,12 +1,12 @@
 """The choices that make two retrieval scores comparable or not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any, runtime_checkable
-from typing import Protocol as Interface
+from typing import Any
 
 from reid_lit.errors import InputError
+from reid_lit.evaluation.interfaces import Expanding, Reranking
 from reid_lit.evaluation.local_distance import LocalDistance
 from reid_lit.records import Rules
 
@@ -17,46 +17,9 @@ CHOICES = {
     "distance": ("euclidean", "cosine"),
     "feature": ("embedding", "feature", "pooled", "joined"),
     "junk": ("without", "with"),
-    "tracks": ("none", "mean", "quality"),
+    "track_queries": ("tracks", "images"),
+    "tracks": ("none", "mean", "quality", "nearest"),
 }
-
-
-@runtime_checkable
-class Expanding(Interface):
-    """A query expansion: it replaces the embeddings of query and gallery by others; its ``stamp`` says how."""
-
-    @property
-    def stamp(self) -> str:
-        """The expansion in words."""
-
-    def needed(self, queries: int, gallery: int, dim: int) -> int:
-        """The least number of bytes above the embeddings that it takes."""
-
-    def __call__(self, query: Any, gallery: Any, *, memory_limit_gb: float | None, search: Any) -> tuple[Any, Any]:
-        """The expanded query and gallery."""
-
-
-@runtime_checkable
-class Reranking(Interface):
-    """A re-ranking: it compares query and gallery by their neighbours; its ``stamp`` says how."""
-
-    @property
-    def stamp(self) -> str:
-        """The re-ranking in words."""
-
-    def needed(self, images: int, dim: int, columns: int) -> int:
-        """The most bytes above the embeddings that it takes for ``images``, ``columns`` of them in the gallery."""
-
-    def blocks(
-        self,
-        query: Any,
-        gallery: Any,
-        *,
-        neighbours: Callable[..., Any] | None,
-        memory_limit_gb: float | None,
-        held: int,
-    ) -> Any:
-        """An object whose ``block(start)`` gives the distances of 512 queries from ``start`` on."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +52,9 @@ class Protocol:
             ranks it.
         local: How stripes are compared beside the whole images, for a model with a local branch; None: not at all.
         tracks: Rank tracks in place of images, each by the ``mean`` of its images' unit vectors, or by that mean with
-            weights, the lengths of the vectors before (``quality``); ``none`` ranks images.
+            weights, the lengths of the vectors before (``quality``); ``nearest``, for queries that are images, by the
+            nearest of its images; ``none`` ranks images.
+        track_queries: Of tracks: ``tracks``, or ``images``, where each query is an image and the gallery is of tracks.
         reassociation: Of tracks: the edges, in seconds, of ranges of time gaps for which MRR, rank-1 and AUC of
             re-association are given.
         memory_limit_gb: What ranking, re-ranking, expansion and search may use above the embeddings, in 10⁹ bytes; None
@@ -129,6 +94,7 @@ class Protocol:
     junk: str = "without"
     local: LocalDistance | None = None
     tracks: str = "none"
+    track_queries: str = "tracks"
     reassociation: Sequence[int | float] = ()
     memory_limit_gb: float | None = None
     roc: Sequence[float] = ()
@@ -183,6 +149,20 @@ class Protocol:
         for name in ("local", "single_gallery_shot", "view_pairs"):
             if self.tracks != "none" and getattr(self, name):
                 raise InputError(f"tracks={self.tracks} and {name}: it compares single images; leave out one of them")
+        self._check_track_queries()
+
+    def _check_track_queries(self) -> None:
+        if self.track_queries == "images":
+            if self.tracks == "none":
+                raise InputError("track_queries=images: no tracks are ranked for them; set tracks=mean or nearest too")
+            if self.reassociation:
+                given = f"reassociation={list(self.reassociation)}"
+                raise InputError(f"track_queries=images and {given}: it is between tracks; leave out one of them")
+        elif self.tracks == "nearest":
+            raise InputError("tracks=nearest: it is the image nearest to a query that is one; set track_queries=images")
+        for name in ("rerank", "expansion", "separation"):
+            if self.tracks == "nearest" and getattr(self, name):
+                raise InputError(f"tracks=nearest and {name}: it needs one vector of each track; set tracks=mean")
 
     def _check_local(self) -> None:
         """Raise InputError where stripes are to be compared by what compares whole images alone."""

@@ -168,7 +168,11 @@ class Ranker:
         if expansion is not None:
             query, gallery = expansion(query, gallery, memory_limit_gb=limit, search=search)
         if rerank is None:
-            return distance_blocks(query, gallery, self.protocol)
+            return (
+                distance_blocks(query, gallery, self.protocol)
+                if expansion is not None
+                else self.distances(self._compared)
+            )
         if self.protocol.local is not None:
             how = {"kind": self.protocol.distance, "local": self.protocol.local}
             return rerank.blocks(query, gallery, neighbours=None, memory_limit_gb=limit, held=0, **how)
@@ -178,6 +182,10 @@ class Ranker:
         find = search.neighbours if search else None
         held = _copies(len(query) + len(gallery), query.shape[1], self.protocol)
         return rerank.blocks(query, gallery, neighbours=find, memory_limit_gb=limit, held=held)
+
+    def distances(self, columns: Columns) -> Blocks:
+        """The distances to some of the gallery, as they are before expansion and re-ranking."""
+        return distance_blocks(self.query, columns.select(self.gallery), self.protocol)
 
     def block(self, start: int) -> Float[Tensor, "rows columns"]:
         """Distances of the queries ``start`` to ``start + BLOCK`` (fewer at the end); ``start`` is a multiple of BLOCK.
@@ -200,7 +208,7 @@ class Ranker:
         """Every gallery image as a column, and the distances; they are infinite to junk that was not compared."""
         columns = Columns(self.lists, keep_junk=True)
         if not self.by_neighbours:
-            return columns, distance_blocks(self.query, self.gallery, self.protocol)
+            return columns, self.distances(columns)
         all_compared = len(self._compared.index) == len(columns.index)
         return columns, self._blocks if all_compared else _Wider(self, len(columns.index))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -16,8 +16,12 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Shot, Split
 from reid_lit.wording import counted
 
-POOLED = {"mean": "mean of unit vectors", "quality": "mean of unit vectors, weighted by their length before"}
-"""The poolings, in words."""
+POOLED = {
+    "mean": "mean of unit vectors",
+    "quality": "mean of unit vectors, weighted by their length before",
+    "nearest": "nearest of unit vectors",
+}
+"""How the images of a track are compared as one, in words."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,39 @@ def pool(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, *
         quality: See :func:`pooled`.
 
     Raises:
+        ValueError: see :func:`check_tracks`.
+    """
+    track = tracks.track.to(embedding.device)
+    rows = check_tracks(lists, tracks, track)
+    queries = len(lists.query_person)
+    vector = pooled(embedding, track, quality=quality)
+    query, gallery = (part.to(embedding.device) for part in stands_for(tracks.track, queries))
+    chosen: dict[str, Any] = {}
+    for name, values in rows.items():
+        chosen |= {f"query_{name}": values[:queries][query], f"gallery_{name}": values[queries:][gallery]}
+    chosen |= {"query_track": track[:queries][query], "gallery_track": track[queries:][gallery]}
+    return Pooled(
+        vector[chosen["query_track"]],
+        vector[chosen["gallery_track"]],
+        replace(without_views(lists), **chosen),
+        _spans(vector, rows["person"], track, tracks),
+    )
+
+
+def without_views(lists: Lists) -> Lists:
+    """The lists without the views of their images: a track may show several."""
+    return replace(lists, query_view=None, gallery_view=None, views=())
+
+
+def check_tracks(lists: Lists, tracks: Tracks, track: Int[Tensor, " images"]) -> dict[str, Int[Tensor, " images"]]:
+    """Raise InputError unless images have tracks, each of one person; return what is known of all images by name.
+
+    Args:
+        lists: Of the images.
+        tracks: Likewise.
+        track: The numbers of the tracks, on the lists' device.
+
+    Raises:
         ValueError: no image has a known track, or a track shows two persons, cameras or clothes.
     """
     if not tracks.known:
@@ -138,23 +175,10 @@ def pool(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, *
             "tracks: no image of this test is of a known track; name them in the column tracklet of the data set's CSV,"
             " or set tracks=none"
         )
-    track = tracks.track.to(embedding.device)
     rows = _of_all(lists)
     for name, values in rows.items():
         _check_one(name, values, track)
-    queries = len(lists.query_person)
-    vector = pooled(embedding, track, quality=quality)
-    query, gallery = (part.to(embedding.device) for part in stands_for(tracks.track, queries))
-    chosen: dict[str, Tensor] = {}
-    for name, values in rows.items():
-        chosen |= {f"query_{name}": values[:queries][query], f"gallery_{name}": values[queries:][gallery]}
-    chosen |= {"query_track": track[:queries][query], "gallery_track": track[queries:][gallery]}
-    return Pooled(
-        vector[chosen["query_track"]],
-        vector[chosen["gallery_track"]],
-        replace(lists, **chosen, query_view=None, gallery_view=None, views=()),  # a track may show several
-        _spans(vector, rows["person"], track, tracks),
-    )
+    return rows
 
 
 def _of_all(lists: Lists) -> dict[str, Int[Tensor, " images"]]:
@@ -197,11 +221,13 @@ def tracks_of(split: Split, protocol: Protocol) -> Tracks | None:
 
 
 def shown_of(split: Split, protocol: Protocol) -> Split:
-    """What is shown of the queries and gallery that were ranked: of each track its first image."""
+    """What is shown of the queries and gallery that were ranked: of each track its first image there."""
     tracks = tracks_of(split, protocol)
     if tracks is None:
         return split
     query, gallery = stands_for(tracks.track, len(split.query))
+    if protocol.track_queries == "images":
+        query = torch.arange(len(split.query))
     shown = [
         tuple(side[k] for k in places.tolist()) for side, places in ((split.query, query), (split.gallery, gallery))
     ]

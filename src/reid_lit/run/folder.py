@@ -24,7 +24,18 @@ _log = logging.getLogger(__name__)
 _DAMAGE = (OSError, ValueError, yaml.YAMLError)
 """What a YAML file that is damaged raises."""
 
-SCORING = ("ap", "camera_rule", "clothes_rule", "distance", "feature", "flip", "crops", "junk", "tracks")
+SCORING = (
+    "ap",
+    "camera_rule",
+    "clothes_rule",
+    "distance",
+    "feature",
+    "flip",
+    "crops",
+    "junk",
+    "tracks",
+    "track_queries",
+)
 """Keys of ``evaluation`` that say how a ranking is scored; the others add something to it."""
 
 

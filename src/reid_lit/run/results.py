@@ -152,7 +152,8 @@ def _scoring(stamp: dict[str, Any]) -> list[str]:
         parts.append(f"clothes rule {stamp['clothes_rule']}")
     parts.append(f"{stamp['distance']} distance of the {_COMPARED.get(stamp['feature'], stamp['feature'])}")
     if "tracks" in stamp:
-        parts.append(f"of tracks: {stamp['tracks']['pooling']} of {counted(stamp['tracks']['images'], 'image')}")
+        ranked = "images against tracks" if stamp["tracks"].get("queries") == "images" else "of tracks"
+        parts.append(f"{ranked}: {stamp['tracks']['pooling']} of {counted(stamp['tracks']['images'], 'image')}")
     if "local" in stamp:
         parts.append(stamp["local"])
     parts.append(f"test-time augmentation: {stamp['test_time_augmentation']}")

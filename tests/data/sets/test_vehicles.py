@@ -1,5 +1,7 @@
 """VeRi-776 and VehicleID: who is searched among whom."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from reid_lit.data.sets import vehicleid, veri776
@@ -19,6 +21,23 @@ def test_veri_is_read_as_market(tmp_path):
     assert everyone.kind == split.kind == ("vehicle", "vehicles")
     (root / "image_train" / "0002_c001_00000001_0.jpg").touch()
     with pytest.raises(ValueError, match="is in training and in query or gallery"):
+        veri776.read(root)
+
+
+def test_veri_has_tracks_where_their_file_is_there(tmp_path):
+    root = veri776.SAMPLE.write(tmp_path / "VeRi")
+    assert veri776.read(root).notes == ("no test_track.txt",)
+    (root / "image_query" / "0002_c003_00030670_0.jpg").write_bytes(b"")
+    (root / "image_test" / "0002_c003_00030675_0.jpg").write_bytes(b"")
+    lines = ["0002_c003_1 0002_c003_00030670_0.jpg 0002_c003_00030675_0.jpg ", "0005_c009_1 0005_c009_00051000_0.jpg "]
+    (root / "test_track.txt").write_text("\n".join(lines))
+    split = veri776.read(root)
+    assert [shot.track_id for shot in split.query] == [None, 0]
+    assert [shot.track_id for shot in split.gallery] == [0, 0, 1]
+    assert split.notes == ("tracks: 2, of 3 gallery images",)
+    assert "VeRi/test_track.txt" in veri776.Veri776.parts(SimpleNamespace(root=tmp_path))
+    (root / "test_track.txt").write_text("\n".join([*lines, "0005_c009_2 0005_c009_00051000_0.jpg"]))
+    with pytest.raises(ValueError, match=r"1 line of .* twice.*line 3: 0005_c009_00051000_0\.jpg"):
         veri776.read(root)
 
 

@@ -2,28 +2,33 @@
 
 Source: Liu et al., "A Deep Learning-Based Approach to Progressive Vehicle Re-identification for Urban Surveillance",
 ECCV 2016. 37,778 training images of 576 vehicles, 1,678 queries of 200 others, 11,579 gallery images of these. Image
-against image, as on Market-1501: a query's vehicle under its own camera is removed from its ranking. On request to the
-authors.
+against image, as on Market-1501: a query's vehicle under its own camera is removed from its ranking. Image against
+track: ``evaluation.tracks=nearest evaluation.track_queries=images``, by the tracks of ``test_track.txt``. On request to
+the authors.
 
 Layout checked in the code of FastReID (JDAI-CV/fast-reid, ``datasets/veri.py``) and OpenUnReID
-(open-mmlab/OpenUnReID, ``datasets/veri.py``, which has the folder ``VeRi_with_plate``); never tried on a real copy.
+(open-mmlab/OpenUnReID, ``datasets/veri.py``, which has the folder ``VeRi_with_plate``); lines of ``test_track.txt`` in
+two public readers: the track's name, then the names of its images, with a blank between and behind. Never tried on a
+real copy.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from typing_extensions import override
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import Count
-from reid_lit.data.problems import Report, stop
+from reid_lit.data.problems import NAMES, Problem, Report, stop
 from reid_lit.data.sample import Sample
 from reid_lit.data.sets.naming import Naming, check_choice, shots_in
 from reid_lit.data.splits import check_disjoint, train_on_all
-from reid_lit.files.access import is_dir
+from reid_lit.files.access import is_dir, is_file, read_bytes
 from reid_lit.kinds import VEHICLE, speak_of
-from reid_lit.records import Rules, Split
+from reid_lit.records import Rules, Shot, Split
+from reid_lit.wording import counted
 
 EXAMPLE = "0001_c001_00016450_0.jpg"
 NAMING = Naming(
@@ -35,6 +40,7 @@ NAMING = Naming(
     folders=("VeRi", "VeRi_with_plate", "veri/VeRi_with_plate", "veri"),
 )
 TRAIN, QUERY, GALLERY = "image_train", "image_query", "image_test"
+TRACKS = "test_track.txt"
 
 
 def read(root: Path, *, train_on: str = "split", report: Report = stop) -> Split:
@@ -47,16 +53,48 @@ def read(root: Path, *, train_on: str = "split", report: Report = stop) -> Split
 
     Raises:
         FileNotFoundError: a folder is missing or holds no image.
-        ValueError: an image is not named like VeRi, a vehicle is in training and in testing, or ``train_on`` is
-            unknown.
+        ValueError: an image is not named like VeRi, a vehicle is in training and in testing, ``train_on`` is unknown,
+            or ``test_track.txt`` names an image that is not there, or twice.
     """
     speak_of(VEHICLE)
     check_choice("train_on", train_on, ("split", "all"))
     folder = NAMING.locate(root, TRAIN, GALLERY)
     train, query, gallery = (shots_in(folder / name, NAMING, report) for name in (TRAIN, QUERY, GALLERY))
     check_disjoint(train, query + gallery, where=folder, report=report)
-    split = Split(name="veri776", train=train, query=query, gallery=gallery, rules=Rules(name="veri776"), kind=VEHICLE)
+    tracks = _tracks(folder / TRACKS, gallery, report)
+    query, gallery = (tuple(replace(s, track_id=tracks.get(s.path.name)) for s in shots) for shots in (query, gallery))
+    known = sum(shot.track_id is not None for shot in gallery)
+    note = f"tracks: {len(set(tracks.values()))}, of {counted(known, 'gallery image')}" if tracks else f"no {TRACKS}"
+    split = Split(
+        name="veri776",
+        train=train,
+        query=query,
+        gallery=gallery,
+        notes=(note,),
+        rules=Rules(name="veri776"),
+        kind=VEHICLE,
+    )
     return split if train_on == "split" else train_on_all(split)
+
+
+def _tracks(file: Path, gallery: Sequence[Shot], report: Report) -> dict[str, int]:
+    """The number of the track of each image name, by the file's lines; nothing where there is no such file."""
+    if not is_file(file):
+        return {}
+    names = {shot.path.name for shot in gallery}
+    tracks: dict[str, int] = {}
+    bad = []
+    for number, line in enumerate(read_bytes(file).decode(errors="replace").splitlines(), start=1):
+        images = line.split()[1:]
+        wrong = [image for image in images if image not in names or image in tracks]
+        if line.strip() and (wrong or not images):
+            bad.append(f"line {number}: {(wrong or [line])[0][:80]}")
+        tracks |= dict.fromkeys((image for image in images if image not in tracks), number - 1)
+    if bad:
+        fact = f"{counted(len(bad), 'line')} of {file.resolve()} without images, or with one of no {GALLERY}/ or twice"
+        cure = "copy the file anew from the archive, or remove it to test without tracks"
+        report(Problem(kind=NAMES, place=file, fact=fact, cure=cure, examples=tuple(bad[:3])))
+    return tracks
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -76,8 +114,8 @@ class Veri776(ReidData):
     @override
     def parts(self) -> dict[str, Path]:
         folder = NAMING.locate(self.root, TRAIN, GALLERY)
-        places = (folder / name for name in (TRAIN, QUERY, GALLERY))
-        return {place.relative_to(self.root).as_posix(): place for place in places if is_dir(place)}
+        places = (folder / name for name in (TRAIN, QUERY, GALLERY, TRACKS))
+        return {place.relative_to(self.root).as_posix(): place for place in places if is_dir(place) or is_file(place)}
 
     @override
     def official(self) -> dict[str, Count]:
