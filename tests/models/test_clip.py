@@ -18,7 +18,6 @@ from reid_lit.losses.batch_hard import batch_hard_triplet_loss
 from reid_lit.losses.sup_con import sup_con_loss
 from reid_lit.models.density_clusters import centres
 from reid_lit.records import Tokens
-from reid_lit.run.datasets import make_data
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec:FutureWarning",  # Lightning 2.6 with torch 2.15
@@ -29,11 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 WIDTH, DIM = 12, 8
 POOL = (f"model.pool.features={WIDTH}", f"model.pool.dim={DIM}")
 TEXT = ("model.text.width=16", "model.text.heads=2", "model.text.layers=2")
-DATA = (
-    "dataset=synthetic", "dataset.size=tiny", "dataset.world=campus", "machine.workers=0", "transform.size=[32,16]",
-    "transform.train.crop.pad=2", "machine.accelerator=cpu", "machine.progress_bar=false",
-    "+trainer.enable_checkpointing=false",
-)  # fmt: skip
+SIZE = ("transform.size=[32,16]", "transform.train.crop.pad=2")
 SENTENCE = {"before": "A photo of a", "after": "person.", "tokens": 4}
 
 
@@ -71,21 +66,16 @@ def built(config, persons, **parts):
 
 
 @pytest.fixture
-def fit(compose, drawn):
-    """A training of one experiment on the tiny set: the model, its weights from before, and the trainer."""
+def fit_clip(fit):
+    """A training of one experiment on the tiny set, with a tower of a few channels."""
+
+    def tiny(config, persons):
+        model = built(config, persons)
+        del model.log, model.log_dict
+        return model
 
     def run(experiment, *overrides, epochs=1):
-        config = compose(f"+experiment={experiment}", *DATA, f"data_root={drawn}", "before={}", *overrides,
-                         f"trainer.max_epochs={epochs}")  # fmt: skip
-        config.trainer.callbacks, config.trainer.logger = None, False
-        data = make_data(config)
-        data.setup("fit")
-        model = built(config, data.persons)
-        model.__dict__.pop("log"), model.__dict__.pop("log_dict")
-        before = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        trainer = instantiate(config.trainer, _convert_="all")
-        trainer.fit(model, datamodule=data)
-        return model, before, trainer
+        return fit(experiment, *SIZE, "before={}", *overrides, epochs=epochs, build=tiny)
 
     return run
 
@@ -102,9 +92,9 @@ PROMPTS = (
 
 
 @pytest.fixture
-def prompts(fit, tmp_path):
+def prompts(fit_clip, tmp_path):
     """A run of the first stage, with its checkpoint."""
-    model, before, trainer = fit(*PROMPTS, epochs=3)
+    model, before, trainer = fit_clip(*PROMPTS, epochs=3)
     checkpoint = {"state_dict": model.state_dict(), "stage": 1}
     torch.save(checkpoint, tmp_path / "prompts.ckpt")
     return model, before, trainer, tmp_path / "prompts.ckpt"
@@ -210,9 +200,9 @@ def test_a_step_of_the_first_stage_is_the_loss_both_ways(compose):
     assert [len(params) for _, params in model._groups().values()] == [1, 0]
 
 
-def test_the_second_stage_goes_on_from_the_first_and_leaves_the_texts(fit, prompts):
+def test_the_second_stage_goes_on_from_the_first_and_leaves_the_texts(fit_clip, prompts):
     first, _, _, file = prompts
-    model, _, _ = fit(
+    model, _, _ = fit_clip(
         "market_clip_reid", *POOL, f"model.weights={file}", "sampler.persons=4", "loader.batch_size=16",
         "optimizer.lr=1.0e-3", epochs=1,
     )  # fmt: skip
@@ -283,7 +273,7 @@ PCL = (
 )
 
 
-def test_a_memory_of_persons_starts_each_epoch_with_their_means(fit):
+def test_a_memory_of_persons_starts_each_epoch_with_their_means(fit_clip):
     states = []
     model, before, trainer = None, None, None
 
@@ -302,7 +292,7 @@ def test_a_memory_of_persons_starts_each_epoch_with_their_means(fit):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PersonMemory, "on_train_epoch_start", seen)
-        model, before, trainer = fit(*PCL, "optimizer.lr=0.1", epochs=2)
+        model, before, trainer = fit_clip(*PCL, "optimizer.lr=0.1", epochs=2)
     data = trainer.datamodule
     images = torch.cat([batch.image for batch in data.plain_dataloader()])
     assert len(states) == 2

@@ -130,7 +130,7 @@ def test_branches_are_the_public_codes_arithmetic(build):
 def test_the_camera_is_added_to_every_token_at_lambda(build):
     model, images = build("model.cameras=2").eval(), batch()
     model.check_compared()
-    with torch.no_grad(), model._seen_by(images.camera):
+    with torch.no_grad(), model.seen_by(images.camera):
         got = model(images.image).feature
         tokens = []
         for image, camera in zip(images.image, images.camera, strict=True):
@@ -146,10 +146,10 @@ def test_an_unknown_camera_is_refused_and_so_are_images_without_one(build):
     with pytest.raises(InputError, match=r"model\.cameras: .* needs the camera of each image, .*an export, a gallery"):
         model.embed(images)
     with pytest.raises(InputError, match=r"model\.cameras=2: no vector was learnt for the cameras \[3\], counted from"):  # noqa: SIM117
-        with model._seen_by(torch.full((8,), 2)):
+        with model.seen_by(torch.full((8,), 2)):
             model.embed(images)
     with pytest.raises(InputError, match=r"trainer\.chunk: a model with model\.cameras takes whole batches"):  # noqa: SIM117
-        with model._seen_by(torch.zeros(3, dtype=torch.int64)):
+        with model.seen_by(torch.zeros(3, dtype=torch.int64)):
             model(images)
 
 

@@ -42,17 +42,23 @@ class VisionTokens(nn.Module):
         self.model = model
 
     def forward(
-        self, image: Float[Tensor, "batch 3 height width"], added: Float[Tensor, "batch channels"] | None = None
+        self,
+        image: Float[Tensor, "batch 3 height width"],
+        added: Float[Tensor, "batch channels"] | None = None,
+        class_added: Float[Tensor, "batch channels"] | None = None,
     ) -> Tokens:
         """(b 3 h w) → tokens.
 
         Args:
             image: Normalised.
             added: Added to every token beside its position, such as what a camera has learnt; None: nothing.
+            class_added: Likewise, to the class token alone.
         """
         x, grid = self._embedded(image)
         if added is not None:
             x = x + added[:, None]
+        if class_added is not None:
+            x = torch.cat([x[:, :1] + class_added[:, None], x[:, 1:]], 1)
         model = self.model
         x = model.norm_pre(model.patch_drop(model.pos_drop(x)))
         *blocks, last = model.blocks
@@ -93,10 +99,13 @@ class PatchMap(VisionTokens):
     """The grid of a transformer's patches as a map, without its class token."""
 
     def forward(  # type: ignore[override]  # a map in place of tokens
-        self, image: Float[Tensor, "batch 3 height width"], added: Float[Tensor, "batch channels"] | None = None
+        self,
+        image: Float[Tensor, "batch 3 height width"],
+        added: Float[Tensor, "batch channels"] | None = None,
+        class_added: Float[Tensor, "batch channels"] | None = None,
     ) -> Float[Tensor, "batch channels rows columns"]:
         """(b 3 h w) → (b c rows columns)."""
-        return super().forward(image, added).maps
+        return super().forward(image, added, class_added).maps
 
 
 def vit(

@@ -1,9 +1,10 @@
 """CLIP-ReID's second stage: the image tower learns beside the frozen text features of the training persons."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
@@ -12,7 +13,9 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.clip_projection import together
 from reid_lit.errors import InputError
 from reid_lit.losses.criterion import Criterion
+from reid_lit.models.camera_input import CameraInput
 from reid_lit.models.in_chunks import InChunks
+from reid_lit.models.layer_rates import learning, rate_groups
 from reid_lit.models.predecessor import load_parts
 from reid_lit.models.recipe import Recipe
 from reid_lit.records import Batch, Output
@@ -23,7 +26,7 @@ _CURE = (
 )
 
 
-class ClipReid(InChunks):
+class ClipReid(CameraInput, InChunks):
     """Image tower → the class token and its projection, each with a neck and a classifier, and the persons' texts.
 
     Its outputs: ``feature`` is the class token and its projection in one vector, before the necks, and ``embedding``
@@ -40,7 +43,10 @@ class ClipReid(InChunks):
             its checkpoint.
         persons: Training persons.
         recipe: How the model is trained and compared.
-        bias_lr_scale: The learning rate of biases relative to the rest.
+        bias_lr_scale: The learning rate of every parameter whose name holds "bias", relative to the rest.
+        cameras: Of the training data, each with a vector that is added to the class token, as
+            :class:`~reid_lit.models.camera_input.CameraInput` says; 0: the camera is not used.
+        camera_weight: λ, the factor of that vector.
 
     Attributes:
         texts: ``(persons dim)``, the text features, which stay.
@@ -66,10 +72,13 @@ class ClipReid(InChunks):
         criterion: Criterion,
         weights: str | None,
         bias_lr_scale: float,
+        cameras: Annotated[int, Ge(0)] = 0,
+        camera_weight: float = 1.0,
         persons: int,
         recipe: Recipe,
     ) -> None:
         super().__init__(backbone=backbone, persons=persons, recipe=recipe)
+        self.learn_cameras(cameras, weight=camera_weight)
         self.pool = pool
         _, width, dim = pool.widths
         self.necks = nn.ModuleList([neck(features=each, persons=persons) for each in (width, dim)])
@@ -84,7 +93,8 @@ class ClipReid(InChunks):
 
     @override
     def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
-        return self.pool.views(self.backbone(image))
+        added = self.camera_vectors(len(image))
+        return self.pool.views(self.backbone(image) if added is None else self.backbone(image, class_added=added))
 
     @override
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Output:
@@ -99,7 +109,8 @@ class ClipReid(InChunks):
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self(batch.image.contiguous(memory_format=self._memory_format))
+        with self.seen_by(batch.camera):
+            output = self(batch.image.contiguous(memory_format=self._memory_format))
         loss = self._added(self.criterion(output, batch.person))
         for name in ("token_logits", "text_logits"):
             right = output.parts[name].argmax(1) == batch.person
@@ -108,14 +119,8 @@ class ClipReid(InChunks):
 
     @override
     def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
-        biases = {
-            id(value) for name, value in self.named_parameters() if "bias" in name
-        }  # as the public code finds them
-        groups: dict[str, tuple[float, list[nn.Parameter]]] = {}
-        for name, (scale, values) in super()._groups().items():
-            groups[name] = (scale, [value for value in values if id(value) not in biases])
-            groups[f"{name}_bias"] = (scale * self.bias_lr_scale, [value for value in values if id(value) in biases])
-        return groups
+        parameters = learning(self, self._backbones(), layer=lambda _: 0)
+        return rate_groups(parameters, depth=0, decay=1.0, bias=self.bias_lr_scale)
 
     @override
     def on_fit_start(self) -> None:

@@ -1,7 +1,7 @@
 """Learning rates that fall from a transformer's last layer to its first, and larger ones for biases."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from torch import nn
 
@@ -18,6 +18,18 @@ def layer_of(name: str, *, depth: int) -> int:
     if block:
         return int(block[1]) + 1
     return 0 if _EMBEDDING.search(name) else depth + 1
+
+
+def learning(
+    model: nn.Module, backbones: Iterable[nn.Module], *, layer: Callable[[str], int]
+) -> list[tuple[str, nn.Parameter, int | None]]:
+    """What learns of a model: name, parameter, and layer, which ``layer`` gives for the name of one in a backbone."""
+    known = {id(value) for part in backbones for value in part.parameters()}
+    return [
+        (name, value, layer(name) if id(value) in known else None)
+        for name, value in model.named_parameters()
+        if value.requires_grad
+    ]
 
 
 def rate_groups(

@@ -1,30 +1,28 @@
 """TransReID: a vision transformer as a baseline, with the camera as a side input, and with jigsaw branches."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
-from reid_lit.backbones.vit import PatchMap, VisionTokens
+from reid_lit.backbones.vit import VisionTokens
 from reid_lit.errors import InputError
 from reid_lit.layers.pooling import pooled
-from reid_lit.models.layer_rates import layer_of, rate_groups
+from reid_lit.models.camera_input import CameraInput, check_tokens
+from reid_lit.models.layer_rates import layer_of, learning, rate_groups
 from reid_lit.models.supervised import Supervised
-from reid_lit.models.training_data import TrainingData
-from reid_lit.records import Batch, Output, Parts
+from reid_lit.records import Batch, Output
 
 
-class TransReid(Supervised):
+class TransReid(CameraInput, Supervised):
     """Backbone → class token → neck → classifier; with ``cameras`` a learnt vector of the camera in every token.
 
-    The camera is a side input in training and in testing: an image of a camera that was not trained on, or whose camera
-    is not known, has no embedding.
+    What a camera as an input means is said by :class:`~reid_lit.models.camera_input.CameraInput`.
 
     Args:
         cameras: Of the training data, each with a vector; 0: the camera is not used.
@@ -56,12 +54,7 @@ class TransReid(Supervised):
         if layer_decay != 1 and not isinstance(backbone.body, VisionTokens):
             raise InputError(f"layer_decay={layer_decay}: this backbone is no vision transformer; give 1")
         self.layer_decay, self.bias_lr_scale = layer_decay, bias_lr_scale
-        self.camera_weight = camera_weight
-        self._camera: Tensor | None = None
-        self.cameras = nn.Embedding(cameras, backbone.dim) if cameras else None
-        if self.cameras is not None:
-            _check_tokens(backbone, "model.cameras")
-            nn.init.trunc_normal_(self.cameras.weight, std=0.02)
+        self.learn_cameras(cameras, weight=camera_weight)
 
     @override
     def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
@@ -69,94 +62,18 @@ class TransReid(Supervised):
 
     def _features(self, image: Float[Tensor, "batch 3 height width"]) -> Any:
         """What the backbone gives, with the vector of each image's camera in every token."""
-        if self.cameras is None:
-            return self.backbone(image)
-        return self.backbone(image, added=self.camera_weight * self.cameras(self._known(len(image))))
-
-    def _known(self, images: int) -> Int[Tensor, " batch"]:
-        """The cameras of the images that go through.
-
-        Raises:
-            ValueError: they are not known, or one has no vector.
-        """
-        camera, count = self._camera, self.cameras.num_embeddings if self.cameras else 0
-        if camera is None:
-            raise InputError(
-                "model.cameras: this model needs the camera of each image, which only a test of a data set knows; an"
-                " export, a gallery or a list of files needs a model trained with model.cameras=0"
-            )
-        if len(camera) != images:
-            raise InputError("trainer.chunk: a model with model.cameras takes whole batches; give null")
-        if not self.training and not bool(((camera >= 0) & (camera < count)).all()):
-            unknown = sorted({int(each) + 1 for each in camera if not 0 <= int(each) < count})
-            raise InputError(
-                f"model.cameras={count}: no vector was learnt for the cameras {unknown}, counted from 1; test on the"
-                " data set of the training, or train with model.cameras=0"
-            )
-        return camera
-
-    @contextmanager
-    def _seen_by(self, camera: Int[Tensor, " batch"] | None) -> Iterator[None]:
-        """Within it the images that go through are of these cameras."""
-        self._camera = camera
-        try:
-            yield
-        finally:
-            self._camera = None
+        added = self.camera_vectors(len(image))
+        return self.backbone(image) if added is None else self.backbone(image, added=added)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        with self._seen_by(batch.camera):
+        with self.seen_by(batch.camera):
             return super().training_step(batch, batch_idx)
-
-    @override
-    def _gather(self, batch: Batch) -> None:
-        with self._seen_by(batch.camera):
-            super()._gather(batch)
-
-    @override
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        with self._seen_by(batch.camera):
-            return super().predict_step(batch, batch_idx)
-
-    @override
-    def health_parts(
-        self, image: Float[Tensor, "batch 3 height width"], camera: Int[Tensor, " batch"] | None, *, source: bool
-    ) -> Parts:
-        with self._seen_by(camera):
-            return super().health_parts(image, camera, source=source)
-
-    @override
-    def check_data(self, data: TrainingData, epochs: int | None) -> None:
-        super().check_data(data, epochs)
-        if self.cameras is None:
-            return
-        if self.cameras.num_embeddings != data.cameras:
-            raise InputError(
-                f"model.cameras={self.cameras.num_embeddings}: {data.split.name} has {data.cameras} cameras; give"
-                f" {data.cameras}, or 0"
-            )
-        self.stamp["cameras"] = f"the true camera of each image of {data.split.name} is an input, in the test too"
-
-    @override
-    def on_test_epoch_start(self) -> None:
-        super().on_test_epoch_start()
-        name = self.data.split.name
-        if self.cameras is not None and f"of {name} is" not in self.stamp.get("cameras", ""):
-            raise InputError(
-                f"model.cameras: {name} has other cameras than the training; test on the data set of the training, or"
-                " train with model.cameras=0"
-            )
 
     @override
     def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
         depth = len(self.backbone.body.model.blocks) if isinstance(self.backbone.body, VisionTokens) else 0
-        known = {id(value) for part in self._backbones() for value in part.parameters()}
-        parameters = [
-            (name, value, self._layer(name, depth) if id(value) in known else None)
-            for name, value in self.named_parameters()
-            if value.requires_grad
-        ]
+        parameters = learning(self, self._backbones(), layer=lambda name: self._layer(name, depth))
         return rate_groups(parameters, depth=depth, decay=self.layer_decay, bias=self.bias_lr_scale)
 
     def _layer(self, name: str, depth: int) -> int:
@@ -186,7 +103,7 @@ class JigsawTransReid(TransReid):
 
     def __init__(self, *, neck: Callable[..., Any], jigsaw: Callable[..., Any], **settings: Any) -> None:
         super().__init__(neck=neck, **settings)
-        _check_tokens(self.backbone, "model=transreid_jpm")
+        check_tokens(self.backbone, "model=transreid_jpm")
         model: Any = self.backbone.body.model
         self.branch = jigsaw(block=model.blocks[-1], norm=model.norm, prefix=model.num_prefix_tokens)
         sizes = {"features": self.backbone.dim, "persons": self.persons}
@@ -217,12 +134,3 @@ class JigsawTransReid(TransReid):
     @override
     def _layer(self, name: str, depth: int) -> int:
         return depth if name.startswith("branch.blocks.") else super()._layer(name, depth)
-
-
-def _check_tokens(backbone: Backbone, what: str) -> None:
-    """Raise InputError unless a backbone gives tokens."""
-    if not isinstance(backbone.body, VisionTokens) or isinstance(backbone.body, PatchMap):
-        raise InputError(
-            f"{what}: this backbone gives no tokens; choose a vision transformer, such as backbone=vit_base, with"
-            " backbone.class_token=true"
-        )

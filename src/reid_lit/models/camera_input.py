@@ -1,0 +1,148 @@
+"""The camera of an image as a side input of a vision transformer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from typing_extensions import override
+
+from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.vit import PatchMap, VisionTokens
+from reid_lit.errors import InputError
+from reid_lit.models.base import RetrievalModel
+from reid_lit.models.training_data import TrainingData
+from reid_lit.records import Batch, Parts
+
+
+class CameraInput(RetrievalModel):
+    """A model whose transformer may take a learnt vector of the camera beside an image.
+
+    The camera is an input in training and in testing: an image of a camera that was not trained on, or whose camera is
+    not known, has no embedding. A subclass calls :meth:`learn_cameras` when it is made, gives the backbone
+    :meth:`camera_vectors`, and computes its loss within :meth:`seen_by`.
+
+    Attributes:
+        cameras: A vector of each training camera; None: the camera is not used.
+        camera_weight: λ, the factor of that vector.
+
+    Source: He et al., *TransReID: Transformer-based Object Re-Identification*, ICCV 2021, section 3.3, and its public
+        code.
+    """
+
+    cameras: nn.Embedding | None
+    camera_weight: float
+    _camera: Tensor | None = None
+
+    def learn_cameras(self, count: int, *, weight: float) -> None:
+        """Draw a vector of each of so many training cameras; 0: the camera is not used.
+
+        Raises:
+            ValueError: the backbone gives no tokens.
+        """
+        if count:
+            check_tokens(self.backbone, "model.cameras")
+        self.cameras = nn.Embedding(count, self.backbone.dim) if count else None
+        if self.cameras is not None:
+            nn.init.trunc_normal_(self.cameras.weight, std=0.02)
+        self.camera_weight = weight
+
+    def camera_vectors(self, images: int) -> Float[Tensor, "batch channels"] | None:
+        """λ times the vector of the camera of each image that goes through; None: the camera is not used.
+
+        Args:
+            images: How many go through.
+
+        Raises:
+            ValueError: their cameras are not known, or one has no vector.
+        """
+        if self.cameras is None:
+            return None
+        return self.camera_weight * self.cameras(self._known(images, self.cameras.num_embeddings))
+
+    def _known(self, images: int, count: int) -> Int[Tensor, " batch"]:
+        camera = self._camera
+        if camera is None:
+            raise InputError(
+                "model.cameras: this model needs the camera of each image, which only a test of a data set knows; an"
+                " export, a gallery or a list of files needs a model trained with model.cameras=0"
+            )
+        if len(camera) != images:
+            raise InputError("trainer.chunk: a model with model.cameras takes whole batches; give null")
+        if not self.training and not bool(((camera >= 0) & (camera < count)).all()):
+            unknown = sorted({int(each) + 1 for each in camera if not 0 <= int(each) < count})
+            raise InputError(
+                f"model.cameras={count}: no vector was learnt for the cameras {unknown}, counted from 1; test on the"
+                " data set of the training, or train with model.cameras=0"
+            )
+        return camera
+
+    @contextmanager
+    def seen_by(self, camera: Int[Tensor, " batch"] | None) -> Iterator[None]:
+        """Within it the images that go through are of these cameras."""
+        self._camera = camera
+        try:
+            yield
+        finally:
+            self._camera = None
+
+    @override
+    def _gather(self, batch: Batch) -> None:
+        with self.seen_by(batch.camera):
+            super()._gather(batch)
+
+    @override
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        with self.seen_by(batch.camera):
+            return super().predict_step(batch, batch_idx)
+
+    @override
+    def health_parts(
+        self, image: Float[Tensor, "batch 3 height width"], camera: Int[Tensor, " batch"] | None, *, source: bool
+    ) -> Parts:
+        with self.seen_by(camera):
+            return super().health_parts(image, camera, source=source)
+
+    @override
+    def activation(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> dict[str, Float[Tensor, "batch parts rows columns"]]:
+        self.camera_vectors(len(image))  # which are not known here
+        return super().activation(image)
+
+    @override
+    def check_data(self, data: TrainingData, epochs: int | None) -> None:
+        super().check_data(data, epochs)
+        if self.cameras is None:
+            return
+        if self.cameras.num_embeddings != data.cameras:
+            raise InputError(
+                f"model.cameras={self.cameras.num_embeddings}: {data.split.name} has {data.cameras} cameras; give"
+                f" {data.cameras}, or 0"
+            )
+        self.stamp["cameras"] = f"the true camera of each image of {data.split.name} is an input, in the test too"
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        super().on_test_epoch_start()
+        name = self.data.split.name
+        if self.cameras is not None and f"of {name} is" not in self.stamp.get("cameras", ""):
+            raise InputError(
+                f"model.cameras: {name} has other cameras than the training; test on the data set of the training, or"
+                " train with model.cameras=0"
+            )
+
+
+def check_tokens(backbone: Backbone | Any, what: str) -> None:
+    """Raise InputError unless a backbone gives tokens.
+
+    Args:
+        backbone: Of a model.
+        what: The option that needs them, for the message.
+    """
+    if not isinstance(backbone.body, VisionTokens) or isinstance(backbone.body, PatchMap):
+        raise InputError(
+            f"{what}: this backbone gives no tokens; choose a vision transformer, such as backbone=vit_base, with"
+            " backbone.class_token=true"
+        )

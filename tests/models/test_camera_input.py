@@ -1,0 +1,115 @@
+"""The camera as a side input: TransReID's in every token, CLIP-ReID's in the class token; and small fits with it."""
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from torch import nn
+
+from reid_lit.errors import InputError
+from reid_lit.records import Batch
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec:FutureWarning",  # Lightning 2.6 with torch 2.15
+    "ignore:.*does not have many workers",
+    "ignore:.*is smaller than the logging interval",
+    "ignore:.*in eval mode at the start",
+)
+SMALL = (
+    "backbone.weights=none",
+    "backbone.drop_path=0.0",
+    "+backbone.options.depth=2",
+    "+backbone.options.embed_dim=32",
+    "+backbone.options.num_heads=2",
+    "transform.size=[64,32]",
+)
+TRANSREID = (*SMALL, "backbone=vit_tiny", "transform.train.crop.pad=2", "sampler.persons=4", "loader.batch_size=16",
+             "scheduler.build.warm_epochs=0")  # fmt: skip
+CLIP = ("before={}", *SMALL, "model.pool.features=32", "model.pool.dim=8")
+
+
+def test_a_fit_with_cameras_is_tested_with_the_true_ones_and_nowhere_else(fit):
+    model, before, trainer = fit("market_transreid", *TRANSREID, "model.cameras=3", "evaluation.bootstrap=0")
+    moved = (model.cameras.weight - before["cameras.weight"]).abs().amax(1)
+    assert (moved > 0).all()
+    data = trainer.datamodule
+    assert "the true camera of each image of synthetic_campus is an input, in the test too" in model.stamp["cameras"]
+    trainer.test(model, datamodule=data, verbose=False)
+    with pytest.raises(InputError, match=r"model\.cameras: this model needs the camera of each image.*an export"):
+        model.eval().embed(torch.rand(2, 3, 64, 32))
+    with pytest.raises(
+        InputError, match=r"model\.cameras: .*a list of files needs a model trained with model\.cameras=0"
+    ):
+        model.activation(torch.rand(2, 3, 64, 32))
+    model.stamp["cameras"] = "the true camera of each image of synthetic_plaza is an input, in the test too"
+    with pytest.raises(InputError, match=r"synthetic_campus has other cameras than the training; test on the data set"):
+        trainer.test(model, datamodule=data, verbose=False)
+
+
+def test_the_number_of_cameras_is_the_data_sets(fit):
+    with pytest.raises(InputError, match=r"model\.cameras=9: synthetic_campus has 3 cameras; give 3, or 0"):
+        fit("market_transreid", *TRANSREID, "model.cameras=9")
+
+
+def clip(compose, *overrides):
+    torch.manual_seed(0)
+    model = instantiate(compose("+experiment=market_clip_reid", *CLIP, *overrides).model, _convert_="all")(persons=4)
+    model.log = model.log_dict = lambda *_, **__: None
+    return model
+
+
+@torch.no_grad()
+def test_clip_reid_adds_the_camera_to_the_class_token_alone(compose):
+    model = clip(compose, "model.cameras=3", "model.camera_weight=2.0").eval()
+    images, camera = torch.rand(4, 3, 64, 32), torch.tensor([0, 2, 1, 2])
+    with model.seen_by(camera):
+        got = model(images).feature
+    body = model.backbone.body.model
+    patches = body.patch_embed.proj((images - 0.5) / 0.5).flatten(2).mT
+    token = body.cls_token + 2.0 * model.cameras.weight[camera][:, None]
+    x = body.norm_pre(torch.cat([token, patches], 1) + body.pos_embed)
+    token = body.norm(body.blocks(x))[:, 0]
+    torch.testing.assert_close(got, torch.cat([token, model.pool.projection(token)], 1), rtol=1e-4, atol=1e-5)
+    with pytest.raises(
+        InputError, match=r"model\.cameras=3: no vector was learnt for the cameras \[4\], counted from 1"
+    ):  # noqa: SIM117
+        with model.seen_by(camera + 1):
+            model(images)
+    with pytest.raises(InputError, match=r"model\.cameras: this model needs the camera of each image"):
+        model.embed(images)
+
+
+def test_a_step_of_clip_reid_teaches_the_vectors_of_its_cameras(compose):
+    model = clip(compose, "model.cameras=3").train()
+    for neck in model.necks:
+        nn.init.normal_(neck.classifier.weight)
+    index = torch.arange(8)
+    model.training_step(Batch(torch.rand(8, 3, 64, 32), index % 4, index % 2, index), 0).backward()
+    assert (model.cameras.weight.grad != 0).any(1).tolist() == [True, True, False]  # nothing is of the third
+
+
+def test_a_small_transformer_fits_a_few_drawn_persons(fit):
+    model, _, trainer = fit("market_transreid", *TRANSREID)
+    data = trainer.datamodule
+    images = data.as_tested(torch.cat([batch.image for batch in data.plain_dataloader()]))
+    persons = torch.tensor(data._labels)
+    index = torch.cat([(persons == person).nonzero()[:4, 0] for person in range(6)])
+    batch = Batch(images[index], persons[index], torch.zeros_like(index), index)
+    model.log = model.log_dict = lambda *_, **__: None
+
+    def right():
+        with torch.no_grad():
+            embedding = model.eval().embed(batch.image)
+        nearest = torch.cdist(embedding, embedding).fill_diagonal_(torch.inf).argmin(1)
+        return (batch.person[nearest] == batch.person).float().mean().item()
+
+    assert right() < 0.6
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(50):
+        optimizer.zero_grad()
+        loss = model.train().training_step(batch, 0)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+    assert right() == 1
