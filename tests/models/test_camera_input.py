@@ -69,11 +69,9 @@ def test_clip_reid_adds_the_camera_to_the_class_token_alone(compose):
     x = body.norm_pre(torch.cat([token, patches], 1) + body.pos_embed)
     token = body.norm(body.blocks(x))[:, 0]
     torch.testing.assert_close(got, torch.cat([token, model.pool.projection(token)], 1), rtol=1e-4, atol=1e-5)
-    with pytest.raises(
-        InputError, match=r"model\.cameras=3: no vector was learnt for the cameras \[4\], counted from 1"
-    ):  # noqa: SIM117
-        with model.seen_by(camera + 1):
-            model(images)
+    unknown = r"model\.cameras=3: no vector was learnt for the cameras \[4\], counted from 1"
+    with pytest.raises(InputError, match=unknown), model.seen_by(camera + 1):
+        model(images)
     with pytest.raises(InputError, match=r"model\.cameras: this model needs the camera of each image"):
         model.embed(images)
 
