@@ -1,15 +1,24 @@
 """What is printed and written of a data set of vehicles says vehicles, and never persons."""
 
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from rich.console import Console
 
+from reid_lit.calibration.labelled import Labelled
+from reid_lit.calibration.measure import measure
+from reid_lit.calibration.record import read_calibration
+from reid_lit.calibration.text import show
 from reid_lit.data.sets.csv_file import read
 from reid_lit.errors import InputError
+from reid_lit.init import init
 from reid_lit.kinds import OBJECT, PERSON, VEHICLE, Kind, kind_of, said, speak_of
+from reid_lit.testing.provenance import Provenance
 from reid_lit.wording import counted
 
 CODE = re.compile(r"`[^`]*`|<script>.*?</script>|<style>.*?</style>|<[^>]*>|\{[^{}]*\}", re.DOTALL)
@@ -67,6 +76,75 @@ def test_a_run_on_vehicles_speaks_of_vehicles(command, vehicles, tmp_path):
     done = command("dataset=csv", f"dataset.root={broken}", cwd=tmp_path, module="reid_lit.doctor", check=False)
     assert done.returncode == 1
     assert of_persons(done.stdout + done.stderr) == []
+
+
+def test_a_list_of_vehicles_says_so(vehicles, compose, capsys, tmp_path):
+    for image in vehicles.glob("*.png"):
+        place = tmp_path / "crops" / image.stem[0] / f"gate{int(image.stem[-1]) % 2}" / image.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(image)
+    init(compose(f"folder={tmp_path / 'crops'}", "kind=vehicle", config_name="init"))
+    out = capsys.readouterr().out
+    assert of_persons(out.replace("layout: person/camera/image", "")) == []
+    assert "4 of 8 vehicles train" in out
+    assert read(tmp_path / "crops").kind == VEHICLE
+    with pytest.raises(ValueError, match=r"train_fraction=2.0: outside .* half of the vehicles"):
+        init(compose(f"folder={tmp_path / 'crops'}", "train_fraction=2.0", "overwrite=true", config_name="init"))
+
+
+def test_a_calibration_of_vehicles_says_so(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    vehicle = torch.arange(30).repeat(4)
+    embedding = torch.nn.functional.normalize(
+        torch.randn(30, 8, generator=generator)[vehicle] + torch.randn(120, 8, generator=generator)
+    )
+    camera = torch.arange(120) // 60
+    images = Labelled(embedding=embedding, person=vehicle, camera=camera, across=True)
+    data = {
+        "name": "plates",
+        "kind": ["vehicle", "vehicles"],
+        "images": 120,
+        "cameras": 2,
+        "pairs": "all",
+        "notes": ["images of persons"],
+    }
+    origin = Provenance(
+        model="a", feature="embedding", flip=True, size=(8, 8), interpolation="bilinear", mean=(0.0,), std=(1.0,),
+        precision="32-true",
+    )  # fmt: skip
+    found = measure(
+        images,
+        origin=origin,
+        data=data,
+        rates=[0.05, 1e-6],
+        resamples=10,
+        by_cameras=True,
+        gaps=[],
+        tell=lambda *_: None,
+    )
+    again = read_calibration(found.write(tmp_path / "calibration.json"))
+    console = Console(width=300, file=io.StringIO())
+    show(again, console)
+    out = console.file.getvalue()
+    assert "120 images of 30 vehicles under 2 cameras" in out
+    assert "pairs of two vehicles are too few" in out
+    assert of_persons(out) == []
+    with pytest.raises(ValueError, match=r"has no threshold: .* pairs of two vehicles are too few"):
+        again.at(1e-6)
+
+
+def test_the_page_of_a_gallery_of_vehicles_says_so():
+    pytest.importorskip("fastapi")
+    from fastapi import FastAPI
+
+    from reid_lit.serve.pages import add_pages
+
+    add_pages(app := FastAPI(), VEHICLE)
+    (page,) = (route.endpoint for route in app.routes if route.path == "/")
+    text = page().body.decode()
+    assert of_persons(text) == []
+    assert '<th id="kind"> vehicle</th>' in text
+    assert text.count('<label> Vehicle <input name="person"') == 3
 
 
 def test_errors_say_what_was_read(vehicles, tmp_path):

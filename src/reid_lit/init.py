@@ -15,6 +15,7 @@ from reid_lit.data.problems import DataError, MissingDataError
 from reid_lit.data.sets import csv_file
 from reid_lit.data.sets.drafting import Draft, draft
 from reid_lit.errors import ExistingFileError
+from reid_lit.kinds import kind_of, said, speak_of
 from reid_lit.overrides import assignment
 from reid_lit.paths import write_whole
 from reid_lit.records import Shot, Split
@@ -26,6 +27,8 @@ def init(config: DictConfig) -> None:
     Raises:
         ExistingFileError: the file is there already, and ``overwrite`` is not set.
     """
+    if config.kind:
+        speak_of(kind_of(config.kind))
     folder, file = Path(config.folder).expanduser(), Path(config.file).expanduser()
     if file.exists() and not config.overwrite:
         raise ExistingFileError(f"{file.resolve()} is there already; overwrite=true replaces it, file= names another")
@@ -37,6 +40,7 @@ def init(config: DictConfig) -> None:
         val_fraction=config.val_fraction,
         split_seed=config.split_seed,
         junk=config.junk,
+        kind=config.kind or "",
     )
     read: list[Split] = []
 
@@ -57,7 +61,7 @@ def _show(file: Path, drafted: Draft, split: Split) -> None:
     console = Console()
     console.print(_table(split))
     for note in drafted.notes:
-        console.print(f"- {note}", markup=False, soft_wrap=True)
+        console.print(f"- {said(note)}", markup=False, soft_wrap=True)
     if drafted.others:
         kinds = ", ".join(f"{number} {ending}" for ending, number in drafted.others.items())
         console.print(f"- files that are no images are left out: {kinds}", markup=False, soft_wrap=True)
@@ -79,7 +83,7 @@ def _table(split: Split) -> Table:
         "gallery": split.gallery,
         "all": split.shots,
     }
-    table = Table("list", "images", "persons", "cameras", "junk")
+    table = Table("list", "images", said("persons"), "cameras", "junk")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, shots in lists.items():

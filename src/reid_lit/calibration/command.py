@@ -9,6 +9,7 @@ from reid_lit.calibration.measure import measure
 from reid_lit.calibration.record import Calibration, calibration_file
 from reid_lit.errors import InputError
 from reid_lit.figures.calibration import det_curve, reliability_diagram
+from reid_lit.kinds import said
 from reid_lit.paths import write_whole
 from reid_lit.progress import progress
 
@@ -46,7 +47,7 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
 
 
 def _draw(found: Calibration, folder: Path) -> list[Path]:
-    title = f"{found.data['name']}, {found.data['persons']:,} persons"
+    title = f"{found.data['name']}, {said('{:,} persons'.format(found.data['persons']))}"
     levels = [(level.predicted, level.seen, level.share) for level in found.levels]
     figures = {
         "reliability.png": reliability_diagram(levels, title=f"{title}\nexpected calibration error {found.ece:.4f}"),

@@ -124,6 +124,7 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
     )
     facts = {
         "name": data.split.name,
+        "kind": list(data.split.kind),
         "images": len(known.shots),
         "cameras": cameras,
         "pairs": "of two cameras" if across else "all",

@@ -9,6 +9,7 @@ from typing import Any
 from reid_lit.calibration.probability import Level, Probability
 from reid_lit.calibration.thresholds import Threshold
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.kinds import read_kind, speak_of
 from reid_lit.paths import write_text
 from reid_lit.testing.provenance import Provenance
 
@@ -109,7 +110,7 @@ class Calibration:
 
     Attributes:
         origin: How the embeddings were made; the scores of others mean something else.
-        data: Of what it was measured: name, images, persons, cameras, pairs, and which pairs.
+        data: Of what it was measured: name, kind, images, persons, cameras, pairs, and which pairs.
         thresholds: For each false match rate asked for.
         equal_error: Where both rates are equal.
         probability: P(same | score).
@@ -184,7 +185,7 @@ def calibration_file(run: Path) -> Path:
 
 
 def read_calibration(file: Path) -> Calibration:
-    """Read a calibration.
+    """Read a calibration; messages speak of what it was measured of from now on.
 
     Raises:
         FileNotFoundError: there is none.
@@ -196,7 +197,10 @@ def read_calibration(file: Path) -> Calibration:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT or content.pop("version") != VERSION:
             raise InputError("another format or version")
-        return _calibration(content)
+        found = _calibration(content)
+        if "kind" in found.data:  # calibrations of before do not say it
+            speak_of(read_kind(found.data["kind"]))
+        return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: damaged, or no calibration of this version ({error}); {CALIBRATE} anew") from error
 

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from reid_lit.calibration.record import Calibration, CameraPair, TimeGap
 from reid_lit.calibration.thresholds import Threshold
+from reid_lit.kinds import said
 
 WORST = 10
 """Pairs of cameras that are printed; all are in the file."""
@@ -13,14 +14,17 @@ WORST = 10
 def show(calibration: Calibration, console: Console) -> None:
     """Print what was measured."""
     data = calibration.data
-    console.print(
+    counts = (
         f"{data['name']}: {data['images']:,} images of {data['persons']:,} persons under {data['cameras']} cameras;"
-        f" {data['same']:,} pairs of one person and {data['different']:,} of two ({data['pairs']})",
+        f" {data['same']:,} pairs of one person and {data['different']:,} of two ({data['pairs']})"
+    )
+    console.print(
+        said(counts),
         markup=False,
         soft_wrap=True,
     )
     for note in data["notes"]:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(said(note), markup=False, soft_wrap=True)
     table = Table("false match rate", "score from", "95 % interval", "false non-match rate", "95 % interval")
     for threshold in calibration.thresholds:
         table.add_row(*_row(f"{threshold.fmr:g}", threshold))
@@ -28,11 +32,11 @@ def show(calibration: Calibration, console: Console) -> None:
     table.add_row(*_row(f"{equal.fmr:.2%} (equal)", equal))
     console.print(table)
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in calibration.log_loss.items())
-    console.print(
+    fitted = (
         f"P(same | score): {calibration.probability.method}, by the log loss on persons left out ({losses});"
-        f" expected calibration error {calibration.ece:.4f}, for comparisons of which half show one person",
-        soft_wrap=True,
+        f" expected calibration error {calibration.ece:.4f}, for comparisons of which half show one person"
     )
+    console.print(said(fitted), soft_wrap=True)
     if calibration.camera_pairs:
         _show_cameras(calibration, console)
     if calibration.time_gaps:
@@ -41,7 +45,7 @@ def show(calibration: Calibration, console: Console) -> None:
 
 def _row(name: str, threshold: Threshold) -> list[str]:
     if threshold.threshold is None:
-        return [name, "–", threshold.reason, "", ""]
+        return [name, "–", said(threshold.reason), "", ""]
     return [
         name,
         f"{threshold.threshold:.4f}",
@@ -98,7 +102,7 @@ def _gap_row(gap: TimeGap, place: int, rate: float) -> list[str]:
     name = f"{duration(gap.low)} to {duration(gap.high)}" if gap.high is not None else f"{duration(gap.low)} or more"
     numbers = f"{gap.same:,}, {gap.different:,}"
     if gap.reason:
-        return [name, numbers, gap.reason, "–", "–"]
+        return [name, numbers, said(gap.reason), "–", "–"]
     at = gap.at_common[place]
     own = next(each for each in gap.thresholds if each.fmr == rate)
     return [

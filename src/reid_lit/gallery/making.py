@@ -13,7 +13,7 @@ from reid_lit.gallery.facts import FILE, Facts, gallery_folder, read_facts, writ
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.master import VARIABLE, made_master, read_master
 from reid_lit.gallery.rows import schema
-from reid_lit.kinds import kind_of_stamps
+from reid_lit.kinds import kind_of_stamps, speak_of
 from reid_lit.run.folder import Run
 from reid_lit.testing.load import load
 
@@ -88,7 +88,7 @@ def open_gallery(
     runtime: str = "torch",
     kind: type[Gallery] = Gallery,
 ) -> Gallery:
-    """Open a gallery.
+    """Open a gallery; messages speak of what it shows from now on.
 
     Args:
         folder: Its folder.
@@ -105,6 +105,7 @@ def open_gallery(
     check_runtime(runtime)
     place = gallery_folder(folder)
     facts = read_facts(place)
+    speak_of(facts.kind)
     if key is not None and not facts.sealed:
         raise InputError(f"key: {place.resolve()} is not sealed; leave the key out, or create another gallery with it")
     master = read_master(key) if facts.sealed else None

@@ -15,6 +15,7 @@ from starlette.formparsers import MultiPartParser
 from reid_lit.cards.card import card_of
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.guarded import GuardedGallery
+from reid_lit.kinds import said
 from reid_lit.safeguards.guard import Caller, Guard
 from reid_lit.serve.about import about, session_of
 from reid_lit.serve.batching import SharedEmbedder
@@ -78,7 +79,10 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
     MultiPartParser.spool_max_size = sizes.max_bytes + 1  # an upload stays in memory: none of it gets to the disk
     app = FastAPI(
         title=f"The gallery {gallery.folder.resolve().name}",
-        description="Images of persons, looked up by a trained model. Each request goes by the gallery's policy.",
+        description=said(
+            "Images of persons, looked up by a trained model. Each request goes by the gallery's policy.",
+            gallery.facts.kind,
+        ),
         docs_url=None,  # FastAPI's own pages load scripts from other hosts
         redoc_url=None,
         lifespan=lifespan,
@@ -95,7 +99,7 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
         return GuardedGallery(gallery, guard, Caller(token=token, purpose=unquote(purpose) if purpose else None))
 
     add_routes(app, guarded, queries, max_images=sizes.max_images)
-    add_pages(app)
+    add_pages(app, gallery.facts.kind)
 
     @app.get("/about", tags=["service"])
     def what_it_is() -> JSONResponse:
@@ -119,7 +123,7 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
 
     @app.get("/metrics", tags=["service"], response_class=Response)
     async def counts() -> Response:
-        """Counts for Prometheus; they tell of no person."""
+        """Counts for Prometheus; they tell of nobody."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     answer_failures(app, metrics)

@@ -9,16 +9,18 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from reid_lit.kinds import Kind, said
 from reid_lit.pages.render import HERE as PAGES
 
 HERE = Path(__file__).parent / "page"
 
 
-def add_pages(app: FastAPI) -> None:
+def add_pages(app: FastAPI, kind: Kind) -> None:
     """Add ``/``, ``/docs``, and the style and the script of both.
 
     Args:
         app: To which.
+        kind: What the gallery's images show.
     """
     style = (PAGES / "templates" / "page.css").read_text(encoding="utf-8")
     style += (HERE / "serve.css").read_text(encoding="utf-8")
@@ -26,7 +28,7 @@ def add_pages(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     def page() -> HTMLResponse:
-        return HTMLResponse((HERE / "index.html").read_text(encoding="utf-8"))
+        return HTMLResponse(said((HERE / "index.html").read_text(encoding="utf-8"), kind))
 
     @app.get("/page.css", include_in_schema=False)
     def css() -> Response:

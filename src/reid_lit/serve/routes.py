@@ -23,8 +23,8 @@ LARGE = 2**18
 SHOWN = 1000
 """Rows or lines of an answer where no number is asked for."""
 
-_Images = Annotated[list[UploadFile], File(description="One or several crops of persons.")]
-_Persons = Annotated[list[str], Form(description="Only these persons.")]
+_Images = Annotated[list[UploadFile], File(description="One or several crops.")]
+_Persons = Annotated[list[str], Form(description="Only who has these names.")]
 _Cameras = Annotated[list[str], Form(description="Only these cameras.")]
 _Since = Annotated[str, Form(description="Taken then or later: 2026-11-28, 2026-11-28T09:30:00+01:00; else UTC.")]
 _Until = Annotated[str, Form(description="Taken before.")]
@@ -67,7 +67,7 @@ def add_routes(
         since: _Since = "",
         until: _Until = "",
         fmr: Annotated[float | None, Form(description="The false match rate whose threshold decides.")] = None,
-        prior: Annotated[float, Form(description="The share of pairs of one person, for P(same).")] = 0.5,
+        prior: Annotated[float, Form(description="The share of pairs that show the same, for P(same).")] = 0.5,
         track: Annotated[bool, Form(description="The images are crops of one track, and one query.")] = False,
         quality: Annotated[bool, Form(description="A track's crops count by the length of their embedding.")] = False,
         approximate: Annotated[bool, Form(description="The engine's index answers.")] = False,
@@ -98,7 +98,7 @@ def add_routes(
     @app.post("/enrol", tags=["gallery"])
     def enrol(
         image: _Images,
-        person: Annotated[str, Form(description="Who it shows.")] = "",
+        person: Annotated[str, Form(description="Who, or what, it shows.")] = "",
         camera: Annotated[str, Form(description="What took it.")] = "",
         time: Annotated[str, Form(description="When: 2026-11-28T09:30:00+01:00; without a zone in UTC.")] = "",
         gallery: GuardedGallery = guarded_gallery,

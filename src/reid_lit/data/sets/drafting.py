@@ -33,19 +33,23 @@ class Draft:
         rows: Path, person, camera and list of each image.
         notes: What was assumed, drawn and counted.
         others: How many files are no images, by the ending of their names.
+        kind: What the column ``kind`` says of every image; empty: there is none.
     """
 
     rows: tuple[tuple[str, str, str, str], ...]
     notes: tuple[str, ...]
     others: Mapping[str, int]
+    kind: str = ""
 
     def text(self) -> str:
         """The CSV file; without the column ``camera`` where no camera is known."""
-        header = ("path", "person", "camera", "split")
+        header = ("path", "person", "camera", "split", "kind")
         columns = [0, 1, 2, 3] if any(camera for _, _, camera, _ in self.rows) else [0, 1, 3]
+        columns += [4] if self.kind else []
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([row[column] for column in columns] for row in (header, *self.rows))
+        rows = ((*row, self.kind) for row in self.rows)
+        writer.writerows([row[column] for column in columns] for row in (header, *rows))
         return stream.getvalue()
 
 
@@ -58,6 +62,7 @@ def draft(
     val_fraction: float,
     split_seed: int,
     junk: Sequence[str | int] = (JUNK_NAME,),
+    kind: str = "",
 ) -> Draft:
     """List the images below ``folder``, and split them unless they are split already.
 
@@ -72,6 +77,7 @@ def draft(
         val_fraction: Share of the persons to validate with, unless there are ready-made lists.
         split_seed: Seed of the choice of persons.
         junk: The names of persons that are junk, which the list calls ``-1``.
+        kind: See :class:`Draft`.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image.
@@ -89,7 +95,7 @@ def draft(
         notes = (*notes, "the lists are the folder's own, so train_fraction, val_fraction and split_seed play no part")
     crops = {crop.path: crop for crop in chain.from_iterable(lists.values())}
     rows = tuple(_rows(split, crops, file.parent.resolve()))
-    return Draft(rows=rows, notes=(*notes, *split.notes), others=other_files(folder, but=file))
+    return Draft(rows=rows, notes=(*notes, *split.notes), others=other_files(folder, but=file), kind=kind)
 
 
 def _rows(split: Split, crops: Mapping[Path, Crop], base: Path) -> Iterator[tuple[str, str, str, str]]:

@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const ACTS = ["query", "enrol", "list", "erase", "audit", "verify"];
 const SIGNS = { same: ["m", "✓"], undecided: ["u", "~"], different: ["r", "–"] };
+const noun = $("kind").textContent.trim(); // vehicle, where the gallery shows those
 let about = null, session = null, running = 0;
 const store = {
   get: () => { try { return sessionStorage.getItem("reid_token"); } catch { return store.held || null; } },
@@ -217,7 +218,7 @@ function shownAnswer(answer, files) {
 function shownHit(hit) {
   const [kind, sign] = hit.match ? SIGNS[hit.match.answer] : ["", ""];
   const score = hit.match ? `P ${hit.match.probability.toFixed(2)} · ${hit.score.toFixed(3)}` : hit.score.toFixed(3);
-  const says = `${hit.match ? hit.match.answer : "score"} ${score}, person ${hit.person || "unknown"}`;
+  const says = `${hit.match ? hit.match.answer : "score"} ${score}, ${noun} ${hit.person || "unknown"}`;
   const inside = hit.thumbnail ? made("img", { src: hit.thumbnail, alt: says, title: hit.path }) : made("span", { className: "gone", textContent: "no image is kept", title: hit.path });
   const tile = made("div", { className: `tile ${kind || "r"}` }, made("span", { className: "frame" }, inside),
     sign ? made("span", { className: "sign", textContent: sign, ariaHidden: "true" }) : null, made("b", { textContent: hit.person || "unknown" }),
@@ -274,7 +275,7 @@ on(forms.list, async () => {
   $("rows").replaceChildren(...result.rows.map((each) => {
     const row = made("tr");
     const last = session.acts.includes("erase") ? eraser("Erase …", each, row) : null;
-    return cells(row, [["number", String(each.number), "number"], ["person", each.person || "–"], ["camera", each.camera || "–"], ["time", when(each.time) || "–", "time"], ["image", made("span", { className: "path", textContent: each.path })], ["", last]]);
+    return cells(row, [["number", String(each.number), "number"], [noun, each.person || "–"], ["camera", each.camera || "–"], ["time", when(each.time) || "–", "time"], ["image", made("span", { className: "path", textContent: each.path })], ["", last]]);
   }));
   const cut = result.rows.length < result.images ? `, the first ${result.rows.length.toLocaleString()} shown` : "";
   $("list_count").textContent = plural(result.images, "image", "images") + cut;
