@@ -270,7 +270,7 @@ def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
         history.append(float(loss.detach()))
         if step > 1 and history[-1] < history[0]:
             break
-    assert history[-1] < history[0]
+    assert min(history[2:]) < history[0]
 
 
 def test_a_misspelt_constructor_argument_fails_when_the_object_is_built(compose):
