@@ -107,6 +107,7 @@ def test_a_backbone_keeps_its_own_stride_under_an_experiment_and_refuses_one_tha
         "vit_base",
         "vit_small",
         "vit_tiny",
+        "vit_tiny_scratch",
     }
     assert set(strides.values()) == {1, 2}
     for name in own - {"timm"}:

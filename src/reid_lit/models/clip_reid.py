@@ -72,8 +72,8 @@ class ClipReid(CameraInput, InChunks):
         criterion: Criterion,
         weights: str | None,
         bias_lr_scale: float,
-        cameras: Annotated[int, Ge(0)] = 0,
-        camera_weight: float = 1.0,
+        cameras: Annotated[int, Ge(0)],
+        camera_weight: float,
         persons: int,
         recipe: Recipe,
     ) -> None:
