@@ -31,6 +31,12 @@ LIBRARIES = (
 )
 
 
+def import_libraries() -> None:
+    """Import them."""
+    for library in LIBRARIES:
+        __import__(library)
+
+
 class Forks:
     """The process that forks; made once for each worker of a test session."""
 
@@ -69,8 +75,7 @@ class Forks:
 
 def serve() -> None:
     """Fork for every line that comes in; answer with its exit code."""
-    for library in LIBRARIES:
-        __import__(library)
+    import_libraries()
     gc.freeze()  # a child that looks for garbage would copy the libraries' memory
     answers = os.fdopen(os.dup(1), "w")
     for line in iter(sys.stdin.readline, ""):

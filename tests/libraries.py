@@ -4,7 +4,6 @@ Ours are compiled with checks of shapes, and while one of them is imported, so i
 that lies there, twenty seconds for each worker.
 """
 
-from tests.forks import LIBRARIES
+from tests.forks import import_libraries
 
-for library in LIBRARIES:
-    __import__(library)
+import_libraries()

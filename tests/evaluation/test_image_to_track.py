@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.evaluation.tracked import drawn_embeddings
 
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.lists import Lists
@@ -34,10 +35,7 @@ def split():
 
 @pytest.fixture(scope="module")
 def images(split):
-    shots = (*split.query, *split.gallery)
-    centre = torch.randn(11, 6, generator=torch.Generator().manual_seed(1))
-    noise = torch.randn(len(shots), 6, generator=torch.Generator().manual_seed(2))
-    return (centre[[shot.person_id for shot in shots]] + 1.4 * noise) * (1 + noise[:, :1].abs())
+    return drawn_embeddings(split, persons=11)
 
 
 def distance_by_hand(query, members, tracks):

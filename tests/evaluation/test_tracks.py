@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.evaluation.tracked import drawn_embeddings
 
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.lists import Lists
@@ -39,10 +40,7 @@ def split():
 
 @pytest.fixture(scope="module")
 def images(split):
-    shots = (*split.query, *split.gallery)
-    centre = torch.randn(7, 6, generator=torch.Generator().manual_seed(1))
-    noise = torch.randn(len(shots), 6, generator=torch.Generator().manual_seed(2))
-    return (centre[[shot.person_id for shot in shots]] + 1.4 * noise) * (1 + noise[:, :1].abs())
+    return drawn_embeddings(split, persons=7)
 
 
 def by_hand(split, images, *, quality):
