@@ -1,7 +1,8 @@
 """Ways to train on a CPU, beside each other: ``python scripts/bench_cpu.py`` (a few minutes on two cores).
 
 A bare PyTorch loop (forward, cross-entropy, backward, Adam) at 128 × 64 in batches of 64, float32 in torch's own memory
-layout, is 1.00; the others are ratios to it, their steps interleaved with its.
+layout, is 1.00; the others are ratios to it, their steps interleaved with its. The process keeps the memory that it
+frees, as every command does; with ``--plain`` it does not.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from reid_lit.command.allocation import keep_freed_memory
 from reid_lit.command.resolvers import cpu_precision
 
 NETWORKS = {"ResNet-18": "resnet18", "EfficientNet-Lite0": "tf_efficientnet_lite0"}
@@ -63,7 +65,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--plain", action="store_true", help="give freed memory back to the system, as Python does")
     arguments = parser.parse_args()
+    if not arguments.plain:
+        keep_freed_memory()
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
     print("| network | way | images/s | × the bare loop | first step, s |\n|---|---|---|---|---|")
     for name, architecture in NETWORKS.items():

@@ -28,6 +28,7 @@ from PIL import Image
 
 import reid_lit.gallery
 from reid_lit import load
+from reid_lit.command.allocation import keep_freed_memory
 from reid_lit.gallery.rows import Entry
 from reid_lit.testing.embedder import Embedder
 
@@ -100,7 +101,10 @@ def main() -> None:
     parser.add_argument("--enrolled", type=int, default=1000)
     parser.add_argument("--concurrent", type=int, default=32)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--plain", action="store_true", help="the bare model's process frees memory as Python does")
     asked = parser.parse_args()
+    if not asked.plain:
+        keep_freed_memory()  # as the service does
     contents = [crop(seed) for seed in range(asked.images)]
     embedder = load(asked.run)
     with tempfile.TemporaryDirectory() as place:

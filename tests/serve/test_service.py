@@ -13,8 +13,9 @@ from PIL import Image
 from tests.serve.conftest import drawn_crop, with_token
 
 from reid_lit.errors import FailedError
+from reid_lit.gallery.lance import LanceEngine
 from reid_lit.safeguards.audit import AuditLog
-from reid_lit.serve.batching import SharedEmbedder
+from reid_lit.serve.batching import SharedEmbedder, passes_of
 from reid_lit.serve.sharing import Together
 
 
@@ -198,7 +199,8 @@ def test_a_large_upload_is_answered_as_a_small_one(service, monkeypatch):
     assert [hit["number"] for hit in small["answers"][0]["hits"]] == [1, 0]
 
 
-def test_a_shared_embedder_gives_each_caller_its_own(calibrated_run):
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_shared_embedder_gives_each_caller_its_own(calibrated_run, passes):
     from reid_lit import load
 
     alone = load(calibrated_run)
@@ -206,7 +208,12 @@ def test_a_shared_embedder_gives_each_caller_its_own(calibrated_run):
     expected = alone(images)
     batches = []
     shared = SharedEmbedder(
-        load(calibrated_run), batch_size=5, wait=0.5, check=lambda _: None, tell=lambda size, _: batches.append(size)
+        load(calibrated_run),
+        batch_size=5,
+        passes=passes,
+        wait=0.5,
+        check=lambda _: None,
+        tell=lambda size, _: batches.append(size),
     )
     parts = [images[:2], images[2:9], images[9:10], images[10:]]
     with ThreadPoolExecutor(4) as pool:
@@ -221,6 +228,84 @@ def test_a_shared_embedder_gives_each_caller_its_own(calibrated_run):
     shared.stop()
     with pytest.raises(FailedError, match="is ending"):
         shared(images[:1])
+
+
+def test_passes_go_beside_each_other_and_share_the_cores(calibrated_run, monkeypatch):
+    from reid_lit import load
+
+    images = [drawn_crop(seed) for seed in range(20)]
+    expected = load(calibrated_run)(images)
+    embed, meeting, sizes = SharedEmbedder.__mro__[1].embed_prepared, threading.Barrier(2), []
+
+    def met(self, images):
+        sizes.append(len(images))
+        meeting.wait(30)
+        return embed(self, images)
+
+    monkeypatch.setattr(SharedEmbedder.__mro__[1], "embed_prepared", met)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    taken = []
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    shared = SharedEmbedder(
+        load(calibrated_run), batch_size=64, passes=2, wait=0.0, check=lambda _: None, tell=lambda *_: None
+    )
+    torch.testing.assert_close(shared(images), expected, rtol=1e-4, atol=1e-5)
+    assert sizes == [10, 10]
+    assert taken == [1, 1]
+    shared.stop()
+
+
+def test_a_few_images_alone_take_all_cores(calibrated_run, monkeypatch):
+    from reid_lit import load
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    taken = []
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    embedder = load(calibrated_run)
+    assert passes_of(embedder) == 2
+    shared = SharedEmbedder(embedder, batch_size=64, wait=0.0, check=lambda _: None, tell=lambda *_: None)
+    shared([drawn_crop(seed) for seed in range(3)])
+    assert taken == [2]
+    shared.stop()
+    embedder.model.compute_by("onnx", lambda images: images)
+    assert passes_of(embedder) == 1
+
+
+def test_queries_at_once_go_in_parts_beside_each_other(service, monkeypatch):
+    monkeypatch.setattr("reid_lit.serve.batching.passes_of", lambda _: 2)
+    client = service(sizes={"wait": 1.0})
+    client.send("/enrol", drawn_crop(0))
+    embed, sizes = SharedEmbedder.__mro__[1].embed_prepared, []
+    monkeypatch.setattr(
+        SharedEmbedder.__mro__[1],
+        "embed_prepared",
+        lambda self, images: (sizes.append(len(images)), embed(self, images))[1],
+    )
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda seed: client.send("/query", drawn_crop(seed)), range(20)))
+    assert {status for status, _, _ in answers} == {200}
+    assert sum(sizes) == 20
+    assert len(sizes) > 1
+
+
+def test_facts_that_are_kept_go_with_the_row(service, monkeypatch):
+    client = service()
+    client.send("/enrol", drawn_crop(0), person="a")
+    client.send("/enrol", drawn_crop(1), person="b")
+    readings = []
+    numbered = LanceEngine.numbered
+    monkeypatch.setattr(LanceEngine, "numbered", lambda *given: (readings.append(given[1]), numbered(*given))[1])
+
+    def persons():
+        answer = client.send("/query", drawn_crop(0))[1]["answers"][0]
+        return [hit["person"] for hit in answer["hits"]]
+
+    assert [persons(), persons()] == [["a", "b"], ["a", "b"]]
+    assert len(readings) == 1
+    assert client.post("/erase", person=["a"])[0] == 200
+    assert persons() == ["b"]
+    client.send("/enrol", drawn_crop(0), person="c")
+    assert persons() == ["c", "b"]
 
 
 def test_health_answers_while_all_wait_for_the_model(service, monkeypatch):

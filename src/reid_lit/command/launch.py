@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
+from reid_lit.command.allocation import keep_freed_memory
 from reid_lit.command.composition import reported
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
@@ -57,6 +58,7 @@ def _launch(
     running: Running,
 ) -> None:
     _quiet()
+    keep_freed_memory()
     try:
         if first is not None and not any(word.startswith("-") for word in sys.argv[1:]):  # such as --help
             first(_words(sys.argv[1:]))

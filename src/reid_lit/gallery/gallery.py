@@ -269,6 +269,11 @@ class Gallery:
         numbers, scores = self._vectors.nearest(vectors, top, allowed=allowed)
         return list(zip(numbers.tolist(), scores.tolist(), strict=True))
 
+    @property
+    def searched_state(self) -> object:
+        """The state of the rows that the last exact search went through; None where the engine tells none."""
+        return None if self.sealed is not None else self._vectors.known_version
+
     def recall(self, vectors: Float32[np.ndarray, "queries dim"], *, top: int, where: Where) -> float:
         """The share of the exact nearest rows that the engine's index finds too."""
         exact = self.nearest(vectors, top=top, where=where)

@@ -147,6 +147,11 @@ class Vectors:
                 self._append(engine, state, total, tell)
             self._known = (version, self._state())
 
+    @property
+    def known_version(self) -> object:
+        """The engine's state at the last :meth:`refresh`; None where it tells none."""
+        return None if self._known is None else self._known[0]
+
     def copied(self) -> Copied:
         """What is there."""
         numbers, vectors = self._opened()

@@ -1,4 +1,8 @@
-"""Many threads, one model: the images that wait go through it together."""
+"""Many threads, one model: the images that wait go through it together, on a CPU in several passes beside each other.
+
+A forward pass of a small network does not keep several cores busy: two passes of one core each embed more images
+than one pass of two cores. Only a pass of few images that is alone takes all cores, as nobody else wants them.
+"""
 
 import threading
 from collections import deque
@@ -18,21 +22,35 @@ from reid_lit.testing.embedder import AnImage, Embedder
 
 
 class _Asked(NamedTuple):
-    """Images that wait, where their embeddings go, and whether they have waited for others already."""
+    """Images that wait, where their embeddings go, and whether they go through the model without others."""
 
     images: Tensor
     answer: Future[Tensor]
     is_gathered: bool
 
 
+SMALLEST = 8
+"""Images of a pass that are not split further: fewer cost more each."""
+
+
+def passes_of(embedder: Embedder) -> int:
+    """Forward passes that may run beside each other: one for each of torch's threads on a CPU, else 1.
+
+    A GPU, and the runtime of a graph, share their work out themselves.
+    """
+    on_cpu = embedder.device.type == "cpu" and embedder.model.runtime == "torch"
+    return torch.get_num_threads() if on_cpu else 1
+
+
 class SharedEmbedder(Embedder):
-    """An embedder that many threads may call: one thread takes what waits, up to the batch size, through the model.
+    """An embedder that many threads may call: what waits goes through the model together, up to the batch size.
 
     Each caller's images are decoded in its own thread.
 
     Args:
         embedder: It is used by no one else from now on.
-        batch_size: Images that go through the model at once; None: as many as the embedder's.
+        batch_size: Images that go through the model in one pass; None: as many as the embedder's.
+        passes: How many passes may run beside each other; None: see :func:`passes_of`.
         wait: How long an image waits for others, in seconds.
         check: Called with each upload before it is decoded; raises where it is refused.
         tell: Called with the images of a batch, and the seconds that it took.
@@ -43,6 +61,7 @@ class SharedEmbedder(Embedder):
         embedder: Embedder,
         *,
         batch_size: int | None,
+        passes: int | None = None,
         wait: float,
         check: Callable[[bytes], None],
         tell: Callable[[int, float], None],
@@ -56,27 +75,31 @@ class SharedEmbedder(Embedder):
         )
         self._wait, self._check, self._tell = wait, check, tell
         self._waiting: deque[_Asked] = deque()
-        self._changed = threading.Condition()
-        self._is_stopped = self._is_busy = False
-        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
-        self._thread.start()
+        self._changed, self._turn = threading.Condition(), threading.Lock()
+        self._is_stopped, self._running = False, 0
+        self.passes = passes or passes_of(embedder)
+        self._threads = [threading.Thread(target=self._work, name="model", daemon=True) for _ in range(self.passes)]
+        self._cores = torch.get_num_threads()
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_alive(self) -> bool:
         """Whether images can be embedded."""
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing goes through the model now, or waits for it."""
-        return not self._is_busy and not self._waiting
+    def free(self) -> int:
+        """How many passes could begin now, with what does not wait yet."""
+        return max(0, self.passes - self._running - len(self._waiting))
 
     def stop(self) -> None:
-        """End the thread; what waits is embedded before."""
+        """End the threads; what waits is embedded before."""
         with self._changed:
             self._is_stopped = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     @override
     def forward(
@@ -112,8 +135,9 @@ class SharedEmbedder(Embedder):
             except Exception as error:
                 answers[place] = error
         if pixels:
-            prepared = self._of_size(image for each in pixels.values() for image in each).split(self.batch_size)
-            embedding = torch.cat([self._embedded_later(part, is_gathered=True) for part in prepared])
+            embedding = self._embedded_later(
+                self._of_size(image for each in pixels.values() for image in each), is_gathered=True
+            )
             rows = embedding.split([len(each) for each in pixels.values()])
             for place, embedding in zip(pixels, rows, strict=True):
                 answers[place] = embedding
@@ -124,19 +148,26 @@ class SharedEmbedder(Embedder):
         return self._embedded_later(images, is_gathered=False)
 
     def _embedded_later(self, images: Tensor, *, is_gathered: bool) -> Tensor:
-        asked = _Asked(images, Future(), is_gathered)
+        parts = images.split(self._share(len(images)))
+        asked = [_Asked(part, Future(), is_gathered or len(parts) > 1) for part in parts]
         with self._changed:
             if self._is_stopped or not self.is_alive:
                 raise FailedError("the service is ending; ask again when it is back")
-            self._waiting.append(asked)
+            self._waiting.extend(asked)
             self._changed.notify()
-        return asked.answer.result()
+        return torch.cat([each.answer.result() for each in asked])
+
+    def _share(self, images: int) -> int:
+        """How many of a caller's images go together, so that each pass that is free has some."""
+        return min(self.batch_size, max(SMALLEST, -(-images // max(1, self.free))))
 
     def _work(self) -> None:
         while batch := self._next():
             start = monotonic()
+            images = torch.cat([asked.images for asked in batch])
             try:
-                embedding = super().embed_prepared(torch.cat([asked.images for asked in batch]))
+                self._take_cores(len(images))
+                embedding = super().embed_prepared(images)
             except Exception as error:  # whoever waits is told, whatever it is
                 for asked in batch:
                     asked.answer.set_exception(error)
@@ -144,11 +175,18 @@ class SharedEmbedder(Embedder):
                 for asked, rows in zip(batch, embedding.split([len(asked.images) for asked in batch]), strict=True):
                     asked.answer.set_result(rows)
                 self._tell(len(embedding), monotonic() - start)
-            self._is_busy = False
+            with self._changed:
+                self._running -= 1
+
+    def _take_cores(self, images: int) -> None:
+        """Share the cores out; torch keeps the number for each thread."""
+        if self.passes > 1:
+            alone = images < SMALLEST and self._running == 1 and not self._waiting
+            torch.set_num_threads(self._cores if alone else max(1, self._cores // self.passes))
 
     def _next(self) -> list[_Asked]:
-        """What goes through the model together; nothing when there will be no more."""
-        with self._changed:
+        """What goes through the model together; nothing when there will be no more. One thread at a time waits."""
+        with self._turn, self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_stopped)
             self._changed.wait_for(self._is_whole, self._wait)
             batch: list[_Asked] = []
@@ -156,7 +194,9 @@ class SharedEmbedder(Embedder):
             while self._waiting and (not batch or len(self._waiting[0].images) <= room):
                 batch.append(self._waiting.popleft())
                 room -= len(batch[-1].images)
-            self._is_busy = bool(batch)
+                if batch[-1].is_gathered:
+                    break  # others have been waited for; what is behind it is for another pass
+            self._running += bool(batch)
             return batch
 
     def _is_whole(self) -> bool:

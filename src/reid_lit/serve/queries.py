@@ -19,10 +19,7 @@ from reid_lit.gallery.answers import Found
 from reid_lit.gallery.asking import Embed, Steps, answered
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.safeguards.guard import Guard
-from reid_lit.serve.batching import SharedEmbedder
-
-THREADS = 2
-"""While the images of one thread go through the model, another one decodes, searches and writes."""
+from reid_lit.serve.batching import SMALLEST, SharedEmbedder
 
 
 class _Waiting(NamedTuple):
@@ -48,8 +45,11 @@ class Queries:
         self._gallery, self._embedder, self._guard, self._wait = gallery, embedder, guard, wait
         self._waiting: deque[_Waiting] = deque()
         self._changed, self._turn = threading.Condition(), threading.Lock()
-        self._is_stopped = False
-        self._threads = [threading.Thread(target=self._work, name="queries", daemon=True) for _ in range(THREADS)]
+        self._is_stopped, self._under_way = False, 0
+        self._embedding = set[int]()
+        # while the images of some threads go through the model, another one decodes, searches and writes
+        count = embedder.passes + 2
+        self._threads = [threading.Thread(target=self._work, name="queries", daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
@@ -88,6 +88,7 @@ class Queries:
                     answers = answered([each.steps for each in taken], self._embedded, self._gallery.look_up)
             except Exception as error:
                 answers = [error] * len(taken)
+            self._leave_model(is_done=True)
             taken[0].loop.call_soon_threadsafe(_hand_over, taken, answers)
 
     def _next(self) -> list[_Waiting]:
@@ -97,21 +98,39 @@ class Queries:
             until = monotonic() + self._wait
             while self._images() < self._embedder.batch_size and not self._is_stopped:
                 left = until - monotonic()
-                if left <= 0 and self._embedder.is_idle:
+                if left <= 0 and len(self._embedding) <= self._embedder.passes:
                     break
-                self._changed.wait(max(left, self._wait / 4, 0.001))
+                self._changed.wait(left if left > 0 else None)
             taken: list[_Waiting] = []
-            room = self._embedder.batch_size
+            room = self._share()
             while self._waiting and (not taken or self._waiting[0].images <= room):
                 taken.append(self._waiting.popleft())
                 room -= taken[-1].images
+            if taken:
+                self._under_way += 1
+                self._embedding.add(threading.get_ident())
             return taken
+
+    def _share(self) -> int:
+        """How many images one thread takes; it leaves some for the others that have nothing to do."""
+        idle = len(self._threads) - self._under_way
+        return min(self._embedder.batch_size, max(SMALLEST, -(-self._images() // idle)))
+
+    def _leave_model(self, *, is_done: bool = False) -> None:
+        """Let another thread's images go through the model."""
+        with self._changed:
+            self._embedding.discard(threading.get_ident())
+            self._under_way -= is_done
+            self._changed.notify_all()
 
     def _images(self) -> int:
         return sum(each.images for each in self._waiting)
 
     def _embedded(self, steps: Sequence[Embed]) -> list[Float[Tensor, "images dim"] | BaseException]:
-        return self._embedder.embedded_together([(step.images, step.color) for step in steps])
+        try:
+            return self._embedder.embedded_together([(step.images, step.color) for step in steps])
+        finally:
+            self._leave_model()
 
 
 def _hand_over(taken: Sequence[_Waiting], answers: Sequence[list[Found] | BaseException]) -> None:

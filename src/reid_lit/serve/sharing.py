@@ -54,11 +54,20 @@ class Together(Generic[Item, Answer]):
             future.set_result(answer)
 
 
+KEPT = 10_000
+"""Rows whose facts are kept for the next query."""
+
+
 class SharedGallery(Gallery):
-    """A gallery that many threads may use; nothing is read while rows are erased."""
+    """A gallery that many threads may use; nothing is read while rows are erased.
+
+    The facts of rows that were found are kept until the gallery changes.
+    """
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
+        self._kept: dict[int, dict[str, Any]] = {}
+        self._kept_of: object = None  # the gallery's state
         self._together: Together[LookUp, LookedUp | BaseException] = Together(self._looked_up)
         self._use = threading.RLock()
 
@@ -77,8 +86,20 @@ class SharedGallery(Gallery):
                 found = iter(self.nearest(vectors, top=top, where=where, approximate=approximate))
                 nearest |= {place: [next(found) for _ in steps[place].vectors] for place in places}
             numbers = {number for each in nearest.values() for found, _ in each for number in found}
-            rows = self.facts_of(sorted(numbers))
+            is_exact = not any(step.approximate for step in steps)
+            rows = self._facts_of_found(numbers) if is_exact else self.facts_of(sorted(numbers))
         return [LookedUp(nearest[place], rows) for place in range(len(steps))]
+
+    def _facts_of_found(self, numbers: set[int]) -> dict[int, dict[str, Any]]:
+        """The facts of rows that an exact search has just found."""
+        state = self.searched_state
+        if state is None:
+            return self.facts_of(sorted(numbers))
+        if state != self._kept_of or len(self._kept) > KEPT:
+            self._kept, self._kept_of = {}, state
+        if missing := numbers - self._kept.keys():
+            self._kept |= self.facts_of(sorted(missing))
+        return {number: {**self._kept[number]} for number in numbers & self._kept.keys()}
 
     @override
     def nearest(self, *given: Any, **options: Any) -> Nearest:
@@ -103,4 +124,5 @@ class SharedGallery(Gallery):
     @override
     def erase(self, where: Where) -> int:
         with self._use:
+            self._kept, self._kept_of = {}, None
             return super().erase(where)
