@@ -15,7 +15,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from reid_lit.command.allocation import keep_freed_memory
+from reid_lit.memory import keep_freed_memory
 from reid_lit.command.resolvers import cpu_precision
 
 NETWORKS = {"ResNet-18": "resnet18", "EfficientNet-Lite0": "tf_efficientnet_lite0"}

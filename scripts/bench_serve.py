@@ -28,7 +28,7 @@ from PIL import Image
 
 import reid_lit.gallery
 from reid_lit import load
-from reid_lit.command.allocation import keep_freed_memory
+from reid_lit.memory import keep_freed_memory
 from reid_lit.gallery.rows import Entry
 from reid_lit.testing.embedder import Embedder
 

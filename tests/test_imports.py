@@ -68,7 +68,7 @@ ALLOWED = {
     "figure": GROUND | {"command", "paper_figures", "run"},
     "describe": GROUND | {"command", "data", "run", "figures"},
     "matrix": GROUND | {"overrides", "command", "jobs", "tables"},
-    "__init__": {"testing", "export"},
+    "__init__": {"memory", "testing", "export"},
     "__main__": {"command"},
 }  # fmt: skip
 FREE_OF = {

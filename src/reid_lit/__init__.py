@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reid_lit.export.runtime import load
+    from reid_lit.memory import keep_freed_memory
     from reid_lit.testing.embedder import Embedder
 
-__all__ = ["Embedder", "load"]
+__all__ = ["Embedder", "keep_freed_memory", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +18,10 @@ def __getattr__(name: str) -> Any:
         from reid_lit.testing.embedder import Embedder
 
         return Embedder
+    if name == "keep_freed_memory":
+        from reid_lit.memory import keep_freed_memory
+
+        return keep_freed_memory
     from reid_lit.export.runtime import load
 
     return load

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
-from reid_lit.command.allocation import keep_freed_memory
+from reid_lit.memory import keep_freed_memory
 from reid_lit.command.composition import reported
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
