@@ -15,8 +15,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from reid_lit.memory import keep_freed_memory
 from reid_lit.command.resolvers import cpu_precision
+from reid_lit.memory import keep_freed_memory
 
 NETWORKS = {"ResNet-18": "resnet18", "EfficientNet-Lite0": "tf_efficientnet_lite0"}
 WAYS = ("contiguous", "channels-last", "channels-last, compiled", "channels-last, bfloat16")

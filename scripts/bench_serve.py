@@ -28,8 +28,8 @@ from PIL import Image
 
 import reid_lit.gallery
 from reid_lit import load
-from reid_lit.memory import keep_freed_memory
 from reid_lit.gallery.rows import Entry
+from reid_lit.memory import keep_freed_memory
 from reid_lit.testing.embedder import Embedder
 
 EDGE = b"edge"

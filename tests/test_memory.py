@@ -8,7 +8,6 @@ import pytest
 
 from reid_lit import memory
 
-
 FAULTS = """
 import resource, sys
 from reid_lit import keep_freed_memory

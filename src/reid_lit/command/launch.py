@@ -14,13 +14,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
-from reid_lit.memory import keep_freed_memory
 from reid_lit.command.composition import reported
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
 from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import InputError, UserError
+from reid_lit.memory import keep_freed_memory
 from reid_lit.overrides import key_of, unquoted, value_of
 from reid_lit.paths import packaged
 from reid_lit.run.grammar import check_words
