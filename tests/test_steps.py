@@ -18,8 +18,8 @@ OF_ONE_MODEL = {
     "loss=parts_id",
     "loss=parts_id_triplet",
 }  # their models' tests step
-OF_ONE_SIZE = {"backbone=vit_base", "backbone=clip_vit_b16", "backbone=clip_reid_vit_b16"}
-"""vit_small and vit_tiny are the same code, and smaller."""
+OF_ONE_SIZE = {"backbone=vit_base"} | {f"backbone={name}" for name in options("backbone") if "clip" in name}
+"""vit_small and vit_tiny are the same code, and smaller; test_clip_resnet trains a thinner ResNet of CLIP."""
 OPTIONS = sorted({f"{group}={name}" for group in GROUPS for name in options(group)} - OF_ONE_MODEL - OF_ONE_SIZE)
 STRONG = ("+experiment=market_strong", "dataset=synthetic", "machine.accelerator=cpu")
 SMALL = ("dataset.size=tiny", "sampler.persons=4", "sampler.images=2", "loader.batch_size=8", "machine.workers=0")

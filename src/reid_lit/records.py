@@ -219,6 +219,18 @@ class Tokens(NamedTuple):
         return self.patches.transpose(1, 2).unflatten(2, self.grid)
 
 
+class LastMaps(NamedTuple):
+    """What a residual network makes of a batch of images, where the map before its last stage is wanted too.
+
+    Attributes:
+        maps: ``(b c h w)``, behind the last stage.
+        before: ``(b c' h' w')``, what goes into the last stage.
+    """
+
+    maps: Tensor
+    before: Tensor
+
+
 class TransferBatch(NamedTuple):
     """A batch of labelled images and one of images whose persons are unknown.
 

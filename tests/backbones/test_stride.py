@@ -120,13 +120,24 @@ def test_a_network_without_that_stage_says_so(name):
     ("name", "found"),
     [
         ("vit_tiny_patch16_224", "no such stage"),
-        ("resnet18d", r"layer4.0.conv1 \(Conv2d\), layer4.0.downsample.0 \(AvgPool2d\)"),
         ("efficientnet_blur_b0", r"blocks.5.0.aa \(BlurPool2d\)"),
     ],
 )
 def test_a_transformer_and_a_stage_of_another_kind_say_what_was_found(name, found):
     with pytest.raises(ValueError, match=rf"; {name} has {found}; give 2"):
         build("timm", name=name, last_stride=1)
+
+
+@torch.no_grad()
+def test_an_average_pool_of_a_shortcut_keeps_the_map_unless_it_blurs():
+    model = build("timm", name="resnet18d", last_stride=1).eval().body.model
+    pool = model.layer4[0].downsample[0]
+    maps = torch.rand(2, 3, 5, 4)
+    assert torch.equal(pool(maps), maps)
+    assert model.forward_features(torch.rand(1, 3, 64, 32)).shape[2:] == (4, 2)
+    model.layer4[0].downsample[0] = nn.AvgPool2d(3, stride=2, padding=1)
+    with pytest.raises(ValueError, match=r"resnet18d has layer4.0.downsample.0 \(AvgPool2d\); give 2"):
+        set_last_stride(model, 1, name="resnet18d")
 
 
 @pytest.mark.parametrize("stride", [0, 3, 16])

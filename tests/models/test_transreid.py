@@ -157,7 +157,7 @@ def test_an_unknown_camera_is_refused_and_so_are_images_without_one(build):
     ("overrides", "words"),
     [
         (("backbone=resnet18", *JIGSAW), r"model=transreid_jpm: this backbone gives no tokens"),
-        (("backbone=resnet18", "model.cameras=2"), r"model\.cameras: this backbone gives no tokens; choose a vision"),
+        (("backbone=resnet18", "model.cameras=2"), r"model\.cameras=2: this backbone gives no tokens; choose a vision"),
         (("backbone=resnet18", "model.layer_decay=0.7"), r"layer_decay=0\.7: this backbone is no vision transformer"),
         (("backbone=resnet18", "model.layer_decay=1.7"), r"layer_decay=1\.7: give a number in \(0, 1\]"),
     ],

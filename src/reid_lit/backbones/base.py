@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.records import Tokens
+from reid_lit.records import LastMaps, Tokens
 
 
 class Backbone(nn.Module):
@@ -16,7 +16,8 @@ class Backbone(nn.Module):
     it: an image in [0, 1] is all that a user has to bring.
 
     Args:
-        body: The network; normalised images in, maps or :class:`~reid_lit.records.Tokens` out.
+        body: The network; normalised images in; maps, :class:`~reid_lit.records.Tokens` or
+            :class:`~reid_lit.records.LastMaps` out.
         dim: Channels of its map.
         mean: Mean of the images that the weights were trained on, for red, green, blue in [0, 1].
         std: Standard deviation of those images, for red, green, blue.
@@ -34,8 +35,8 @@ class Backbone(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"], **inputs: Tensor
-    ) -> Float[Tensor, "batch channels rows columns"] | Tokens:
-        """(b 3 h w) in [0, 1] → (b dim h' w'), or tokens.
+    ) -> Float[Tensor, "batch channels rows columns"] | Tokens | LastMaps:
+        """(b 3 h w) in [0, 1] → (b dim h' w'), or tokens, or the last two maps.
 
         Args:
             image: As it is shown.
@@ -44,9 +45,11 @@ class Backbone(nn.Module):
         return self.body(normalised(image, self.mean, self.std), **inputs)
 
 
-def as_map(features: Float[Tensor, "batch channels rows columns"] | Tokens) -> Float[Tensor, "batch channels _ _"]:
-    """What a backbone gives as a map (b c h w); of tokens the grid of patches."""
-    return features.maps if isinstance(features, Tokens) else features
+def as_map(
+    features: Float[Tensor, "batch channels rows columns"] | Tokens | LastMaps,
+) -> Float[Tensor, "batch channels _ _"]:
+    """What a backbone gives as a map (b c h w); of tokens the grid of patches, of two maps the last."""
+    return features if isinstance(features, Tensor) else features.maps
 
 
 def normalised(

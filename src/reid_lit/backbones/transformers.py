@@ -1,4 +1,4 @@
-"""What timm's transformers share: how they are built, and the sizes of images that they take."""
+"""How networks of timm are built whose weights no run fetches, and the sizes of images that transformers take."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ def built(
     name: str,
     *,
     weights: str,
-    drop_path: float,
+    drop_path: float = 0.0,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     options: Mapping[str, Any],
     finished: Callable[[nn.Module], None],
 ) -> tuple[Any, Sequence[float], Sequence[float]]:
-    """A transformer of timm with its weights, and the mean and the standard deviation of its images.
+    """A network of timm with its weights, and the mean and the standard deviation of its images.
 
     Args:
         name: timm's name, with the tag of its weights.
@@ -37,7 +37,7 @@ def built(
         finished: Changes the network in place before weights are loaded.
 
     Raises:
-        ValueError: timm has no such transformer, or a number is out of range.
+        ValueError: timm has no such network, or a number is out of range.
         FileNotFoundError: the weights cannot be had.
     """
     check_options(options)

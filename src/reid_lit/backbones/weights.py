@@ -70,6 +70,7 @@ def load(
     rename: Callable[[str], str] = str,
     at_least: float = 0.95,
     fit: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict,
+    part: bool = False,
 ) -> None:
     """Load ``path`` into ``body``, whatever stands before the names in it, without classifiers.
 
@@ -80,6 +81,7 @@ def load(
         rename: Gives the network's key for a key of the file without prefixes.
         at_least: The share of parameters and statistics that the file must give.
         fit: Changes the tensors, by the network's names, to the network's shapes where it can.
+        part: Whether ``body`` is a part of what the file is of; then nothing is said of the rest.
 
     Raises:
         InputError: the file is of another architecture: it gives less than ``at_least``, has a tensor in another shape
@@ -93,7 +95,7 @@ def load(
         check_needs(reading.tensors, target, name=name)
     except InputError as error:
         raise InputError(f"weights={path}: {error}") from None
-    report = _report(file, target, reading, name=name)
+    report = _report({} if part else file, target, reading, name=name)
     if reading.share < at_least:
         from reid_lit.backbones.nearest import nearest  # here, since it knows the networks, which load by this module
 
@@ -148,7 +150,10 @@ def _read(
 
 
 def _report(file: Mapping[str, Tensor], target: Mapping[str, Tensor], reading: Reading, *, name: str) -> str:
-    """How much of a network a file gives, with the first keys that do not fit, each by its own name."""
+    """How much of a network a file gives, with the first keys that do not fit, each by its own name.
+
+    Nothing is said of what has no place in the network where ``file`` is empty.
+    """
     missing = sorted(set(target) - set(reading.matched))
     used = {reading.names.get(key, key) for key in reading.matched}
     plain = {key: key.replace(COMPILED, "") for key in file if key not in used and "num_batches" not in key}
@@ -159,6 +164,7 @@ def _report(file: Mapping[str, Tensor], target: Mapping[str, Tensor], reading: R
     apart = len(plain) - len(within)
     return (
         f"{len(reading.matched)} of {len(target)} tensors of {name} matched ({reading.share:.1%} of its values);"
-        f" missing {len(missing)} {missing[:3]}, unexpected {len(unexpected)} {unexpected[:3]}"
+        f" missing {len(missing)} {missing[:3]}"
+        + (f", unexpected {len(unexpected)} {unexpected[:3]}" if file else "")
         + (f"; {apart} whose names do not begin with {reading.prefix!r} are passed over" if apart else "")
     )

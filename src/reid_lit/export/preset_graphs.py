@@ -9,7 +9,7 @@ from typing_extensions import override
 from reid_lit.backbones.base import Backbone
 from reid_lit.errors import FailedError
 from reid_lit.export.graph import Graph, Images, Input
-from reid_lit.records import Tokens
+from reid_lit.records import LastMaps, Tokens
 from reid_lit.testing.embedder import Embedder
 
 
@@ -81,7 +81,7 @@ class _Normalised(Backbone):
     @override
     def forward(
         self, image: Float[Tensor, "batch 3 height width"], **inputs: Tensor
-    ) -> Float[Tensor, "batch channels rows columns"] | Tokens:
+    ) -> Float[Tensor, "batch channels rows columns"] | Tokens | LastMaps:
         return self.body(image, **inputs)
 
 

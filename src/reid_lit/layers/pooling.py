@@ -8,7 +8,7 @@ from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid_lit.records import Tokens
+from reid_lit.records import LastMaps, Tokens
 
 
 class GlobalAveragePool(nn.Module):
@@ -50,14 +50,16 @@ class GeneralizedMeanPool(nn.Module):
 
 
 def pooled(
-    pool: Callable[..., Tensor], features: Float[Tensor, "batch channels height width"] | Tokens
+    pool: Callable[..., Tensor], features: Float[Tensor, "batch channels height width"] | Tokens | LastMaps
 ) -> Float[Tensor, "batch ..."]:
     """What a pool makes of a backbone's maps, or of the grid of patches of its tokens; the class token for their mean.
 
     Args:
-        pool: Maps (b c h w) to a feature, or to parts; one with ``reads_tokens`` takes tokens as they are.
+        pool: Maps (b c h w) to a feature, or to parts; one with ``views`` takes what the backbone gives as it is.
         features: What the backbone gives.
     """
-    if not isinstance(features, Tokens) or getattr(pool, "reads_tokens", False):
+    if isinstance(features, Tensor) or hasattr(pool, "views"):
         return pool(features)
-    return features.class_token if isinstance(pool, GlobalAveragePool) else pool(features.maps)
+    if isinstance(features, Tokens) and isinstance(pool, GlobalAveragePool):
+        return features.class_token
+    return pool(features.maps)

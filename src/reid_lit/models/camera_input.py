@@ -42,7 +42,7 @@ class CameraInput(RetrievalModel):
             ValueError: the backbone gives no tokens.
         """
         if count:
-            check_tokens(self.backbone, "model.cameras")
+            check_tokens(self.backbone, f"model.cameras={count}", otherwise=", or give model.cameras=0")
         self.cameras = nn.Embedding(count, self.backbone.dim) if count else None
         if self.cameras is not None:
             nn.init.trunc_normal_(self.cameras.weight, std=0.02)
@@ -134,15 +134,16 @@ class CameraInput(RetrievalModel):
             )
 
 
-def check_tokens(backbone: Backbone | Any, what: str) -> None:
+def check_tokens(backbone: Backbone | Any, what: str, *, otherwise: str = "") -> None:
     """Raise InputError unless a backbone gives tokens.
 
     Args:
         backbone: Of a model.
         what: The option that needs them, for the message.
+        otherwise: What else can be given, likewise.
     """
     if not isinstance(backbone.body, VisionTokens) or isinstance(backbone.body, PatchMap):
         raise InputError(
             f"{what}: this backbone gives no tokens; choose a vision transformer, such as backbone=vit_base, with"
-            " backbone.class_token=true"
+            f" backbone.class_token=true{otherwise}"
         )

@@ -29,10 +29,13 @@ _CURE = (
 class ClipReid(CameraInput, InChunks):
     """Image tower → the class token and its projection, each with a neck and a classifier, and the persons' texts.
 
+    Of a ResNet the mean of the last map is its token, and the attention pool its projection.
+
     Its outputs: ``feature`` is the class token and its projection in one vector, before the necks, and ``embedding``
-    what the necks make of it. ``before`` (the class token in front of the last block), ``token`` and ``projected`` have
-    them apart; so have, in training, ``token_logits``, ``projected_logits`` and ``text_logits``, the products of the
-    projection with the text feature of each training person.
+    what the necks make of it. ``before`` (the class token in front of the last block; the mean of the map in front of
+    the last stage), ``token`` and ``projected`` have them apart; so have, in training, ``token_logits``,
+    ``projected_logits`` and ``text_logits``, the products of the projection with the text feature of each training
+    person.
 
     Args:
         backbone: Images in [0, 1] to what the pool reads.
