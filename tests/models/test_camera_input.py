@@ -76,6 +76,23 @@ def test_clip_reid_adds_the_camera_to_the_class_token_alone(compose):
         model.embed(images)
 
 
+class Embedding(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image):
+        return self.model.embed(image)
+
+
+def test_without_cameras_an_export_takes_any_number_of_images(compose):
+    model = clip(compose).eval()
+    images, shapes = torch.rand(3, 3, 64, 32), ({0: torch.export.Dim("batch")},)
+    with torch.no_grad():
+        program = torch.export.export(Embedding(model).eval(), (images[:2],), dynamic_shapes=shapes)
+        torch.testing.assert_close(program.module()(images), model.embed(images))
+
+
 def test_a_step_of_clip_reid_teaches_the_vectors_of_its_cameras(compose):
     model = clip(compose, "model.cameras=3").train()
     for neck in model.necks:

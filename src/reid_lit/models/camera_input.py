@@ -48,18 +48,18 @@ class CameraInput(RetrievalModel):
             nn.init.trunc_normal_(self.cameras.weight, std=0.02)
         self.camera_weight = weight
 
-    def camera_vectors(self, images: int) -> Float[Tensor, "batch channels"] | None:
+    def camera_vectors(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels"] | None:
         """λ times the vector of the camera of each image that goes through; None: the camera is not used.
 
         Args:
-            images: How many go through.
+            image: Those that go through.
 
         Raises:
             ValueError: their cameras are not known, or one has no vector.
         """
         if self.cameras is None:
             return None
-        return self.camera_weight * self.cameras(self._known(images, self.cameras.num_embeddings))
+        return self.camera_weight * self.cameras(self._known(len(image), self.cameras.num_embeddings))
 
     def _known(self, images: int, count: int) -> Int[Tensor, " batch"]:
         camera = self._camera
@@ -108,7 +108,7 @@ class CameraInput(RetrievalModel):
     def activation(
         self, image: Float[Tensor, "batch 3 height width"]
     ) -> dict[str, Float[Tensor, "batch parts rows columns"]]:
-        self.camera_vectors(len(image))  # which are not known here
+        self.camera_vectors(image)  # which are not known here
         return super().activation(image)
 
     @override

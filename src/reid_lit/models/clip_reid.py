@@ -96,7 +96,7 @@ class ClipReid(CameraInput, InChunks):
 
     @override
     def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
-        added = self.camera_vectors(len(image))
+        added = self.camera_vectors(image)
         return self.pool.views(self.backbone(image) if added is None else self.backbone(image, class_added=added))
 
     @override

@@ -62,7 +62,7 @@ class TransReid(CameraInput, Supervised):
 
     def _features(self, image: Float[Tensor, "batch 3 height width"]) -> Any:
         """What the backbone gives, with the vector of each image's camera in every token."""
-        added = self.camera_vectors(len(image))
+        added = self.camera_vectors(image)
         return self.backbone(image) if added is None else self.backbone(image, added=added)
 
     @override
