@@ -18,6 +18,7 @@ from hydra.utils import instantiate
 
 from reid_lit.export.formats import FORMATS, runner, written
 from reid_lit.export.graph import Graph, Input
+from reid_lit.memory import keep_freed_memory
 from reid_lit.testing.embedder import Embedder
 
 NETWORKS = ("resnet50", "efficientnet_lite0", "osnet_x1_0")
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out; it compiles for a minute")
     asked = parser.parse_args()
+    keep_freed_memory()  # as every command does
     print(f"{machine()}; {asked.batch} images of {asked.size[0]}×{asked.size[1]} at once")
     print("| network | by | precision | images/s | × torch, eager | first pass, s |\n|---|---|---|---|---|---|")
     for network in asked.networks:
