@@ -1,16 +1,13 @@
 """A gallery: images are enrolled into it, and others are looked up in it."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 import torch
 from filelock import FileLock
 from jaxtyping import Float, Float32
@@ -26,13 +23,14 @@ from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.gallery.asking import Embed, LookedUp, LookUp, Nearest, Steps, answer_of
 from reid_lit.gallery.engine import Engine, engine_of
 from reid_lit.gallery.enrolling import Embedded, embedded
+from reid_lit.gallery.exporting import check_name, write_rows
 from reid_lit.gallery.facts import Facts
 from reid_lit.gallery.importing import exported
 from reid_lit.gallery.master import Master
 from reid_lit.gallery.rows import FACTS, Entry, Where, schema, table_of, vectors_of
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.vectors import Copied, Vectors
-from reid_lit.paths import write_text, write_whole
+from reid_lit.paths import write_text
 from reid_lit.progress import Progress, untold
 from reid_lit.testing.embedder import AnImage, Embedder
 from reid_lit.testing.provenance import Provenance
@@ -348,25 +346,9 @@ class Gallery:
         """
         if self.facts.sealed and not plain:
             raise InputError(f"plain=false: {self.folder} is sealed, and what is exported is not; plain=true writes it")
-        if file.suffix not in (".parquet", ".arrow"):
-            raise InputError(f"file={file}: give a name that ends in .parquet or .arrow")
-        rows = 0
-
-        def write(part: Path) -> None:
-            nonlocal rows
-            batches = self.engine.scan(Where(), schema(self.facts.dim).names)
-            first = next(batches, None)
-            if first is None:
-                raise InputError(f"{self.folder} is empty: there is nothing to export")
-            shape = first.schema.with_metadata({"reid_lit": json.dumps(asdict(self.facts.origin))})
-            makes = pa.parquet.ParquetWriter if file.suffix == ".parquet" else pa.ipc.new_file
-            with makes(part, shape) as writer:
-                for batch in (first, *batches):
-                    writer.write_batch(batch.cast(shape))
-                    rows += len(batch)
-
-        write_whole(file, write)
-        return rows
+        check_name(file)
+        batches = self.engine.scan(Where(), schema(self.facts.dim).names)
+        return write_rows(batches, file, origin=self.facts.origin, gallery=self.folder)
 
     def import_rows(self, file: Path, *, tell: Progress = untold) -> Enrolled:
         """Add the rows of a file that :meth:`export` of a gallery of the same model has written, whatever its engine.

@@ -10,6 +10,7 @@ import pyarrow.dataset
 
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.gallery.enrolling import Embedded
+from reid_lit.gallery.exporting import check_name
 from reid_lit.gallery.rows import Entry, schema, vectors_of
 from reid_lit.testing.provenance import Provenance
 
@@ -62,8 +63,7 @@ def exported(
 
 
 def _opened(file: Path) -> pa.dataset.Dataset:
-    if file.suffix not in FORMATS:
-        raise InputError(f"file={file}: give a name that ends in .parquet or .arrow")
+    check_name(file)
     return pa.dataset.dataset(file, format=FORMATS[file.suffix])
 
 
