@@ -41,6 +41,14 @@ def test_fp16_has_half_the_weights(graph, crops, tmp_path):
     assert least_cosine(runner(half)(images), graph(torch.from_numpy(images)).numpy()) > 0.999
 
 
+def test_a_traced_transformer_takes_any_number_of_images(embedder, crops, tmp_path):
+    tokens = Graph(embedder("backbone=vit_tiny_scratch"), unit_length=True)
+    images = crops().astype(np.float32)[:3]
+    written(tokens, "torchscript", tmp_path / "file.torchscript")
+    found = runner(tmp_path / "file.torchscript")(images)
+    np.testing.assert_allclose(found, tokens(torch.from_numpy(images)).numpy(), atol=1e-5)
+
+
 def test_a_batch_may_be_fixed_and_names_and_opset_given(graph, crops, tmp_path):
     import onnx
 

@@ -174,7 +174,24 @@ def _write_torchscript(program: Any, path: Path) -> None:
     given, _ = program.example_inputs
     module = program.module(check_guards=False)
     module._forward_pre_hooks.clear()  # they compare shapes, which a trace cannot
+    _ask_for_sizes(module)
     torch.jit.save(torch.jit.trace(module, given, check_trace=False), path)
+
+
+def _ask_for_sizes(module: torch.fx.GraphModule) -> None:
+    """Let the graph take sizes from its tensors by methods, which a trace follows; it writes other sizes as numbers."""
+    for node in module.graph.nodes:
+        if node.op == "call_function" and node.target is torch.ops.aten.sym_size.int:
+            node.op, node.target = "call_method", "size"
+        elif isinstance(node.target, torch._ops.OpOverload) and any(map(_is_size, node.all_input_nodes)):
+            name = node.target.overloadpacket.__name__
+            is_method = isinstance(node.args[0], torch.fx.Node) and not _is_size(node.args[0])
+            node.op, node.target = ("call_method", name) if is_method else ("call_function", getattr(torch, name))
+    module.recompile()
+
+
+def _is_size(node: torch.fx.Node) -> bool:
+    return isinstance(node.meta.get("val"), torch.SymInt)
 
 
 def _write_onnx(program: Any, path: Path, precision: str, opset: int, names: tuple[str, str], calibration: Any) -> None:

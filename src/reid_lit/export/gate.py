@@ -122,7 +122,7 @@ def compared(run: Runner, promise: Promise, embedder: Embedder, crops: Pixels) -
             features = _in_batches(consumer(run, promise), crops, size)
             found[size] = _shaped(features, expected)
         except Exception as error:  # each runtime has errors of its own
-            reason = str(error).strip().partition("\n")[0][:200]
+            reason = _reason(error)
             cure = "export it with batch=null, which takes any number of images"
             if promise.batch is None:
                 cure = "give batch=8, which a consumer fills, or another format"
@@ -212,3 +212,9 @@ def cosines(one: Features, other: Features) -> Float[np.ndarray, " batch"]:
     one, other = one.astype(np.float64), other.astype(np.float64)
     length = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return (one * other).sum(1) / np.where(length > 0, length, np.inf)
+
+
+def _reason(error: Exception) -> str:
+    """What a runtime says, in one line; TorchScript says it in the last one."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if "TorchScript interpreter" in lines[0] else 0][:200]
