@@ -148,7 +148,7 @@ class SharedEmbedder(Embedder):
         return self._embedded_later(images, is_gathered=False)
 
     def _embedded_later(self, images: Tensor, *, is_gathered: bool) -> Tensor:
-        parts = images.split(self._share(len(images)))
+        parts = images.split(self.share(len(images), among=self.free))
         asked = [_Asked(part, Future(), is_gathered or len(parts) > 1) for part in parts]
         with self._changed:
             if self._is_stopped or not self.is_alive:
@@ -157,9 +157,9 @@ class SharedEmbedder(Embedder):
             self._changed.notify()
         return torch.cat([each.answer.result() for each in asked])
 
-    def _share(self, images: int) -> int:
-        """How many of a caller's images go together, so that each pass that is free has some."""
-        return min(self.batch_size, max(SMALLEST, -(-images // max(1, self.free))))
+    def share(self, images: int, *, among: int) -> int:
+        """How many images go together, so that each of those ``among`` whom they are shared out has some."""
+        return min(self.batch_size, max(SMALLEST, -(-images // max(1, among))))
 
     def _work(self) -> None:
         while batch := self._next():

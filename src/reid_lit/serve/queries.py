@@ -19,7 +19,7 @@ from reid_lit.gallery.answers import Found
 from reid_lit.gallery.asking import Embed, Steps, answered
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.safeguards.guard import Guard
-from reid_lit.serve.batching import SMALLEST, SharedEmbedder
+from reid_lit.serve.batching import SharedEmbedder
 
 
 class _Waiting(NamedTuple):
@@ -102,7 +102,7 @@ class Queries:
                     break
                 self._changed.wait(left if left > 0 else None)
             taken: list[_Waiting] = []
-            room = self._share()
+            room = self._embedder.share(self._images(), among=len(self._threads) - self._under_way)  # who does nothing
             while self._waiting and (not taken or self._waiting[0].images <= room):
                 taken.append(self._waiting.popleft())
                 room -= taken[-1].images
@@ -110,11 +110,6 @@ class Queries:
                 self._under_way += 1
                 self._embedding.add(threading.get_ident())
             return taken
-
-    def _share(self) -> int:
-        """How many images one thread takes; it leaves some for the others that have nothing to do."""
-        idle = len(self._threads) - self._under_way
-        return min(self._embedder.batch_size, max(SMALLEST, -(-self._images() // idle)))
 
     def _leave_model(self, *, is_done: bool = False) -> None:
         """Let another thread's images go through the model."""
