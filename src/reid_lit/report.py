@@ -8,18 +8,22 @@ import sys
 from pathlib import Path
 
 from reid_lit.errors import UserError
+from reid_lit.wording import counted
 
 _USAGE = """python -m reid_lit.report <paper>/<table> [size=laptop] [table_dir=tables]   a table of experiments/table
 python -m reid_lit.report multirun/<name>/<time>                            the jobs of a multirun
 python -m reid_lit.report claims [paper=strong] [size=paper,real] [table_dir=tables]
-    the papers' claims, published and ours, each with a verdict by the rule that it prints; size=laptop has others"""
+    the papers' claims, published and ours, each with a verdict by the rule that it prints; size=laptop has others;
+    without table_dir= from tables/ and from the results that are kept with the source, experiments/measured
+python -m reid_lit.report keep [size=paper,real] [table_dir=tables] [into=experiments/measured]
+    keep the results of tables, without weights and images, where they can be committed; then the claims from there"""
 
 
 def report(arguments: list[str]) -> None:
     """Write a report and print it.
 
     Args:
-        arguments: A table and its words, the folder of a multirun, or ``claims`` and its words.
+        arguments: A table and its words, the folder of a multirun, or ``claims`` or ``keep`` and its words.
 
     Raises:
         InputError: there is no such table, or nothing to report.
@@ -35,6 +39,9 @@ def report(arguments: list[str]) -> None:
     named, words = arguments[0], arguments[1:]
     if named == "claims":
         _report_claims(words)
+        return
+    if named == "keep":
+        _keep(words)
         return
     if Path(named).is_dir() and is_multirun(Path(named)):
         report_multirun(Path(named))
@@ -55,6 +62,18 @@ def _report_claims(words: list[str]) -> None:
     folder, ledger = report_claims(words)
     show(ledger)
     sys.stdout.write(f"{folder} has claims.md, .csv, .tex, .html and .json\n")
+
+
+def _keep(words: list[str]) -> None:
+    """Keep results, and report them where they are kept."""
+    from reid_lit.tables.claims.command import keep_results
+    from reid_lit.tables.claims.text import summary
+
+    tables, ledger = keep_results(words)
+    for table in tables:
+        left = f"; {counted(table.cut, 'result')} of a part of the test set left out" if table.cut else ""
+        sys.stdout.write(f"{table.folder}: {counted(table.numbers, 'result')}, {table.new} of them new{left}\n")
+    sys.stdout.write(f"Claims by all that is kept there: {summary(ledger['counts'])}\n")
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ def line(metric, mean, half, verdict):
 @pytest.fixture
 def content(tmp_path):
     """All claims of a paper, one of them measured."""
-    found = ledger(["strong"], ["real"], tmp_path / "tables", "python -m reid_lit.report claims")
+    found = ledger(["strong"], ["real"], [tmp_path / "tables"], "python -m reid_lit.report claims")
     (entry,) = [each for each in found["papers"][0]["claims"] if each["id"] == "strong-warmup"]
     lines = [line("rank1", 2.0, 1.0, "seen"), line("mAP", -0.5, 1.0, "undecided")]
     entry["verdict"] = "undecided"

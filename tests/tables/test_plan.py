@@ -176,6 +176,17 @@ def test_a_row_starts_from_the_training_of_a_stage(compose, tmp_path):
     assert second.ready
 
 
+def test_a_training_keeps_its_name_where_the_tables_are_moved(compose, tmp_path):
+    stage = {"name": "S", "set": ["loss=id"]}
+    spec = SPEC | {"stages": [stage], "rows": [{"name": "A", "start": "S", "gives": "model.weights"}]}
+    names = []
+    for folder in ("here", "there"):
+        words = {"dataset": ("m",), "seed": ("0",)}
+        _, second = chains(places_of(spec, TableRequest("made/up", labels=words, table_dir=str(tmp_path / folder))))
+        names.append(second.training.folder.name)
+    assert names[0] == names[1]
+
+
 def small(**changed):
     base = {key: {} for key in ("evaluation", "dataset", "transform", "backbone", "model", "optimizer", "callbacks")}
     base |= {

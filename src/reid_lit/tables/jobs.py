@@ -78,15 +78,18 @@ class JobMaker:
 
     def _trained(self, cell: Cell, seed: int) -> "_Trained":
         overrides = cell.train if cell.own_test else without_evaluation(cell.train)
-        config = composing.composed(overrides)
+        named = config = composing.composed(overrides)
         given: tuple[str, ...] = ()
         before: tuple[Job, ...] = ()
         if cell.start is not None:
             start = self._trained(cell.start, seed)
+            named = _changed(config, cell.gives, start.digest)
             config = _changed(config, cell.gives, str(start.job.folder))
             given, before = (assignment(cell.gives, start.job.folder),), (*start.before, start.job)
-        digest, root = training_hash(config, seed), self.request.trainings
+        digest, root = training_hash(named, seed), self.request.trainings
         there = sorted(root.glob(f"*-{digest}"))  # under the name of another table's experiment
+        if not there and cell.start is not None:  # names of before held the place of what they start from
+            there = sorted(root.glob(f"*-{training_hash(config, seed)}"))
         name = re.sub(r"[^\w.+-]", "_", str(config["name"]))
         job = Job(
             name=f"{name} seed {seed} ({digest})",
@@ -96,7 +99,7 @@ class JobMaker:
             facts={"seed": seed, "table": self.request.table, "test": evaluation_hash(config)},
             needs=needs_of(config),
         )
-        return _Trained(job, config, given, before)
+        return _Trained(job, digest, config, given, before)
 
     def _evaluation(self, cell: Cell, seed: int, trained: "_Trained", name: str) -> Job:
         training, full = trained.job, merged([*cell.train, *trained.given, *cell.evaluate])
@@ -135,12 +138,14 @@ class _Trained:
 
     Attributes:
         job: Its job.
+        digest: What it is known by, wherever its folder is.
         config: Its composed config.
         given: The override that gives it the run folder of the training that it starts from; none where it starts anew.
         before: The trainings that it starts from, the first one first.
     """
 
     job: Job
+    digest: str
     config: Mapping[str, Any]
     given: tuple[str, ...]
     before: tuple[Job, ...]

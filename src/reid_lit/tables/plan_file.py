@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reid_lit.errors import InputError
 from reid_lit.overrides import merged
 from reid_lit.paths import write_text
 from reid_lit.run import composing
@@ -12,39 +13,74 @@ from reid_lit.tables.command import TableRequest
 from reid_lit.tables.jobs import Place
 from reid_lit.tables.spec import PAPER, cells, dimensions, rows_of
 
+PLAN = "plan.json"
+KEPT = "kept"
+"""The key that says of a plan that its runs hold results alone (:mod:`reid_lit.tables.kept`)."""
+
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
-    """The plan of the last command; None before the first."""
-    file = folder / "plan.json"
-    return json.loads(file.read_text()) if file.is_file() else None
+    """The plan of the last command, its paths absolute and ``folder`` its own; None before the first."""
+    file = folder / PLAN
+    if not file.is_file():
+        return None
+    plan = json.loads(file.read_text(encoding="utf-8"))
+    table_dir = folder.resolve().parents[1]
+    for cell in plan["cells"]:
+        cell |= {name: str(table_dir / cell[name]) for name in ("training", "folder")}
+    return plan | {"folder": str(folder.resolve()), "table_dir": str(table_dir)}
 
 
 def write_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[Place], command: str) -> Path:
-    """Write ``plan.json`` into the folder of the table's report."""
-    content = {
-        "table": request.table,
-        "size": request.size,
-        "command": command,
-        "table_dir": str(Path(request.table_dir).resolve()),
-        "overrides": list(request.overrides),
-        "seeds": sorted({place.seed for place in places}),
-        "spec": dict(spec),
-        "dimensions": dimensions(spec, request.size),
-        "rows": rows_of(spec, request.size),
-        "recipes": _recipes(spec),
-        "cells": [
-            {
-                "row": place.cell.row,
-                "label": place.cell.label,
-                "seed": place.seed,
-                "asked": place.wanted,
-                "training": str(place.training.folder),
-                "folder": str(place.last.folder),
-            }
-            for place in places
-        ],
-    }
-    return write_text(request.folder / "plan.json", json.dumps(content, indent=1) + "\n")
+    """Write ``plan.json`` into the folder of the table's report.
+
+    Raises:
+        ValueError: results are kept there, and no runs.
+    """
+    earlier = read_plan(request.folder)
+    if earlier and earlier.get(KEPT):
+        raise InputError(
+            f"table_dir={request.table_dir} keeps results without weights, which no training can go on from;"
+            f" run {request.table} in another folder, then keep its results: python -m reid_lit.report keep"
+        )
+    return store_plan(
+        request.folder,
+        {
+            "table": request.table,
+            "size": request.size,
+            "command": command,
+            "overrides": list(request.overrides),
+            "seeds": sorted({place.seed for place in places}),
+            "spec": dict(spec),
+            "dimensions": dimensions(spec, request.size),
+            "rows": rows_of(spec, request.size),
+            "recipes": _recipes(spec),
+            "cells": [
+                {
+                    "row": place.cell.row,
+                    "label": place.cell.label,
+                    "seed": place.seed,
+                    "asked": place.wanted,
+                    "training": str(place.training.folder),
+                    "folder": str(place.last.folder),
+                }
+                for place in places
+            ],
+        },
+    )
+
+
+def store_plan(folder: Path, plan: Mapping[str, Any]) -> Path:
+    """Write a plan; paths in the tables' folder are kept as seen from there, so that it can be moved."""
+    table_dir = folder.resolve().parents[1]
+    cells = [
+        dict(cell) | {name: _from(table_dir, Path(cell[name])) for name in ("training", "folder")}
+        for cell in plan["cells"]
+    ]
+    return write_text(folder / PLAN, json.dumps(dict(plan) | {"cells": cells}, indent=1) + "\n")
+
+
+def _from(table_dir: Path, path: Path) -> str:
+    return path.relative_to(table_dir).as_posix() if path.is_relative_to(table_dir) else str(path)
 
 
 def _recipes(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ BASELINE, WARM = "Baseline-S", "+warmup"
 
 
 def entries(made_up, paper="strong", sizes=("paper", "real")):
-    content = ledger([paper], sizes, made_up.folder, "python …")
+    content = ledger([paper], sizes, [made_up.folder], "python …")
     return content, {entry["id"]: entry for entry in content["papers"][0]["claims"]}
 
 
@@ -134,7 +134,7 @@ def test_what_is_not_tested_says_why_and_by_which_command_it_would_be(made_up):
 
 def test_a_row_that_waits_says_what_for(made_up):
     row = Row("stronger/table3", "Stronger Baseline + tricks test", "")
-    reason = Runs("paper", made_up.folder).missing(row)
+    reason = Runs("paper", [made_up.folder]).missing(row)
     assert reason.startswith("Stronger Baseline + tricks test waits: the challenge never released the persons")
 
 
@@ -207,7 +207,7 @@ def test_all_files_are_written_and_hold_every_claim(made_up, capsys, monkeypatch
     assert as_latex(content).count(r"\midrule") == 2
     assert "1 seen" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["report", "claims", "papers=strong"])
-    with pytest.raises(SystemExit, match="papers=strong: no word of the claims 'papers'; did you mean paper"):
+    with pytest.raises(SystemExit, match="papers=strong: no word of claims 'papers'; did you mean paper"):
         main()
 
 
@@ -228,7 +228,7 @@ def test_a_wrong_word(word, message):
 
 def test_every_claim_whose_rows_run_on_real_data_has_data_that_they_share(made_up):
     """Rows that are run, but on different data sets, could never be compared: the claim would stay untested in silence."""
-    real = Runs("real", made_up.folder)
+    real = Runs("real", [made_up.folder])
     for claim in (claim for paper in papers() for claim in read_claims(paper)):
         rows = claim.rows("real")
         if not any(real.missing(row) for row in rows):

@@ -1,4 +1,4 @@
-"""``reid_lit.report claims``: the words of its command line, and the files of the ledger."""
+"""``reid_lit.report claims`` and ``keep``: the words of their command lines, the files of the ledger, kept results."""
 
 import json
 import shlex
@@ -12,31 +12,43 @@ from reid_lit.tables.claims.files import papers
 from reid_lit.tables.claims.ledger import ledger
 from reid_lit.tables.claims.page import claims_page
 from reid_lit.tables.claims.text import as_csv, as_latex, as_markdown
+from reid_lit.tables.kept import PLACE, KeptTable, keep, kept_folder
+from reid_lit.tables.plan_file import read_plan
+from reid_lit.tables.report import report_of
+from reid_lit.tables.report_text import as_markdown as as_markdown_report
 from reid_lit.tables.spec import PAPER, REAL, SIZES
 from reid_lit.wording import unknown
 
-_WORDS = ("paper", "size", "table_dir")
+_WORDS = {"claims": ("paper", "size", "table_dir"), "keep": ("size", "table_dir", "into")}
 
 
 def report_claims(arguments: Sequence[str]) -> tuple[Path, Mapping[str, Any]]:
     """Write the ledger into ``<table_dir>/claims``; its folder, and what it holds.
 
     Args:
-        arguments: ``paper=`` (all), ``size=`` (paper and real) and ``table_dir=`` (tables), each but the last a list
-            with commas.
+        arguments: ``paper=`` (all), ``size=`` (paper and real) and ``table_dir=`` (tables, then what is kept with the
+            source), each a list with commas. The report goes into the first of these folders.
 
     Raises:
         InputError: a word is not understood.
     """
-    given = dict(_split(argument) for argument in arguments)
+    given = _words("claims", arguments)
     chosen = {
         "paper": _listed("paper", given.get("paper"), papers(), papers()),
         "size": _listed("size", given.get("size"), SIZES, (PAPER, REAL)),
     }
-    table_dir = Path(given.get("table_dir", "tables"))
+    table_dirs = _table_dirs(given.get("table_dir"))
     command = shlex.join(["python", "-m", "reid_lit.report", "claims", *arguments])
-    content = ledger(chosen["paper"], chosen["size"], table_dir.resolve(), command)
-    return write_ledger(table_dir.resolve() / "claims", content), content
+    content = ledger(chosen["paper"], chosen["size"], table_dirs, command)
+    return write_ledger(table_dirs[0] / "claims", content), content
+
+
+def _table_dirs(given: str | None) -> list[Path]:
+    """The folders of tables that are asked for: by default the own ones, then those that are kept with the source."""
+    if given is None:
+        kept = kept_folder()
+        return [Path("tables").resolve(), *([] if kept is None else [kept])]
+    return [Path(name).resolve() for name in given.strip("[]").split(",")]
 
 
 def write_ledger(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -48,11 +60,38 @@ def write_ledger(folder: Path, content: Mapping[str, Any]) -> Path:
     return folder
 
 
-def _split(argument: str) -> tuple[str, str]:
-    key, sign, value = argument.partition("=")
-    if key not in _WORDS or not sign:
-        raise InputError(f"{argument}: {unknown('word of the claims', key, _WORDS)}; give <word>=<value>")
-    return key, value
+def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str, Any]]:
+    """Keep the results of tables where they can be committed, with each table's report and the ledger as Markdown.
+
+    Args:
+        arguments: ``size=`` (paper and real, a list with commas), ``table_dir=`` (tables), ``into=``
+            (experiments/measured).
+
+    Raises:
+        InputError: a word is not understood, or there is nothing to keep.
+    """
+    given = _words("keep", arguments)
+    sizes = _listed("size", given.get("size"), SIZES, (PAPER, REAL))
+    into = Path(given.get("into", PLACE))
+    tables = keep(Path(given.get("table_dir", "tables")), into, sizes)
+    for plan in (read_plan(table.folder) for table in tables):
+        if plan is not None:
+            write_text(Path(plan["folder"]) / "report.md", as_markdown_report(report_of(plan)))
+    command = shlex.join(["python", "-m", "reid_lit.report", "claims", f"table_dir={into}"])
+    content = ledger(papers(), sizes, [into.resolve()], command)
+    write_text(into / "claims.md", as_markdown(content))
+    return tables, content
+
+
+def _words(command: str, arguments: Sequence[str]) -> dict[str, str]:
+    """The words of a command line, by their names."""
+    given = {}
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if key not in _WORDS[command] or not sign:
+            raise InputError(f"{argument}: {unknown(f'word of {command}', key, _WORDS[command])}; give <word>=<value>")
+        given[key] = value
+    return given
 
 
 def _listed(key: str, value: str | None, known: Sequence[str], default: Sequence[str]) -> list[str]:

@@ -18,16 +18,16 @@ _NOT_RUN = "not run yet"
 Results = Mapping[Row, Mapping[int, SeedResult]]
 
 
-def ledger(papers: Sequence[str], sizes: Sequence[str], table_dir: Path, command: str) -> dict[str, Any]:
+def ledger(papers: Sequence[str], sizes: Sequence[str], table_dirs: Sequence[Path], command: str) -> dict[str, Any]:
     """All claims of papers with what our runs say of them, in JSON's types.
 
     Args:
         papers: Whose claims.
         sizes: The sizes of the tables that are looked at.
-        table_dir: Where the tables' results are.
+        table_dirs: Where the tables' results are; of two results of a row, label and seed that of the first counts.
         command: What the report was asked for by.
     """
-    runs = [Runs(size, table_dir) for size in sizes]
+    runs = [Runs(size, table_dirs) for size in sizes]
     found: list[dict[str, Any]] = []
     for paper in papers:
         claims = read_claims(paper)

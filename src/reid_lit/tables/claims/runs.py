@@ -21,15 +21,16 @@ class TableRuns:
     Args:
         name: ``<paper>/<table>``.
         size: One of the tables' sizes.
-        table_dir: Where the tables' results are.
+        table_dirs: Where the tables' results are; of two results of a row, label and seed that of the first counts.
     """
 
-    def __init__(self, name: str, size: str, table_dir: Path) -> None:
+    def __init__(self, name: str, size: str, table_dirs: Sequence[Path]) -> None:
         self.name, self.size = name, size
         self.spec = read_table(name)
         self.there = size == PAPER or size in self.spec
         self.rows = [dict(row) for row in rows_of(self.spec, size)] if self.there else []
-        self.plan = read_plan(table_dir / (name + suffix(size)))
+        plans = [read_plan(folder / (name + suffix(size))) for folder in table_dirs]
+        self.plans = [plan for plan in plans if plan is not None]
 
     def row(self, name: str) -> Mapping[str, Any] | None:
         """A row of this size; None where it has not that row."""
@@ -47,27 +48,26 @@ class TableRuns:
 
     def results(self, name: str, label: str) -> dict[int, SeedResult]:
         """The results of a row at a label, by seed, as far as they are in."""
-        if self.plan is None:
-            return {}
-        places = {place for place, row in enumerate(self.plan["rows"]) if str(row["name"]) == name}
-        found = {}
-        for cell in self.plan["cells"]:
-            if cell["row"] in places and cell["label"] == label:
-                result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
-                if result is not None:
-                    found[result.seed] = result
+        found: dict[int, SeedResult] = {}
+        for plan in self.plans:
+            places = {place for place, row in enumerate(plan["rows"]) if str(row["name"]) == name}
+            for cell in plan["cells"]:
+                if cell["row"] in places and cell["label"] == label and cell["seed"] not in found:
+                    result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
+                    found |= {} if result is None else {result.seed: result}
         return found
 
     def reproduced(self, name: str, label: str) -> bool:
         """Whether a row's results at a label were measured on the paper's own data, by its recipe's data sets."""
-        if self.size != PAPER or self._report is None:
+        if self.size != PAPER:
             return False
-        rows = [row for row in self._report["rows"] if row["name"] == name]
-        return bool(rows) and bool(rows[0]["cells"].get(label, {}).get("reproduction"))
+        rows = [row for report in self._reports for row in report["rows"] if row["name"] == name]
+        parts = [row["cells"][label] for row in rows if row["cells"].get(label, {}).get("runs")]
+        return bool(parts) and all(part["reproduction"] for part in parts)
 
     @cached_property
-    def _report(self) -> Mapping[str, Any] | None:
-        return None if self.plan is None else report_of(self.plan)
+    def _reports(self) -> list[Mapping[str, Any]]:
+        return [report_of(plan) for plan in self.plans]
 
 
 class Runs:
@@ -75,11 +75,11 @@ class Runs:
 
     Args:
         size: One of the tables' sizes.
-        table_dir: Where the tables' results are.
+        table_dirs: Where the tables' results are, see :class:`TableRuns`.
     """
 
-    def __init__(self, size: str, table_dir: Path) -> None:
-        self.size, self.table_dir = size, table_dir
+    def __init__(self, size: str, table_dirs: Sequence[Path]) -> None:
+        self.size, self.table_dirs = size, table_dirs
         self._tables: dict[str, TableRuns] = {}
         self._queries: dict[Path, list[QueryScoresFile]] = {}
         self._configs: dict[Path, Mapping[str, Any]] = {}
@@ -87,7 +87,7 @@ class Runs:
     def table(self, name: str) -> TableRuns:
         """A table, read once."""
         if name not in self._tables:
-            self._tables[name] = TableRuns(name, self.size, self.table_dir)
+            self._tables[name] = TableRuns(name, self.size, self.table_dirs)
         return self._tables[name]
 
     def own(self, row: Row) -> Row:

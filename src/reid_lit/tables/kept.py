@@ -1,0 +1,141 @@
+"""Results that go with the source: slim copies of the folders of runs, with the plans that say which number is whose.
+
+A copy holds what a report and the ledger of claims read: config, scores, the scores of single queries, the log, and the
+starts with their machines. It holds no weights, no image, and no path of the machine that it comes from.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.paths import packaged, write_text, write_whole
+from reid_lit.run.folder import Run
+from reid_lit.run.query_scores import FOLDER as QUERIES
+from reid_lit.tables.plan_file import KEPT, PLAN, read_plan, store_plan
+
+PLACE = "experiments/measured"
+"""Where results are kept unless another place is given."""
+
+_TEXTS = ("config.yaml", "metrics.json", "environment.json", "job.json", "log/metrics.csv", "figures/norms.json")
+_QUERIES = (f"{QUERIES}/*.safetensors", f"split_*/{QUERIES}/*.safetensors")
+_PATH = re.compile(r"(?<![\w.:/\]})~-])/(?:[^/\s\"'=,;:]+/)+")
+
+
+def kept_folder() -> Path | None:
+    """The results that go with this checkout; None where there are none, as in a wheel."""
+    folder = packaged("experiments") / Path(PLACE).name
+    return folder if folder.is_dir() else None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """What was kept of a table.
+
+    Attributes:
+        folder: That of its plan and its report.
+        numbers: How many cells and seeds have a result there now.
+        new: How many of them were not there before.
+        cut: How many were left out since they were tested on a part of their test set.
+    """
+
+    folder: Path
+    numbers: int
+    new: int
+    cut: int
+
+
+def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
+    """Copy the results of tables to where they are kept; what is kept there of other machines stays.
+
+    A result that is there is replaced by one of the same row, label and seed.
+
+    Args:
+        table_dir: Where the tables' results are.
+        into: Where they are kept.
+        sizes: The sizes of tables that are kept.
+
+    Raises:
+        FileNotFoundError: no table of these sizes has a result there.
+        ValueError: both folders are the same one.
+    """
+    source, target = table_dir.resolve(), into.resolve()
+    if source == target:
+        raise InputError(f"table_dir={table_dir} is where results are kept; give the folder of a table that was run")
+    plans = [plan for file in sorted(source.glob(f"*/*/{PLAN}")) if (plan := read_plan(file.parent))]
+    found = [_kept(plan, source, target) for plan in plans if plan["size"] in sizes]
+    tables = [table for table in found if table is not None]
+    if not tables:
+        raise MissingFileError(
+            f"{source} has no result of a table of size={','.join(sizes)}; run one first:"
+            f" python -m reid_lit.train +table=… size={sizes[0]} table_dir={table_dir}"
+        )
+    return tables
+
+
+def _kept(plan: Mapping[str, Any], source: Path, target: Path) -> KeptTable | None:
+    """Copy the results of one table; None where it has none."""
+    results = {id(cell): Run(Path(cell["folder"])).metrics().get("results") for cell in plan["cells"]}
+    done = [cell for cell in plan["cells"] if results[id(cell)]]
+    whole = [cell for cell in done if results[id(cell)][0]["stamp"].get("whole", True)]
+    if not whole:
+        return None
+    folder = target / Path(plan["folder"]).relative_to(source)
+    cells = [_copied(cell, source, target) for cell in whole]
+    names = [str(row["name"]) for row in plan["rows"]]
+    earlier = list(_earlier(folder, names))
+    mine = {_key(cell) for cell in cells}
+    before = {_key(cell) for cell in earlier}
+    cells = sorted([*cells, *(cell for cell in earlier if _key(cell) not in mine)], key=_key)
+    content = {name: value for name, value in plan.items() if name not in ("folder", "table_dir", "cells")}
+    content = json.loads(portable(json.dumps(content), source)) | {KEPT: True, "cells": cells}
+    store_plan(folder, content | {"seeds": sorted({cell["seed"] for cell in cells})})
+    return KeptTable(folder, len(cells), len(mine - before), len(done) - len(whole))
+
+
+def _earlier(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The cells that are kept, with the places that their rows have now; rows that are no more are left out."""
+    plan = read_plan(folder)
+    for cell in plan["cells"] if plan else ():
+        name = str(plan["rows"][cell["row"]]["name"]) if plan else ""
+        if name in names:
+            yield cell | {"row": names.index(name)}
+
+
+def _key(cell: Mapping[str, Any]) -> tuple[int, str, int]:
+    return cell["row"], cell["label"], cell["seed"]
+
+
+def _copied(cell: Mapping[str, Any], source: Path, target: Path) -> dict[str, Any]:
+    """Copy the folders of a cell; the cell with their new places."""
+    training, folder = Path(cell["training"]), Path(cell["folder"])
+    copy = target / "trainings" / training.name
+    paths = {"training": copy, "folder": copy / folder.relative_to(training)}
+    for old, new in ((training, paths["training"]), (folder, paths["folder"])):
+        _slim(old, new, source)
+    return dict(cell) | {name: str(path) for name, path in paths.items()}
+
+
+def _slim(run: Path, copy: Path, table_dir: Path) -> None:
+    """Copy of a run's folder what reports read."""
+    for name in _TEXTS:
+        if (run / name).is_file():
+            write_text(copy / name, portable((run / name).read_text(encoding="utf-8"), table_dir))
+    for file in (file for pattern in _QUERIES for file in run.glob(pattern)):
+        write_whole(copy / file.relative_to(run), lambda part, file=file: shutil.copyfile(file, part))  # type: ignore[misc]
+
+
+def portable(text: str, table_dir: Path) -> str:
+    """A text without absolute paths: those below the tables' folder begin with ``tables/``, of others the name stays.
+
+    >>> portable("root: /data/reid/WARD, dirpath: '/runs/tables/trainings/a/checkpoints'", Path("/runs/tables"))
+    "root: WARD, dirpath: 'tables/trainings/a/checkpoints'"
+    >>> portable("strong/table1 of https://example.org/a/b, 3 / 4", Path("/runs/tables"))
+    'strong/table1 of https://example.org/a/b, 3 / 4'
+    """
+    start = f"{table_dir}/"
+    return _PATH.sub("", text.replace(start, f"{table_dir.name}/" if table_dir.name == "tables" else "tables/"))

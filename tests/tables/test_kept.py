@@ -1,0 +1,152 @@
+"""Results that go with the source: what is copied, what is not, what several machines add up to, and what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from reid_lit.errors import InputError, MissingFileError
+from reid_lit.overrides import merged
+from reid_lit.report import report
+from reid_lit.run import composing
+from reid_lit.run.folder import Run
+from reid_lit.tables.claims.ledger import ledger
+from reid_lit.tables.command import read_request
+from reid_lit.tables.differences import differences
+from reid_lit.tables.kept import PLACE, keep, kept_folder
+from reid_lit.tables.plan_file import PLAN, read_plan, write_plan
+from reid_lit.tables.spec import REAL, cells, read_table, rows_of
+
+BASELINE, WARM = "Baseline-S", "+warmup"
+ABSOLUTE = re.compile(r"(?<![\w.:/\]})~-])/\w[^/\s\"',]*/")
+
+
+def pair(made_up, *seeds):
+    for seed in seeds:
+        made_up.run("strong/table1", WARM, "market1501", seed, 0.1)
+        made_up.run("strong/table1", BASELINE, "market1501", seed, 0.0)
+
+
+def verdict(folder):
+    content = ledger(["strong"], [REAL], [folder], "python …")
+    (entry,) = [entry for entry in content["papers"][0]["claims"] if entry["id"] == "strong-warmup"]
+    return entry["verdict"], [part["seeds"] for part in entry["measured"]]
+
+
+def test_the_ledger_says_the_same_of_what_is_kept(made_up, tmp_path):
+    pair(made_up, 0, 1)
+    (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
+    assert (table.numbers, table.new, table.cut) == (4, 4, 0)
+    assert verdict(tmp_path / "measured") == verdict(made_up.folder) == ("seen", [[0, 1]])
+
+
+def test_what_is_kept_names_no_place_and_holds_no_weights(made_up, tmp_path):
+    pair(made_up, 0)
+    for run in (made_up.folder / "trainings").iterdir():
+        (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "last.ckpt").write_bytes(b"weights")
+        (run / "labelled_list.txt").write_text("image")
+        (run / "config.yaml").write_text(f"model: {{}}\nroot: /data/secret/WARD\nrun_dir: {run}\n")
+    keep(made_up.folder, tmp_path / "measured", [REAL])
+    files = [file for file in (tmp_path / "measured").rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} == {".yaml", ".json", ".safetensors"}
+    for file in files:
+        if file.suffix != ".safetensors":
+            text = file.read_text()
+            assert str(tmp_path) not in text
+            assert "secret" not in text
+    (config, *_) = (tmp_path / "measured" / "trainings").glob("*/config.yaml")
+    assert f"root: WARD\nrun_dir: tables/trainings/{config.parent.name}\n" in config.read_text()
+
+
+def test_results_of_several_machines_add_up(made_up, tmp_path):
+    other = type(made_up)(tmp_path / "elsewhere" / "tables")
+    pair(made_up, 0)
+    pair(other, 0, 2)
+    keep(made_up.folder, tmp_path / "measured", [REAL])
+    (table,) = keep(other.folder, tmp_path / "measured", [REAL])
+    assert (table.numbers, table.new) == (4, 2)
+    assert verdict(tmp_path / "measured")[1] == [[0, 2]]
+    (again,) = keep(other.folder, tmp_path / "measured", [REAL])
+    assert (again.numbers, again.new) == (4, 0)
+
+
+def test_a_part_of_a_test_set_is_left_out(made_up, tmp_path):
+    pair(made_up, 0)
+    cut = made_up.run("strong/table1", WARM, "market1501", 1, 0.1) / "metrics.json"
+    metrics = json.loads(cut.read_text())
+    metrics["results"][0]["stamp"] = metrics["results"][0]["stamp"] | {"whole": False}
+    cut.write_text(json.dumps(metrics))
+    (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
+    assert (table.numbers, table.cut) == (2, 1)
+
+
+def test_own_results_go_before_those_that_are_kept(made_up, tmp_path):
+    pair(made_up, 0)
+    keep(made_up.folder, tmp_path / "measured", [REAL])
+    other = type(made_up)(tmp_path / "elsewhere" / "tables")
+    for row, skill in ((WARM, 0.0), (BASELINE, 0.3)):
+        other.run("strong/table1", row, "market1501", 0, skill)
+    both = ledger(["strong"], [REAL], [other.folder, tmp_path / "measured"], "python …")
+    assert [entry["verdict"] for entry in both["papers"][0]["claims"] if entry["id"] == "strong-warmup"] == ["reversed"]
+
+
+def test_the_command_reports_tables_and_claims(made_up, tmp_path, capsys):
+    pair(made_up, 0)
+    into = tmp_path / "measured"
+    report(["keep", f"table_dir={made_up.folder}", f"into={into}"])
+    assert "Claims by all that is kept there: 1 seen" in capsys.readouterr().out
+    assert "| +warmup |" in (into / "strong" / "table1-real" / "report.md").read_text()
+    assert "strong-warmup" in (into / "claims.md").read_text()
+
+
+def test_nothing_to_keep_and_the_same_folder_are_refused(made_up, tmp_path):
+    with pytest.raises(MissingFileError, match=r"no result of a table of size=real; run one first"):
+        keep(tmp_path, tmp_path / "measured", [REAL])
+    pair(made_up, 0)
+    with pytest.raises(InputError, match="is where results are kept"):
+        keep(made_up.folder, made_up.folder, [REAL])
+    with pytest.raises(InputError, match="word of keep"):
+        report(["keep", "from=tables"])
+
+
+def test_no_training_goes_on_from_what_is_kept(made_up, tmp_path):
+    pair(made_up, 0)
+    keep(made_up.folder, tmp_path / "measured", [REAL])
+    request = read_request(["+table=strong/table1", "size=real", f"table_dir={tmp_path / 'measured'}"])
+    with pytest.raises(InputError, match="keeps results without weights"):
+        write_plan(read_table("strong/table1"), request, [], "command")
+
+
+KEPT = kept_folder() or Path(PLACE)
+
+
+@pytest.mark.parametrize("file", sorted(KEPT.glob(f"*/*/{PLAN}")), ids=lambda file: "/".join(file.parts[-3:-1]))
+def test_results_are_of_the_recipes_that_stand(file):
+    """A recipe that was changed makes its results old: they are measured again, or taken out."""
+    plan = read_plan(file.parent)
+    spec, names = read_table(plan["table"]), [str(row["name"]) for row in plan["rows"]]
+    now = {cell_key(cell, rows_of(spec, plan["size"])): cell for cell in cells(spec, plan["size"])}
+    for cell in plan["cells"]:
+        recipe = now[names[cell["row"]], cell["label"]]
+        config = Run(Path(cell["folder"])).config()
+        precision = f"trainer.precision={config.trainer.precision}"
+        composed = composing.composed(merged([*recipe.train, *recipe.evaluate, precision, f"seed={cell['seed']}"]))
+        apart = differences(composed, json.loads(json.dumps(to_plain(config))), None)
+        assert [line for line in apart if not (recipe.gives and line.startswith(f"{recipe.gives}:"))] == []
+
+
+def test_no_file_of_them_names_a_place():
+    for file in (file for file in KEPT.rglob("*") if file.suffix in (".json", ".yaml", ".csv", ".md")):
+        assert not ABSOLUTE.search(file.read_text()), file
+
+
+def cell_key(cell, rows):
+    return str(rows[cell.row]["name"]), cell.label
+
+
+def to_plain(config):
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(config)
