@@ -79,9 +79,9 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
 
 def _kept(plan: Mapping[str, Any], source: Path, target: Path) -> KeptTable | None:
     """Copy the results of one table; None where it has none."""
-    results = {id(cell): Run(Path(cell["folder"])).metrics().get("results") for cell in plan["cells"]}
-    done = [cell for cell in plan["cells"] if results[id(cell)]]
-    whole = [cell for cell in done if results[id(cell)][0]["stamp"].get("whole", True)]
+    found = ((cell, Run(Path(cell["folder"])).metrics().get("results")) for cell in plan["cells"])
+    done = [(cell, results[0]["stamp"]) for cell, results in found if results]
+    whole = [cell for cell, stamp in done if stamp.get("whole", True)]
     if not whole:
         return None
     folder = target / Path(plan["folder"]).relative_to(source)
