@@ -57,7 +57,9 @@ class Pooled(RetrievalModel):
 
 def embedder_of(backbone, *, flip=False):
     transform = Transform(size=SIZE, interpolation="bicubic", train=[])
-    recipe = Recipe(optimizer=torch.optim.SGD, scheduler={}, evaluation=Protocol(flip=flip), channels_last=True)
+    recipe = Recipe(
+        optimizer=torch.optim.SGD, scheduler={}, evaluation=Protocol(flip=flip), channels_last=True, frozen_epochs=0
+    )
     model = Pooled(backbone=backbone, persons=2, recipe=recipe)
     return Embedder(model=model, transform=transform, batch_size=4, precision="32-true")
 

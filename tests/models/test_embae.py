@@ -53,6 +53,7 @@ def autoencoder(**changes):
             scheduler={"build": scheduled, "interval": "epoch"},
             evaluation=Protocol(),
             channels_last=False,
+            frozen_epochs=0,
         ),
         **asked,
     )

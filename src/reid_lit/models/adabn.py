@@ -1,7 +1,7 @@
 """AdaBN: a trained network whose batch norms get the statistics of an unlabelled target."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -46,6 +46,8 @@ class AdaBN(RetrievalModel):
     Raises:
         ValueError: the network has no batch norm with statistics, or ``batch_size`` is below 2.
     """
+
+    own_freezing: ClassVar[str] = "the method"
 
     def __init__(
         self,

@@ -65,6 +65,7 @@ class Arn(RetrievalModel):
     """
 
     strength_settings = ("difference_weight", "reconstruction_weight", "train_backbone_epochs")
+    own_freezing = "model.train_backbone_epochs"
 
     def __init__(
         self,

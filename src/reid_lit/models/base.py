@@ -1,6 +1,6 @@
 """What every model shares: the optimizer, the schedule, the weights' checkpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,9 @@ class RetrievalModel(EmbeddingModel):
     backbone_lr_scale: float = 1.0
     """The backbone's learning rate relative to the rest."""
 
+    own_freezing: ClassVar[str] = ""
+    """What says which parts learn, in a model that has a rule of its own; empty: ``recipe.frozen_epochs`` does."""
+
     learns_fakes: ClassVar[bool] = False
     """Whether training batches have generated images beside the real ones."""
 
@@ -54,6 +57,7 @@ class RetrievalModel(EmbeddingModel):
         self.stamp: dict[str, str] = {}
         self._recipe = recipe
         self._selected: dict[str, Any] | None = None
+        self._held: list[nn.Parameter] = []
 
     @property
     def selected(self) -> dict[str, Any] | None:
@@ -63,7 +67,7 @@ class RetrievalModel(EmbeddingModel):
     @property
     def feature_learns(self) -> bool:
         """Whether the compared feature changes in this epoch: a frozen one cannot collapse."""
-        return True
+        return self.backbone not in self.resting()
 
     def check_training(self, data: TrainingData, epochs: int | None) -> None:
         """Raise InputError unless this model can be trained on these data, as :meth:`check_data` does.
@@ -83,7 +87,20 @@ class RetrievalModel(EmbeddingModel):
                 f" {'one with images in other styles' if data.has_fakes else 'one'}; set dataset=joint, or"
                 " mix_style=random"
             )
+        self._check_frozen(epochs)
         self.check_data(data, epochs)
+
+    def _check_frozen(self, epochs: int | None) -> None:
+        frozen = self._recipe.frozen_epochs
+        if frozen and self.own_freezing:
+            raise InputError(
+                f"model.recipe.frozen_epochs={frozen}: {self.own_freezing} says which parts of this model learn; set 0"
+            )
+        if frozen and epochs is not None and frozen >= epochs:
+            raise InputError(
+                f"model.recipe.frozen_epochs={frozen} of trainer.max_epochs={epochs}: the backbone would learn in none;"
+                f" give at most {epochs - 1}"
+            )
 
     @property
     def mixes_domains(self) -> bool:
@@ -237,6 +254,33 @@ class RetrievalModel(EmbeddingModel):
             domains = self.data.domains
             layer.domains = None if domains is None else domains.to(batch.index.device)[batch.index]
         return None
+
+    def resting(self) -> Sequence[nn.Module]:
+        """The parts that keep their weights and statistics in this epoch."""
+        return self._backbones() if self.current_epoch < self._recipe.frozen_epochs else []
+
+    @override
+    def train(self, mode: bool = True) -> "RetrievalModel":
+        super().train(mode)
+        for part in self.resting():
+            part.eval()
+        return self
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self.train()
+        for value in self._held:
+            value.requires_grad_(True)
+        # DDP waits for the gradient of every parameter that had requires_grad at its start: there it is dropped instead
+        parts = [] if self.trainer.world_size > 1 else self.resting()
+        self._held = [value for part in parts for value in part.parameters() if value.requires_grad]
+        for value in self._held:
+            value.requires_grad_(False)
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        for part in self.resting():
+            part.zero_grad(set_to_none=True)
 
     @override
     def on_train_start(self) -> None:

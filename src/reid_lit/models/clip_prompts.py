@@ -50,6 +50,8 @@ class ClipPrompts(RetrievalModel):
     texts: Tensor
     person_ids: Tensor
 
+    own_freezing: ClassVar[str] = "the stage"
+
     def __init__(
         self,
         *,

@@ -189,6 +189,7 @@ class ClusterContrast(RetrievalModel):
 
     @override
     def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
         self.trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
         self.log_dict({f"cluster/{name}": value for name, value in self._figures.items()})
 

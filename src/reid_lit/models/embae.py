@@ -1,7 +1,7 @@
 """EmbAE's autoencoder: what is identity and what is nuisance in a feature, learnt without person labels."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -60,6 +60,8 @@ class EmbAE(RetrievalModel):
     """
 
     strength_settings = ("variant",)
+
+    own_freezing: ClassVar[str] = "the stage"
 
     def __init__(
         self,

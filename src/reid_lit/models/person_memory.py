@@ -49,6 +49,7 @@ class PersonMemory(Supervised):
 
     @override
     def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
         split = self.data.split
         number = {person: place for place, person in enumerate(split.persons)}
         labels = torch.tensor([number.get(shot.person_id, JUNK) for shot in split.train], device=self.device)

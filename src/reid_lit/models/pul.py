@@ -127,6 +127,7 @@ class Pul(InChunks):
 
     @override
     def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
         self.trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
         if self.current_epoch % self.epochs_per_round == 0:
             self._start_again()

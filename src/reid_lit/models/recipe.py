@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch.optim import Optimizer
 
 from reid_lit.evaluation.protocol import Protocol
@@ -20,12 +21,15 @@ class Recipe:
             ``interval``: ``epoch`` or ``step``.
         evaluation: How queries and gallery are compared.
         channels_last: Memory layout of images and weights.
+        frozen_epochs: Epochs at the start in which the backbone keeps its weights and statistics, so that what is new,
+            such as a classifier, learns first: FastReID's FREEZE_ITERS, torchreid's fixbase_epoch.
     """
 
     optimizer: Callable[..., Optimizer]
     scheduler: dict[str, Any]
     evaluation: Protocol
     channels_last: bool
+    frozen_epochs: Annotated[int, Ge(0)]
 
     @property
     def memory_format(self) -> torch.memory_format:

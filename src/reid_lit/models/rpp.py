@@ -1,10 +1,10 @@
 """Refined part pooling: the second stage of PCB, which learns where each part is."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
-from torch.optim import Optimizer
+from torch import nn
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
@@ -31,6 +31,8 @@ class Rpp(PartModel):
     Raises:
         ValueError: as PartModel does.
     """
+
+    own_freezing: ClassVar[str] = "model.alone_epochs"
 
     def __init__(
         self,
@@ -65,22 +67,5 @@ class Rpp(PartModel):
             raise InputError(f"weights={self.weights} has {more[0]} too: it has more stripes or other heads; {_CURE}")
 
     @override
-    def train(self, mode: bool = True) -> "Rpp":
-        super().train(mode)
-        for part in self._resting():
-            part.eval()
-        return self
-
-    @override
-    def on_train_epoch_start(self) -> None:
-        self.train()
-
-    @override
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # frozen for these epochs only: DDP waits for the gradient of everything that had requires_grad at its start
-        for part in self._resting():
-            part.zero_grad(set_to_none=True)
-
-    def _resting(self) -> list[Any]:
-        """The parts that do not learn in this epoch."""
+    def resting(self) -> Sequence[nn.Module]:
         return [self.backbone, self.heads] if self.current_epoch < self.alone_epochs else []
