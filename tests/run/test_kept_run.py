@@ -46,7 +46,7 @@ def test_the_shared_arguments_of_a_model_are_its_recipe(kept):
     before = OmegaConf.load(kept / "config.yaml").model
     model = Run(kept).config().model
     assert set(model.recipe) == {"_target_", "optimizer", "scheduler", "evaluation", "channels_last", "frozen_epochs"}
-    assert set(model) | set(model.recipe) == set(before) | {"recipe"}
+    assert set(model) | set(model.recipe) == set(before) | {"recipe", "frozen_epochs"}
     assert (model.recipe.scheduler.interval, model.recipe.channels_last) == (before.scheduler.interval, True)
     assert renamed(OmegaConf.to_container(model)) == model
 
