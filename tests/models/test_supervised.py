@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 from hydra.utils import instantiate
+from tests.models.steps import random_batch
 
 from reid_lit.models.schedules import warm_cosine, warm_multistep
 
@@ -17,6 +18,7 @@ def model(compose):
 
 class Steps:
     estimated_stepping_batches = 100
+    gradient_clip_val = None
 
 
 def test_two_learning_rates_and_every_parameter_once(model):
@@ -28,6 +30,30 @@ def test_two_learning_rates_and_every_parameter_once(model):
     assert len(head["params"]) + len(backbone["params"]) == len(list(model.parameters()))
     for group in (head, backbone):
         assert (group["weight_decay"], group["momentum"], group["nesterov"]) == (5e-4, 0.9, True)
+
+
+def test_an_optimizer_on_a_cpu_goes_over_the_weights_once_a_step(compose):
+    """The same weights as the rule in several passes, unless the recipe says or gradients are clipped."""
+    found = []
+    for words in ((), ("+optimizer.fused=false",)):
+        torch.manual_seed(0)
+        config = compose("+experiment=market_strong", "backbone=resnet18_scratch", "transform.size=[48,16]", *words)
+        model = instantiate(config.model, _convert_="all")(persons=4).train()
+        model.log = model.log_dict = lambda *_, **__: None
+        model._trainer = Steps()
+        optimizer = model.configure_optimizers()["optimizer"]
+        assert [group["fused"] for group in optimizer.param_groups] == [not words] * 2
+        for _ in range(2):
+            optimizer.zero_grad()
+            model.training_step(random_batch(), 0).backward()
+            optimizer.step()
+        found.append(model.state_dict())
+    fused, plain = found
+    for name, value in plain.items():
+        torch.testing.assert_close(fused[name], value, rtol=1e-4, atol=1e-5)
+    model = instantiate(compose("backbone=resnet18_scratch").model, _convert_="all")(persons=4)
+    model._trainer = type("Clips", (Steps,), {"gradient_clip_val": 1.0})()
+    assert not model.configure_optimizers()["optimizer"].param_groups[0]["fused"]
 
 
 def test_the_rate_falls_to_a_tenth_after_epoch_40(model):

@@ -214,7 +214,9 @@ class RetrievalModel(EmbeddingModel):
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         groups = self._groups()
-        optimizer = self._recipe.optimizer([{"params": params, "name": name} for name, (_, params) in groups.items()])
+        optimizer = self._recipe.built_optimizer(
+            [{"params": params, "name": name} for name, (_, params) in groups.items()], fused=self._fuses()
+        )
         for group in optimizer.param_groups:
             group["lr"] *= groups[group["name"]][0]
         return {
@@ -224,6 +226,11 @@ class RetrievalModel(EmbeddingModel):
                 "interval": self._recipe.scheduler["interval"],
             },
         }
+
+    def _fuses(self) -> bool:
+        """Whether a step may go over the weights once: on a CPU; Lightning clips no gradients of such an optimizer."""
+        clips = self._trainer is not None and self.trainer.gradient_clip_val
+        return self.device.type == "cpu" and not clips
 
     def built_schedule(self, optimizer: Optimizer) -> LRScheduler:
         """The recipe's schedule of an optimizer, over the length of this training where it asks for that."""

@@ -1,5 +1,6 @@
 """What every model is trained and compared by: optimizer, schedule, evaluation, memory layout."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -30,6 +31,18 @@ class Recipe:
     evaluation: Protocol
     channels_last: bool
     frozen_epochs: Annotated[int, Ge(0)]
+
+    def built_optimizer(self, groups: list[dict[str, Any]], *, fused: bool) -> Optimizer:
+        """The optimizer of these groups.
+
+        Args:
+            groups: Parameters, as torch's optimizers take them.
+            fused: Whether a step goes over the weights once, in place of once for each operation of its rule, where the
+                optimizer can and the recipe does not say. Equal to float noise.
+        """
+        given = inspect.signature(self.optimizer).parameters
+        said = getattr(self.optimizer, "keywords", {})
+        return self.optimizer(groups, **({"fused": True} if fused and "fused" in given and "fused" not in said else {}))
 
     @property
     def memory_format(self) -> torch.memory_format:
