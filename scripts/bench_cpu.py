@@ -1,8 +1,8 @@
 """Ways to train on a CPU, beside each other: ``python scripts/bench_cpu.py`` (a few minutes on two cores).
 
-A bare PyTorch loop (forward, cross-entropy, backward, Adam) at 128 × 64 (``--size``) in batches of 64, float32 in torch's own
-memory layout, is 1.00; the others are ratios to it, their steps interleaved with its. The process keeps the memory that
-it frees, as every command does; with ``--plain`` it does not.
+A bare PyTorch loop (forward, cross-entropy, backward, Adam) at 128 × 64 (``--size``) in batches of 64, float32 in
+torch's own memory layout, is 1.00; the others are ratios to it, their steps interleaved with its. The process keeps the
+memory that it frees, as every command does; with ``--plain`` it does not.
 """
 
 import argparse
