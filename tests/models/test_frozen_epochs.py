@@ -73,6 +73,13 @@ def test_a_backward_pass_of_one_process_leaves_the_frozen_backbone_out(built):
     assert all(value.requires_grad for value in model.backbone.parameters())  # DDP waits for all of them
 
 
+def test_outside_a_training_nothing_is_frozen(built):
+    model = built("+experiment=market_strong", "model.recipe.frozen_epochs=1")
+    model._trainer = None
+    assert model.train().backbone.training
+    assert model.feature_learns
+
+
 def test_parts_that_are_frozen_anyway_stay_so(built):
     model = built("+experiment=market_strong", "model.recipe.frozen_epochs=1")
     stem = model.backbone.body.model.conv1.weight.requires_grad_(False)

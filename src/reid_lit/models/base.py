@@ -263,8 +263,9 @@ class RetrievalModel(EmbeddingModel):
         return None
 
     def resting(self) -> Sequence[nn.Module]:
-        """The parts that keep their weights and statistics in this epoch."""
-        return self._backbones() if self.current_epoch < self._recipe.frozen_epochs else []
+        """The parts that keep their weights and statistics in this epoch of a training."""
+        frozen = self._trainer is not None and self.current_epoch < self._recipe.frozen_epochs
+        return self._backbones() if frozen else []
 
     @override
     def train(self, mode: bool = True) -> "RetrievalModel":
