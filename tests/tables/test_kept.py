@@ -72,6 +72,22 @@ def test_results_of_several_machines_add_up(made_up, tmp_path):
     assert (again.numbers, again.new) == (4, 0)
 
 
+def test_a_training_goes_once_its_results_are_replaced(made_up, tmp_path):
+    pair(made_up, 0)
+    keep(made_up.folder, tmp_path / "measured", [REAL])
+    for file in made_up.folder.glob("*/*/plan.json"):
+        plan = json.loads(file.read_text())
+        old = Path(plan["cells"][0]["training"])
+        new = old.rename(old.with_name("another_recipe"))
+        plan["cells"][0] |= {"training": str(new), "folder": str(new)}
+        file.write_text(json.dumps(plan))
+    keep(made_up.folder, tmp_path / "measured", [REAL])
+    names = {folder.name for folder in (tmp_path / "measured" / "trainings").iterdir()}
+    assert len(names) == 2
+    assert "another_recipe" in names
+    assert old.name not in names
+
+
 def test_a_part_of_a_test_set_is_left_out(made_up, tmp_path):
     pair(made_up, 0)
     cut = made_up.run("strong/table1", WARM, "market1501", 1, 0.1) / "metrics.json"

@@ -52,7 +52,7 @@ class KeptTable:
 def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
     """Copy the results of tables to where they are kept; what is kept there of other machines stays.
 
-    A result that is there is replaced by one of the same row, label and seed.
+    A result that is there is replaced by one of the same row, label and seed; a training that none shows any more goes.
 
     Args:
         table_dir: Where the tables' results are.
@@ -74,7 +74,17 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
             f"{source} has no result of a table of size={','.join(sizes)}; run one first:"
             f" python -m reid_lit.train +table=… size={sizes[0]} table_dir={table_dir}"
         )
+    _remove_unused(target)
     return tables
+
+
+def _remove_unused(target: Path) -> None:
+    """Remove the trainings that no kept plan names any more: those whose results were replaced by newer ones."""
+    plans = [plan for file in target.glob(f"*/*/{PLAN}") if (plan := read_plan(file.parent))]
+    named = {cell["training"] for plan in plans for cell in plan["cells"]}
+    for folder in (target / "trainings").iterdir():
+        if str(folder) not in named:
+            shutil.rmtree(folder)
 
 
 def _kept(plan: Mapping[str, Any], source: Path, target: Path) -> KeptTable | None:
