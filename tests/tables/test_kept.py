@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.overrides import merged
+from reid_lit.records import Shot
 from reid_lit.report import report
 from reid_lit.run import composing
 from reid_lit.run.folder import Run
+from reid_lit.run.query_scores import halve_query_scores, read_query_scores, write_query_scores
 from reid_lit.tables.claims.ledger import ledger
 from reid_lit.tables.command import read_request
 from reid_lit.tables.differences import differences
@@ -39,6 +42,22 @@ def test_the_ledger_says_the_same_of_what_is_kept(made_up, tmp_path):
     (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
     assert (table.numbers, table.new, table.cut) == (4, 4, 0)
     assert verdict(tmp_path / "measured") == verdict(made_up.folder) == ("seen", [[0, 1]])
+
+
+def test_scores_of_queries_are_kept_in_half_precision(tmp_path):
+    shots = [Shot(Path(f"{place}.jpg"), place, 0) for place in range(4)]
+    arrays = {
+        "first_match": np.array([1, 0, 65_535, 400_000], np.int32),
+        "average_precision": np.array([0.25, np.nan, 1 / 3, 1e-3], np.float32),
+    }
+    file = write_query_scores(tmp_path / "run", "market1501", shots, arrays, row="market1501", average="")
+    halve_query_scores(file, tmp_path / "copy" / "queries" / file.name)
+    (own,), (kept,) = (read_query_scores(tmp_path / name, "market1501") for name in ("run", "copy"))
+    assert (kept.queries, kept.row) == (own.queries, own.row)
+    np.testing.assert_allclose(kept.values("mAP"), own.values("mAP"), rtol=1e-3)
+    for metric in ("rank1", "rank10"):
+        np.testing.assert_array_equal(kept.values(metric), own.values(metric))
+    assert sum(value.nbytes for value in kept.arrays.values()) * 2 == sum(value.nbytes for value in arrays.values())
 
 
 def test_what_is_kept_names_no_place_and_holds_no_weights(made_up, tmp_path):

@@ -88,6 +88,24 @@ def write_query_scores(
     return write_whole(file, lambda part: save_file(arrays, part, metadata=about))
 
 
+def halve_query_scores(file: Path, copy: Path) -> None:
+    """Copy the scores of a test's queries in half the bytes: float16, and ranks up to 65,535, those beyond as that."""
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(file, framework="numpy") as content:
+        arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no dict
+        about = content.metadata()
+    halves = {name: _halved(value) for name, value in arrays.items()}
+    write_whole(copy, lambda part: save_file(halves, part, metadata=about))
+
+
+def _halved(value: Any) -> Any:
+    if np.issubdtype(value.dtype, np.floating):
+        return value.astype(np.float16)
+    return value.clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
+
+
 def read_query_scores(folder: Path, row: str) -> list[QueryScoresFile]:
     """The scores of each query behind a row of results, a file for each test and split; empty where none are kept.
 

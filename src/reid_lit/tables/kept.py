@@ -1,7 +1,8 @@
 """Results that go with the source: slim copies of the folders of runs, with the plans that say which number is whose.
 
-A copy holds what a report and the ledger of claims read: config, scores, the scores of single queries, the log, and the
-starts with their machines. It holds no weights, no image, and no path of the machine that it comes from.
+A copy holds what a report and the ledger of claims read: config, scores, the scores of single queries in half
+precision, the log, and the starts with their machines. It holds no weights, no image, and no path of the machine that
+it comes from.
 """
 
 import json
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.errors import InputError, MissingFileError
-from reid_lit.paths import packaged, write_text, write_whole
+from reid_lit.paths import packaged, write_text
 from reid_lit.run.folder import Run
 from reid_lit.run.query_scores import FOLDER as QUERIES
+from reid_lit.run.query_scores import halve_query_scores
 from reid_lit.tables.plan_file import KEPT, PLAN, read_plan, store_plan
 
 PLACE = "experiments/measured"
@@ -136,7 +138,7 @@ def _slim(run: Path, copy: Path, table_dir: Path) -> None:
         if (run / name).is_file():
             write_text(copy / name, portable((run / name).read_text(encoding="utf-8"), table_dir))
     for file in (file for pattern in _QUERIES for file in run.glob(pattern)):
-        write_whole(copy / file.relative_to(run), lambda part, file=file: shutil.copyfile(file, part))  # type: ignore[misc]
+        halve_query_scores(file, copy / file.relative_to(run))
 
 
 def portable(text: str, table_dir: Path) -> str:
