@@ -1,5 +1,6 @@
 """CLIP-ReID's first stage: prompts are learnt, one for each person, beside two frozen towers."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -69,7 +70,7 @@ class ClipPrompts(RetrievalModel):
                 f"text.dim={text.dim}: the image tower gives {pool.widths[-1]} channels; give both towers one number"
             )
         self.pool, self.text = pool, text
-        for tower in self._towers():
+        for tower in self.resting():
             tower.requires_grad_(False)
         self.prompts = nn.Parameter(torch.empty(persons, text.tokens, text.width))
         nn.init.normal_(self.prompts, std=0.02)
@@ -80,7 +81,8 @@ class ClipPrompts(RetrievalModel):
         self.register_buffer("person_ids", torch.zeros(persons, dtype=torch.int64))
         self._images = torch.zeros(0, text.dim)  # those of the training list, once a training begins
 
-    def _towers(self) -> tuple[nn.Module, ...]:
+    @override
+    def resting(self) -> Sequence[nn.Module]:
         return self.backbone, self.pool, self.text
 
     @override
@@ -93,13 +95,6 @@ class ClipPrompts(RetrievalModel):
         image = self._images[batch.index]
         text = self.text(self.prompts[batch.person])
         return self._added(self.criterion(Output(image, image, None, {"image": image, "text": text}), batch.person))
-
-    @override
-    def train(self, mode: bool = True) -> "ClipPrompts":
-        super().train(mode)
-        for tower in self._towers():
-            tower.eval()
-        return self
 
     @override
     def on_fit_start(self) -> None:
