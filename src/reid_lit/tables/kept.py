@@ -18,7 +18,7 @@ from reid_lit.paths import packaged, write_text
 from reid_lit.run.folder import Run
 from reid_lit.run.query_scores import FOLDER as QUERIES
 from reid_lit.run.query_scores import halve_query_scores
-from reid_lit.tables.plan_file import KEPT, PLAN, read_plan, store_plan
+from reid_lit.tables.plan_file import KEPT, plans_in, read_plan, store_plan
 
 PLACE = "experiments/measured"
 """Where results are kept unless another place is given."""
@@ -68,8 +68,7 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
     source, target = table_dir.resolve(), into.resolve()
     if source == target:
         raise InputError(f"table_dir={table_dir} is where results are kept; give the folder of a table that was run")
-    plans = [plan for file in sorted(source.glob(f"*/*/{PLAN}")) if (plan := read_plan(file.parent))]
-    found = [_kept(plan, source, target) for plan in plans if plan["size"] in sizes]
+    found = [_kept(plan, source, target) for plan in plans_in(source) if plan["size"] in sizes]
     tables = [table for table in found if table is not None]
     if not tables:
         raise MissingFileError(
@@ -82,8 +81,7 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
 
 def _remove_unused(target: Path) -> None:
     """Remove the trainings that no kept plan names any more: those whose results were replaced by newer ones."""
-    plans = [plan for file in target.glob(f"*/*/{PLAN}") if (plan := read_plan(file.parent))]
-    named = {cell["training"] for plan in plans for cell in plan["cells"]}
+    named = {cell["training"] for plan in plans_in(target) for cell in plan["cells"]}
     for folder in (target / "trainings").iterdir():
         if str(folder) not in named:
             shutil.rmtree(folder)
@@ -111,9 +109,9 @@ def _kept(plan: Mapping[str, Any], source: Path, target: Path) -> KeptTable | No
 
 def _earlier(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The cells that are kept, with the places that their rows have now; rows that are no more are left out."""
-    plan = read_plan(folder)
-    for cell in plan["cells"] if plan else ():
-        name = str(plan["rows"][cell["row"]]["name"]) if plan else ""
+    plan = read_plan(folder) or {"cells": ()}
+    for cell in plan["cells"]:
+        name = str(plan["rows"][cell["row"]]["name"])
         if name in names:
             yield cell | {"row": names.index(name)}
 
@@ -126,10 +124,10 @@ def _copied(cell: Mapping[str, Any], source: Path, target: Path) -> dict[str, An
     """Copy the folders of a cell; the cell with their new places."""
     training, folder = Path(cell["training"]), Path(cell["folder"])
     copy = target / "trainings" / training.name
-    paths = {"training": copy, "folder": copy / folder.relative_to(training)}
-    for old, new in ((training, paths["training"]), (folder, paths["folder"])):
+    copies = {training: copy, folder: copy / folder.relative_to(training)}  # one where it was tested in training
+    for old, new in copies.items():
         _slim(old, new, source)
-    return dict(cell) | {name: str(path) for name, path in paths.items()}
+    return dict(cell) | {"training": str(copy), "folder": str(copies[folder])}
 
 
 def _slim(run: Path, copy: Path, table_dir: Path) -> None:
@@ -149,5 +147,4 @@ def portable(text: str, table_dir: Path) -> str:
     >>> portable("strong/table1 of https://example.org/a/b, 3 / 4", Path("/runs/tables"))
     'strong/table1 of https://example.org/a/b, 3 / 4'
     """
-    start = f"{table_dir}/"
-    return _PATH.sub("", text.replace(start, f"{table_dir.name}/" if table_dir.name == "tables" else "tables/"))
+    return _PATH.sub("", text.replace(f"{table_dir}/", "tables/"))

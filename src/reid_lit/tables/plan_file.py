@@ -30,6 +30,11 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     return plan | {"folder": str(folder.resolve()), "table_dir": str(table_dir)}
 
 
+def plans_in(table_dir: Path) -> list[dict[str, Any]]:
+    """The plans of all tables in a folder, as :func:`read_plan` gives them, by their names."""
+    return [plan for file in sorted(table_dir.glob(f"*/*/{PLAN}")) if (plan := read_plan(file.parent))]
+
+
 def write_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[Place], command: str) -> Path:
     """Write ``plan.json`` into the folder of the table's report.
 

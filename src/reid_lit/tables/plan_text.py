@@ -14,7 +14,7 @@ from reid_lit.tables.command import TableRequest, chosen_rows
 from reid_lit.tables.hours import hours_in_words
 from reid_lit.tables.jobs import Place
 from reid_lit.tables.plan import Chain, chains
-from reid_lit.tables.plan_file import PLAN, read_plan
+from reid_lit.tables.plan_file import plans_in
 from reid_lit.tables.spec import rows_of, status
 from reid_lit.wording import counted
 
@@ -131,10 +131,10 @@ def _numbers(rows: Sequence[Mapping[str, Any]], places: Sequence[Place], trainin
 def other_tables(request: TableRequest) -> dict[str, list[str]]:
     """The trainings that plans of other tables name, each with those tables."""
     tables: dict[str, list[str]] = {}
-    for file in sorted(Path(request.table_dir).resolve().glob(f"*/*/{PLAN}")):
-        if file.parent != request.folder:
-            name = file.parent.relative_to(file.parents[2]).as_posix()
-            plan = read_plan(file.parent)
-            for training in sorted({cell["training"] for cell in plan["cells"]} if plan else ()):
+    for plan in plans_in(Path(request.table_dir)):
+        folder = Path(plan["folder"])
+        if folder != request.folder:
+            name = folder.relative_to(plan["table_dir"]).as_posix()
+            for training in sorted({cell["training"] for cell in plan["cells"]}):
                 tables.setdefault(training, []).append(name)
     return tables
