@@ -52,6 +52,9 @@ def test_scores_of_queries_are_kept_in_half_precision(tmp_path):
     }
     file = write_query_scores(tmp_path / "run", "market1501", shots, arrays, row="market1501", average="")
     halve_query_scores(file, tmp_path / "copy" / "queries" / file.name)
+    before = (tmp_path / "copy" / "queries" / file.name).stat().st_mtime_ns
+    halve_query_scores(file, tmp_path / "copy" / "queries" / file.name)
+    assert (tmp_path / "copy" / "queries" / file.name).stat().st_mtime_ns == before  # nothing to commit again
     (own,), (kept,) = (read_query_scores(tmp_path / name, "market1501") for name in ("run", "copy"))
     assert (kept.queries, kept.row) == (own.queries, own.row)
     np.testing.assert_allclose(kept.values("mAP"), own.values("mAP"), rtol=1e-3)

@@ -89,15 +89,31 @@ def write_query_scores(
 
 
 def halve_query_scores(file: Path, copy: Path) -> None:
-    """Copy the scores of a test's queries in half the bytes: float16, and ranks up to 65,535, those beyond as that."""
-    from safetensors import safe_open
+    """Copy the scores of a test's queries in half the bytes: float16, and ranks up to 65,535, those beyond as that.
+
+    A copy that holds the same stays as it is: safetensors writes its header in an order of its own each time.
+    """
     from safetensors.numpy import save_file
 
-    with safe_open(file, framework="numpy") as content:
-        arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no dict
-        about = content.metadata()
+    arrays, about = _content(file)
     halves = {name: _halved(value) for name, value in arrays.items()}
+    if copy.is_file():
+        there, there_about = _content(copy)
+        if there_about == about and _bytes(there) == _bytes(halves):
+            return
     write_whole(copy, lambda part: save_file(halves, part, metadata=about))
+
+
+def _content(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arrays of a file, and what it says of them."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="numpy") as content:
+        return {name: content.get_tensor(name) for name in content.keys()}, content.metadata()  # noqa: SIM118
+
+
+def _bytes(arrays: dict[str, Any]) -> dict[str, bytes]:
+    return {name: value.tobytes() for name, value in arrays.items()}
 
 
 def _halved(value: Any) -> Any:
@@ -113,15 +129,11 @@ def read_query_scores(folder: Path, row: str) -> list[QueryScoresFile]:
         folder: Of a run, with those of its splits.
         row: The row's name, of a test or of an average of tests.
     """
-    from safetensors import safe_open
-
     found = []
     for file in sorted((*folder.glob(f"{FOLDER}/*.safetensors"), *folder.glob(f"split_*/{FOLDER}/*.safetensors"))):
-        with safe_open(file, framework="numpy") as content:
-            about = content.metadata()
-            if row in (about["row"], about["average"]):
-                arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no dict
-                found.append(
-                    QueryScoresFile(row=about["row"], average=about["average"], queries=about["queries"], arrays=arrays)
-                )
+        arrays, about = _content(file)
+        if row in (about["row"], about["average"]):
+            found.append(
+                QueryScoresFile(row=about["row"], average=about["average"], queries=about["queries"], arrays=arrays)
+            )
     return found
