@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, as_map, map_size
@@ -217,26 +216,20 @@ class Arn(RetrievalModel):
         return Output(shared, shared, self.classifier(shared) if classified else None)  # type: ignore[misc]
 
     @override
+    def resting(self) -> Sequence[nn.Module]:
+        return [] if self.current_epoch < self.train_backbone_epochs else [self.backbone]
+
+    @property
+    @override
+    def feature_learns(self) -> bool:
+        return True  # E_C learns in every epoch
+
+    @override
     def train(self, mode: bool = True) -> "Arn":
         super().train(mode)
-        if self.frozen_norms or not self._backbone_learns():
+        if self.frozen_norms:
             self.backbone.eval()
         return self
-
-    @override
-    def on_train_epoch_start(self) -> None:
-        self.train()
-        # DDP waits for the gradient of every parameter that had requires_grad at its start: there it is dropped instead
-        waited_for = self.train_backbone_epochs > 0 and self.trainer.world_size > 1
-        self.backbone.requires_grad_(self._backbone_learns() or waited_for)
-
-    @override
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        if not self._backbone_learns():
-            self.backbone.zero_grad(set_to_none=True)
-
-    def _backbone_learns(self) -> bool:
-        return self.current_epoch < self.train_backbone_epochs
 
     @override
     def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:

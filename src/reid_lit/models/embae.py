@@ -1,13 +1,12 @@
 """EmbAE's autoencoder: what is identity and what is nuisance in a feature, learnt without person labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
@@ -135,22 +134,24 @@ class EmbAE(RetrievalModel):
         return Parts(output.embedding, nuisance, output.feature, self.decoder(output.embedding, nuisance))
 
     @override
+    def resting(self) -> Sequence[nn.Module]:
+        learning = trained_parts(
+            self.stage, self.variant, epoch=self.current_epoch, nuisance_epochs=self.nuisance_epochs
+        )
+        return [self.backbone, *(getattr(self, part) for part in PARTS if part not in learning)]
+
+    @property
+    @override
+    def feature_learns(self) -> bool:
+        return self.neck not in self.resting()
+
+    @override
     def train(self, mode: bool = True) -> "EmbAE":
         super().train(mode)
-        learning = self._learning()
-        for part in ("backbone", *PARTS):
-            getattr(self, part).train(mode and (part in learning or not self.frozen_norms))
+        if not self.frozen_norms:
+            for part in self.resting():
+                part.train(mode)
         return self
-
-    @override
-    def on_train_epoch_start(self) -> None:
-        self.train()
-
-    @override
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # frozen for these epochs only: DDP waits for the gradient of everything that had requires_grad at its start
-        for part in set(PARTS) - self._learning():
-            getattr(self, part).zero_grad(set_to_none=True)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -168,14 +169,6 @@ class EmbAE(RetrievalModel):
         if self.cached_maps:
             self._cache = CachedMaps(model=self, network=self._feature, shape=[self.backbone.dim])
             self.stamp["training"] = STAMP
-
-    @property
-    @override
-    def feature_learns(self) -> bool:
-        return "neck" in self._learning()
-
-    def _learning(self) -> frozenset[str]:
-        return trained_parts(self.stage, self.variant, epoch=self.current_epoch, nuisance_epochs=self.nuisance_epochs)
 
     @override
     def check_data(self, data: TrainingData, epochs: int | None) -> None:
