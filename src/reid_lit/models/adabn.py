@@ -68,7 +68,6 @@ class AdaBN(RetrievalModel):
         self.neck.classifier = None
         self.weights = weights
         self.batch_size = batch_size
-        self._resumed = False
         if batch_size < 2:
             raise InputError(f"batch_size={batch_size}: a variance needs 2 images or more")
         if not batch_norms(self):
@@ -92,14 +91,13 @@ class AdaBN(RetrievalModel):
             raise InputError(f"{data.split.name} has 1 training image, and a variance needs 2 or more")
 
     @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._resumed = True
-
-    @override
     def on_fit_start(self) -> None:
         self.trainer.fit_loop.max_epochs = 1  # another pass would find the same
-        if not self._resumed:
-            load_parts(self, self.weights, parts={"backbone", "neck"}, stage=2, cure=_CURE)
+        super().on_fit_start()
+
+    @override
+    def start(self) -> None:
+        load_parts(self, self.weights, parts={"backbone", "neck"}, stage=2, cure=_CURE)
 
     @override
     def on_train_epoch_start(self) -> None:

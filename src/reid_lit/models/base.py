@@ -1,28 +1,25 @@
-"""What every model shares: the optimizer, the schedule, the weights' checkpoints."""
+"""What every model shares: the data that it can be trained on, what it starts from, its checkpoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone, as_map
 from reid_lit.backbones.mix_style import across_domains
 from reid_lit.errors import InputError
 from reid_lit.models.local_norms import say_local_norms
+from reid_lit.models.optimized import OptimizedModel
 from reid_lit.models.recipe import Recipe
-from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import JUNK, Parts, Shot, Split
 
 
-class RetrievalModel(EmbeddingModel):
+class RetrievalModel(OptimizedModel):
     """A network that is trained, and tested by retrieval.
 
     A subclass gives ``forward(image) -> Output`` and a ``training_step``.
@@ -37,11 +34,8 @@ class RetrievalModel(EmbeddingModel):
         stamp: What results say of the weights beside the protocol, by name; kept in the checkpoint.
     """
 
-    backbone_lr_scale: float = 1.0
-    """The backbone's learning rate relative to the rest."""
-
-    own_freezing: ClassVar[str] = ""
-    """What says which parts learn, in a model that has a rule of its own; empty: ``recipe.frozen_epochs`` does."""
+    stage: int | None = None
+    """Which of several trainings, each of which starts from the one before; kept in the checkpoint. None: of one."""
 
     learns_fakes: ClassVar[bool] = False
     """Whether training batches have generated images beside the real ones."""
@@ -50,24 +44,17 @@ class RetrievalModel(EmbeddingModel):
     """Attributes that decide how strongly an adaptation changes the features."""
 
     def __init__(self, *, backbone: Backbone, persons: int, recipe: Recipe) -> None:
-        super().__init__(evaluation=recipe.evaluation, memory_format=recipe.memory_format)
-        self.backbone = backbone
+        super().__init__(backbone=backbone, recipe=recipe)
         self.persons = persons
         self.weights: str | None = None
         self.stamp: dict[str, str] = {}
-        self._recipe = recipe
         self._selected: dict[str, Any] | None = None
-        self._held: list[nn.Parameter] = []
+        self._resumed = False
 
     @property
     def selected(self) -> dict[str, Any] | None:
         """The epoch of the weights, and why it was chosen; None: they are the last."""
         return self._selected
-
-    @property
-    def feature_learns(self) -> bool:
-        """Whether the compared feature changes in this epoch: a frozen one cannot collapse."""
-        return self.backbone not in self.resting()
 
     def check_training(self, data: TrainingData, epochs: int | None) -> None:
         """Raise InputError unless this model can be trained on these data, as :meth:`check_data` does.
@@ -87,20 +74,8 @@ class RetrievalModel(EmbeddingModel):
                 f" {'one with images in other styles' if data.has_fakes else 'one'}; set dataset=joint, or"
                 " mix_style=random"
             )
-        self._check_frozen(epochs)
+        self.check_frozen(epochs)
         self.check_data(data, epochs)
-
-    def _check_frozen(self, epochs: int | None) -> None:
-        frozen = self._recipe.frozen_epochs
-        if frozen and self.own_freezing:
-            raise InputError(
-                f"model.recipe.frozen_epochs={frozen}: {self.own_freezing} says which parts of this model learn; set 0"
-            )
-        if frozen and epochs is not None and frozen >= epochs:
-            raise InputError(
-                f"model.recipe.frozen_epochs={frozen} of trainer.max_epochs={epochs}: the backbone would learn in none;"
-                f" give at most {epochs - 1}"
-            )
 
     @property
     def mixes_domains(self) -> bool:
@@ -212,48 +187,23 @@ class RetrievalModel(EmbeddingModel):
         return loss
 
     @override
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        groups = self._groups()
-        optimizer = self._recipe.built_optimizer(
-            [{"params": params, "name": name} for name, (_, params) in groups.items()], fused=self._fuses()
-        )
-        for group in optimizer.param_groups:
-            group["lr"] *= groups[group["name"]][0]
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": self.built_schedule(optimizer),
-                "interval": self._recipe.scheduler["interval"],
-            },
-        }
-
-    def _fuses(self) -> bool:
-        """Whether a step may go over the weights once: on a CPU; Lightning clips no gradients of such an optimizer."""
-        clips = self._trainer is not None and self.trainer.gradient_clip_val
-        return self.device.type == "cpu" and not clips
-
-    def built_schedule(self, optimizer: Optimizer) -> LRScheduler:
-        """The recipe's schedule of an optimizer, over the length of this training where it asks for that."""
-        build, interval = self._recipe.scheduler["build"], self._recipe.scheduler["interval"]
-        length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if interval == "step" else {}
-        return build(optimizer, **length)
-
-    def _groups(self) -> dict[str, tuple[float, list[nn.Parameter]]]:
-        """The trained parts by name: the learning rate relative to the optimizer's, and the parameters."""
-        backbone = [p for part in self._backbones() for p in part.parameters()]
-        slow, known = [p for p in backbone if p.requires_grad], {id(p) for p in backbone}
-        fast = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
-        return {"head": (1.0, fast), "backbone": (self.backbone_lr_scale, slow)}
-
-    def _backbones(self) -> list[nn.Module]:
-        """What learns by the backbone's rate."""
-        return [self.backbone]
-
-    @override
     def setup(self, stage: str) -> None:
         if stage == "fit":
             self.check_training(self.data, self.trainer.max_epochs)
         nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets
+
+    def start(self) -> None:
+        """Load what a training starts from. A run that goes on does not: its checkpoint has all weights.
+
+        Raises:
+            ValueError: ``weights`` is not a run of the stage before, or does not fit.
+            FileNotFoundError: it has no checkpoint.
+        """
+
+    @override
+    def on_fit_start(self) -> None:
+        if not self._resumed:
+            self.start()
 
     @override
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
@@ -261,34 +211,6 @@ class RetrievalModel(EmbeddingModel):
             domains = self.data.domains
             layer.domains = None if domains is None else domains.to(batch.index.device)[batch.index]
         return None
-
-    def resting(self) -> Sequence[nn.Module]:
-        """The parts that keep their weights and statistics in this epoch of a training."""
-        frozen = self._trainer is not None and self.current_epoch < self._recipe.frozen_epochs
-        return self._backbones() if frozen else []
-
-    @override
-    def train(self, mode: bool = True) -> "RetrievalModel":
-        super().train(mode)
-        for part in self.resting():
-            part.eval()
-        return self
-
-    @override
-    def on_train_epoch_start(self) -> None:
-        self.train()
-        for value in self._held:
-            value.requires_grad_(True)
-        # DDP waits for the gradient of every parameter that had requires_grad at its start: there it is dropped instead
-        parts = [] if self.trainer.world_size > 1 else self.resting()
-        self._held = [value for part in parts for value in part.parameters() if value.requires_grad]
-        for value in self._held:
-            value.requires_grad_(False)
-
-    @override
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        for part in self.resting():
-            part.zero_grad(set_to_none=True)
 
     @override
     def on_train_start(self) -> None:
@@ -299,7 +221,13 @@ class RetrievalModel(EmbeddingModel):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["persons"] = self.persons
+        if self.stage is not None:
+            checkpoint["stage"] = self.stage
         if self.stamp:
             checkpoint["stamp"] = dict(self.stamp)
         if self.selected is not None:
             checkpoint["selected"] = self.selected
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._resumed = True

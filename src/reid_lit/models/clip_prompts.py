@@ -51,6 +51,7 @@ class ClipPrompts(RetrievalModel):
     texts: Tensor
     person_ids: Tensor
 
+    stage: int = 1
     own_freezing: ClassVar[str] = "the stage"
 
     def __init__(
@@ -116,8 +117,3 @@ class ClipPrompts(RetrievalModel):
     def text_features(self, batch: int = 256) -> Float[Tensor, "persons dim"]:
         """The text features of all persons as they are now, so many at a time."""
         return torch.cat([self.text(part).float() for part in self.prompts.split(batch)])
-
-    @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["stage"] = 1

@@ -59,6 +59,7 @@ class ClipReid(CameraInput, InChunks):
         Labels", AAAI 2023, section 3.3, and its public code.
     """
 
+    stage: int = 2
     parts: ClassVar[tuple[str, ...]] = (
         "before", "token", "projected", "token_logits", "projected_logits", "text_logits",
     )  # fmt: skip
@@ -92,7 +93,6 @@ class ClipReid(CameraInput, InChunks):
         self.bias_lr_scale = bias_lr_scale
         self.register_buffer("texts", torch.zeros(persons, dim))
         self.register_buffer("person_ids", torch.zeros(persons, dtype=torch.int64))
-        self._resumed = False
 
     @override
     def trunk(self, image: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
@@ -126,18 +126,7 @@ class ClipReid(CameraInput, InChunks):
         return rate_groups(parameters, depth=0, decay=1.0, bias=self.bias_lr_scale)
 
     @override
-    def on_fit_start(self) -> None:
-        if self._resumed:  # its checkpoint has all weights, and the run of the prompts may be gone
-            return
+    def start(self) -> None:
         load_parts(self, self.weights, parts={"backbone", "pool", "texts", "person_ids"}, stage=2, cure=_CURE)
         if self.person_ids.tolist() != [*self.data.split.persons]:
             raise InputError(f"weights={self.weights} has prompts of other persons than the training list; {_CURE}")
-
-    @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._resumed = True
-
-    @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["stage"] = 2

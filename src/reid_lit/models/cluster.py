@@ -113,7 +113,7 @@ class ClusterContrast(RetrievalModel):
         self.source_norms = SourceNorms(self._normed) if source_norms == "own" else None
         self.k1, self.k2, self.eps, self.min_samples = k1, k2, eps, min_samples
         self.weights = None if weights == "none" else weights
-        self._starts_from_run = weights != "none"
+        self.stage = None if weights == "none" else 2
         self._ended = 0  # epochs
         self._round = -1  # the round that the labels are of
         self._labels: Int[Tensor, " images"] | None = None
@@ -177,12 +177,17 @@ class ClusterContrast(RetrievalModel):
         return self.source_norms.used(self._normed) if source and self.source_norms is not None else nullcontext()
 
     @override
+    def start(self) -> None:
+        if self.stage is None:
+            return
+        held = load_parts(self, self.weights, parts={"backbone"}, stage=self.stage, cure=_CURE)
+        own = {f"neck.{name}" for name in self.neck.state_dict()}
+        if own and own <= set(held):
+            load_parts(self, self.weights, parts={"neck"}, stage=self.stage, cure=_CURE)
+
+    @override
     def on_fit_start(self) -> None:
-        if self._labels is None and self._starts_from_run:
-            held = load_parts(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
-            own = {f"neck.{name}" for name in self.neck.state_dict()}
-            if own and own <= set(held):
-                load_parts(self, self.weights, parts={"neck"}, stage=2, cure=_CURE)
+        super().on_fit_start()
         if self._round < self._ended:
             self._cluster()
         draw_labelled(self, self._labels)
@@ -203,8 +208,6 @@ class ClusterContrast(RetrievalModel):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        if self._starts_from_run:
-            checkpoint["stage"] = 2
         checkpoint["cluster"] = {
             "ended": self._ended,
             "round": self._round,
@@ -215,6 +218,7 @@ class ClusterContrast(RetrievalModel):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         state = checkpoint["cluster"]
         self._ended, self._round, self._labels = state["ended"], state["round"], state["labels"]
         self._figures = state["figures"]

@@ -58,6 +58,7 @@ class EmbAE(RetrievalModel):
         ValueError: the stage or its variant is unknown, or ``cameras`` or ``nuisance_epochs`` does not fit the variant.
     """
 
+    stage: int
     strength_settings = ("variant",)
 
     own_freezing: ClassVar[str] = "the stage"
@@ -96,7 +97,6 @@ class EmbAE(RetrievalModel):
         self._cache: CachedMaps | None = None
         if cached_maps and not frozen_norms:
             raise InputError("cached_maps=true with frozen_norms=false: features change with the batch; set one")
-        self._resumed = False
         backbone.requires_grad_(False)
         trained = ever_trained(stage, variant, nuisance_epochs=nuisance_epochs)
         for part in PARTS:
@@ -154,18 +154,8 @@ class EmbAE(RetrievalModel):
         return self
 
     @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["stage"] = self.stage
-
-    @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._resumed = True
-
-    @override
     def on_fit_start(self) -> None:
-        if not self._resumed:  # a killed run's checkpoint has all weights, and the stage before may be gone
-            self._load_stage_before()
+        super().on_fit_start()
         if self.cached_maps:
             self._cache = CachedMaps(model=self, network=self._feature, shape=[self.backbone.dim])
             self.stamp["training"] = STAMP
@@ -188,8 +178,8 @@ class EmbAE(RetrievalModel):
                 f" so long, and trainer.max_epochs={epochs} ends before; set nuisance_epochs < {epochs}"
             )
 
-    def _load_stage_before(self) -> None:
-        """Load what the stage before has trained; a new θ_nui stays as it was drawn."""
+    @override
+    def start(self) -> None:  # a new θ_nui stays as it was drawn
         before = self.stage - 1
         cure = (
             f"train stage {before} first (+experiment={_EXPERIMENTS[before]}), then set model.weights=<its run folder>"

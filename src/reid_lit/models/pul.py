@@ -60,6 +60,7 @@ class Pul(InChunks):
         ValueError: a number is out of range, or the schedule counts steps.
     """
 
+    stage: int = 2
     strength_settings = ("threshold",)
 
     def __init__(
@@ -117,10 +118,13 @@ class Pul(InChunks):
         return self._added(self.criterion(output, batch.person))
 
     @override
+    def start(self) -> None:
+        load_parts(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
+        self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
+
+    @override
     def on_fit_start(self) -> None:
-        if self._labels is None:
-            load_parts(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
-            self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
+        super().on_fit_start()
         if self._round < self._next_round():
             self._label()
         draw_labelled(self, self._labels)
@@ -144,12 +148,12 @@ class Pul(InChunks):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["stage"] = 2
         state = {"ended": self._ended, "round": self._round, "labels": self._labels, "model_0": self._model_0}
         checkpoint["pul"] = state
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         state = checkpoint["pul"]
         self._ended, self._round, self._labels = state["ended"], state["round"], state["labels"]
         self._model_0 = state["model_0"]

@@ -32,6 +32,7 @@ class Rpp(PartModel):
         ValueError: as PartModel does.
     """
 
+    stage: int = 2
     own_freezing: ClassVar[str] = "model.alone_epochs"
 
     def __init__(
@@ -46,22 +47,10 @@ class Rpp(PartModel):
         super().__init__(backbone=backbone, pool=pool(features=backbone.dim), **settings)
         self.weights = weights
         self.alone_epochs = alone_epochs
-        self._resumed = False
 
     @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._resumed = True
-
-    @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["stage"] = 2
-
-    @override
-    def on_fit_start(self) -> None:
-        if self._resumed:
-            return
-        names = load_parts(self, self.weights, parts={"backbone", "heads"}, stage=2, cure=_CURE)
+    def start(self) -> None:
+        names = load_parts(self, self.weights, parts={"backbone", "heads"}, stage=self.stage, cure=_CURE)
         known = self.state_dict()
         if more := sorted(name for name in names if name.startswith("heads.") and name not in known):
             raise InputError(f"weights={self.weights} has {more[0]} too: it has more stripes or other heads; {_CURE}")
