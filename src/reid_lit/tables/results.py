@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from reid_lit.errors import MissingFileError
 from reid_lit.jobs.job import Job, last_words, recorded
 from reid_lit.run.folder import Run
+from reid_lit.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,21 @@ def config_of(folder: Path) -> dict[str, Any]:
 
 
 def machine_of(start: Mapping[str, Any]) -> str:
-    """A machine in words, as the last start of a run recorded it."""
+    """A machine in words, as the last start of a run recorded it.
+
+    >>> machine_of({"gpus": [], "processor": "AMD EPYC", "machine": "Linux", "threads": 1})
+    'AMD EPYC, Linux, 1 thread, no GPU'
+    >>> machine_of({"gpus": ["H200", "H200"], "machine": "Linux", "threads": 4})
+    '2 × H200'
+    """
     if not start:
         return ""
     gpus = start.get("gpus") or []
     if gpus:
         return ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus))
-    return f"{start.get('machine', '')}, {start.get('threads', '?')} threads, no GPU"
+    named = [start[name] for name in ("processor", "machine") if start.get(name)]
+    threads = [counted(start["threads"], "thread")] if "threads" in start else []
+    return ", ".join([*named, *threads, "no GPU"])
 
 
 def hours_of(trainings: Sequence[Path]) -> float | None:
