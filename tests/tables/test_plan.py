@@ -245,6 +245,7 @@ def test_the_words_of_a_table_survive_hydra(made):
         (["rows=4,5"], ["rows=Q", "quotes"]),
         (["rows=W"], ["rows=W", "not built"]),
         (["dataset=synthetic"], ["no dataset 'synthetic'", "size=laptop"]),
+        (["transfer=m"], ["transfer=m: this table calls that dataset; give dataset=m"]),
         (["seed=x"], ["no seed 'x'"]),
         (["size=large"], ["size=large is unknown; choose paper, real or laptop"]),
         (["plan=perhaps"], ["plan=perhaps is unknown; choose true or false"]),

@@ -24,6 +24,8 @@ from reid_lit.tables.spec import (
 from reid_lit.wording import unknown
 
 _WORDS = ("rows", "size", "plan", "table_dir")
+_OF_DATA = ("dataset", "target", "transfer")
+"""What tables call the dimension of their data; each has one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def reword_table(arguments: list[str]) -> list[str]:
     spec = read_table(request.table)
     chosen_rows(spec, request.rows, request.size)
     chosen_labels(spec, request)
+    _check_names(dimensions(spec, request.size), request.overrides)
     check_words(request.overrides, default=functools.partial(default_of, arguments=[], config_name="train"))
     hydras = [a for a in arguments if a not in words and a not in ("-m", "--multirun")]
     return [*hydras, f"+table={request.table}", assignment("+table_words", words)]
@@ -158,3 +161,11 @@ def chosen_labels(spec: Mapping[str, Any], request: TableRequest) -> dict[str, l
                 cure = "" if request.size == LAPTOP else "; size=laptop runs on the synthetic data set"
                 raise TableError(unknown(name, label, known[name]) + cure)
     return {name: list(request.labels.get(name, labels)) for name, labels in known.items()}
+
+
+def _check_names(known: Mapping[str, Sequence[str]], overrides: Sequence[str]) -> None:
+    """Raise TableError where a label is given under the name that other tables have for it."""
+    for key, value in (word.partition("=")[::2] for word in overrides):
+        for name in set(known) & set(_OF_DATA) if key in _OF_DATA else ():
+            if set(_listed(value)) & set(known[name]):
+                raise TableError(f"{key}={value}: this table calls that {name}; give {name}={value}")
