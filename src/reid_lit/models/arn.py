@@ -150,6 +150,7 @@ class Arn(RetrievalModel):
 
     @override
     def on_fit_start(self) -> None:
+        super().on_fit_start()
         if self.cached_maps:
             self._cache = CachedMaps(model=self, network=self._maps, shape=self.map_shape)
             self.stamp["training"] = STAMP

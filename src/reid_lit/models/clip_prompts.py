@@ -99,6 +99,7 @@ class ClipPrompts(RetrievalModel):
 
     @override
     def on_fit_start(self) -> None:
+        super().on_fit_start()
         self.text.say_random()
         self.person_ids.copy_(torch.tensor(self.data.split.persons))
         self._images = training_features(

@@ -127,6 +127,6 @@ class ClipReid(CameraInput, InChunks):
 
     @override
     def start(self) -> None:
-        load_parts(self, self.weights, parts={"backbone", "pool", "texts", "person_ids"}, stage=2, cure=_CURE)
+        load_parts(self, self.weights, parts={"backbone", "pool", "texts", "person_ids"}, stage=self.stage, cure=_CURE)
         if self.person_ids.tolist() != [*self.data.split.persons]:
             raise InputError(f"weights={self.weights} has prompts of other persons than the training list; {_CURE}")

@@ -119,7 +119,7 @@ class Pul(InChunks):
 
     @override
     def start(self) -> None:
-        load_parts(self, self.weights, parts={"backbone"}, stage=2, cure=_CURE)
+        load_parts(self, self.weights, parts={"backbone"}, stage=self.stage, cure=_CURE)
         self._model_0 = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
 
     @override

@@ -165,7 +165,8 @@ def chosen_labels(spec: Mapping[str, Any], request: TableRequest) -> dict[str, l
 
 def _check_names(known: Mapping[str, Sequence[str]], overrides: Sequence[str]) -> None:
     """Raise TableError where a label is given under the name that other tables have for it."""
-    for key, value in (word.partition("=")[::2] for word in overrides):
-        for name in set(known) & set(_OF_DATA) if key in _OF_DATA else ():
-            if set(_listed(value)) & set(known[name]):
+    given = [word.partition("=")[::2] for word in overrides]
+    for name in set(known) & set(_OF_DATA):
+        for key, value in given:
+            if key in _OF_DATA and set(_listed(value)) & set(known[name]):
                 raise TableError(f"{key}={value}: this table calls that {name}; give {name}={value}")
