@@ -123,7 +123,7 @@ def test_every_query_finds_its_person_and_is_no_junk(data):
     split = data.read()
     for test in split.tested:
         assert JUNK not in {shot.person_id for shot in test.query}
-    assert without_match(split, Protocol(camera_rule="auto"), data.root) == []
+    assert without_match(split, Protocol(), data.root) == []
 
 
 def test_lists_are_sorted_whatever_the_order_of_a_folder(data, shuffled):
@@ -184,7 +184,7 @@ def test_an_added_image_of_another_name_is_an_error_or_is_not_read(copies, optio
 def test_the_doctor_finds_nothing_but_fewer_images_than_the_whole_set_has(copies):
     for member in copies:
         if not isinstance(member, Synthetic):  # it would draw the set itself
-            findings = examine(member, protocol=Protocol(camera_rule="auto")).findings
+            findings = examine(member, protocol=Protocol()).findings
             assert [str(problem) for problem in findings if problem.kind != COUNTS] == []
 
 
@@ -205,7 +205,7 @@ def test_a_pack_reads_the_same_and_the_doctor_finds_the_same(copies, tmp_path):
         for here, there in zip(split.shots, packed.read().shots, strict=True):
             assert read_bytes(there.path) == here.path.read_bytes()
         if not isinstance(member, Synthetic):
-            left, right = (examine(one, protocol=Protocol(camera_rule="auto")) for one in (member, packed))
+            left, right = (examine(one, protocol=Protocol()) for one in (member, packed))
             assert [str(problem) for problem in right.findings] == [moved(str(problem)) for problem in left.findings]
             assert [fact for fact in right.facts if fact.name != "pack"] == list(left.facts)
 

@@ -6,7 +6,7 @@ from reid_lit.records import Shot, Split, absolute
 from reid_lit.run.datasets import make_data, split_ids, with_dataset, with_split
 from reid_lit.run.split_rounds import run_rounds
 from reid_lit.testing import tests as testing
-from reid_lit.testing.tests import check_unseen, find_tests
+from reid_lit.testing.tests import check_unseen, check_validation, find_tests
 
 
 @pytest.fixture
@@ -109,6 +109,24 @@ def test_a_data_set_with_nobody_to_test_is_refused_before_training(compose, monk
     monkeypatch.setattr(data, "setup", lambda stage: None)
     with pytest.raises(ValueError, match="viper is read without test persons; name other data sets in test_on"):
         find_tests(config, data)
+
+
+def test_validation_that_cannot_be_scored_is_refused_before_training(compose, tmp_path):
+    shots = [Shot(path=tmp_path / f"{n}.png", person_id=1, camera_id=0) for n in range(3)]
+    data = make_data(config := compose("dataset=viper", "dataset.val_persons=1"))
+    check_validation(config, data)
+    data.split = Split("viper", (), (), ())
+    data.validation = Split("viper_validation", (), tuple(shots[:1]), tuple(shots[1:]))
+    said = (
+        r"^the validation persons of viper cannot be scored: camera_rule=cross_camera: .*; dataset\.val_persons=1 draws"
+    )
+    with pytest.raises(ValueError, match=said):
+        check_validation(config, data)
+    config.evaluation.camera_rule = "any_camera"
+    check_validation(config, data)
+    config.evaluation.crops = list(config.transform.size)
+    with pytest.raises(ValueError, match="cannot be scored: crops="):
+        check_validation(config, data)
 
 
 def test_images_that_were_trained_on_are_not_tested_on(compose, tmp_path):

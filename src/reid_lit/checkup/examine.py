@@ -27,7 +27,7 @@ def examine(data: ReidData, *, protocol: Protocol | None = None, others: Others 
 
     Args:
         data: The data set; it need not be set up.
-        protocol: Its camera rule decides which queries have a match.
+        protocol: Its camera rule decides which queries have a match, unless the data set prescribes one.
         others: Gives the readers of all other data sets; this folder may hold one of them.
     """
     packed, broken = look_at_pack(data.root)

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -65,8 +64,8 @@ def duplicates(
 ) -> list[Problem]:
     """Images that stand on both sides of a test, or for two persons.
 
-    A camera may give the same frame twice (WARD has a hundred of these). That is no problem where the camera rule
-    removes the copy.
+    A camera may give the same frame twice (WARD has a hundred of these), and a gallery may hold the queries too, as
+    VeRi-776's does. That is no problem where the camera rule removes the copy: it is of the query's person and camera.
 
     Args:
         split: The lists; a file that is query and gallery by design is no duplicate of itself.
@@ -103,7 +102,8 @@ def _sort(group: list[Shot], roles: Mapping[str, set[Path]], *, strict: bool) ->
     for role, second_role in (("query", "gallery"), ("training", "query"), ("training", "gallery")):
         for first, second in permutations(group, 2):
             in_both = first.path in roles[role] and second.path in roles[second_role]
-            if in_both and (strict or not _one_take(first, second)):
+            removed = role == "query" and not strict and _one_take(first, second)
+            if in_both and not removed:
                 return f"in {role} and in {second_role}", (first.path, second.path)
     persons = {shot.person_id: shot.path for shot in reversed(group) if shot.person_id != JUNK}
     if len(persons) > 1:
@@ -113,8 +113,8 @@ def _sort(group: list[Shot], roles: Mapping[str, set[Path]], *, strict: bool) ->
 
 
 def _one_take(first: Shot, second: Shot) -> bool:
-    """Whether both are frames of one person by one camera in one folder."""
-    return replace(first, path=second.path) == second and first.path.parent == second.path.parent
+    """Whether both show one person by one camera."""
+    return (first.person_id, first.camera_id) == (second.person_id, second.camera_id)
 
 
 def _problem(sort: str, pairs: list[tuple[Path, Path]], root: Path) -> Problem:

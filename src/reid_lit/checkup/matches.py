@@ -40,17 +40,18 @@ def without_match(split: Split, protocol: Protocol, root: Path) -> list[Problem]
 
     Args:
         split: The lists.
-        protocol: Its camera rule decides what counts as a match.
+        protocol: Its camera rule decides what counts as a match, unless the data set prescribes one.
         root: The data set's folder.
     """
     problems = []
     for test in split.tested:
         if not (test.query and test.gallery):
             continue
+        ruled = protocol.under(test.rules)
         rule = camera_rule(test, protocol)
         lists = Lists.of(test.query, test.gallery)
-        check_marks(lists, protocol)
-        results = causes(lists, replace(protocol, camera_rule=rule)).tolist()
+        check_marks(lists, ruled)
+        results = causes(lists, replace(ruled, camera_rule=rule)).tolist()
         lost = [
             (shot, _JUNK if shot.person_id == JUNK else _REASONS[cause])
             for shot, cause in zip(test.query, results, strict=True)
@@ -85,5 +86,5 @@ def _cameras(shots: Iterable[Shot]) -> dict[int, set[int]]:
 
 
 def camera_rule(split: Split, protocol: Protocol) -> str:
-    """The rule of a test, settled where the protocol leaves it to the lists."""
-    return Lists.of(split.query, split.gallery).rule(protocol)
+    """The rule of a test: its data set's own, or the protocol's; settled where that is left to the lists."""
+    return Lists.of(split.query, split.gallery).rule(protocol.under(split.rules))

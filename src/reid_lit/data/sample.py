@@ -19,17 +19,19 @@ class Sample:
         images: Person and camera (counted from 0) that the reader must find for each image, by the image's path below
             the data set's folder.
         files: The content of each other file, by its path.
+        copies: The image that an image is a copy of, byte for byte, by the path of the copy.
     """
 
     images: Mapping[str, tuple[int, int]]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, root: Path) -> Path:
-        """Write all files below ``root``; each image is noise of its own."""
+        """Write all files below ``root``; each image that is no copy is noise of its own."""
         for name in (*self.images, *self.files):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
         for name in self.images:
-            pixels = hashlib.shake_128(name.encode()).digest(3 * SIZE[0] * SIZE[1])
+            pixels = hashlib.shake_128(self.copies.get(name, name).encode()).digest(3 * SIZE[0] * SIZE[1])
             Image.frombytes("RGB", SIZE, pixels).save(root / name)
         for name, content in self.files.items():
             (root / name).write_bytes(content)

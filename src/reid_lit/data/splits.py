@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reid_lit.data.problems import SHARED, Problem, Report, stop
 from reid_lit.errors import InputError
-from reid_lit.records import JUNK, Shot, Split
+from reid_lit.records import JUNK, Rules, Shot, Split
 from reid_lit.wording import counted
 
 
@@ -63,7 +63,9 @@ def train_on_all(split: Split, *, distractors: Collection[int] = ()) -> Split:
     if left_out := len(split.shots) - len(kept):
         notes.append(f"{counted(left_out, 'image')} of junk and distractors left out")
     train = tuple(sorted(kept, key=lambda shot: (shot.person_id, shot.camera_id, shot.path)))
-    return Split(name=split.name, train=train, query=(), gallery=(), notes=tuple(notes), kind=split.kind)
+    return Split(
+        name=split.name, train=train, query=(), gallery=(), notes=tuple(notes), rules=split.rules, kind=split.kind
+    )
 
 
 def check_disjoint(train: Iterable[Shot], test: Iterable[Shot], *, where: Path, report: Report = stop) -> None:
@@ -101,7 +103,8 @@ def as_target(split: Split) -> Split:
 def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | None]:
     """Remove junk and ``count`` persons from training; return the split, and these persons as query and gallery.
 
-    A training list of junk alone stays: it can be adapted to.
+    A training list of junk alone stays: it can be adapted to. Of the data set's rules, those hold for the persons held
+    out that do not say how its own query and gallery are drawn.
 
     Raises:
         ValueError: no person would be left for training, or no held-out person has a query.
@@ -125,7 +128,15 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
             f" there is no query; raise it or set it to 0"
         )
     note = f"{counted(count, 'training person')} held out for validation, drawn by split_seed={seed}"
-    validation = Split(name=f"{split.name}_validation", train=(), query=query, gallery=gallery, notes=(note,))
+    validation = Split(
+        name=f"{split.name}_validation",
+        train=(),
+        query=query,
+        gallery=gallery,
+        notes=(note,),
+        rules=Rules(ap=split.rules.ap, camera_rule=split.rules.camera_rule),
+        kind=split.kind,
+    )
     return dataclasses.replace(split, train=remaining, notes=(*split.notes, note)), validation
 
 

@@ -130,14 +130,42 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
             entry_tests = _of_entry(with_dataset(config, entry))
         tests += _named_apart(entry_tests, {test.row for test in tests})
     protocol: Protocol = instantiate(config.evaluation)
-    for split in (test.data.split for test in tests):  # before hours of training
-        lists = Lists.of(split.query, split.gallery)
-        check_matches(lists, protocol.under(split.rules))
-        check_images(lists, protocol)
+    for test in tests:  # before hours of training
+        _check_scorable(test.data.split, protocol)
     if protocol.crops is not None:
         for test in tests:
             check_crops(protocol.crops, test.data.transform.test_size)
     return tests
+
+
+def check_validation(config: DictConfig, data: ReidData) -> None:
+    """Raise InputError where the persons that a training validates with cannot be scored; before it starts.
+
+    Args:
+        config: The run's config.
+        data: What is trained on, after ``setup``.
+
+    Raises:
+        ValueError: as :func:`find_tests` does of a test.
+    """
+    if data.validation is None:
+        return
+    protocol: Protocol = instantiate(config.evaluation)
+    try:
+        _check_scorable(data.validation, protocol)
+        if protocol.crops is not None:
+            check_crops(protocol.crops, data.transform.test_size)
+    except InputError as error:
+        drawn = f"dataset.val_persons={data.val_persons} draws them: give another number, or 0 for no validation"
+        cure = f"; {drawn}" if data.val_persons else ""
+        raise InputError(f"the validation persons of {data.split.name} cannot be scored: {error}{cure}") from error
+
+
+def _check_scorable(split: Split, protocol: Protocol) -> None:
+    """Raise InputError where a query and a gallery cannot be ranked as the protocol and their own rules ask."""
+    lists = Lists.of(split.query, split.gallery)
+    check_matches(lists, protocol.under(split.rules))
+    check_images(lists, protocol)
 
 
 def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:

@@ -14,10 +14,10 @@ def test_veri_is_read_as_market(tmp_path):
     assert [[(s.person_id, s.camera_id) for s in shots] for shots in (split.train, split.query, split.gallery)] == [
         [(1, 0), (1, 19), (776, 10)],
         [(2, 1)],
-        [(2, 2), (5, 8)],
+        [(2, 1), (2, 2), (5, 8)],
     ]
     everyone = veri776.read(root, train_on="all")
-    assert [s.person_id for s in everyone.train] == [1, 1, 2, 2, 5, 776]
+    assert [s.person_id for s in everyone.train] == [1, 1, 2, 2, 5, 776]  # the query, which is in the gallery too, once
     assert everyone.kind == split.kind == ("vehicle", "vehicles")
     (root / "image_train" / "0002_c001_00000001_0.jpg").touch()
     with pytest.raises(ValueError, match="is in training and in query or gallery"):
@@ -33,7 +33,7 @@ def test_veri_has_tracks_where_their_file_is_there(tmp_path):
     (root / "test_track.txt").write_text("\n".join(lines))
     split = veri776.read(root)
     assert [shot.track_id for shot in split.query] == [None, 0]
-    assert [shot.track_id for shot in split.gallery] == [0, 0, 1]
+    assert [shot.track_id for shot in split.gallery] == [None, 0, 0, 1]
     assert split.notes == ("tracks: 2, of 3 gallery images",)
     assert "VeRi/test_track.txt" in veri776.Veri776.parts(SimpleNamespace(root=tmp_path))
     (root / "test_track.txt").write_text("\n".join([*lines, "0005_c009_2 0005_c009_00051000_0.jpg"]))

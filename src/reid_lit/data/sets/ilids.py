@@ -40,6 +40,7 @@ NAMING = Naming(
 )
 PLACE = "Persons"
 PERSONS = 119
+RULES = Rules(name="ilids_10_splits", camera_rule="any_camera")
 MOST_IMAGES = 8
 """Of a person; an image of a higher number comes after them in every draw."""
 
@@ -88,7 +89,7 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
     images = _images(folder, report)
     persons = sorted(images)
     everyone = tuple(shot for person in persons for _, shot in sorted(images[person].items()))
-    whole = Split(name="ilids", train=everyone, query=(), gallery=())
+    whole = Split(name="ilids", train=everyone, query=(), gallery=(), rules=RULES)
     if train_on == "all":
         return train_on_all(whole)
     train = {persons[position] for position in content["train"] if position < len(persons)}
@@ -103,7 +104,7 @@ def read(root: Path, *, split_id: int = 0, train_on: str = "split", report: Repo
         query=tuple(pair[0] for pair in drawn if len(pair) == 2),
         gallery=tuple(pair[1] for pair in drawn if len(pair) == 2),
         notes=(note, "no camera is known, so no image is removed from a ranking"),
-        rules=Rules(name="ilids_10_splits", camera_rule="any_camera"),
+        rules=RULES,
     )
 
 

@@ -19,13 +19,14 @@ from reid_lit.data.feeding.switching import SwitchingSampler
 from reid_lit.data.problems import Report, stop
 from reid_lit.errors import InputError
 from reid_lit.kinds import common
-from reid_lit.records import JUNK, Shot, Split
+from reid_lit.records import JUNK, Rules, Shot, Split
 
 
 def join(splits: Sequence[Split]) -> Split:
     """Join the training lists, without shared persons and cameras, and keep the tests of every set as they are.
 
-    The training persons and cameras of a set are numbered after those of the sets before it.
+    The training persons and cameras of a set are numbered after those of the sets before it. A camera rule that all
+    sets prescribe is prescribed by the joint set, for persons that are held out of it.
 
     Raises:
         ValueError: fewer than two sets, or one of them twice.
@@ -51,7 +52,17 @@ def join(splits: Sequence[Split]) -> Split:
         for test in split.tested
         if test.query
     )
-    joint = Split(name="_".join(names), train=tuple(train), query=(), gallery=(), notes=tuple(notes), tests=tests)
+    rules = {split.rules.camera_rule for split in splits}
+    rule = rules.pop() if len(rules) == 1 else None
+    joint = Split(
+        name="_".join(names),
+        train=tuple(train),
+        query=(),
+        gallery=(),
+        notes=tuple(notes),
+        rules=Rules(camera_rule=rule),
+        tests=tests,
+    )
     return dataclasses.replace(joint, kind=common(split.kind for split in splits))
 
 

@@ -6,7 +6,8 @@ drawn at random, is the gallery, all others are queries; ten draws, averaged. Th
 from a seed and the list. As no camera is known, nothing is removed from a ranking. On request to the authors.
 
 Layout checked in the code of FastReID (JDAI-CV/fast-reid, ``datasets/vehicleid.py``) and OpenUnReID
-(open-mmlab/OpenUnReID, ``datasets/vehicleid.py``, which has the folder ``VehicleID_V1.0``); never tried on a real copy.
+(open-mmlab/OpenUnReID, ``datasets/vehicleid.py``, which has the folder ``vehicleid/VehicleID``); ``VehicleID_V1.0`` is
+what other public code calls the unpacked archive. Never tried on a real copy.
 """
 
 import random
@@ -34,7 +35,7 @@ NAMING = Naming(
     example="0000017 1",
     extensions=(".jpg",),
     layout="image/0000017.jpg next to train_test_split/train_list.txt, test_list_800.txt, … (image, vehicle)",
-    folders=("VehicleID_V1.0", "VehicleID", "vehicleid/VehicleID_V1.0", "vehicleid"),
+    folders=("VehicleID_V1.0", "VehicleID", "vehicleid/VehicleID_V1.0", "vehicleid/VehicleID", "vehicleid"),
 )
 IMAGES, LISTS = "image", "train_test_split"
 TESTED = {800: 6493, 1600: 13377, 2400: 19777}

@@ -1,10 +1,10 @@
 """VeRi-776: 776 vehicles seen by twenty cameras of a city's roads.
 
 Source: Liu et al., "A Deep Learning-Based Approach to Progressive Vehicle Re-identification for Urban Surveillance",
-ECCV 2016. 37,778 training images of 576 vehicles, 1,678 queries of 200 others, 11,579 gallery images of these. Image
-against image, as on Market-1501: a query's vehicle under its own camera is removed from its ranking. Image against
-track: ``evaluation.tracks=nearest evaluation.track_queries=images``, by the tracks of ``test_track.txt``. On request to
-the authors.
+ECCV 2016. 37,778 training images of 576 vehicles, 1,678 queries of 200 others, 11,579 gallery images of these, the
+queries among them: 49,357 images in all. Image against image, as on Market-1501: a query's vehicle under its own camera
+is removed from its ranking. Image against track: ``evaluation.tracks=nearest evaluation.track_queries=images``, by the
+tracks of ``test_track.txt``. On request to the authors.
 
 Layout checked in the code of FastReID (JDAI-CV/fast-reid, ``datasets/veri.py``) and OpenUnReID
 (open-mmlab/OpenUnReID, ``datasets/veri.py``, which has the folder ``VeRi_with_plate``); lines of ``test_track.txt`` in
@@ -48,7 +48,7 @@ def read(root: Path, *, train_on: str = "split", report: Report = stop) -> Split
 
     Args:
         root: The folder.
-        train_on: ``split``, or ``all`` vehicles, which leaves nothing to test.
+        train_on: ``split``, or ``all`` vehicles, each image once, which leaves nothing to test.
         report: Receives what is wrong; by default it raises.
 
     Raises:
@@ -74,7 +74,10 @@ def read(root: Path, *, train_on: str = "split", report: Report = stop) -> Split
         rules=Rules(name="veri776"),
         kind=VEHICLE,
     )
-    return split if train_on == "split" else train_on_all(split)
+    if train_on == "split":
+        return split
+    twice = {shot.path.name for shot in gallery}
+    return train_on_all(replace(split, query=tuple(shot for shot in query if shot.path.name not in twice)))
 
 
 def _tracks(file: Path, gallery: Sequence[Shot], report: Report) -> dict[str, int]:
@@ -120,7 +123,7 @@ class Veri776(ReidData):
     @override
     def official(self) -> dict[str, Count]:
         if self.train_on == "all":
-            return {"train": Count(images=37778 + 1678 + 11579, persons=776, junk=0)}
+            return {"train": Count(images=37778 + 11579, persons=776, junk=0)}
         return {
             "train": Count(images=37778, persons=576, junk=0),
             "query": Count(images=1678, persons=200, junk=0),
@@ -138,7 +141,9 @@ SAMPLE = Sample(
         "image_train/0001_c020_00016555_0.jpg": (1, 19),
         "image_train/0776_c011_00083000_1.jpg": (776, 10),
         "image_query/0002_c002_00030600_0.jpg": (2, 1),
+        "image_test/0002_c002_00030600_0.jpg": (2, 1),
         "image_test/0002_c003_00030670_0.jpg": (2, 2),
         "image_test/0005_c009_00051000_0.jpg": (5, 8),
-    }
+    },
+    copies={"image_test/0002_c002_00030600_0.jpg": "image_query/0002_c002_00030600_0.jpg"},
 )
