@@ -63,6 +63,11 @@ class MadeUp:
         file.write_text(json.dumps(self.plan(table, size)))
         return place
 
+    def scores(self, table, row, seed, *, label="market1501", size="real"):
+        """The scores of a run."""
+        name = hashlib.sha256(f"{table}{row}{label}{seed}{size}".encode()).hexdigest()[:10]
+        return json.loads((self.folder / "trainings" / name / "metrics.json").read_text())["results"][0]["scores"]
+
     def plan(self, table, size):
         if (table, size) not in self.plans:
             spec = read_table(table)

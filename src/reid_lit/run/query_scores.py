@@ -1,7 +1,7 @@
 """The scores of each query of a test, kept in the run's folder: what a paired comparison of two runs draws from.
 
 ``queries/<test>.safetensors``, a few bytes a query: rank of the first true match, average precision, inverse negative
-penalty, and the first two once more without the query's camera.
+penalty, the first two once more without the query's camera, and the number of its person.
 """
 
 import hashlib
@@ -20,6 +20,8 @@ from reid_lit.records import Shot
 FOLDER = "queries"
 """Where the files are, in a run's folder."""
 
+_PERSON = "person"
+
 _MEANS = {
     "mAP": "average_precision",
     "mINP": "inverse_negative_penalty",
@@ -37,13 +39,18 @@ class QueryScoresFile:
         queries: A hash of the list of queries: runs with the same one were asked the same.
         arrays: ``first_match`` (from 1; 0: no match), ``average_precision`` and ``inverse_negative_penalty`` (nan: no
             match), all ``(queries)``; ``first_match_nd``, ``average_precision_nd``. With a single gallery shot
-            ``drawn`` alone, ``(draws queries)``, the ranks of all draws.
+            ``drawn`` in place of all these, ``(draws queries)``, the ranks of all draws. ``person``, ``(queries)``.
     """
 
     row: str
     average: str
     queries: str
     arrays: dict[str, Any]
+
+    @property
+    def persons(self) -> Any:
+        """``(queries)`` int32, the person of each query; None in a file that was written before these were kept."""
+        return self.arrays.get(_PERSON)
 
     def values(self, metric: str) -> Any:
         """``(queries)`` float64, what a score is the mean of, nan where a query has no match; None for other scores."""
@@ -70,7 +77,7 @@ def hash_of(queries: Sequence[Shot]) -> str:
 def write_query_scores(
     folder: Path, name: str, queries: Sequence[Shot], arrays: dict[str, Any], *, row: str, average: str
 ) -> Path:
-    """Write the scores of a test's queries, whole or not at all.
+    """Write the scores of a test's queries, and their persons, whole or not at all.
 
     Args:
         folder: That of the run.
@@ -85,7 +92,8 @@ def write_query_scores(
     about = {"row": row, "average": average, "queries": hash_of(queries)}
     safe = re.sub(r"[^\w.+-]", "_", name)
     file = folder / FOLDER / f"{safe}.safetensors"
-    return write_whole(file, lambda part: save_file(arrays, part, metadata=about))
+    persons = np.array([shot.person_id for shot in queries], np.int32)
+    return write_whole(file, lambda part: save_file(arrays | {_PERSON: persons}, part, metadata=about))
 
 
 def halve_query_scores(file: Path, copy: Path) -> None:
@@ -96,7 +104,7 @@ def halve_query_scores(file: Path, copy: Path) -> None:
     from safetensors.numpy import save_file
 
     arrays, about = _content(file)
-    halves = {name: _halved(value) for name, value in arrays.items()}
+    halves = {name: value if name == _PERSON else _halved(value) for name, value in arrays.items()}
     if copy.is_file():
         there, there_about = _content(copy)
         if there_about == about and _bytes(there) == _bytes(halves):

@@ -7,12 +7,13 @@ import pytest
 from scipy import stats
 
 from reid_lit.errors import InputError
-from reid_lit.tables.claims import verdict as rule
-from reid_lit.tables.claims.verdict import Interval, interval, query_deviation, verdict, weakest
+from reid_lit.tables.claims import bootstrap
+from reid_lit.tables.claims.bootstrap import QueryValues, query_deviation
+from reid_lit.tables.claims.verdict import Interval, Spread, interval, pooled, verdict, weakest
 
 
-def between(low, high, seeds=1):
-    return Interval(mean=(low + high) / 2, low=low, high=high, seeds=seeds, by_seeds=None, by_queries=None)
+def between(low, high, seeds=1, by_seeds=0.0):
+    return Interval(mean=(low + high) / 2, low=low, high=high, seeds=seeds, by_seeds=by_seeds, by_queries=None)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,8 @@ def between(low, high, seeds=1):
         (between(-2, -1.1), {"kind": "equivalent", "margin": 1}, "reversed"),
         (between(0.5, 2, 2), {"kind": "equivalent", "margin": 1}, "undecided"),
         (between(-2, 2, 3), {"kind": "equivalent", "margin": 1}, "not seen"),
+        (between(0.1, 2, by_seeds=None), {"kind": "order"}, "undecided"),
+        (between(-0.1, 0.1, by_seeds=None), {"kind": "equivalent", "margin": 1}, "undecided"),
         (interval([5.0], None), {"kind": "order"}, "undecided"),
         (None, {"kind": "order"}, "not tested"),
     ],
@@ -40,8 +43,10 @@ def test_each_verdict(found, claim, expected):
     assert verdict(found, **claim) == expected
 
 
-def test_the_weakest_of_those_that_were_tested_is_the_verdict_of_all():
-    assert weakest(["seen", "seen", "not tested"]) == "seen"
+def test_the_weakest_is_the_verdict_of_all():
+    assert weakest(["seen", "seen"]) == "seen"
+    assert weakest(["seen", "seen", "not tested"]) == "undecided"
+    assert weakest(["reversed", "not tested"]) == "reversed"
     assert weakest(["seen", "undecided"]) == "undecided"
     assert weakest(["undecided", "not seen"]) == "not seen"
     assert weakest(["seen", "not seen", "reversed"]) == "reversed"
@@ -66,8 +71,31 @@ def test_seeds_and_queries_add_as_variances():
         interval([], 0.4)
 
 
-def values(*columns, name="ward", queries="same"):
-    return [{(name, queries): np.array(column, dtype=float)} for column in columns]
+def test_fewer_than_three_seeds_vary_as_other_rows_do():
+    rows = [[1.0, 2.0, 4.0], [5.0, 5.5, 5.0, 7.0], [3.0, 30.0], [8.0]]
+    spread = pooled(rows)
+    assert spread.freedom == 2 + 3
+    assert spread.variance == pytest.approx((2 * np.var(rows[0], ddof=1) + 3 * np.var(rows[1], ddof=1)) / 5)
+    assert pooled(rows[2:]) is None
+    found = interval([3.0, 1.0], 0.4, spread)
+    assert found.by_seeds == pytest.approx(stats.t.ppf(0.975, 5) * math.sqrt(spread.variance / 2))
+    assert interval([3.0], 0.4, spread).by_seeds == pytest.approx(found.by_seeds * math.sqrt(2))
+    three = [1.0, 2.0, 3.0]
+    assert interval(three, 0.4, Spread(100.0, 9)) == interval(three, 0.4)
+
+
+def test_one_seeds_interval_holds_the_truth_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        spread = pooled(generator.normal(0, 1.0, (2, 3)))  # of a training; two are compared
+        found = interval([generator.normal(0, math.sqrt(2 + 0.25))], 0.5, Spread(2 * spread.variance, spread.freedom))
+        held += found.low < 0 < found.high
+    assert 0.94 < held / 2000 < 0.98
+
+
+def values(*columns, name="ward", queries="same", persons=None):
+    return [{(name, queries): QueryValues(np.array(column, dtype=float), persons)} for column in columns]
 
 
 def test_the_bootstrap_of_a_paired_difference_is_near_its_closed_form():
@@ -80,33 +108,45 @@ def test_the_bootstrap_of_a_paired_difference_is_near_its_closed_form():
     assert query_deviation(shifted) == pytest.approx(0, abs=1e-9)  # paired: what all queries share does not vary
 
 
-def test_the_bootstrap_is_a_double_loop(monkeypatch):
-    monkeypatch.setattr(rule, "RESAMPLES", 20)
-    rule._draws.cache_clear()
+def test_the_bootstrap_of_persons_is_a_double_loop(monkeypatch):
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    bootstrap._draws.cache_clear()
     generator = np.random.default_rng(1)
-    columns = generator.uniform(size=(4, 9))
-    columns[0, 3] = columns[2, 5] = np.nan  # no match under one rule, and one under the other
-    weights = [0.5, 0.5, -0.5, -0.5]
-    found = query_deviation(list(zip(weights, values(*columns), strict=True)))
-    counts = rule._draws(9, 0)
+    tests = {("a", "1"): np.array([7, 7, 2, 9, 2, 7, 30, 5, 5]), ("b", "2"): np.array([5, 41, 2, 2, 30])}
+    runs = []
+    for weight in (0.5, 0.5, -0.5, -0.5):
+        columns = {test: generator.uniform(size=len(persons)) for test, persons in tests.items()}
+        runs.append((weight, {test: QueryValues(columns[test], tests[test]) for test in tests}))
+    runs[0][1]["a", "1"].values[3] = runs[2][1]["b", "2"].values[1] = np.nan  # no match under one rule, or the other
+    found = query_deviation(runs)
+    everybody = sorted({int(person) for persons in tests.values() for person in persons})
+    counts = bootstrap._draws(len(everybody))
     samples = []
     for sample in range(20):
         total = 0.0
-        for weight, column in zip(weights, columns, strict=True):
-            drawn = [column[query] for query in range(9) for _ in range(int(counts[query, sample]))]
-            kept = [value for value in drawn if not math.isnan(value)]
-            total += weight * sum(kept) / len(kept)
+        for weight, scores in runs:
+            for test, persons in tests.items():
+                drawn = []
+                for place, person in enumerate(everybody):
+                    own = [value for value, each in zip(scores[test].values, persons, strict=True) if each == person]
+                    drawn += own * int(counts[place, sample])
+                kept = [value for value in drawn if not math.isnan(value)]
+                total += weight / len(tests) * (sum(kept) / len(kept) if kept else math.nan)
         samples.append(total)
-    rule._draws.cache_clear()
-    assert found == pytest.approx(np.std(samples))
+    bootstrap._draws.cache_clear()
+    assert found == pytest.approx(np.nanstd(samples))
 
 
-def test_tests_of_several_splits_are_drawn_apart_and_averaged():
+def test_splits_that_share_their_persons_vary_together():
     generator = np.random.default_rng(2)
-    splits = [{("viper", f"split {n}"): generator.uniform(size=300) for n in range(4)} for _ in range(2)]
+    names = [("viper", f"split {n}") for n in range(4)]
+    hard = generator.uniform(size=(2, 300))  # each person is as hard in every split
+    splits = [{name: QueryValues(row, np.arange(300)) for name in names} for row in hard]
     found = query_deviation(list(zip((1.0, -1.0), splits, strict=True)))
-    parts = [np.var(splits[0][key] - splits[1][key]) / 300 for key in splits[0]]
-    assert found == pytest.approx(math.sqrt(sum(parts)) / 4, rel=0.08)
+    assert found == pytest.approx(np.std(hard[0] - hard[1]) / math.sqrt(300), rel=0.08)
+    nobody = [{name: each._replace(persons=None) for name, each in split.items()} for split in splits]
+    apart = query_deviation(list(zip((1.0, -1.0), nobody, strict=True)))
+    assert apart == pytest.approx(found / 2, rel=0.12)  # as if each split had other persons
 
 
 def test_other_queries_cannot_be_paired():

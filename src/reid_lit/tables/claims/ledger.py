@@ -10,7 +10,8 @@ from reid_lit.tables.claims import measures, words
 from reid_lit.tables.claims.files import read_claims
 from reid_lit.tables.claims.runs import Runs
 from reid_lit.tables.claims.spec import MEASURES, Claim, Row, Terms, points, words_for
-from reid_lit.tables.claims.verdict import RULE, VERDICTS, Interval, interval, query_deviation, verdict, weakest
+from reid_lit.tables.claims.bootstrap import query_deviation
+from reid_lit.tables.claims.verdict import FLOOR, RULE, VERDICTS, Interval, Spread, interval, verdict, weakest
 from reid_lit.tables.results import SeedResult
 from reid_lit.tables.spec import PAPER
 
@@ -66,6 +67,7 @@ class _Claim:
         places = [(runs, labels) for runs in self.runs for labels in runs.labels(claim.rows(runs.size), claim.only)]
         measured = [self._measured(runs, labels) for runs, labels in places]
         tested = [part for part in measured if part["verdict"] != "not tested"]
+        deciding = [part for part in tested if not part["foreign"]] or tested
         return {
             "id": claim.id,
             "place": claim.place,
@@ -80,7 +82,7 @@ class _Claim:
                 words.dataset(label): {metric: list(scores[metric]) for metric in claim.metrics if metric in scores}
                 for label, scores in claim.published.items()
             },
-            "verdict": weakest([part["verdict"] for part in tested]),
+            "verdict": weakest([part["verdict"] for part in deciding]),
             "measured": tested,
             "untested": [] if tested else self._reasons(measured),
             "commands": self._commands(measured),
@@ -91,12 +93,14 @@ class _Claim:
         lines = [str(part["reason"]) for part in measured if part["reason"]]
         if not measured:
             lines = [line for runs in self.runs for row in self.claim.rows(runs.size) if (line := runs.missing(row))]
+            if self.claim.only and not lines:
+                lines = [f"it is about {words.joined([words.dataset(each) for each in self.claim.only])} alone"]
         return sorted(dict.fromkeys(lines), key=lambda line: line.startswith(_NOT_RUN))
 
     def _commands(self, measured: Sequence[Mapping[str, Any]]) -> list[str]:
-        """What would test it where it is not tested yet; of a claim that is tested somewhere, by the same size."""
+        """What would test or decide it where that is open; of a claim that is tested somewhere, by the same size."""
         tested = {part["size"] for part in measured if part["verdict"] != "not tested"}
-        waiting = [part for part in measured if part["verdict"] == "not tested"]
+        waiting = [part for part in measured if part["verdict"] in ("not tested", "undecided")]
         sizes = {part["size"] for part in waiting if not tested or part["size"] in tested}
         looked = [runs for runs in self.runs if runs.size in sizes]
         commands = [line for runs in looked for line in runs.commands(self.claim.rows(runs.size))]
@@ -111,7 +115,7 @@ class _Claim:
         lines, reasons = [], []
         for place, terms in enumerate(claim.comparisons[runs.size]):
             for metric in claim.metrics:
-                line, reason = _Line(claim, runs, terms, results, metric).line()
+                line, reason = _Line(claim, runs, terms, results, dict(zip(rows, labels, strict=True)), metric).line()
                 published = claim.published.get(labels[0], {}).get(metric) if runs.size == PAPER else None
                 lines.append(line | {"published": None if published is None else published[place]})
                 reasons.append(reason)
@@ -123,6 +127,7 @@ class _Claim:
             "label": words.joined(labels),
             "data": words.joined([words.data(label, _tested(results[row], label)) for row, label in pairs]),
             "network": words.joined([words.network(runs.config(result)) for result in every]),
+            "differing": words.differing([result.stamp for result in every]),
             "foreign": not all(runs.reproduced(row, label) for row, label in pairs),
             "seeds": sorted({seed for line in lines for seed in line["seeds"]}),
             "runs": sorted({str(result.folder) for result in every}),
@@ -141,14 +146,19 @@ def _tested(results: Mapping[int, SeedResult], label: str) -> str:
 class _Line:
     """One comparison in one score: over its seeds, with its interval."""
 
-    def __init__(self, claim: Claim, runs: Runs, terms: Terms, results: Results, metric: str) -> None:
+    def __init__(
+        self, claim: Claim, runs: Runs, terms: Terms, results: Results, labels: Mapping[Row, str], metric: str
+    ) -> None:
         self.claim, self.runs, self.terms, self.results, self.metric = claim, runs, terms, results, metric
+        self.labels = labels
 
     def line(self) -> tuple[dict[str, Any], str]:
         """The line in JSON's types, and why it is not tested."""
         seeds, found, reason = self._found()
         claim = self.claim
         judged = verdict(found, kind=claim.kind, bound=claim.bound, margin=claim.margin)
+        if found is not None and self._unlearnt(seeds):
+            judged, reason = "undecided", f"{words_for(self.metric)} of all rows lies below {FLOOR:g}: none has learnt"
         numbers = ("mean", "low", "high", "by_seeds", "by_queries")
         return {
             "comparison": _comparison(self.terms),
@@ -177,8 +187,26 @@ class _Line:
             deviation = self._deviation(list(complete))
         except InputError as error:
             return [], None, str(error)
-        remark = "" if deviation is not None else "interval by seeds alone: no scores of single queries are kept"
-        return list(complete), interval(differences, deviation), remark
+        found = interval(differences, deviation, self._others(list(complete)[0]))
+        remarks = [
+            "interval by seeds alone: no scores of single queries are kept" if deviation is None else "",
+            "how seeds vary is not known: no row has three of them" if found.by_seeds is None else "",
+        ]
+        return list(complete), found, "; ".join(filter(None, remarks))
+
+    def _others(self, seed: int) -> Spread | None:
+        """How differences of such trainings vary over seeds, by what other rows tell; None where none does."""
+        rows = {self.results[row][seed].training: row for _, row in self.terms}
+        spreads = [self.runs.spread(self.labels[row], self.metric) for row in rows.values()]
+        known = [spread for spread in spreads if spread is not None]
+        if len(known) < len(spreads):
+            return None
+        return Spread(sum(spread.variance for spread in known), min(spread.freedom for spread in known))
+
+    def _unlearnt(self, seeds: Sequence[int]) -> bool:
+        """Whether no row is better than guessing, by rank-1 or mAP."""
+        scores = [value for seed in seeds for value in self._values(seed) if value is not None]
+        return self.metric in ("rank1", "mAP") and max(scores) < FLOOR
 
     def _lacks(self, shared: set[int]) -> str:
         if not shared:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.run.query_scores import QueryScoresFile, read_query_scores
-from reid_lit.tables.claims.spec import Row
-from reid_lit.tables.plan_file import read_plan
+from reid_lit.tables.claims.bootstrap import QueryValues, Tests
+from reid_lit.tables.claims.spec import Row, points
+from reid_lit.tables.claims.verdict import Spread, pooled
+from reid_lit.tables.plan_file import plans_in, read_plan
 from reid_lit.tables.report import report_of
 from reid_lit.tables.results import SeedResult, config_of, read_result
 from reid_lit.tables.spec import PAPER, cells, read_table, rows_of, status, suffix
@@ -83,6 +85,7 @@ class Runs:
         self._tables: dict[str, TableRuns] = {}
         self._queries: dict[Path, list[QueryScoresFile]] = {}
         self._configs: dict[Path, Mapping[str, Any]] = {}
+        self._seeds: Mapping[str, list[list[Mapping[str, float]]]] | None = None
 
     def table(self, name: str) -> TableRuns:
         """A table, read once."""
@@ -118,17 +121,17 @@ class Runs:
 
         Args:
             rows: The rows.
-            only: The paper's labels that a claim is about; empty: all. Other sizes have labels of their own.
+            only: The labels that a claim is about; empty: all. A claim about one data set says nothing of another.
         """
         if any(self.missing(row) for row in rows):
             return []
         of_rows = [self.table(own.table).labels(own.name) for own in map(self.own, rows)]
         shared = [label for label in of_rows[0] if all(label in labels for labels in of_rows)]
-        if only and self.size == PAPER:
+        if only:
             shared = [label for label in shared if label in only]
         if shared:
             return [(label,) * len(rows) for label in shared]
-        return [tuple(labels[0] for labels in of_rows)] if all(len(labels) == 1 for labels in of_rows) else []
+        return [] if only else [tuple(labels[0] for labels in of_rows)] if all(len(labels) == 1 for labels in of_rows) else []
 
     def results(self, row: Row, label: str) -> dict[int, SeedResult]:
         """The results of a row at a label, by seed."""
@@ -140,7 +143,7 @@ class Runs:
         own = self.own(row)
         return self.table(own.table).reproduced(own.name, label)
 
-    def query_values(self, result: SeedResult, metric: str) -> dict[tuple[str, str], Any] | None:
+    def query_values(self, result: SeedResult, metric: str) -> Tests | None:
         """What a score is the mean of, by the test and the hash of its queries; None where it is not kept."""
         if result.folder not in self._queries:
             self._queries[result.folder] = read_query_scores(result.folder, result.row["dataset"])
@@ -149,8 +152,18 @@ class Runs:
             found = file.values(metric)
             if found is None:
                 return None
-            values[f"{place:03} {file.row}", file.queries] = found
+            values[f"{place:03} {file.row}", file.queries] = QueryValues(found, file.persons)
         return values or None
+
+    def spread(self, label: str, metric: str) -> Spread | None:
+        """How a score at a label varies over seeds, by all rows that have enough of them; None: there is none."""
+        if self._seeds is None:
+            self._seeds = scores_by_seed(self.size, self.table_dirs)
+        rows = [
+            [points(metric, scores[metric]) for scores in seeds if metric in scores]
+            for seeds in self._seeds.get(label, ())
+        ]
+        return pooled(rows)
 
     def config(self, result: SeedResult) -> Mapping[str, Any]:
         """The config of a result's training."""
@@ -170,3 +183,27 @@ class Runs:
             words = ["python", "-m", "reid_lit.train", f"+table={table}", *size, f"rows={names}", f"seed={seeds}"]
             commands.append(shlex.join(words))
         return commands
+
+
+def scores_by_seed(size: str, table_dirs: Sequence[Path]) -> dict[str, list[list[Mapping[str, float]]]]:
+    """The scores of each seed of each row of the tables of a size, by label; rows that share their runs count once.
+
+    Args:
+        size: One of the tables' sizes.
+        table_dirs: Where the tables' results are, see :class:`TableRuns`.
+    """
+    rows: dict[tuple[str, str, str], dict[int, SeedResult]] = {}
+    for plan in (plan for folder in table_dirs for plan in plans_in(folder) if plan["size"] == size):
+        for cell in plan["cells"]:
+            row = rows.setdefault((plan["table"], str(plan["rows"][cell["row"]]["name"]), cell["label"]), {})
+            if cell["seed"] not in row:
+                result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
+                row |= {} if result is None else {result.seed: result}
+    found: dict[str, list[list[Mapping[str, float]]]] = {}
+    known = set()
+    for (_, _, label), results in rows.items():
+        runs = (label, frozenset((result.training.name, result.folder.name) for result in results.values()))
+        if runs not in known:
+            known.add(runs)
+            found.setdefault(label, []).append([result.scores for result in results.values()])
+    return found

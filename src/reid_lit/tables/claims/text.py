@@ -76,9 +76,14 @@ def measured(entry: Entry, part: Entry) -> str:
 
 
 def place_of(part: Entry) -> str:
-    """Data, network, and whether they are the paper's."""
+    """Data, network, whether they are the paper's, and in what the rows are scored differently."""
     foreign = f" ({FOREIGN})" if part["foreign"] else ""
-    return f"{part['data']}; {part['network']}{foreign}"
+    return f"{part['data']}; {part['network']}{foreign}{differing(part)}"
+
+
+def differing(part: Entry) -> str:
+    """In what the rows are scored differently, as the end of a line."""
+    return f"; rows differ in their scoring: {part['differing']}" if part["differing"] else ""
 
 
 def _rows(part: Entry) -> Iterator[list[str]]:
@@ -119,7 +124,7 @@ def as_markdown(ledger: Entry) -> str:
         ]
         todo = [(entry["id"], line) for entry in part["claims"] for line in entry["commands"]]
         if todo:
-            lines += ["Commands that test what is not tested:", "", *(f"- {name}: `{line}`" for name, line in todo), ""]
+            lines += ["Commands that test what is not tested, and decide what is undecided:", "", *(f"- {name}: `{line}`" for name, line in todo), ""]
         lines += [f"- {entry['id']}: {entry['note']}" for entry in part["claims"] if entry["note"]]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"

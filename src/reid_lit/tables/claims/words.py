@@ -64,6 +64,23 @@ def network(config: Mapping[str, Any]) -> str:
     return f"{name}{start}" + (f" at {size[0]} × {size[1]}" if len(size) == 2 else "")
 
 
+SCORING = {"ap": "AP", "test_time_augmentation": "test-time augmentation", "precision": "precision"}
+"""What of a stamp rows should have in common unless a claim is about it, with the words for it."""
+
+
+def differing(stamps: Sequence[Mapping[str, Any]]) -> str:
+    """In what the scoring of rows differs, in words; empty where it does not.
+
+    >>> differing([{"ap": "step", "precision": "32-true"}, {"ap": "trapezoid", "precision": "32-true"}])
+    'AP step or trapezoid'
+    """
+    found = []
+    for key, name in SCORING.items():
+        values = sorted({str(stamp[key]) for stamp in stamps if key in stamp})
+        found += [f"{name} {' or '.join(values)}"] if len(values) > 1 else []
+    return ", ".join(found)
+
+
 def joined(words: Sequence[str]) -> str:
     """Different words once each, in their order.
 
