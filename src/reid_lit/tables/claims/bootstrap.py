@@ -62,7 +62,7 @@ def _persons(test: QueryValues, place: int) -> Any:
 
 
 def _resampled_means(table: Any, counts: Any) -> Any:
-    """``(runs samples)``: the means of the values that are no nan, each query so often as ``(queries samples)`` says."""
+    """``(runs samples)``: the means of the values that are no nan, over each sample of ``(queries samples)`` counts."""
     valid = ~np.isnan(table)
     with np.errstate(invalid="ignore"):
         return (np.where(valid, table, 0) @ counts) / (valid @ counts)

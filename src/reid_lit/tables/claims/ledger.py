@@ -7,10 +7,10 @@ from typing import Any
 
 from reid_lit.errors import InputError
 from reid_lit.tables.claims import measures, words
+from reid_lit.tables.claims.bootstrap import query_deviation
 from reid_lit.tables.claims.files import read_claims
 from reid_lit.tables.claims.runs import Runs
 from reid_lit.tables.claims.spec import MEASURES, Claim, Row, Terms, points, words_for
-from reid_lit.tables.claims.bootstrap import query_deviation
 from reid_lit.tables.claims.verdict import FLOOR, RULE, VERDICTS, Interval, Spread, interval, verdict, weakest
 from reid_lit.tables.results import SeedResult
 from reid_lit.tables.spec import PAPER
@@ -187,7 +187,7 @@ class _Line:
             deviation = self._deviation(list(complete))
         except InputError as error:
             return [], None, str(error)
-        found = interval(differences, deviation, self._others(list(complete)[0]))
+        found = interval(differences, deviation, self._others(next(iter(complete))))
         remarks = [
             "interval by seeds alone: no scores of single queries are kept" if deviation is None else "",
             "how seeds vary is not known: no row has three of them" if found.by_seeds is None else "",

@@ -131,7 +131,8 @@ class Runs:
             shared = [label for label in shared if label in only]
         if shared:
             return [(label,) * len(rows) for label in shared]
-        return [] if only else [tuple(labels[0] for labels in of_rows)] if all(len(labels) == 1 for labels in of_rows) else []
+        single = not only and all(len(labels) == 1 for labels in of_rows)
+        return [tuple(labels[0] for labels in of_rows)] if single else []
 
     def results(self, row: Row, label: str) -> dict[int, SeedResult]:
         """The results of a row at a label, by seed."""

@@ -124,7 +124,12 @@ def as_markdown(ledger: Entry) -> str:
         ]
         todo = [(entry["id"], line) for entry in part["claims"] for line in entry["commands"]]
         if todo:
-            lines += ["Commands that test what is not tested, and decide what is undecided:", "", *(f"- {name}: `{line}`" for name, line in todo), ""]
+            lines += [
+                "Commands that test what is not tested, and decide what is undecided:",
+                "",
+                *(f"- {name}: `{line}`" for name, line in todo),
+                "",
+            ]
         lines += [f"- {entry['id']}: {entry['note']}" for entry in part["claims"] if entry["note"]]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"

@@ -24,13 +24,14 @@ RULE = (
     "other rows tell: s² = k · v, k the number of trainings that are compared, v the variance over seeds of all rows "
     "of the same size, label and score that have three seeds or more, pooled, and t has their degrees of freedom. "
     "Where there is no such row, how seeds vary is not known, and nothing is decided.",
-    f"q = 1.96 · σ is the half-width by queries: σ is the standard deviation of the difference over {RESAMPLES:,} bootstrap "
-    "samples of the persons who are looked for, with all of their queries in all splits, the same for all runs of the "
+    "q = 1.96 · σ is the half-width by queries: σ is the standard deviation of the difference over "
+    f"{RESAMPLES:,} bootstrap samples of the persons who are looked for, with all of their queries in all splits, the same for all runs of the "
     "comparison (paired). A score that is no mean over queries, such as R, has an interval by seeds alone.",
     "Order, and each step of what falls: seen where the interval lies above 0 (or above the bound that the claim "
     "names), reversed where it lies below. Equivalent: seen where the interval lies within the claim's margin on both "
     "sides of 0, reversed where it lies outside of it. All others are undecided with fewer than three seeds, and not "
-    f"seen with three or more. Nothing is decided where rank-1 or mAP of all rows lies below {FLOOR:g}: none has learnt.",
+    f"seen with three or more. Nothing is decided where rank-1 or mAP of all rows lies below {FLOOR:g}: none has "
+    "learnt.",
     "A claim of several scores, data sets or rows says all of them, so its verdict is that of the weakest: reversed "
     "before not seen, before undecided, before seen. It is undecided where a comparison of it was not tested. Where it "
     "was measured on the paper's own data, these alone decide.",
@@ -153,5 +154,5 @@ def weakest(verdicts: Sequence[Verdict]) -> Verdict:
     >>> weakest(["seen", "undecided"]), weakest(["seen", "not tested"]), weakest(["not tested"])
     ('undecided', 'undecided', 'not tested')
     """
-    found = next((each for each in WEAKEST_FIRST if each in verdicts), "not tested")
+    found: Verdict = next((each for each in WEAKEST_FIRST if each in verdicts), "not tested")
     return "undecided" if found == "seen" and "not tested" in verdicts else found
