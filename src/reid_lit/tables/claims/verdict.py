@@ -25,8 +25,9 @@ RULE = (
     "of the same size, label and score that have three seeds or more, pooled, and t has their degrees of freedom. "
     "Where there is no such row, how seeds vary is not known, and nothing is decided.",
     "q = 1.96 · σ is the half-width by queries: σ is the standard deviation of the difference over "
-    f"{RESAMPLES:,} bootstrap samples of the persons who are looked for, with all of their queries in all splits, the same for all runs of the "
-    "comparison (paired). A score that is no mean over queries, such as R, has an interval by seeds alone.",
+    f"{RESAMPLES:,} bootstrap samples of the persons who are looked for, with all of their queries in all splits, "
+    "the same for all runs of the comparison (paired). A score that is no mean over queries, such as R, has an "
+    "interval by seeds alone.",
     "Order, and each step of what falls: seen where the interval lies above 0 (or above the bound that the claim "
     "names), reversed where it lies below. Equivalent: seen where the interval lies within the claim's margin on both "
     "sides of 0, reversed where it lies outside of it. All others are undecided with fewer than three seeds, and not "
