@@ -139,6 +139,7 @@ def fake_data():
     def made(**changes):
         split = Split(name="somewhere", train=(), query=(), gallery=())
         facts = {"split": split, "validation": None, "val_persons": 0, "cameras": 1, "batch_size": 6, "domains": None}
+        facts |= {"training_list": "", "tests_by_training_cameras": True}
         facts |= dict.fromkeys(("two_domains", "draws_by_member", "draws_by_person", "has_fakes"), False)
         methods = dict.fromkeys(
             ("relabel", "leave_out_images", "plain_dataloader", "mixed_dataloader", "as_tested"), lambda *_: None

@@ -1,12 +1,18 @@
 """The camera as a side input: TransReID's in every token, CLIP-ReID's in the class token; and small fits with it."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from hydra.utils import instantiate
 from torch import nn
 
 from reid_lit.errors import InputError
-from reid_lit.records import Batch
+from reid_lit.records import Batch, Shot, Split
+from reid_lit.run.folder import Run
+from reid_lit.testing.inference import embedded
+from reid_lit.training import once
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec:FutureWarning",  # Lightning 2.6 with torch 2.15
@@ -40,14 +46,80 @@ def test_a_fit_with_cameras_is_tested_with_the_true_ones_and_nowhere_else(fit):
         InputError, match=r"model\.cameras: .*a list of files needs a model trained with model\.cameras=0"
     ):
         model.activation(torch.rand(2, 3, 64, 32))
-    model.stamp["cameras"] = "the true camera of each image of synthetic_plaza is an input, in the test too"
-    with pytest.raises(InputError, match=r"synthetic_campus has other cameras than the training; test on the data set"):
-        trainer.test(model, datamodule=data, verbose=False)
+    whole = data.split
+    elsewhere = replace(whole, gallery=tuple(replace(shot, camera_id=6) for shot in whole.gallery))
+    for split, message in (
+        (
+            elsewhere,
+            r"synthetic_campus has images by camera 7, counted from 1, by which no training image of synthetic",
+        ),
+        (
+            replace(whole, name="hidden", train=()),
+            r"hidden is no test of synthetic_campus, whose cameras were trained on",
+        ),
+    ):
+        data.split = split
+        with pytest.raises(InputError, match=message):
+            trainer.test(model, datamodule=data, verbose=False)
+        with pytest.raises(InputError, match=message):
+            embedded(trainer, model, data)
 
 
-def test_the_number_of_cameras_is_the_data_sets(fit):
-    with pytest.raises(InputError, match=r"model\.cameras=9: synthetic_campus has 3 cameras; give 3, or 0"):
-        fit("market_transreid", *TRANSREID, "model.cameras=9")
+@pytest.fixture
+def seen(fake_data):
+    """Data whose training, query and gallery are by these cameras."""
+
+    def made(train, query=(0,), gallery=(1,), name="viper", **facts):
+        lists = [tuple(Shot(Path(f"{c}.jpg"), 1, c) for c in cameras) for cameras in (train, query, gallery)]
+        split = Split(name=name, train=lists[0], query=lists[1], gallery=lists[2])
+        return fake_data(split=split, training_list=f"{train}", cameras=9, **facts)
+
+    return made
+
+
+def test_vectors_are_of_training_cameras_alone(compose, seen, caplog):
+    model = clip(compose, "model.cameras=4")
+    model.check_data(seen((0, 3, 1)), 1)
+    model.check_test(seen((0, 3, 1), name="viper_a_to_b"))
+    model.check_test(seen((0, 3, 1), gallery=(3,), name="viper_2_split_3"))
+    with pytest.raises(InputError, match=r"model\.cameras: viper has images by camera 3, counted from 1, by which no"):
+        model.check_test(seen((0, 3, 1), gallery=(3, 2)))  # a gap in the numbers
+    with pytest.raises(InputError, match=r"no vector was learnt for camera 3"), model.seen_by(torch.tensor([2])):
+        model.eval().embed(torch.rand(1, 3, 64, 32))
+    with pytest.raises(InputError, match=r"ward is no test of viper, whose .*; test on the data set of the training"):
+        model.check_test(seen((0, 1), name="ward"))
+    with pytest.raises(InputError, match=r"ward numbers its cameras otherwise than viper_ward, which joins"):
+        model.check_test(
+            seen((0, 3, 1), name="ward", tests_by_training_cameras=False), seen((0, 3, 1), name="viper_ward")
+        )
+    with pytest.raises(InputError, match=r"held has images by the cameras 5, 7, counted from 1"):
+        model.check_data(seen((0, 3), validation=seen((), query=(6,), gallery=(4,), name="held").split), 1)
+    with pytest.raises(InputError, match=r"model\.cameras=4: 2 is the highest training camera of viper; give 2, or 0"):
+        model.check_data(seen((0, 1), gallery=(3,)), 1)  # a camera of the test alone
+    checkpoint = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(checkpoint)
+    again = clip(compose, "model.cameras=4")
+    again.load_weights(checkpoint)
+    assert again.trained_cameras == model.trained_cameras
+    del checkpoint["cameras"]
+    again.load_weights(checkpoint)
+    assert "did not keep which cameras it was trained on" in caplog.text
+    again.check_test(seen((0, 1), gallery=(2,), name="ward"))
+
+
+def test_a_test_by_other_cameras_is_refused_before_the_training(compose, drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(once, "make_trainer", lambda _: pytest.fail("it is trained"))
+    words = (
+        "dataset=synthetic",
+        "dataset.size=tiny",
+        "dataset.world=campus",
+        "machine.workers=0",
+        f"data_root={drawn}",
+    )
+    other = "test_on=[synthetic,{dataset: synthetic, world: plaza}]"
+    config = compose("+experiment=market_transreid", *words, *TRANSREID, "model.cameras=3", other)
+    with pytest.raises(InputError, match=r"model\.cameras: synthetic_plaza is no test of synthetic_campus"):
+        once.train_once(config, Run(tmp_path))
 
 
 def clip(compose, *overrides):
@@ -69,7 +141,7 @@ def test_clip_reid_adds_the_camera_to_the_class_token_alone(compose):
     x = body.norm_pre(torch.cat([token, patches], 1) + body.pos_embed)
     token = body.norm(body.blocks(x))[:, 0]
     torch.testing.assert_close(got, torch.cat([token, model.pool.projection(token)], 1), rtol=1e-4, atol=1e-5)
-    unknown = r"model\.cameras=3: no vector was learnt for the cameras \[4\], counted from 1"
+    unknown = r"model\.cameras=3: no vector was learnt for camera 4, counted from 1"
     with pytest.raises(InputError, match=unknown), model.seen_by(camera + 1):
         model(images)
     with pytest.raises(InputError, match=r"model\.cameras: this model needs the camera of each image"):

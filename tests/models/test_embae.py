@@ -66,6 +66,8 @@ class FakeData(pl.LightningDataModule):
     validation = domains = None
     val_persons = 0
     has_fakes = False
+    training_list = ""
+    tests_by_training_cameras = True
     cameras = 1
     batch_size = 6
     two_domains = draws_by_member = draws_by_person = False

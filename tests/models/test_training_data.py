@@ -13,8 +13,8 @@ JOINT = ("dataset=joint", f"dataset.members=[{PLAZA},{CAMPUS}]")
 @pytest.mark.parametrize(
     ("overrides", "facts"),
     [
-        (("dataset.size=tiny",), set()),
-        (("dataset.size=tiny", "sampler=person"), {"draws_by_person"}),
+        (("dataset.size=tiny",), {"tests_by_training_cameras"}),
+        (("dataset.size=tiny", "sampler=person"), {"draws_by_person", "tests_by_training_cameras"}),
         (TRANSFER, {"two_domains"}),
         (JOINT, set()),
         ((*JOINT, "dataset.switching=true", "sampler=person"), {"draws_by_member", "draws_by_person"}),
@@ -23,7 +23,8 @@ JOINT = ("dataset=joint", f"dataset.members=[{PLAZA},{CAMPUS}]")
 def test_data_say_how_their_batches_are_drawn(compose, overrides, facts):
     data = make_data(compose(*overrides, "loader.batch_size=24"))
     assert isinstance(data, TrainingData)
-    assert {name for name in ("two_domains", "draws_by_member", "draws_by_person") if getattr(data, name)} == facts
+    names = ("two_domains", "draws_by_member", "draws_by_person", "tests_by_training_cameras")
+    assert {name for name in names if getattr(data, name)} == facts
     assert (data.batch_size, data.validation) == (48 if data.two_domains else 24, None)  # 24 of each domain
 
 

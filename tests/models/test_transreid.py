@@ -127,6 +127,23 @@ def test_branches_are_the_public_codes_arithmetic(build):
         assert model.evaluation.feature == "joined"
 
 
+def test_branches_that_no_loss_reads_are_refused_and_a_test_without_them_is_said(build, fake_data, caplog):
+    with pytest.raises(
+        InputError, match=r"loss: its terms read feature, logits, and none reads part_feature or .*jigsaw"
+    ):
+        build("model=transreid_jpm", "evaluation.feature=joined").check_data(fake_data(), 1)
+    build(*JIGSAW).check_data(fake_data(), 1)
+    assert not caplog.records
+    build("model=transreid_jpm", "loss=id_triplet_jigsaw").check_data(fake_data(), 1)
+    assert "evaluation.feature=feature tests the whole image's branch alone; evaluation.feature=joined" in caplog.text
+
+
+def test_the_experiment_with_branches_has_its_three_keys(compose):
+    config = compose("+experiment=market_transreid_jpm", *SMALL)
+    assert (config.evaluation.feature, config.loss.terms.id_parts.reads) == ("joined", "part_logits")
+    assert instantiate(config.model, _convert_="all")(persons=4).parts[-1] == "joined"
+
+
 def test_the_camera_is_added_to_every_token_at_lambda(build):
     model, images = build("model.cameras=2").eval(), batch()
     model.check_compared()
@@ -145,7 +162,7 @@ def test_an_unknown_camera_is_refused_and_so_are_images_without_one(build):
     model, images = build("model.cameras=2").eval(), batch().image
     with pytest.raises(InputError, match=r"model\.cameras: .* needs the camera of each image, .*an export, a gallery"):
         model.embed(images)
-    with pytest.raises(InputError, match=r"model\.cameras=2: no vector was learnt for the cameras \[3\], counted from"):  # noqa: SIM117
+    with pytest.raises(InputError, match=r"model\.cameras=2: no vector was learnt for camera 3, counted from 1; test"):  # noqa: SIM117
         with model.seen_by(torch.full((8,), 2)):
             model.embed(images)
     with pytest.raises(InputError, match=r"trainer\.chunk: a model with model\.cameras takes whole batches"):  # noqa: SIM117

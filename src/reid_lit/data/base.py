@@ -126,6 +126,11 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         return kind_of(self.sampler).reads_labels
 
     @property
+    def training_list(self) -> str:
+        """A hash of the training list: equal for the same images of the same persons by the same cameras."""
+        return self._fakes.mark(fingerprint(self.split.train))
+
+    @property
     def domains(self) -> Int[Tensor, " images"] | None:
         """The number of the data set of each training image; None where they are of one (after ``setup``)."""
         return None
@@ -214,7 +219,7 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"training_list": self._fakes.mark(fingerprint(self.split.train)), "seed": self.seed}
+        return {"training_list": self.training_list, "seed": self.seed}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ class DataContract(ABC):
     two_domains: ClassVar[bool] = False
     """Whether each training batch has a labelled source and an unlabelled target."""
 
+    tests_by_training_cameras: ClassVar[bool] = True
+    """Whether its tests number the cameras as its training list does."""
+
     SPLITS: ClassVar[int] = 1
     """How many numbered splits the protocol averages over; a data set with more has a field ``split_id``."""
 

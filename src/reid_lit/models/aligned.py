@@ -35,6 +35,7 @@ class AlignedReid(Supervised):
 
     stripes = ("local_pooled", "local")
     parts = ("local",)
+    loss_of_parts = "aligned"
 
     def __init__(
         self, *, backbone: Backbone, local_branch: Callable[..., Any], size: Sequence[int], **settings: Any

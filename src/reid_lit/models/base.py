@@ -105,6 +105,28 @@ class RetrievalModel(OptimizedModel):
                 " they can be adapted to (model=arn with dataset=transfer, PUL, AdaBN), not learnt from"
             )
 
+    def check_test(self, test: TrainingData, training: TrainingData | None = None) -> None:
+        """Raise InputError unless this model can embed the query and gallery of a test; here it always can.
+
+        Called before it is trained, and before each test and whatever else embeds the images of a data set.
+
+        Args:
+            test: The datamodule, whose ``split`` has them.
+            training: What the model is going to be trained on; None: it is trained.
+
+        Raises:
+            ValueError: what is wrong, and the cure.
+        """
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self.check_test(self.data)
+        super().on_test_epoch_start()
+
+    @override
+    def on_predict_epoch_start(self) -> None:
+        self.check_test(self.data)
+
     def unlabelled(self, split: Split) -> tuple[Shot, ...]:  # noqa: ARG002 - for models that adapt
         """The training images of unknown persons, to which the model is adapted; here none."""
         return ()

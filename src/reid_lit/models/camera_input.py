@@ -1,7 +1,9 @@
 """The camera of an image as a side input of a vision transformer."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -12,8 +14,11 @@ from reid_lit.backbones.base import Backbone
 from reid_lit.backbones.vit import PatchMap, VisionTokens
 from reid_lit.errors import InputError
 from reid_lit.models.base import RetrievalModel
+from reid_lit.models.trained_cameras import TrainedCameras, counted_cameras
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Parts
+
+_log = logging.getLogger(__name__)
 
 
 class CameraInput(RetrievalModel):
@@ -26,6 +31,7 @@ class CameraInput(RetrievalModel):
     Attributes:
         cameras: A vector of each training camera; None: the camera is not used.
         camera_weight: λ, the factor of that vector.
+        trained_cameras: Those that were trained on, kept in the checkpoint; None: not known, or not trained yet.
 
     Source: He et al., *TransReID: Transformer-based Object Re-Identification*, ICCV 2021, section 3.3, and its public
         code.
@@ -33,6 +39,7 @@ class CameraInput(RetrievalModel):
 
     cameras: nn.Embedding | None
     camera_weight: float
+    trained_cameras: TrainedCameras | None = None
     _camera: Tensor | None = None
 
     def learn_cameras(self, count: int, *, weight: float) -> None:
@@ -70,11 +77,11 @@ class CameraInput(RetrievalModel):
             )
         if len(camera) != images:
             raise InputError("trainer.chunk: a model with model.cameras takes whole batches; give null")
-        if not self.training and not bool(((camera >= 0) & (camera < count)).all()):
-            unknown = sorted({int(each) + 1 for each in camera if not 0 <= int(each) < count})
+        known = self.trained_cameras.numbers if self.trained_cameras else range(count)
+        if not self.training and (unknown := {*camera.tolist()}.difference(known)):
             raise InputError(
-                f"model.cameras={count}: no vector was learnt for the cameras {unknown}, counted from 1; test on the"
-                " data set of the training, or train with model.cameras=0"
+                f"model.cameras={count}: no vector was learnt for {counted_cameras(unknown)}; test on the data"
+                " set of the training, or train with model.cameras=0"
             )
         return camera
 
@@ -116,22 +123,42 @@ class CameraInput(RetrievalModel):
         super().check_data(data, epochs)
         if self.cameras is None:
             return
-        if self.cameras.num_embeddings != data.cameras:
+        trained = TrainedCameras.of(data)
+        if self.cameras.num_embeddings != (count := 1 + max(trained.numbers, default=0)):
             raise InputError(
-                f"model.cameras={self.cameras.num_embeddings}: {data.split.name} has {data.cameras} cameras; give"
-                f" {data.cameras}, or 0"
+                f"model.cameras={self.cameras.num_embeddings}: {count} is the highest training camera of"
+                f" {trained.name}; give {count}, or 0"
             )
-        self.stamp["cameras"] = f"the true camera of each image of {data.split.name} is an input, in the test too"
+        if data.validation is not None:
+            trained.check_seen(data.validation)
+        self.trained_cameras = trained
+        self.stamp["cameras"] = f"the true camera of each image of {trained.name} is an input, in the test too"
 
     @override
-    def on_test_epoch_start(self) -> None:
-        super().on_test_epoch_start()
-        name = self.data.split.name
-        if self.cameras is not None and f"of {name} is" not in self.stamp.get("cameras", ""):
-            raise InputError(
-                f"model.cameras: {name} has other cameras than the training; test on the data set of the training, or"
-                " train with model.cameras=0"
+    def check_test(self, test: TrainingData, training: TrainingData | None = None) -> None:
+        super().check_test(test, training)
+        trained = self.trained_cameras if training is None else TrainedCameras.of(training)
+        if self.cameras is not None and trained is not None:
+            trained.check(test)
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.cameras is not None and self.trained_cameras is not None:
+            checkpoint["cameras"] = asdict(self.trained_cameras)
+
+    @override
+    def load_weights(self, checkpoint: Mapping[str, Any]) -> None:
+        super().load_weights(checkpoint)
+        if self.cameras is None:
+            return
+        kept = checkpoint.get("cameras")
+        if kept is None:
+            _log.warning(
+                "this model was saved by a version that did not keep which cameras it was trained on: test it on the"
+                " data set of its training alone, and on no camera that only the test has"
             )
+        self.trained_cameras = None if kept is None else TrainedCameras(**kept)
 
 
 def check_tokens(backbone: Backbone | Any, what: str, *, otherwise: str = "") -> None:

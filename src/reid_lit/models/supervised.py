@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.errors import InputError
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.in_chunks import InChunks
 from reid_lit.models.recipe import Recipe
+from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output
 
 
@@ -30,6 +32,9 @@ class Supervised(InChunks):
 
     parts: ClassVar[tuple[str, ...]] = ()
     """The names of what a kind of it gives its losses in addition."""
+
+    loss_of_parts: ClassVar[str] = ""
+    """The option of ``loss`` that reads them."""
 
     def __init__(
         self,
@@ -54,6 +59,16 @@ class Supervised(InChunks):
         (feature,) = self.by_chunks(image)
         embedding = self.neck(feature)
         return Output(feature, embedding, self.neck.classify(embedding) if self.training else None)
+
+    @override
+    def check_data(self, data: TrainingData, epochs: int | None) -> None:
+        super().check_data(data, epochs)
+        if self.parts and not self.criterion.reads.intersection(self.parts):
+            read = ", ".join(sorted(self.criterion.reads))
+            raise InputError(
+                f"loss: its terms read {read}, and none reads {' or '.join(self.parts)}, so what gives these would"
+                f" never learn; choose loss={self.loss_of_parts}, or a model without them"
+            )
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

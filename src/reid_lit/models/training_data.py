@@ -30,6 +30,14 @@ class TrainingData(Protocol):
         """The number of cameras of all lists."""
 
     @property
+    def training_list(self) -> str:
+        """A hash of the training list: equal for the same images of the same persons by the same cameras."""
+
+    @property
+    def tests_by_training_cameras(self) -> bool:
+        """Whether the query and the gallery number the cameras as the training list does."""
+
+    @property
     def batch_size(self) -> int:
         """Images of a training step, over all ranks."""
 

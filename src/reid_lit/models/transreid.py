@@ -1,11 +1,13 @@
 """TransReID: a vision transformer as a baseline, with the camera as a side input, and with jigsaw branches."""
 
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
 from jaxtyping import Float
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -16,7 +18,10 @@ from reid_lit.layers.pooling import pooled
 from reid_lit.models.camera_input import CameraInput, check_tokens
 from reid_lit.models.layer_rates import layer_of, learning, rate_groups
 from reid_lit.models.supervised import Supervised
+from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output
+
+_log = logging.getLogger(__name__)
 
 
 class TransReid(CameraInput, Supervised):
@@ -99,6 +104,7 @@ class JigsawTransReid(TransReid):
     """
 
     parts = ("part_feature", "part_logits", "joined")
+    loss_of_parts = "id_triplet_jigsaw"
     compared = ("embedding", "feature", "joined")
 
     def __init__(self, *, neck: Callable[..., Any], jigsaw: Callable[..., Any], **settings: Any) -> None:
@@ -126,6 +132,15 @@ class JigsawTransReid(TransReid):
         logits = [neck.classify(neck(piece)) for neck, piece in zip(necks, local.unbind(1), strict=True)]
         parts["part_logits"] = torch.stack(logits, 1)
         return Output(feature, embedding, self.neck.classify(embedding), parts)
+
+    @override
+    def check_data(self, data: TrainingData, epochs: int | None) -> None:
+        super().check_data(data, epochs)
+        if (feature := self.evaluation.feature) != "joined":
+            rank_zero_only(_log.warning)(
+                f"evaluation.feature={feature} tests the whole image's branch alone; evaluation.feature=joined tests"
+                " the jigsaw branches beside it, as TransReID does"
+            )
 
     @override
     def _backbones(self) -> list[nn.Module]:

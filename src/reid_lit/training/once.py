@@ -57,12 +57,14 @@ def train_once(
     tests = find_tests(config, data, needed=False)
     check_unseen(absolute(data.split.train) | data.fakes_made_from, tests)
     if checkpoint is None:
-        rehearse(config, stages, data)
+        rehearse(config, stages, data, [test.data for test in tests])
         run_stages(stages)
     model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_batch(config, model)
     check_chunks(config, model)
     check_memory_limit(model, tests)
+    for test in tests:
+        model.check_test(test.data, data)
     if checkpoint is None:
         before = inherited(config)
         check_unseen(before.trained, tests)

@@ -50,13 +50,14 @@ def _lacks_root(part: DictConfig) -> bool:
     return bool(root) and "draw_seed" not in part.dataset and not Path(root).expanduser().exists()
 
 
-def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> None:
+def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData, tests: Sequence[ReidData] = ()) -> None:
     """Build the model and those of the stages before it, without weights, and check each against its data.
 
     Args:
         config: What is trained.
         stages: What is trained first; of a stage that is done, only the images are read.
         data: What the run itself is trained on, after ``setup``.
+        tests: What it is tested on, likewise.
 
     Raises:
         ValueError: a model cannot be built or trained, or the persons of the target are known to what is adapted to it.
@@ -64,6 +65,8 @@ def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData) -> Non
     if all(stage.job.done for stage in stages):
         return
     model = _checked_model(config, data)
+    for test in tests:
+        model.check_test(test, data)
     lineage = inherited(config)
     for stage in stages:
         lineage |= read_lineage(stage.job.folder) if stage.job.done else _rehearsed(stage)

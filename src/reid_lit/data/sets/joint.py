@@ -5,6 +5,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
@@ -86,6 +87,8 @@ class Joint(ReidData):
     members: Sequence[ReidData]
     switching: bool = False
     shares: Sequence[int] | None = None
+
+    tests_by_training_cameras: ClassVar[bool] = False
 
     @override
     def __post_init__(self) -> None:

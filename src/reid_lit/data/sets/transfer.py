@@ -140,6 +140,7 @@ class Transfer(ReidData):
     """
 
     two_domains: ClassVar[bool] = True
+    tests_by_training_cameras: ClassVar[bool] = False
 
     root: Path = Path()
     source: ReidData
