@@ -62,7 +62,8 @@ def ours(line: Entry) -> str:
     mean = number(line["metric"], line["mean"])
     if line["low"] is None:
         return f"{mean} (no interval)"
-    return f"{mean} ± {number(line['metric'], line['high'] - line['mean'], sign=False)}"
+    alone = " (by queries alone)" if line["by_seeds"] is None else ""
+    return f"{mean} ± {number(line['metric'], line['high'] - line['mean'], sign=False)}{alone}"
 
 
 def measured(entry: Entry, part: Entry) -> str:
