@@ -104,6 +104,20 @@ def test_a_claim_about_one_data_set_is_not_tested_on_another(made_up):
     assert "it is about DukeMTMC-reID alone" in entries(made_up, sizes=("real",))[1]["pcb-duke"]["untested"]
 
 
+def test_what_the_paper_quotes_of_another_one_is_a_constant(made_up):
+    for seed in range(3):
+        made_up.run("strong/table8", "k-reciprocal", "market1501", seed, 0.4, size="paper")
+    claims = entries(made_up)[1]
+    (part,) = claims["rerank-own"]["measured"]
+    line = part["lines"][1]
+    ours = [100 * made_up.scores("strong/table8", "k-reciprocal", seed, size="paper")["mAP"] for seed in range(3)]
+    assert line["mean"] == pytest.approx(np.mean(ours) - 63.6)
+    assert line["by_queries"] > 0
+    assert line["remark"] == "quoted numbers count as exact"
+    assert (line["published"], part["foreign"]) == (30.6, False)
+    assert claims["pcb-own"]["commands"] == ["python -m reid_lit.train +table=strong/table8 rows=PCB seed=0,1,2"]
+
+
 def test_rows_that_are_scored_differently_say_so(made_up):
     folder = made_up.run("strong/table1", WARM, "market1501", 0, 0.1)
     made_up.run("strong/table1", BASELINE, "market1501", 0, 0.0)
@@ -190,7 +204,11 @@ def test_what_is_not_tested_says_why_and_by_which_command_it_would_be(made_up):
     assert (
         "python -m reid_lit.train +table=strong/table1 size=real rows=+warmup,Baseline-S seed=0,1,2" in warm["commands"]
     )
-    assert "IDE is quoted by the paper and not run" in claims["strong-baselines"]["untested"]
+    assert "not run yet: strong/table6/Our" in claims["strong-baselines"]["untested"]
+    assert (
+        "BAU is quoted by the paper and not run"
+        in entries(made_up, "generalisation")[1]["generalisation-bau"]["untested"]
+    )
     assert any("figure=norms" in line for line in claims["norms"]["commands"])
 
 

@@ -92,7 +92,7 @@ class _Claim:
         """Why it is not tested: by the sizes that can test it, else why none can."""
         lines = [str(part["reason"]) for part in measured if part["reason"]]
         if not measured:
-            lines = [line for runs in self.runs for row in self.claim.rows(runs.size) if (line := runs.missing(row))]
+            lines = [line for runs in self.runs for line in runs.lacking(self.claim.rows(runs.size))]
             if self.claim.only and not lines:
                 lines = [f"it is about {words.joined([words.dataset(each) for each in self.claim.only])} alone"]
         return sorted(dict.fromkeys(lines), key=lambda line: line.startswith(_NOT_RUN))
@@ -128,7 +128,7 @@ class _Claim:
             "data": words.joined([words.data(label, _tested(results[row], label)) for row, label in pairs]),
             "network": words.joined([words.network(runs.config(result)) for result in every]),
             "differing": words.differing([result.stamp for result in every]),
-            "foreign": not all(runs.reproduced(row, label) for row, label in pairs),
+            "foreign": not all(runs.reproduced(row, label) for row, label in pairs if not runs.quoted(row)),
             "seeds": sorted({seed for line in lines for seed in line["seeds"]}),
             "runs": sorted({str(result.folder) for result in every}),
             "lines": lines,
@@ -151,6 +151,8 @@ class _Line:
     ) -> None:
         self.claim, self.runs, self.terms, self.results, self.metric = claim, runs, terms, results, metric
         self.labels = labels
+        self.quoted = {row: scores[labels[row]] for row in labels if (scores := runs.quoted(row))}
+        self.own = [(sign, row) for sign, row in terms if row not in self.quoted]
 
     def line(self) -> tuple[dict[str, Any], str]:
         """The line in JSON's types, and why it is not tested."""
@@ -171,7 +173,7 @@ class _Line:
 
     def _found(self) -> tuple[list[int], Interval | None, str]:
         """The seeds, the difference, and what is missing."""
-        rows = list(dict.fromkeys(row for _, row in self.terms))
+        rows = list(dict.fromkeys(row for _, row in self.own))
         without = [str(row) for row in rows if not self.results[row]]
         if without:
             return [], None, f"{_NOT_RUN}: {', '.join(without)}"
@@ -191,12 +193,13 @@ class _Line:
         remarks = [
             "interval by seeds alone: no scores of single queries are kept" if deviation is None else "",
             "how seeds vary is not known: no row has three of them" if found.by_seeds is None else "",
+            "quoted numbers count as exact" if self.quoted else "",
         ]
         return list(complete), found, "; ".join(filter(None, remarks))
 
     def _others(self, seed: int) -> Spread | None:
         """How differences of such trainings vary over seeds, by what other rows tell; None where none does."""
-        rows = {self.results[row][seed].training: row for _, row in self.terms}
+        rows = {self.results[row][seed].training: row for _, row in self.own}
         spreads = [self.runs.spread(self.labels[row], self.metric) for row in rows.values()]
         known = [spread for spread in spreads if spread is not None]
         if len(known) < len(spreads):
@@ -217,8 +220,13 @@ class _Line:
         """The score, or the measure, of each term, in points."""
         if self.metric in MEASURES:
             return [self._measure(row, seed) for _, row in self.terms]
-        scores = [self.results[row][seed].scores.get(self.metric) for _, row in self.terms]
-        return [None if score is None else points(self.metric, score) for score in scores]
+        return [self._score(row, seed) for _, row in self.terms]
+
+    def _score(self, row: Row, seed: int) -> float | None:
+        if row in self.quoted:
+            return self.quoted[row].get(self.metric)
+        score = self.results[row][seed].scores.get(self.metric)
+        return None if score is None else points(self.metric, score)
 
     def _measure(self, row: Row, seed: int) -> float | None:
         folder = self.results[row][seed].training
@@ -236,7 +244,7 @@ class _Line:
         parts = [
             (sign * points(self.metric, 1.0) / len(seeds), self.runs.query_values(self.results[row][seed], self.metric))
             for seed in seeds
-            for sign, row in self.terms
+            for sign, row in self.own
         ]
         kept = [(weight, values) for weight, values in parts if values is not None]
         return query_deviation(kept) if len(kept) == len(parts) else None

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from reid_lit.evaluation.catalogue import is_ratio
 from reid_lit.run.query_scores import QueryScoresFile, read_query_scores
 from reid_lit.tables.claims.bootstrap import QueryValues, Tests
 from reid_lit.tables.claims.spec import Row, points
@@ -39,8 +40,21 @@ class TableRuns:
         return next((row for row in self.rows if str(row["name"]) == name), None)
 
     def labels(self, name: str) -> list[str]:
-        """The labels that a row is run at."""
-        return [label for row, label in self._labels if row == name]
+        """The labels that a row is run at, or quoted at."""
+        return list(self.quoted(name)) or [label for row, label in self._labels if row == name]
+
+    def quoted(self, name: str) -> Mapping[str, Mapping[str, float]]:
+        """The scores in points that the paper quotes of a row, by label; empty where the row is run."""
+        row = self.row(name)
+        if self.size != PAPER or row is None or status(row) != "quoted":
+            return {}
+        part = 100 if self.spec["unit"] == "percent" else 1
+        return {
+            label: {
+                metric: points(metric, score / (1 if is_ratio(metric) else part)) for metric, score in scores.items()
+            }
+            for label, scores in row.get("published", {}).items()
+        }
 
     @cached_property
     def _labels(self) -> list[tuple[str, str]]:
@@ -112,9 +126,21 @@ class Runs:
             return f"{own} is no row of size={self.size}"
         if status(entry) == "waiting":
             return f"{own.name} waits: {entry['waiting']}"
-        if status(entry) == "quoted":
+        if status(entry) == "quoted" and self.size != PAPER:
             return f"{own.name} is quoted by the paper and not run"
         return "" if table.labels(own.name) else f"{own} has no data set in size={self.size}"
+
+    def lacking(self, rows: Sequence[Row]) -> list[str]:
+        """Why rows cannot be compared in this size; empty where they can. One at least has to be run."""
+        reasons = [reason for row in rows if (reason := self.missing(row))]
+        if not reasons and all(self.quoted(row) for row in rows):
+            reasons = [f"{row.name} is quoted by the paper and not run" for row in rows]
+        return reasons
+
+    def quoted(self, row: Row) -> Mapping[str, Mapping[str, float]]:
+        """What the paper quotes of a row, see :meth:`TableRuns.quoted`."""
+        own = self.own(row)
+        return self.table(own.table).quoted(own.name)
 
     def labels(self, rows: Sequence[Row], only: Sequence[str]) -> list[tuple[str, ...]]:
         """What rows are compared on: a label for each of them, once for each comparison that they allow.
@@ -123,7 +149,7 @@ class Runs:
             rows: The rows.
             only: The labels that a claim is about; empty: all. A claim about one data set says nothing of another.
         """
-        if any(self.missing(row) for row in rows):
+        if self.lacking(rows):
             return []
         of_rows = [self.table(own.table).labels(own.name) for own in map(self.own, rows)]
         shared = [label for label in of_rows[0] if all(label in labels for labels in of_rows)]
@@ -174,9 +200,9 @@ class Runs:
 
     def commands(self, rows: Sequence[Row], seeds: str = "0,1,2") -> list[str]:
         """The commands that run rows, a command a table; empty where one cannot be run."""
-        if any(self.missing(row) for row in rows):
+        if self.lacking(rows):
             return []
-        owns = sorted({(own.table, own.name) for own in map(self.own, rows)})
+        owns = sorted({(own.table, own.name) for own in (self.own(row) for row in rows if not self.quoted(row))})
         commands = []
         for table, group in itertools.groupby(owns, key=lambda pair: pair[0]):
             names = ",".join(name for _, name in group)
