@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from hydra.utils import instantiate
+from tests.models.steps import same_states
 from torch import nn
 
 import reid_lit
@@ -116,6 +117,25 @@ def test_persons_change_nothing_and_bf16_gives_finite_statistics(fit):
 def test_what_cannot_be_is_refused(fit, overrides, message):
     with pytest.raises(ValueError, match=message):
         fit(*overrides)
+
+
+GEM = "++model.pool={_target_: reid_lit.layers.pooling.GeneralizedMeanPool, p: 3.0, learned: true, floor: 1e-6}"
+
+
+def test_an_adapted_network_is_a_start_with_its_own_pool_alone(compose, tmp_path):
+    def made(*overrides, weights=None, seed=0):
+        config = compose("model=adabn", "neck=bnneck", *overrides)
+        config.model.backbone = None
+        options = instantiate(config.model, _convert_="all")
+        return options.func(**options.keywords | {"backbone": two_norms(seed), "weights": weights}, persons=5)
+
+    state = made(GEM, seed=3).state_dict() | {"pool.p": torch.tensor([3.7])}
+    torch.save({"state_dict": state, "stage": 2}, tmp_path / "adapted.ckpt")
+    model = made(GEM, weights=str(tmp_path / "adapted.ckpt"))
+    model.start()
+    assert same_states(model.state_dict(), state)
+    with pytest.raises(ValueError, match=r"the pool of that run has other weights than model\.pool.*give the pool"):
+        made(weights=str(tmp_path / "adapted.ckpt")).start()
 
 
 def test_a_network_without_batch_norm_is_refused(compose):

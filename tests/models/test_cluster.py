@@ -1,5 +1,7 @@
 """Rounds of Cluster-Contrast on the tiny synthetic set, and its step against loops."""
 
+from types import SimpleNamespace
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -86,10 +88,11 @@ def fit(compose, drawn):
     return run
 
 
-def test_each_round_trains_on_the_clusters_of_its_own_features(fit):
+def test_each_round_trains_on_the_clusters_of_its_own_features(fit, caplog):
     model, watch, trainer = fit("sampler=cluster", "sampler.images=4", "sampler.iterations=3")
     data = trainer.datamodule
     assert len(watch.labels) == 3
+    assert "the start is damaged" not in caplog.text
     assert watch.labels[0] != watch.labels[1]
     for drawn, labels, memory, state in zip(watch.drawn, watch.labels, watch.memories, watch.states, strict=True):
         assert all(labels[index] == person != JUNK for index, person in drawn)
@@ -131,6 +134,15 @@ def test_a_run_that_was_killed_in_a_round_goes_on_as_if_it_had_not_been(fit, tmp
     assert torch.equal(whole.memories[0].memory, resumed.memories[0].memory)
     assert watch.drawn[2:] == rest.drawn
     assert whole._figures == resumed._figures
+
+
+def test_a_first_round_that_damages_its_start_is_said_once(fit, caplog, monkeypatch):
+    spreads = iter([0.8, 0.3, 0.1])  # of the features before each round
+    monkeypatch.setattr("reid_lit.models.cluster.feature_spread", lambda _: next(spreads))
+    fit(data=BESIDE)
+    (said,) = [each.getMessage() for each in caplog.records if "the start is damaged" in each.getMessage()]
+    assert "went from 0.80 to 0.30" in said
+    assert said.endswith("lower optimizer.lr, now 0.00035")
 
 
 def test_beside_a_source_both_have_classes_and_norms_of_their_own(fit):
@@ -179,16 +191,58 @@ def test_a_step_is_that_of_loops(compose):
     assert not model.neck.norm.bias.requires_grad
 
 
-def test_it_starts_from_a_run_and_takes_its_neck_where_that_is_a_batch_norm(fit, compose, tmp_path):
-    given = built(compose(*ALONE, *BASE)).state_dict()
-    given = {key: value + 0.25 if value.is_floating_point() else value for key, value in given.items()}
-    torch.save({"state_dict": given}, tmp_path / "norm.ckpt")
-    torch.save({"state_dict": {k: v for k, v in given.items() if "neck" not in k}}, tmp_path / "other.ckpt")
-    for name, loads in (("norm", True), ("other", False)):
-        _, watch, _ = fit(f"model.weights={tmp_path / name}.ckpt", epochs=1)
-        start = watch.states[0]
-        assert torch.equal(start["backbone.body.0.weight"], given["backbone.body.0.weight"])
-        assert torch.equal(start["neck.norm.weight"], given["neck.norm.weight"]) == loads
+STARTS = (
+    # the run's parts, the model's pool, its pool and whether its neck is the run's, what is said
+    ((), {"p": 1.0}, 3.7, True, "loaded is its backbone and pool, and its neck"),
+    (("pool",), {"p": 1.0}, 1.0, True, "loaded is its backbone, and its neck"),
+    (("pool",), {"p": 3.0}, 3.0, False, "its backbone alone: it has no weights of a pool"),
+    (("neck",), {"p": 3.0}, 3.7, False, "its backbone and pool; its neck has other weights"),
+    ((), {"learned": False}, 3.0, False, "its backbone alone: model.pool is another than its own"),
+)
+
+
+@pytest.fixture
+def started(tmp_path):
+    """A model before its first epoch, and the state of the run that it starts from, which lacks some parts."""
+
+    def start(config, lacking=()):
+        state = built(config).state_dict() | {"pool.p": torch.tensor([3.45])}
+        state = {key: value + 0.25 if value.is_floating_point() else value for key, value in state.items()}
+        state = {key: value for key, value in state.items() if key.partition(".")[0] not in lacking}
+        torch.save({"state_dict": state, "stage": 2}, tmp_path / "run.ckpt")  # an adapted network is a start too
+        config.model.weights = str(tmp_path / "run.ckpt")
+        model = built(config)
+        model.start()
+        return model, state
+
+    return start
+
+
+def test_it_starts_from_a_run_and_takes_its_neck_behind_the_same_pool(compose, started, caplog):
+    caplog.set_level("INFO")
+    config = compose(*ALONE, *BASE)
+    for lacking, pool, p, neck, said in STARTS:
+        caplog.clear()
+        config.model.pool = {**config.model.pool, "p": 3.0, "learned": True, **pool}
+        model, given = started(config, lacking)
+        assert torch.equal(model.backbone.body[0].weight, given["backbone.body.0.weight"])
+        assert float(model.pool.p.detach()) == pytest.approx(p)
+        assert torch.equal(model.neck.norm.running_mean, torch.full([8], 0.25)) == neck
+        assert said in caplog.text
+
+
+def test_norms_of_a_source_begin_as_those_of_the_start_and_rest_with_the_backbone(compose, started):
+    model, _ = started(compose(*BESIDE, *BASE, "model.recipe.frozen_epochs=1"))
+    copies = model.source_norms.copies
+    for norm, copy in zip((model.backbone.body[1], model.neck.norm), copies, strict=True):
+        assert same_states(norm.state_dict(), copy.state_dict())
+        assert (copy.running_mean == 0.25).all()
+    model._trainer = SimpleNamespace(current_epoch=0, world_size=1)
+    model.on_train_epoch_start()
+    assert [copy.training for copy in copies] == [copy.weight.requires_grad for copy in copies] == [False, True]
+    model.trainer.current_epoch = 1
+    model.on_train_epoch_start()
+    assert [copy.training for copy in copies] == [copy.weight.requires_grad for copy in copies] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
 from torch import nn
 
+from reid_lit.layers.norms_in_parts import use_ghost_batches
 from reid_lit.models.local_norms import say_local_norms
 
 
@@ -21,6 +22,14 @@ def test_batch_norms_that_see_a_share_are_told(caplog):
 def test_what_sees_no_share_is_not(caplog, layer):
     say(layer)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("ghost", "warned"), [(4, False), (8, False), (16, True)])
+def test_ghost_batches_of_a_share_are_those_of_one_process(caplog, ghost, warned):
+    norm = nn.BatchNorm1d(4)
+    use_ghost_batches(norm, ghost)
+    say_local_norms(norm, ranks=2, images=16)
+    assert ["with model.ghost_batch=8 it does not" in each.getMessage() for each in caplog.records] == [True] * warned
 
 
 def test_one_process_and_other_ranks_are_silent(caplog, monkeypatch):

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from tests.script_modules import script
 
 from reid_lit.errors import InputError
+from reid_lit.run.machine import check_ghost_batch
 from reid_lit.run.values import check_values, source_key
-from reid_lit.training.settings import check_settings
+from reid_lit.training.settings import check_machine, check_settings
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "try_settings.py"
 LINES = Path(__file__).with_name("bad_settings.txt").read_text(encoding="utf-8").splitlines()
@@ -87,6 +88,14 @@ def test_every_setting_of_the_list_ends_in_a_line_or_in_a_sound_run(tried, drawn
 def test_the_line_names_the_key_the_value_and_the_cure(compose, words, message):
     with pytest.raises(InputError, match=message):
         check_settings(compose("+experiment=synthetic_softmax", *words))
+
+
+def test_synchronised_batch_norms_are_refused_beside_ghost_batches(compose):
+    config = compose("+experiment=market_cluster", "trainer.sync_batchnorm=true")
+    with pytest.raises(InputError, match=r"^trainer\.sync_batchnorm=true .*ghost_batch=64 so many .*; give trainer"):
+        check_machine(config)
+    config.model.ghost_batch = None
+    check_ghost_batch(config)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -47,11 +47,19 @@ def _in_parts(norm: _BatchNorm, images: int, values: Tensor) -> Tensor:
         norm.momentum = momentum
 
 
+def seen_together(norm: _BatchNorm, images: int) -> int:
+    """How many images of so many a batch norm takes the statistics of together, in training."""
+    forward = vars(norm).get("forward")
+    if isinstance(forward, partial) and forward.func is _in_parts:
+        return images // max(1, images // forward.args[1])
+    return images
+
+
 class SourceNorms(nn.Module):
     """Batch norms for the images of a source, copies of a network's own, which are those of the target.
 
     Args:
-        network: Its batch norms are copied; they keep their names, and are what a test uses.
+        network: Its batch norms are copied, in their order; they keep their names, and are what a test uses.
 
     Source: Chang et al., "Domain-Specific Batch Normalization for Unsupervised Domain Adaptation", CVPR 2019.
     """
@@ -59,6 +67,11 @@ class SourceNorms(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.copies = nn.ModuleList(copy.deepcopy(norm) for norm in batch_norms(network).values())
+
+    def begin(self, network: nn.Module) -> None:
+        """Let them begin as the network's own are now, weights and statistics."""
+        for norm, other in zip(batch_norms(network).values(), self.copies, strict=True):
+            other.load_state_dict(norm.state_dict())
 
     @contextmanager
     def used(self, network: nn.Module) -> Iterator[None]:

@@ -49,6 +49,11 @@ class GeneralizedMeanPool(nn.Module):
         return maps.clamp(min=self.floor).pow(self.p).mean(dim=(2, 3)).pow(1 / self.p)
 
 
+def is_average(pool: nn.Module) -> bool:
+    """Whether a pool gives the mean of a map that has no negative value, as behind a ReLU."""
+    return isinstance(pool, GlobalAveragePool) or (isinstance(pool, GeneralizedMeanPool) and bool((pool.p == 1).all()))
+
+
 def pooled(
     pool: Callable[..., Tensor], features: Float[Tensor, "batch channels height width"] | Tokens | LastMaps
 ) -> Float[Tensor, "batch ..."]:

@@ -14,7 +14,7 @@ from reid_lit.layers.norm_statistics import Moments, batch_norms, observed, set_
 from reid_lit.layers.pooling import pooled
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
-from reid_lit.models.predecessor import load_parts
+from reid_lit.models.predecessor import load_parts, load_pool
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Shot, Split
@@ -35,7 +35,7 @@ class AdaBN(RetrievalModel):
         backbone: Images in [0, 1] to maps.
         pool: Maps to features.
         neck: Called with ``features`` and ``persons``; its classifier is left out.
-        weights: The folder of the run on the source, or its checkpoint.
+        weights: The folder of the run on the source, of whatever stage, or its checkpoint.
         batch_size: Images that are normalised together in the pass, on each rank.
         persons: Training persons; kept in the checkpoint alone.
         recipe: How the model is compared; its optimizer takes no step.
@@ -44,7 +44,8 @@ class AdaBN(RetrievalModel):
     Source: Li et al., *Revisiting Batch Normalization for Practical Domain Adaptation*, 2016, Algorithm 1.
 
     Raises:
-        ValueError: the network has no batch norm with statistics, or ``batch_size`` is below 2.
+        ValueError: the network has no batch norm with statistics, ``batch_size`` is below 2, or (in training) the run
+            has another pool.
     """
 
     own_freezing: ClassVar[str] = "the method"
@@ -97,7 +98,13 @@ class AdaBN(RetrievalModel):
 
     @override
     def start(self) -> None:
-        load_parts(self, self.weights, parts={"backbone", "neck"}, stage=2, cure=_CURE)
+        held = load_parts(self, self.weights, parts={"backbone", "neck"}, stage=None, cure=_CURE)
+        if not load_pool(self, held):
+            raise InputError(
+                f"weights={self.weights}: the pool of that run has other weights than model.pool, and its neck stood"
+                f" behind it; give the pool that it was trained with, such as '++model.pool={{_target_:"
+                f" reid_lit.layers.pooling.GeneralizedMeanPool, p: 3.0, learned: true, floor: 1e-6}}'"
+            )
 
     @override
     def on_train_epoch_start(self) -> None:

@@ -1,7 +1,7 @@
 """Cluster-Contrast: rounds of clustering images without labels, and of training against a memory of the clusters."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from reid_lit.backbones.base import Backbone
+from reid_lit.backbones.vit import VisionTokens
 from reid_lit.errors import InputError
+from reid_lit.layers.norm_statistics import batch_norms
 from reid_lit.layers.norms_in_parts import SourceNorms, use_ghost_batches
-from reid_lit.layers.pooling import pooled
+from reid_lit.layers.pooling import is_average, pooled
 from reid_lit.losses.cluster_memory import ClusterMemory
 from reid_lit.losses.criterion import Criterion
 from reid_lit.models.base import RetrievalModel
@@ -28,7 +30,8 @@ from reid_lit.models.density_clusters import (
     cluster_figures,
     density_clusters,
 )
-from reid_lit.models.predecessor import load_parts
+from reid_lit.models.first_round import damage, feature_spread
+from reid_lit.models.predecessor import load_head, load_parts
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.rounds import draw_labelled, training_features
 from reid_lit.models.training_data import TrainingData
@@ -62,8 +65,9 @@ class ClusterContrast(RetrievalModel):
         ghost_batch: Images whose statistics batch norms take together in training; None: all of a rank's batch.
         source_norms: With dataset=transfer: ``own``, the source has batch norms of its own, or ``shared``. None: there
             is no source.
-        weights: The folder of a run to start from, or its checkpoint; its neck too, if that is a batch norm. ``none``:
-            training starts from the backbone's weights.
+        weights: The folder of a run to start from, of whatever stage, or its checkpoint: its backbone, its pool where
+            that has weights, and its neck where it fits and stood behind the same pool. ``none``: training starts from
+            the backbone's weights.
         persons: Training persons; kept in the checkpoint, and the vectors of the memory until it is filled.
         recipe: How the model is trained and compared; the schedule is by ``epoch``.
 
@@ -118,6 +122,8 @@ class ClusterContrast(RetrievalModel):
         self._round = -1  # the round that the labels are of
         self._labels: Int[Tensor, " images"] | None = None
         self._figures: dict[str, float] = {}
+        self._spread = 0.0  # of the target's features at the start of the round
+        self._first: list[Tensor] = []  # losses of the first round
 
     @property
     def _normed(self) -> nn.Module:
@@ -167,7 +173,14 @@ class ClusterContrast(RetrievalModel):
         return self._added({f"{name}_{part}": loss for part, losses in parts.items() for name, loss in losses.items()})
 
     def _losses(self, batch: Batch, *, source: bool) -> dict[str, Tensor]:
-        return self.criterion(self._output(batch.image, source=source), batch.person)
+        losses = self.criterion(self._output(batch.image, source=source), batch.person)
+        if self._ended == 0 and not source:
+            self._first += [
+                losses[name].detach() / term.weight
+                for name, term in self.criterion.terms.items()
+                if getattr(term, "loss", None) is self.memories[0]
+            ]
+        return losses
 
     def _output(self, image: Float[Tensor, "batch 3 height width"], *, source: bool) -> Output:
         with self._norms(source=source):
@@ -180,10 +193,20 @@ class ClusterContrast(RetrievalModel):
     def start(self) -> None:
         if self.stage is None:
             return
-        held = load_parts(self, self.weights, parts={"backbone"}, stage=self.stage, cure=_CURE)
-        own = {f"neck.{name}" for name in self.neck.state_dict()}
-        if own and own <= set(held):
-            load_parts(self, self.weights, parts={"neck"}, stage=self.stage, cure=_CURE)
+        held = load_parts(self, self.weights, parts={"backbone"}, stage=None, cure=_CURE)
+        loaded = load_head(
+            self, held, averages=is_average(self.pool) and not isinstance(self.backbone.body, VisionTokens)
+        )
+        rank_zero_only(logger.info)("weights=%s: loaded is %s", self.weights, loaded)
+        if self.source_norms is not None:
+            self.source_norms.begin(self._normed)
+
+    @override
+    def resting(self) -> Sequence[nn.Module]:
+        resting = super().resting()
+        if not resting or self.source_norms is None:
+            return resting
+        return [*resting, *self.source_norms.copies[: len(batch_norms(self.backbone))]]  # the neck's come behind
 
     @override
     def on_fit_start(self) -> None:
@@ -231,6 +254,7 @@ class ClusterContrast(RetrievalModel):
         split, name, before = self.data.split, f"round {self._round}", self.round_labels
         first = self._source_images(split)
         features = training_features(self, lambda batch: self._embedding(batch, first), dim=self.neck.dim, name=name)
+        self._compare(feature_spread(features[first:]))
         labels = None
         if self.trainer.is_global_zero:
             labels = density_clusters(
@@ -244,6 +268,15 @@ class ClusterContrast(RetrievalModel):
         start = centres(features, self._labels.to(features.device))
         for memory in self.memories:
             memory.restart(start)
+
+    def _compare(self, spread: float) -> None:
+        """Say once, behind the first round, that it has damaged the start, where that is seen."""
+        before, self._spread, losses, self._first = self._spread, spread, self._first, []
+        if self._ended == 1 and losses:
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            said = damage(losses, vectors=len(self.memories[0].memory), before=before, after=spread, rate=rate)
+            if said:
+                rank_zero_only(logger.warning)(said)
 
     def _embedding(self, batch: Batch, first: int) -> Float[Tensor, "batch dim"]:
         """The embeddings of a batch, the source's by its own norms."""

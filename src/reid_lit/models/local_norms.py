@@ -5,6 +5,7 @@ import logging
 from torch import nn
 
 from reid_lit.layers.norm_statistics import batch_norms
+from reid_lit.layers.norms_in_parts import seen_together
 from reid_lit.progress import first_rank
 from reid_lit.wording import counted
 
@@ -23,12 +24,18 @@ def say_local_norms(network: nn.Module, *, ranks: int, images: int) -> None:
     """
     if ranks == 1 or not first_rank():
         return
-    norms = batch_norms(network).values()
-    if any(norm.training and not isinstance(norm, nn.SyncBatchNorm) for norm in norms):
-        logger.warning(
-            "batch norms see %s each, the share of one of %d ranks, not the %d of a batch: training differs from that"
-            " of one process; with trainer.sync_batchnorm=true they see all, on GPUs",
-            counted(images // ranks, "image"),
-            ranks,
-            images,
-        )
+    share = images // ranks
+    for norm in batch_norms(network).values():
+        alone = seen_together(norm, images)
+        if norm.training and not isinstance(norm, nn.SyncBatchNorm) and (seen := seen_together(norm, share)) != alone:
+            logger.warning(
+                "batch norms see %s each, the share of one of %d ranks, not the %d of a batch: training differs from"
+                " that of one process; %s",
+                counted(seen, "image"),
+                ranks,
+                alone,
+                f"with model.ghost_batch={share} it does not"
+                if "forward" in vars(norm)
+                else "with trainer.sync_batchnorm=true they see all, on GPUs",
+            )
+            return

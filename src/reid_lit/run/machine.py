@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from lightning_fabric.plugins.environments import LightningEnvironment
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from reid_lit.errors import InputError
@@ -79,6 +79,20 @@ def check_sync_batchnorm(config: DictConfig) -> None:
             f"trainer.sync_batchnorm=true needs CUDA GPUs, but machine.accelerator={config.machine.accelerator} and"
             f" {'that is a CPU' if config.machine.accelerator == 'cpu' else 'this machine has none'}; give"
             f" trainer.sync_batchnorm=false: each rank's batch norms see its share of a batch"
+        )
+
+
+def check_ghost_batch(config: DictConfig) -> None:
+    """Refuse synchronised batch norms beside ghost batches: Lightning puts others in the place of these norms.
+
+    Raises:
+        ValueError: the ghost batches would be dropped.
+    """
+    images = OmegaConf.select(config, "model.ghost_batch")
+    if config.trainer.sync_batchnorm and images is not None:
+        raise InputError(
+            f"trainer.sync_batchnorm=true lets batch norms see a whole batch, and model.ghost_batch={images} so many"
+            f" images of it; give trainer.sync_batchnorm=false, or model.ghost_batch=null"
         )
 
 

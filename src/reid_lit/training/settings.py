@@ -14,7 +14,7 @@ from reid_lit.overrides import literal
 from reid_lit.paths import options
 from reid_lit.run.image_size import check_image_size
 from reid_lit.run.logged import check_loggers
-from reid_lit.run.machine import check_precision, check_ranks, check_sync_batchnorm
+from reid_lit.run.machine import check_ghost_batch, check_precision, check_ranks, check_sync_batchnorm
 from reid_lit.run.objective import check_maximised
 from reid_lit.run.stages import stage_entries
 from reid_lit.run.values import check_values
@@ -155,6 +155,7 @@ def check_machine(config: DictConfig) -> None:
     if not isinstance(machine.num_nodes, int) or machine.num_nodes < 1:
         raise InputError(f"machine.num_nodes={literal(machine.num_nodes)}: give the number of machines, 1 or more")
     check_precision(config)
+    check_ghost_batch(config)
     check_sync_batchnorm(config)
     devices, cores = machine.devices, os.cpu_count() or 1
     on_cpu = machine.accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
