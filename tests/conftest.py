@@ -142,7 +142,8 @@ def fake_data():
         facts |= {"training_list": "", "tests_by_training_cameras": True}
         facts |= dict.fromkeys(("two_domains", "draws_by_member", "draws_by_person", "has_fakes"), False)
         methods = dict.fromkeys(
-            ("relabel", "leave_out_images", "plain_dataloader", "mixed_dataloader", "as_tested"), lambda *_: None
+            ("normalised_by", "relabel", "leave_out_images", "plain_dataloader", "mixed_dataloader", "as_tested"),
+            lambda *_: None,
         )
         return SimpleNamespace(**facts | methods | changes)
 

@@ -243,12 +243,15 @@ def test_both_stages_go_from_a_file_of_both_towers(fit, clip_file, tmp_path):
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {"prompts", "texts", "person_ids"}  # and no statistics of a batch norm
     torch.save({"state_dict": after, "stage": 1}, tmp_path / "prompts.ckpt")
-    second, start, _ = fit(
+    second, start, trainer = fit(
         "market_clip_reid_resnet50", *SMALL, "before={}", f"model.weights={tmp_path / 'prompts.ckpt'}",
         "transform.train.crop.pad=2", "sampler.persons=4", "loader.batch_size=16", epochs=1,
     )  # fmt: skip
     assert type(second) is ClipReid
     assert torch.equal(second.texts, first.texts)
+    erase = trainer.datamodule.transform.modules[-1]
+    assert torch.equal(erase.mean, second.backbone.mean)
+    assert erase.std.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])  # noise as the network sees it
     learnt = dict(second.named_parameters())
     for name in ("pool.pos_embed", "pool.q.weight", "pool.proj.bias", "backbone.body.model.stem.conv1.conv.weight"):
         moved = (learnt[name] - after[name]).abs().max()

@@ -9,6 +9,7 @@ from torch import nn
 
 from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.pixel_erasing import PixelErase
+from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
 from reid_lit.layers.jigsaw import jigsaw
 from reid_lit.models.schedules import warm_cosine_epochs
@@ -185,17 +186,30 @@ def test_what_needs_tokens_says_so(compose, overrides, words):
         instantiate(config.model, _convert_="all")(persons=4)
 
 
-def test_noise_is_standard_normal_in_a_normalised_image_and_aspects_are_log_uniform():
-    erase = PixelErase(probability=1.0, area=[0.2, 0.2], aspect=[0.3, 1 / 0.3], mean=0.5, std=0.5)
+@pytest.mark.parametrize("given", [0.5, [0.485, 0.456, 0.406], None])
+def test_noise_is_standard_normal_in_a_normalised_image_and_aspects_are_log_uniform(given):
+    erase = PixelErase(probability=1.0, area=[0.2, 0.2], aspect=[0.3, 1 / 0.3], mean=given, std=given)
+    transform = Transform(size=[32, 32], interpolation="bicubic", train=[erase])
     noise = ImageNoise(torch.arange(64), seed=0, epoch=0)
+    if given is None:
+        with pytest.raises(InputError, match=r"mean=null and std=null of the erasing noise are those of the model"):
+            erase(torch.zeros(64, 3, 32, 32), noise)
+    transform.normalised_by([0.48, 0.46, 0.41], [0.27, 0.26, 0.28])
+    mean, std = (given, given) if given else ([0.48, 0.46, 0.41], [0.27, 0.26, 0.28])
     erased = erase(torch.zeros(64, 3, 32, 32), noise)
     inside = erased != 0
     assert torch.equal(inside.any(1), inside.all(1))  # every colour of a pixel
-    values = (erased[inside] - 0.5) / 0.5
-    assert values.mean().abs() < 0.03
-    assert values.std() == pytest.approx(1, abs=0.03)
+    values = (erased - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
+    for colour in range(3):
+        assert values[:, colour][inside[:, colour]].mean().abs() < 0.03
+        assert values[:, colour][inside[:, colour]].std() == pytest.approx(1, abs=0.03)
     aspects = erase.aspects(torch.linspace(0, 1, 1001)[None]).log()
     assert aspects.median().abs() < 1e-5
     assert aspects.diff().std() < 1e-5
-    with pytest.raises(InputError, match=r"mean=2.0 must be in \[0, 1\] and std=0.0 above 0"):
-        PixelErase(probability=1.0, area=[0.2, 0.2], aspect=[0.3, 1 / 0.3], mean=2.0, std=0.0)
+
+
+@pytest.mark.parametrize("wrong", [{"mean": 2.0}, {"std": 0.0}, {"std": [0.5, 0.5]}, {"mean": [0.5, 0.5, -0.1]}])
+def test_noise_of_impossible_numbers_is_refused(wrong):
+    (argument,) = wrong
+    with pytest.raises(InputError, match=rf"^{argument}=.*: give one number or three, in \[0, 1\] as images are"):
+        PixelErase(**{"probability": 1.0, "area": [0.2, 0.2], "aspect": [0.3, 3.0], "mean": 0.5, "std": 0.5} | wrong)

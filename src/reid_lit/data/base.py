@@ -241,6 +241,10 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         shown = MixedShots(images, real=sampler.real.share) if isinstance(sampler, MixedSampler) else images
         return make_loader(shown, sampler, batch_size=size, workers=workers, train=True)
 
+    def normalised_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Say by which mean and standard deviation, for red, green, blue, the model normalises images."""
+        self.transform.normalised_by(mean, std)
+
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on.
 

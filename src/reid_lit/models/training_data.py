@@ -61,6 +61,9 @@ class TrainingData(Protocol):
     def has_fakes(self) -> bool:
         """Whether each training batch has real and generated images."""
 
+    def normalised_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Say by which mean and standard deviation, for red, green, blue, the model normalises images."""
+
     def relabel(self, labels: Sequence[int]) -> None:
         """Train on other classes than the persons, from the next training loader on; -1 leaves an image out."""
 

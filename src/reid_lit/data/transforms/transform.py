@@ -5,6 +5,7 @@ normalises by its own mean and standard deviation. Every module takes its random
 so it does the same to an image in any batch, on any rank and device.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,6 +22,19 @@ INTERPOLATIONS = ("bicubic", "bilinear")
 _LARGEST = 4096
 Images = UInt8[Tensor, "b 3 h w"] | Float32[Tensor, "b 3 h w"]
 """0 … 255 as uint8 or [0, 1] as float32."""
+
+
+class Normalised(ABC):
+    """A module whose colours depend on how the model normalises images."""
+
+    @abstractmethod
+    def normalised_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take the model's mean and standard deviation, for red, green, blue, where none was given.
+
+        Args:
+            mean: Of images in [0, 1].
+            std: Likewise.
+        """
 
 
 class Transform:
@@ -62,6 +76,12 @@ class Transform:
                 raise InputError(
                     f"train={{{name}: {module}}}: no part that changes images; ~transform.train.{name} drops it"
                 )
+
+    def normalised_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Tell the modules that ask by which mean and standard deviation the model normalises what it is shown."""
+        for module in self.modules:
+            if isinstance(module, Normalised):
+                module.normalised_by(mean, std)
 
     def training(self, image: UInt8[Tensor, "b 3 h w"], noise: ImageNoise) -> Float[Tensor, "b 3 h w"]:
         """Augmented images, float32 in [0, 1]."""
