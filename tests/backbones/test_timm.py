@@ -3,7 +3,18 @@ import timm
 import torch
 
 from reid_lit.backbones.base import normalised
-from reid_lit.backbones.timm import densenet, timm_backbone
+from reid_lit.backbones.timm import check_statistics, densenet, timm_backbone
+
+
+@pytest.mark.parametrize("name", ["vit_base_patch16_clip_quickgelu_224.openai", "resnet50_clip.openai"])
+def test_a_recipe_of_clip_without_its_file_is_told_of_the_file_first(name):
+    with pytest.raises(
+        ValueError, match=r"^weights=imagenet: .* starts from a file of OpenAI's weights; give backbone"
+    ) as e:
+        check_statistics("mean", [0.5, 0.4, 0.3], [0.48, 0.46, 0.41], name=name, weights="imagenet")
+    assert "open_clip_model.safetensors" in str(e.value)
+    assert "null" not in str(e.value)
+    check_statistics("mean", [0.5, 0.4, 0.3], [0.48, 0.46, 0.41], name=name, weights="open_clip_model.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -151,12 +151,27 @@ def test_the_projection_comes_from_the_file_of_the_image_tower(tmp_path):
     views = ProjectedToken(**make, weights=str(file)).views(tokens)
     for got, expected in zip(views, (before[:, 0], token, token @ matrix), strict=True):
         torch.testing.assert_close(got, expected)
-    torch.save({"head.weight": matrix.T}, file)  # timm's
-    torch.testing.assert_close(ProjectedToken(**make, weights=str(file))(tokens), torch.cat(views[1:], 1))
-    with pytest.raises(ValueError, match=r"the projection has to be \[9, 12\], and is in it of \[\[8, 12\]\]; give"):
+    beside = {"text_projection": matrix, "text_projection.weight": matrix.T, "attn.proj.weight": matrix.T}
+    for name, value in (
+        ("head.weight", matrix.T),  # timm's
+        ("module.visual.proj", matrix),  # of a parallel training
+        ("image_encoder.proj", matrix),  # CLIP-ReID's
+        ("proj", matrix),  # the image tower alone
+        ("visual.head.proj", matrix),  # timm's tower in open_clip
+        ("visual_projection.weight", matrix.T),  # transformers'
+        ("pool.projection.weight", matrix.T),  # our own runs'
+    ):
+        torch.save(beside | {name: value}, file)
+        torch.testing.assert_close(ProjectedToken(**make, weights=str(file))(tokens), torch.cat(views[1:], 1))
+    with pytest.raises(
+        ValueError, match=r"the projection has to be one of \[9, 12\], and is pool.projection.weight \["
+    ):
         ProjectedToken(**make | {"dim": 9}, weights=str(file))
+    torch.save({"a.proj": matrix, "b.proj": 2 * matrix}, file)
+    with pytest.raises(ValueError, match=r"and is a\.proj \[8, 12\], b\.proj \[8, 12\]; give the file"):
+        ProjectedToken(**make, weights=str(file))
     torch.save({"other": matrix}, file)
-    with pytest.raises(ValueError, match=r"and is in it by none of the names visual\.proj, .*; give the file"):
+    with pytest.raises(ValueError, match=r"and is under no name that ends in proj, .*; give the file"):
         ProjectedToken(**make, weights=str(file))
 
 

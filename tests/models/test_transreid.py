@@ -11,7 +11,7 @@ from reid_lit.data.transforms.noise import ImageNoise
 from reid_lit.data.transforms.pixel_erasing import PixelErase
 from reid_lit.data.transforms.transform import Transform
 from reid_lit.errors import InputError
-from reid_lit.layers.jigsaw import jigsaw
+from reid_lit.layers.jigsaw import JigsawBranch, jigsaw
 from reid_lit.models.schedules import warm_cosine_epochs
 from reid_lit.records import Batch
 
@@ -56,6 +56,26 @@ def test_patches_are_shifted_shuffled_and_cut_as_a_loop_does_it(count):
     pieces = jigsaw(torch.arange(float(count)).view(1, count, 1), shift=4, groups=2, pieces=4)
     assert [piece[0, :, 0].tolist() for piece in pieces] == expected
     assert count != 210 or length == 52
+
+
+@pytest.mark.parametrize("wrong", [{"pieces": 9}, {"groups": 9}, {"shift": 8}, {"shift": 300}])
+def test_too_few_patches_for_pieces_are_refused(wrong):
+    with pytest.raises(InputError, match=r"pieces=\d groups=\d shift=\d+: an image has 8 patches, which are too few"):
+        jigsaw(torch.zeros(1, 8, 2), **{"shift": 4, "groups": 2, "pieces": 4} | wrong)
+    assert len(jigsaw(torch.zeros(1, 8, 2), shift=7, groups=8, pieces=8)) == 8
+
+
+def test_a_piece_takes_the_class_token_and_patches_and_no_register():
+    branch = JigsawBranch(block=Sum(), norm=nn.Identity(), prefix=3, shift=1, groups=2, pieces=2)
+    tokens = torch.tensor([[100.0, 7000.0, 9000.0, 1.0, 2.0, 3.0, 4.0]]).unsqueeze(2).expand(1, 7, 2)
+    assert branch(tokens)[0, :, 0].tolist() == [100 + 2 + 4, 100 + 3 + 1]  # 2 3 4 1 in two rows, read by columns
+
+
+class Sum(nn.Module):
+    """A block whose tokens are the sum of all that it sees."""
+
+    def forward(self, tokens):
+        return tokens.sum(1, keepdim=True)
 
 
 @pytest.mark.parametrize(("rate", "start", "low"), [(0.008, 0.01 * 0.008, 0.002 * 0.008), (3.5e-4, 1e-5, 1e-6)])

@@ -58,6 +58,16 @@ def test_a_stage_starts_ranks_on_its_own_machine_alone(planned):
     assert [stage.job.folder for stage in several] == [stage.job.folder for stage in alone]
 
 
+def test_the_prompts_get_the_file_of_clip_and_no_chunks(planned):
+    words = ("backbone.weights=clip.safetensors", "trainer=low_memory", "trainer.chunk=4", "trainer.precision=32-true")
+    (stage,), config = planned("+experiment=market_clip_reid", *words)
+    assert {"backbone.weights=clip.safetensors", "trainer.precision=32-true"} <= {*stage.job.overrides}
+    assert not any("low_memory" in word or "chunk" in word for word in stage.job.overrides)
+    assert (config.trainer.chunk, config.model.weights) == (4, str(stage.job.folder))
+    (stage,), _ = planned("+experiment=market_clip_reid", "trainer=cpu")
+    assert "trainer=cpu" in stage.job.overrides
+
+
 def test_another_machine_waits_for_a_stage_as_long_as_the_first_one_is_there(planned, monkeypatch, tmp_path):
     stages = planned(CAM, f"before_dir={tmp_path}")[0][:1]
     (job,) = (stage.job for stage in stages)

@@ -16,8 +16,8 @@ from reid_lit.backbones.weights import read_state
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.records import Tokens
 
-_NAMES = ("visual.proj", "visual.head.proj", "head.weight")
-"""Of the projection in a file of OpenAI or open_clip, of timm's tower in open_clip, and of timm."""
+_NAMES = ("proj", "head.weight", "visual_projection.weight", "projection.weight")
+"""How its name ends in a file of OpenAI, open_clip or CLIP-ReID, of timm, of transformers, and of our own runs."""
 
 
 class ClipViews(nn.Module):
@@ -134,11 +134,14 @@ def clip_file(name: str, weights: str) -> Path:
 def _projection(name: str, weights: str, shape: tuple[int, int]) -> Float[Tensor, "dim features"]:
     """The projection in a file of CLIP."""
     file = read_state(clip_file(name, weights))
-    found = [file[key].T if key.endswith("proj") else file[key] for key in _NAMES if key in file]
-    fitting = [value for value in found if value.shape == shape]
-    if not fitting:
+    named = {key: value for key, value in file.items() if any(f".{key}".endswith(f".{name}") for name in _NAMES)}
+    found = {key: value.T if key.endswith("proj") else value for key, value in named.items() if value.ndim == 2}
+    fitting = [key for key, value in found.items() if value.shape == shape]
+    if len(fitting) != 1:
         shapes = (
-            f"of {[list(value.shape) for value in found]}" if found else f"by none of the names {', '.join(_NAMES)}"
+            f"{', '.join(f'{key} {list(value.shape)}' for key, value in found.items())}"
+            if found
+            else f"under no name that ends in {', '.join(_NAMES)}"
         )
-        raise InputError(f"weights={weights}: the projection has to be {list(shape)}, and is in it {shapes}; {CURE}")
-    return fitting[0].float().contiguous()
+        raise InputError(f"weights={weights}: the projection has to be one of {list(shape)}, and is {shapes}; {CURE}")
+    return found[fitting[0]].float().contiguous()

@@ -155,6 +155,12 @@ def check_statistics(
             f"{argument}={list(chosen)}: give red, green, blue in [0, 1], as images are here (divide by 255), or null"
         )
     if weights == "imagenet" and max(abs(a - b) for a, b in zip(chosen, trained, strict=True)) > 5e-4:
+        if "_clip" in name:
+            raise InputError(
+                f"weights=imagenet: {name} with {argument}={list(chosen)}, as re-ID recipes have it, starts from a file"
+                " of OpenAI's weights; give backbone.weights=<open_clip_model.safetensors> (docs/clip.md says which),"
+                f" or none; timm's file in a cache is taken with its own {argument} {list(trained)} alone"
+            )
         raise InputError(
             f"{argument}={list(chosen)}: the ImageNet weights of {name} were trained with {list(trained)}; give null,"
             " or train with other weights (none, or a file)"

@@ -8,6 +8,8 @@ from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reid_lit.errors import InputError
+
 
 def jigsaw(
     patches: Float[Tensor, "batch patches channels"], *, shift: int, groups: int, pieces: int
@@ -25,7 +27,17 @@ def jigsaw(
         pieces: How many pieces.
 
     Source: He et al., *TransReID*, ICCV 2021, section 3.2. Its parameter 5 counts the class token, so 4 patches move.
+
+    Raises:
+        ValueError: there are fewer patches than pieces or rows, or no more than go to the end.
     """
+    count = patches.shape[1]
+    if count < pieces or count < groups or count <= shift:
+        raise InputError(
+            f"pieces={pieces} groups={groups} shift={shift}: an image has {count} patches, which are too few; give"
+            " pieces and groups of at most so many and a shift below it, a larger transform.size or a smaller"
+            " backbone.stride"
+        )
     moved = torch.cat([patches[:, shift:], patches[:, :shift]], 1)
     while moved.shape[1] % groups:
         moved = torch.cat([moved, moved[:, -2:-1]], 1)

@@ -8,7 +8,8 @@ The key ``before`` of an experiment names them in order::
 
 A stage gets the overrides of the command line for the keys that ``conf/keys.yaml`` lists (``around``, such as those of
 the machine, and ``stages``) and for the keys that the stage ``takes`` in addition (``takes: [dataset]``: it trains on
-the same data), but none for the keys that it ``leaves``.
+the same data), but none for the keys that it ``leaves``; an entry of these with a value (``trainer=low_memory``) is
+of that value alone. What a stage ``takes`` itself is not left by ``conf/keys.yaml``.
 The run folder of a stage becomes the value of the key that it ``gives``: of the next stage, and the last one's of the
 run itself. Where that key is given on the command line, that stage and those before it are not needed. A stage whose
 own experiment has ``before`` trains those first.
@@ -180,8 +181,9 @@ def _needed(entries: Mapping[str, Mapping[str, Any]], arguments: Sequence[str], 
 
 def _overrides(entry: Mapping[str, Any], config: DictConfig, arguments: Sequence[str]) -> list[str]:
     """The overrides of a stage, without the folder of the stage before it."""
-    takes = [*_below(keys("around")), *keys("stages.takes"), *_below(entry.get("takes"))]
-    leaves = [*keys("stages.leaves"), *_below(entry.get("leaves"))]
+    own_takes = _below(entry.get("takes"))
+    takes = [*_below(keys("around")), *keys("stages.takes"), *own_takes]
+    leaves = [*(key for key in keys("stages.leaves") if key not in own_takes), *_below(entry.get("leaves"))]
     shared = [override for override in arguments if _matches(override, takes) and not _matches(override, leaves)]
     own = [*(entry.get("overrides") or []), *config.before_overrides]
     return present([f"+experiment={entry['experiment']}", *shared, *own])
@@ -205,4 +207,4 @@ def _digest(name: str, overrides: Sequence[str], before: Sequence[str]) -> str:
 
 
 def _matches(override: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(key_of(override), pattern) for pattern in patterns)
+    return any(fnmatch.fnmatchcase(override if "=" in pattern else key_of(override), pattern) for pattern in patterns)
