@@ -1,10 +1,14 @@
 import csv
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from reid_lit.evaluation.distance import pairwise_distance
+from reid_lit.evaluation.protocol import Protocol
+from reid_lit.testing import hidden_distances
 
 SMALL = [
     "transform.size=[64,32]",
@@ -57,3 +61,10 @@ def test_rows_are_queries_and_columns_the_gallery(tmp_path):
     distance = pairwise_distance(torch.eye(2), torch.eye(3)[:, :2])
     write(tmp_path / "a.csv", distance, (Path("7.jpg"), Path("8.jpg")), (Path("1.jpg"), Path("2.jpg"), Path("3.jpg")))
     assert (tmp_path / "a.csv").read_text().splitlines() == [",1,2,3", "7,0,1.41421,1", "8,1.41421,0,1"]
+
+
+def test_the_hidden_test_has_no_tracks(monkeypatch):
+    model = SimpleNamespace(evaluation=Protocol(tracks="mean"))
+    monkeypatch.setattr(hidden_distances, "trained_model", lambda *_: model)
+    with pytest.raises(ValueError, match="tracks=mean: the images of the hidden test have no tracks"):
+        hidden_distances.hidden_distances(OmegaConf.create({"run": "run"}))

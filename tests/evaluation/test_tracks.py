@@ -15,7 +15,8 @@ from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.evaluation.tracks import Spans, Tracks, pool, pooled, shown_of, tracks_of
+from reid_lit.evaluation.track_vectors import Spans, pool, pooled
+from reid_lit.evaluation.tracks import Tracks, shown_of, tracks_of
 from reid_lit.records import Moment, Shot, Split
 
 
@@ -105,7 +106,7 @@ def test_tracks_are_reranked_as_images_are(split, images):
     rerank = KReciprocal(k1=5, k2=2, lambda_value=0.3, variant="reference")
     protocol = Protocol(tracks="mean", rerank=rerank)
     lists = Lists.of(split.query, split.gallery)
-    found = pool(images, lists, tracks_of(split, protocol), quality=False)
+    found = pool(images, lists, tracks_of(split, protocol), Protocol(tracks="mean"))
     without = replace(found.lists, query_track=None, gallery_track=None)  # cross_camera removes the track itself too
     expected = evaluate(Ranker(found.query, found.gallery, without, Protocol(rerank=rerank)))
     scores = evaluate(Ranker(found.query, found.gallery, found.lists, protocol))
@@ -115,7 +116,7 @@ def test_tracks_are_reranked_as_images_are(split, images):
 def test_reassociation_is_that_of_loops(split, images):
     tracks = by_hand(split, images, quality=False)
     lists = Lists.of(split.query, split.gallery)
-    spans = pool(images, lists, tracks_of(split, Protocol(tracks="mean")), quality=False).spans
+    spans = pool(images, lists, tracks_of(split, Protocol(tracks="mean")), Protocol(tracks="mean")).spans
     edges = [10.0, 40.0]
     for record, (low, high) in zip(reassociation(spans, edges), [(0, 10), (10, 40), (40, math.inf)], strict=True):
         ranks, same, different = [], [], []
@@ -180,7 +181,7 @@ def test_what_is_no_track_is_refused(split, images):
     lists = Lists.of(split.query, split.gallery)
     plain = Tracks.of([replace(shot, track_id=None) for shot in (*split.query, *split.gallery)])
     with pytest.raises(ValueError, match="no image of this test is of a known track; name them in the column tracklet"):
-        pool(images, lists, plain, quality=False)
+        pool(images, lists, plain, Protocol(tracks="mean"))
     one = Tracks.of([replace(shot, track_id=0) for shot in (*split.query, *split.gallery)])
     with pytest.raises(ValueError, match="other persons than the first image of the same track"):
-        pool(images, lists, one, quality=False)
+        pool(images, lists, one, Protocol(tracks="mean"))

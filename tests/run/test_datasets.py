@@ -145,3 +145,9 @@ def test_crops_that_do_not_fit_are_refused_before_training(compose, drawn):
     with pytest.raises(ValueError, match=r"^crops=\[64, 32\]: all five would be the whole image of 64 × 32 pixels"):
         find_tests(config, data)
     find_tests(config, make_data(config := compose("dataset=synthetic", *small, "transform.test_scale=1.125")))
+
+
+def test_tracks_that_nobody_knows_are_refused_before_training(compose, drawn):
+    small = ("dataset=synthetic", "dataset.size=tiny", f"data_root={drawn}")
+    with pytest.raises(ValueError, match=r"^tracks: no image of this test is of a known track"):
+        find_tests(config := compose(*small, "evaluation.tracks=mean"), make_data(config))

@@ -1,6 +1,7 @@
 """A limit of memory that cannot be met is refused before anything is embedded."""
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ from reid_lit.data.feeding.loading import Loader
 from reid_lit.data.feeding.samplers import ShuffleSampler
 from reid_lit.data.sets.plain import PlainImages
 from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import MissingPackageError
+from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
@@ -18,9 +21,9 @@ from reid_lit.evaluation.protocol import Protocol, _rates
 from reid_lit.evaluation.ranker import Ranker, check_memory
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.retrieval import EmbeddingModel
-from reid_lit.records import JUNK, Shot, Split
+from reid_lit.records import JUNK, Moment, Shot, Split
 from reid_lit.testing import tests as testing
-from reid_lit.testing.limits import check_memory_limit
+from reid_lit.testing.limits import check_memory_limit, check_search
 
 DIM = 32
 
@@ -76,6 +79,58 @@ def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protoc
     assert str(early.value) == str(late.value)
     assert model.embedded == 1
     assert model.training
+
+
+def embedded(test, protocol):
+    """The scores of a test, of embeddings that are drawn."""
+    split, metric = test.data.split, RetrievalScores.of(test.data.split, protocol)
+    shots = (*split.query, *split.gallery)
+    person, camera = (torch.tensor([getattr(shot, name) for shot in shots]) for name in ("person_id", "camera_id"))
+    metric.update(torch.randn(len(shots), DIM), person, camera, torch.arange(len(shots)))
+    return metric.compute()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"tracks": "nearest", "track_queries": "images", "memory_limit_gb": 0.002}, "ranking needs"),
+        ({"tracks": "mean", "reassociation": [1], "memory_limit_gb": 0.01}, "re-association needs"),
+    ],
+)
+def test_tracks_have_a_least_of_their_own(test, words, message, monkeypatch):
+    monkeypatch.setattr("reid_lit.evaluation.measures.reassociation.PAIR", 1000)
+
+    def tracked(shots, start):
+        return tuple(replace(shot, track_id=k, taken=Moment("one", k)) for k, shot in enumerate(shots, start))
+
+    split = test.data.split
+    test.data.split = replace(split, query=tracked(split.query, 0), gallery=tracked(split.gallery, 40))
+    protocol = Protocol(**words, camera_rule="any_camera")
+    with pytest.raises(ValueError, match=message) as late:
+        embedded(test, protocol)
+    with pytest.raises(ValueError, match="memory_limit_gb") as early:
+        check_memory_limit(Tiny(protocol), [test])
+    assert str(early.value) == str(late.value)
+
+
+@pytest.mark.parametrize(
+    ("search", "message"), [({"m": 5}, "m=5: give a divisor .* 32, such as 4"), ({"m": 4, "bits": 10}, "2.10 codes")]
+)
+@pytest.mark.parametrize("part", [{"rerank": KReciprocal()}, {"expansion": Expansion(of="queries")}])
+def test_an_index_that_does_not_fit_is_refused_in_the_same_words(test, search, message, part):
+    protocol = Protocol(search=FaissSearch(kind="ivf_pq", **search), **part)
+    with pytest.raises(ValueError, match=message) as late:
+        embedded(test, protocol)
+    with pytest.raises(ValueError, match=message) as early:
+        check_search(Tiny(protocol), [test])
+    assert str(early.value) == str(late.value)
+    check_search(Tiny(Protocol(search=protocol.search)), [test])  # nothing looks for neighbours
+
+
+def test_an_index_without_faiss_is_refused_before_anything_is_embedded(test, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(MissingPackageError, match="FaissSearch needs faiss"):
+        check_search(Tiny(Protocol(rerank=KReciprocal(), search=FaissSearch(kind="flat"))), [test])
 
 
 def test_distractors_have_a_least_of_their_own(test):

@@ -15,7 +15,8 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import Result, evaluate
 from reid_lit.evaluation.track_scores import evaluate_tracks
-from reid_lit.evaluation.tracks import Tracks
+from reid_lit.evaluation.tracks import Tracks, tracks_of
+from reid_lit.records import Split
 from reid_lit.wording import counted
 
 TOLERANCE = 1e-2
@@ -72,6 +73,25 @@ class RetrievalScores(Metric):
         self.lists, self.tracks = lists, tracks
         for state in ("embedding", "person", "camera", "index"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
+
+    @classmethod
+    def of(cls, split: Split, protocol: Protocol, *, distractors: Distractors | None = None) -> "RetrievalScores":
+        """The scores of a test: its own rules come before the protocol, and what is known of its images counts.
+
+        Args:
+            split: The query and gallery, in whose order the images are numbered.
+            protocol: How to score.
+            distractors: More of the gallery, on disk.
+        """
+        protocol = protocol.under(split.rules)
+        return cls(
+            queries=len(split.query),
+            images=len(split.query) + len(split.gallery),
+            protocol=protocol,
+            distractors=distractors,
+            lists=Lists.of(split.query, split.gallery),
+            tracks=tracks_of(split, protocol),
+        )
 
     def update(
         self,

@@ -1,8 +1,5 @@
 """Images that ask for tracks: the queries stay images, and the gallery is ranked by its tracks."""
 
-from dataclasses import replace
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -12,15 +9,16 @@ from typing_extensions import override
 from reid_lit.evaluation.lists import Columns, Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Blocks, Ranker, check_memory, distance_blocks
-from reid_lit.evaluation.tracks import Tracks, check_tracks, pooled, stands_for, without_views
+from reid_lit.evaluation.track_vectors import pooled
+from reid_lit.evaluation.tracks import Tracks, track_lists
 
 
 def image_to_track(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, protocol: Protocol) -> Ranker:
     """What ranks the tracks of the gallery for each image of the query list.
 
     A track has its images of the gallery alone. With x of unit length, the distance of the query q to the track t is
-    that to v(t), see :func:`.tracks.pooled`, or of ``tracks=nearest`` the least d(q, x_i) over its images i. The track
-    that a query is of is never ranked for it.
+    that to v(t), see :func:`.track_vectors.pooled`, or of ``tracks=nearest`` the least d(q, x_i) over its images i.
+    The track that a query is of is never ranked for it.
 
     The definition is ours: public code for VeRi-776 compares the query with the mean of a track's images, or with each.
 
@@ -31,19 +29,14 @@ def image_to_track(embedding: Float[Tensor, "images dim"], lists: Lists, tracks:
         protocol: Its ``tracks`` says how the distance comes about.
 
     Raises:
-        ValueError: see :func:`.tracks.check_tracks`.
+        ValueError: see :func:`.tracks.track_lists`.
     """
-    track = tracks.track.to(embedding.device)
-    rows = check_tracks(lists, tracks, track)
-    queries = len(lists.query_person)
-    first = stands_for(tracks.track, queries)[1].to(embedding.device)
-    number = track[queries:][first]
-    place = torch.zeros(int(track.max()) + 1, dtype=torch.int64, device=track.device)
-    place[number] = torch.arange(len(number), device=track.device)
-    shown = place[track[queries:]]
+    of_tracks = track_lists(lists, tracks, protocol)
+    queries, number = len(lists.query_person), of_tracks.gallery_track
+    place = torch.zeros(int(tracks.track.max()) + 1, dtype=torch.int64, device=embedding.device)
+    place[number] = torch.arange(len(number), device=place.device)
+    shown = place[tracks.track[queries:].to(place.device)]
     vectors = F.normalize(embedding, dim=1)
-    chosen: dict[str, Any] = {f"gallery_{name}": values[queries:][first] for name, values in rows.items()}
-    of_tracks = replace(without_views(lists), query_track=track[:queries], gallery_track=number, **chosen)
     gallery = pooled(embedding[queries:], shown, quality=protocol.tracks == "quality")
     if protocol.tracks == "nearest":
         return NearestImageRanker(vectors[:queries], gallery, of_tracks, protocol, vectors[queries:], shown)

@@ -86,17 +86,25 @@ def _galleries(protocol: Protocol) -> int:
     return 2 if protocol.open_set and (protocol.expansion is not None or protocol.rerank is not None) else 1
 
 
-def check_images(lists: Lists, protocol: Protocol) -> None:
-    """Raise InputError where expansion or re-ranking needs longer lists of neighbours than there are images."""
-    junk = 0 if protocol.junk == "with" else lists.junk
-    images = len(lists.query_person) + len(lists.gallery_person) - junk
+def check_images(lists: Lists, protocol: Protocol, *, left: str = "") -> None:
+    """Raise InputError where expansion or re-ranking needs longer lists of neighbours than there are images.
+
+    Args:
+        lists: The images.
+        protocol: How they are compared.
+        left: Where the gallery is a part of the test's, what was left out, in words.
+    """
+    gallery = len(lists.gallery_person) - (0 if protocol.junk == "with" else lists.junk)
     for name, length in (("expansion", "k"), ("rerank", "k1")):
         part = getattr(protocol, name)
-        least = getattr(part, "listed", 0)
+        alone = getattr(part, "of", "both") == "queries"  # each query looks among the gallery, and is no neighbour
+        least = getattr(part, "listed", 0) - alone
+        images = gallery if alone else gallery + len(lists.query_person)
         if images < least:
+            among = "of the gallery alone" if alone else "queries and gallery together"
             raise InputError(
                 f"{length}={getattr(part, length)}: lists of {counted(least, 'image')} cannot be made of {images},"
-                f" queries and gallery together; give a lower {length}, or set {name}=null"
+                f" {among}{left}; give a lower {length}, or set {name}=null"
             )
 
 

@@ -31,6 +31,7 @@ NEEDS_ALL = {
     "identification": "the false positive identification rate is that of the whole gallery at once",
     "camera_pairs": "a pair of cameras has a gallery of its own",
     "view_pairs": "a pair of views has a gallery of its own",
+    "tracks": "they are images, and tracks are ranked",
 }
 """The choices of a protocol that distractors on disk rule out, and why."""
 
@@ -38,7 +39,8 @@ NEEDS_ALL = {
 def check_streamable(protocol: Protocol) -> None:
     """Raise InputError where the protocol asks for a score that needs all images at once."""
     for name, reason in NEEDS_ALL.items():
-        if getattr(protocol, name):
+        asked = getattr(protocol, name)
+        if asked and asked != "none":
             raise InputError(
                 f"{name} and distractors on disk: {reason}; leave out one of them, or make the distractors"
                 " part of the data set's gallery, which is held in memory"

@@ -3,16 +3,16 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from reid_lit.errors import InputError
 from reid_lit.evaluation.image_to_track import image_to_track
 from reid_lit.evaluation.lists import Lists
-from reid_lit.evaluation.marks import UNKNOWN
 from reid_lit.evaluation.measures.reassociation import reassociation
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import Result, evaluate
-from reid_lit.evaluation.tracks import POOLED, Spans, Tracks, pool
+from reid_lit.evaluation.streaming import check_streamable
+from reid_lit.evaluation.track_vectors import POOLED, pool
+from reid_lit.evaluation.tracks import Tracks
 
 
 def evaluate_tracks(
@@ -35,16 +35,15 @@ def evaluate_tracks(
         distractors: Refused: they are images.
 
     Raises:
-        ValueError: see :func:`.tracks.pool` and :func:`.scores.evaluate`; distractors, or no time where it is needed.
+        ValueError: see :func:`.tracks.track_lists`, :func:`.streaming.check_streamable` and :func:`.scores.evaluate`.
     """
     if distractors is not None:
-        raise InputError(f"tracks={protocol.tracks} and distractors on disk, which are images; leave out one of them")
+        check_streamable(protocol)
     if protocol.track_queries == "images":
         ranker = image_to_track(embedding, lists, tracks, protocol)
         result = evaluate(ranker)
     else:
-        pooled = pool(embedding, lists, tracks, quality=protocol.tracks == "quality")
-        _check_times(pooled.spans, protocol)
+        pooled = pool(embedding, lists, tracks, protocol)
         ranker = Ranker(pooled.query, pooled.gallery, pooled.lists, protocol)
         result = evaluate(ranker)
         if protocol.reassociation:
@@ -57,12 +56,3 @@ def evaluate_tracks(
         "without_track": len(embedding) - tracks.known,
     }
     return ranker, result
-
-
-def _check_times(spans: Spans, protocol: Protocol) -> None:
-    """Raise InputError where re-association is asked for and no track has known times."""
-    if protocol.reassociation and bool((spans.clock == UNKNOWN).all()):
-        raise InputError(
-            f"reassociation={list(protocol.reassociation)}: no track of this test has known times; give them in the"
-            " column time of the data set's CSV, or set reassociation=[]"
-        )

@@ -1,13 +1,12 @@
-"""Tracks in place of images: all images of a track as one vector, and the lists of what is ranked then."""
+"""Tracks in place of images: which images are of one track, and the lists of what is ranked then."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.lists import Lists
@@ -15,13 +14,6 @@ from reid_lit.evaluation.marks import UNKNOWN
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.records import Shot, Split
 from reid_lit.wording import counted
-
-POOLED = {
-    "mean": "mean of unit vectors",
-    "quality": "mean of unit vectors, weighted by their length before",
-    "nearest": "nearest of unit vectors",
-}
-"""How the images of a track are compared as one, in words."""
 
 
 @dataclass(frozen=True)
@@ -56,56 +48,6 @@ class Tracks:
         )
 
 
-class Spans(NamedTuple):
-    """All tracks of a test, each once.
-
-    Attributes:
-        vector: ``(tracks dim)`` of unit length.
-        person: ``(tracks)`` person ids; -1 is junk.
-        clock: ``(tracks)`` the clock of its times; :data:`.marks.UNKNOWN` where an image's time is not known, or of
-            another clock.
-        start: ``(tracks)`` seconds of the first image.
-        end: ``(tracks)`` seconds of the last image.
-    """
-
-    vector: Float[Tensor, "tracks dim"]
-    person: Int[Tensor, " tracks"]
-    clock: Int[Tensor, " tracks"]
-    start: Float64[Tensor, " tracks"]
-    end: Float64[Tensor, " tracks"]
-
-
-class Pooled(NamedTuple):
-    """What is ranked in place of images.
-
-    Attributes:
-        query: ``(query tracks dim)`` of unit length.
-        gallery: ``(gallery tracks dim)``.
-        lists: Persons, cameras, clothes and tracks of both.
-        spans: All tracks.
-    """
-
-    query: Float[Tensor, "queries dim"]
-    gallery: Float[Tensor, "gallery dim"]
-    lists: Lists
-    spans: Spans
-
-
-def pooled(
-    embedding: Float[Tensor, "images dim"], track: Int[Tensor, " images"], *, quality: bool = False
-) -> Float[Tensor, "tracks dim"]:
-    """The vector of each track 0…n-1, of unit length: v_t ∝ Σ_i w_i x_i / |x_i| over its images i.
-
-    Args:
-        embedding: x, before they are brought to unit length.
-        track: The track of each.
-        quality: w_i = |x_i|, so that an image counts by the length of its embedding; else w_i = 1.
-    """
-    vectors = embedding if quality else F.normalize(embedding, dim=1)
-    sums = vectors.new_zeros(int(track.max()) + 1, embedding.shape[1]).index_add_(0, track, vectors)
-    return F.normalize(sums, dim=1)
-
-
 def stands_for(track: Int[Tensor, " images"], queries: int) -> tuple[Int[Tensor, " queries"], Int[Tensor, " gallery"]]:
     """Positions in the query list and in the gallery of the first image there of each track.
 
@@ -122,54 +64,37 @@ def stands_for(track: Int[Tensor, " images"], queries: int) -> tuple[Int[Tensor,
     return parts[0], parts[1]
 
 
-def pool(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, *, quality: bool) -> Pooled:
-    """Put tracks in place of images.
+def track_lists(lists: Lists, tracks: Tracks, protocol: Protocol) -> Lists:
+    """The lists of what a protocol ranks in place of images; needs no embedding, so that it can come before a training.
 
-    A track has all of its images, of the query list and of the gallery. One with a query image is a query, one with a
-    gallery image is in the gallery; one with both is in both, and is never ranked for itself.
-
-    Args:
-        embedding: Queries first, then the gallery.
-        lists: Of these images.
-        tracks: Of these images.
-        quality: See :func:`pooled`.
-
-    Raises:
-        ValueError: see :func:`check_tracks`.
-    """
-    track = tracks.track.to(embedding.device)
-    rows = check_tracks(lists, tracks, track)
-    queries = len(lists.query_person)
-    vector = pooled(embedding, track, quality=quality)
-    query, gallery = (part.to(embedding.device) for part in stands_for(tracks.track, queries))
-    chosen: dict[str, Any] = {}
-    for name, values in rows.items():
-        chosen |= {f"query_{name}": values[:queries][query], f"gallery_{name}": values[queries:][gallery]}
-    chosen |= {"query_track": track[:queries][query], "gallery_track": track[queries:][gallery]}
-    return Pooled(
-        vector[chosen["query_track"]],
-        vector[chosen["gallery_track"]],
-        replace(without_views(lists), **chosen),
-        _spans(vector, rows["person"], track, tracks),
-    )
-
-
-def without_views(lists: Lists) -> Lists:
-    """The lists without the views of their images: a track may show several."""
-    return replace(lists, query_view=None, gallery_view=None, views=())
-
-
-def check_tracks(lists: Lists, tracks: Tracks, track: Int[Tensor, " images"]) -> dict[str, Int[Tensor, " images"]]:
-    """Raise InputError unless images have tracks, each of one person; return what is known of all images by name.
+    A track with a gallery image is in the gallery. One with a query image is a query, unless each query stays an image.
+    Views are left out: a track may show several.
 
     Args:
         lists: Of the images.
         tracks: Likewise.
-        track: The numbers of the tracks, on the lists' device.
+        protocol: Says what the queries are, and whether times are needed.
 
     Raises:
-        ValueError: no image has a known track, or a track shows two persons, cameras or clothes.
+        ValueError: no image has a known track, a track shows two persons, cameras or clothes, or no track has the times
+            that re-association needs.
     """
+    track = tracks.track.to(lists.query_person.device)
+    rows = _checked(lists, tracks, track) | {"track": track}
+    _check_times(tracks, protocol)
+    queries = len(lists.query_person)
+    query, gallery = stands_for(tracks.track, queries)
+    if protocol.track_queries == "images":
+        query = torch.arange(queries)
+    chosen: dict[str, Any] = {}
+    for name, values in rows.items():
+        chosen[f"query_{name}"] = values[:queries][query.to(values.device)]
+        chosen[f"gallery_{name}"] = values[queries:][gallery.to(values.device)]
+    return replace(lists, query_view=None, gallery_view=None, views=(), **chosen)
+
+
+def _checked(lists: Lists, tracks: Tracks, track: Int[Tensor, " images"]) -> dict[str, Int[Tensor, " images"]]:
+    """What is known of all images by name; raises InputError unless images have tracks, each of one person."""
     if not tracks.known:
         raise InputError(
             "tracks: no image of this test is of a known track; name them in the column tracklet of the data set's CSV,"
@@ -187,7 +112,23 @@ def _of_all(lists: Lists) -> dict[str, Int[Tensor, " images"]]:
     return {name: torch.cat([getattr(lists, f"{role}_{name}") for role in ("query", "gallery")]) for name in names}
 
 
-def _first(values: Tensor, track: Int[Tensor, " images"]) -> Tensor:
+def _check_times(tracks: Tracks, protocol: Protocol) -> None:
+    """Raise InputError where re-association is asked for and no track has known times."""
+    if protocol.reassociation and bool((track_clocks(tracks) == UNKNOWN).all()):
+        raise InputError(
+            f"reassociation={list(protocol.reassociation)}: no track of this test has known times; give them in the"
+            " column time of the data set's CSV, or set reassociation=[]"
+        )
+
+
+def track_clocks(tracks: Tracks) -> Int[Tensor, " tracks"]:
+    """The clock of each track's times; :data:`.marks.UNKNOWN` where an image's time is not known, or of another one."""
+    first = first_of(tracks.clock, tracks.track)
+    other = (tracks.clock != first[tracks.track]).long()
+    return first.masked_fill(torch.zeros_like(first).index_add_(0, tracks.track, other) > 0, UNKNOWN)
+
+
+def first_of(values: Tensor, track: Int[Tensor, " images"]) -> Tensor:
     """The value of the first image of each track."""
     place = torch.arange(len(track), device=track.device)
     first = place.new_full((int(track.max()) + 1,), len(track)).scatter_reduce_(0, track, place, "amin")
@@ -196,7 +137,7 @@ def _first(values: Tensor, track: Int[Tensor, " images"]) -> Tensor:
 
 def _check_one(name: str, values: Int[Tensor, " images"], track: Int[Tensor, " images"]) -> None:
     """Raise InputError where images of one track differ."""
-    different = (values != _first(values, track)[track]).nonzero()[:, 0].tolist()
+    different = (values != first_of(values, track)[track]).nonzero()[:, 0].tolist()
     if different:
         several = {"person": "persons", "camera": "cameras", "clothes": "clothes"}[name]
         raise InputError(
@@ -204,15 +145,6 @@ def _check_one(name: str, values: Int[Tensor, " images"], track: Int[Tensor, " i
             f" the same track, such as image {different[0]} of the list (queries first); a track is one person, by one"
             " camera, in one set of clothes: give each its own name in the column tracklet"
         )
-
-
-def _spans(vector: Float[Tensor, "tracks dim"], person: Tensor, track: Int[Tensor, " images"], tracks: Tracks) -> Spans:
-    clock, seconds = tracks.clock.to(track.device), tracks.seconds.to(track.device)
-    number, first = len(vector), _first(clock, track)
-    mixed = seconds.new_zeros(number).index_add_(0, track, (clock != first[track]).to(seconds.dtype)) > 0
-    start = seconds.new_full((number,), torch.inf).scatter_reduce_(0, track, seconds, "amin")
-    end = seconds.new_full((number,), -torch.inf).scatter_reduce_(0, track, seconds, "amax")
-    return Spans(vector, _first(person, track), first.masked_fill(mixed, UNKNOWN), start, end)
 
 
 def tracks_of(split: Split, protocol: Protocol) -> Tracks | None:

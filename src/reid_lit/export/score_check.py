@@ -114,10 +114,8 @@ def _score_check(trainer: pl.Trainer, both: _Both, data: ReidData) -> ScoreCheck
 
 
 def _scores(embedding: Float[Tensor, "images dim"], both: _Both, data: ReidData) -> dict[str, float]:
-    split = data.split
-    shots = (*split.query, *split.gallery)
-    protocol = both.evaluation.under(split.rules)
-    scores = RetrievalScores(queries=len(split.query), images=len(shots), protocol=protocol)
+    shots = (*data.split.query, *data.split.gallery)
+    scores = RetrievalScores.of(data.split, both.evaluation)
     person, camera = (torch.tensor([getattr(shot, key) for shot in shots]) for key in ("person_id", "camera_id"))
     scores.update(embedding, person, camera, torch.arange(len(shots)))
     found = scores.compute().scores

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from reid_lit.calibration.matching import decided
 from reid_lit.calibration.record import Calibration, calibration_file, read_calibration
 from reid_lit.errors import InputError
-from reid_lit.evaluation.tracks import pooled
+from reid_lit.evaluation.track_vectors import pooled
 from reid_lit.export.runtime import load
 from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.gallery.asking import Embed, LookedUp, LookUp, Nearest, Steps, answer_of

@@ -30,10 +30,7 @@ def oracle_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) ->
 
 
 def _tested(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> Result:
-    split = data.split
-    queries, images = len(split.query), len(split.query) + len(split.gallery)
-    metric = RetrievalScores(queries=queries, images=images, protocol=model.evaluation.under(split.rules))
-    metric.to(model.device)
+    metric = RetrievalScores.of(data.split, model.evaluation).to(model.device)
     for batch in data.test_dataloader():
         moved = Batch(*(part.to(model.device) for part in batch))  # Lightning's way would augment while it trains
         with trainer.precision_plugin.test_step_context():

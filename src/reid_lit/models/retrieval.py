@@ -13,11 +13,9 @@ from typing_extensions import override
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.gathering import RetrievalScores
-from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
-from reid_lit.evaluation.tracks import tracks_of
 from reid_lit.evaluation.views import views
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Split
@@ -160,12 +158,7 @@ class EmbeddingModel(pl.LightningModule):
         return self.tested.result
 
     def _begin(self, split: Split, distractors: Distractors | None = None) -> None:
-        images, protocol = len(split.query) + len(split.gallery), self.evaluation.under(split.rules)
-        lists, tracks = Lists.of(split.query, split.gallery), tracks_of(split, protocol)
-        self._metric = RetrievalScores(
-            queries=len(split.query), images=images, protocol=protocol, distractors=distractors, lists=lists,
-            tracks=tracks,
-        ).to(self.device)  # fmt: skip
+        self._metric = RetrievalScores.of(split, self.evaluation, distractors=distractors).to(self.device)
 
     def _begun(self) -> RetrievalScores:
         if self._metric is None:

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from reid_lit.data.sets.synergy_parts import hidden_test
+from reid_lit.errors import InputError
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.records import Shot, Split
@@ -25,8 +26,13 @@ def hidden_distances(config: DictConfig) -> tuple[Float[Tensor, "queries gallery
     """The distances of the hidden test's queries to its gallery, by the weights of ``config.run``, and the images.
 
     They are those that ``config.evaluation`` ranks by: expanded and re-ranked as it sets.
+
+    Raises:
+        ValueError: it ranks tracks.
     """
     model = trained_model(config, Run(Path(config.run)))
+    if (tracks := model.evaluation.tracks) != "none":
+        raise InputError(f"tracks={tracks}: the images of the hidden test have no tracks; set evaluation.tracks=none")
     data = make_data(config)
     query, gallery = hidden_test(data.root)
     trainer = make_trainer(config)

@@ -1,13 +1,18 @@
-"""The check of ``evaluation.memory_limit_gb`` before anything is embedded."""
+"""What only a model's embeddings can tell of a test: their length, asked before anything is embedded."""
 
 from collections.abc import Sequence
 
 import torch
 
-from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.ahead import ranked_lists
+from reid_lit.evaluation.marks import UNKNOWN
+from reid_lit.evaluation.measures.reassociation import check_pairs
+from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import check_memory
 from reid_lit.evaluation.streaming import images_at_once
+from reid_lit.evaluation.tracks import Tracks, track_clocks
 from reid_lit.models.base import RetrievalModel
+from reid_lit.records import JUNK, Split
 from reid_lit.testing.tests import Test
 
 
@@ -26,10 +31,48 @@ def check_memory_limit(model: RetrievalModel, tests: Sequence[Test], *, streamed
         return
     for test in tests:
         split, protocol = test.data.split, model.evaluation.under(test.data.split.rules)
-        lists = Lists.of(split.query, split.gallery)
-        compared = len(split.gallery) - (0 if protocol.by_neighbours and protocol.junk == "with" else lists.junk)
+        queries, compared = _compared(split, protocol)
         check = images_at_once if streamed else check_memory
-        check(len(split.query), compared, _length(model, test.data.transform.test_size), protocol)
+        check(queries, compared, _length(model, test.data.transform.test_size), protocol)
+        if protocol.reassociation:
+            check_pairs(_timed_tracks(split), protocol.memory_limit_gb)
+
+
+def check_search(model: RetrievalModel, tests: Sequence[Test]) -> None:
+    """Raise InputError unless the tests' neighbours can be searched as the model's ``evaluation.search`` says.
+
+    Args:
+        model: The model to be tested.
+        tests: The tests.
+
+    Raises:
+        ValueError: an index does not fit the images or the embeddings of a test.
+        MissingPackageError: what makes it is not installed.
+    """
+    for test in tests:
+        split, protocol = test.data.split, model.evaluation.under(test.data.split.rules)
+        if protocol.search is None or (protocol.expansion is None and protocol.rerank is None):
+            continue
+        queries, compared = _compared(split, protocol)
+        alone = protocol.rerank is None and getattr(protocol.expansion, "of", "both") == "queries"
+        images = compared if alone else queries + compared
+        protocol.search.check(images, _length(model, test.data.transform.test_size))
+
+
+def _compared(split: Split, protocol: Protocol) -> tuple[int, int]:
+    """The numbers of queries and of gallery images, or tracks, that are compared."""
+    lists = ranked_lists(split, protocol)
+    queries = len(lists.query_person)
+    if protocol.tracks == "nearest":
+        return queries, len(split.gallery)  # the images of the tracks, each apart
+    junk = 0 if protocol.by_neighbours and protocol.junk == "with" else lists.junk
+    return queries, len(lists.gallery_person) - junk
+
+
+def _timed_tracks(split: Split) -> int:
+    """The number of tracks, junk aside, whose times are known."""
+    known = [shot for shot in (*split.query, *split.gallery) if shot.person_id != JUNK]
+    return int((track_clocks(Tracks.of(known)) != UNKNOWN).sum())
 
 
 def _length(model: RetrievalModel, size: Sequence[int]) -> int:

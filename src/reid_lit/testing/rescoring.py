@@ -12,12 +12,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reid_lit.callbacks.pictures import Pictures
 from reid_lit.errors import InputError
+from reid_lit.evaluation.ahead import check_test
 from reid_lit.evaluation.gathering import RetrievalScores
-from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.scores import Result, check_matches
-from reid_lit.evaluation.tracks import shown_of, tracks_of
+from reid_lit.evaluation.scores import Result
+from reid_lit.evaluation.tracks import shown_of
 from reid_lit.files.access import is_file
 from reid_lit.kinds import speak_of
 from reid_lit.records import Split
@@ -70,7 +70,7 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     if not OmegaConf.is_missing(config, "run"):
         _check_model(file, content.origin, trained_run(config))
     split, named = content.split, content.test
-    check_matches(Lists.of(split.query, split.gallery), protocol)
+    check_test(split, protocol, streamed=bool(config.distractors))
     start = time.perf_counter()
     sources = [of_file(Path(entry), content.origin) for entry in config.distractors]
     scores = _gathered(content, protocol, behind(sources)(split), accelerator=config.trainer.accelerator)
@@ -143,11 +143,7 @@ def _gathered(
     split = content.split
     shots = (*split.query, *split.gallery)
     device = "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
-    lists, tracks = Lists.of(split.query, split.gallery), tracks_of(split, protocol)
-    scores = RetrievalScores(
-        queries=len(split.query), images=len(shots), protocol=protocol, distractors=distractors, lists=lists,
-        tracks=tracks,
-    ).to(device)  # fmt: skip
+    scores = RetrievalScores.of(split, protocol, distractors=distractors).to(device)
     embedding = torch.cat([content.embedding["query"], content.embedding["gallery"]])
     person, camera = (torch.tensor([getattr(shot, key) for shot in shots]) for key in ("person_id", "camera_id"))
     scores.update(*(part.to(device) for part in (embedding, person, camera, torch.arange(len(shots)))))

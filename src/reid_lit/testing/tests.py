@@ -16,11 +16,10 @@ from omegaconf import DictConfig, open_dict
 
 from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
-from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.ahead import check_test
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
-from reid_lit.evaluation.ranker import check_images
-from reid_lit.evaluation.scores import Result, check_matches
+from reid_lit.evaluation.scores import Result
 from reid_lit.evaluation.tracks import shown_of
 from reid_lit.evaluation.views import check_crops
 from reid_lit.files.copies import copies
@@ -106,8 +105,8 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
             persons, which it says.
 
     Raises:
-        ValueError: nothing is to be tested, there are no test persons, no query can have a match, the images are too
-            few for the evaluation's expansion or re-ranking, or its crops do not fit into them.
+        ValueError: nothing is to be tested, there are no test persons, a test cannot be scored as the evaluation asks
+            (see :func:`~reid_lit.evaluation.ahead.check_test`), or its crops do not fit into the images.
         FileNotFoundError: a data set is not there.
     """
     if config.test_on is None:
@@ -131,7 +130,7 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
         tests += _named_apart(entry_tests, {test.row for test in tests})
     protocol: Protocol = instantiate(config.evaluation)
     for test in tests:  # before hours of training
-        _check_scorable(test.data.split, protocol)
+        check_test(test.data.split, protocol)
     if protocol.crops is not None:
         for test in tests:
             check_crops(protocol.crops, test.data.transform.test_size)
@@ -152,20 +151,13 @@ def check_validation(config: DictConfig, data: ReidData) -> None:
         return
     protocol: Protocol = instantiate(config.evaluation)
     try:
-        _check_scorable(data.validation, protocol)
+        check_test(data.validation, protocol)
         if protocol.crops is not None:
             check_crops(protocol.crops, data.transform.test_size)
     except InputError as error:
         drawn = f"dataset.val_persons={data.val_persons} draws them: give another number, or 0 for no validation"
         cure = f"; {drawn}" if data.val_persons else ""
         raise InputError(f"the validation persons of {data.split.name} cannot be scored: {error}{cure}") from error
-
-
-def _check_scorable(split: Split, protocol: Protocol) -> None:
-    """Raise InputError where a query and a gallery cannot be ranked as the protocol and their own rules ask."""
-    lists = Lists.of(split.query, split.gallery)
-    check_matches(lists, protocol.under(split.rules))
-    check_images(lists, protocol)
 
 
 def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:

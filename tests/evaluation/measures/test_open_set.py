@@ -109,11 +109,11 @@ def test_re_ranking_sees_no_image_of_those_taken_out(oracle, monkeypatch):
     lists = oracle.random_case()[2]
     removed = torch.tensor([2, 4])
     protocol = Protocol(open_set=[0.1], roc=[0.1])
-    ((asked, every),) = details._galleries(lists, protocol, removed)
+    ((asked, every),) = details.galleries(lists, protocol, removed)
     assert asked == protocol
     assert every.all()
     monkeypatch.setattr(details, "BY_NEIGHBOURS", ("distance",))
-    (first, every), (second, left) = details._galleries(lists, protocol, removed)
+    (first, every), (second, left) = details.galleries(lists, protocol, removed)
     assert (first, second) == (Protocol(roc=[0.1]), Protocol(open_set=[0.1]))
     assert every.all()
     assert torch.equal(left, (lists.gallery_person != 2) & (lists.gallery_person != 4))

@@ -65,7 +65,7 @@ def details(
     records: dict[str, object] = {}
     lists, protocol = ranker.lists, ranker.protocol
     removed = draw_persons(lists, protocol.open_set_share)
-    for measures, kept in _galleries(lists, protocol, removed):
+    for measures, kept in galleries(lists, protocol, removed):
         whole = bool(kept.all())
         part = ranker if whole else Ranker(ranker.query, ranker.gallery[kept], lists.with_gallery(kept), protocol)
         more_scores, more_records = measured(part, measures, removed)
@@ -76,7 +76,7 @@ def details(
     return scores, records
 
 
-def _galleries(
+def galleries(
     lists: Lists, protocol: Protocol, removed: Int[Tensor, " removed"]
 ) -> list[tuple[Protocol, Bool[Tensor, " gallery"]]]:
     """The measures of each part of the gallery: all in one pass, unless images left out would still be neighbours."""

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from reid_lit.evaluation.budget import check_bytes
 from reid_lit.evaluation.marks import UNKNOWN
-from reid_lit.evaluation.tracks import Spans
+from reid_lit.evaluation.track_vectors import Spans
 from reid_lit.records import JUNK
 
 ROWS = 512
@@ -50,7 +50,7 @@ def reassociation(
     """
     timed = (spans.clock != UNKNOWN) & (spans.person != JUNK)
     spans = Spans(*(part[timed] for part in spans))
-    check_bytes(memory_limit_gb, PAIR * len(spans.person) ** 2 // 2, work="re-association")
+    check_pairs(len(spans.person), memory_limit_gb)
     ranges = list(itertools.pairwise((0.0, *map(float, edges), float("inf"))))
     ranks: list[list[int]] = [[] for _ in ranges]
     pairs: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in ranges]
@@ -66,6 +66,11 @@ def reassociation(
             ranks[place] += _ranks(score, same, chosen)
             pairs[place].append((score[chosen].numpy(), same[chosen].numpy()))
     return [_record(low, high, ranks[k], pairs[k]) for k, (low, high) in enumerate(ranges)]
+
+
+def check_pairs(tracks: int, memory_limit_gb: float | None) -> None:
+    """Raise InputError where the pairs of so many tracks of known times do not fit into the limit."""
+    check_bytes(memory_limit_gb, PAIR * tracks**2 // 2, work="re-association")
 
 
 def _ranks(

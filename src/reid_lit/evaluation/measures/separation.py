@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.evaluation.distance import BLOCK, DistanceBlocks
+from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.wording import counted
 
@@ -27,19 +28,26 @@ def intra_inter_ratio(ranker: Ranker) -> float:
         ValueError: there is no pair of one kind, or embeddings are not finite.
     """
     lists = ranker.lists
+    check_separation(lists)
     shown = torch.isin(lists.gallery_person, lists.query_person)
     embedding = torch.cat([ranker.query, ranker.gallery[shown]])
     person = torch.cat([lists.query_person, lists.gallery_person[shown]])
     if ranker.protocol.distance == "cosine":
         embedding = F.normalize(embedding, dim=1)
     within, between = _sums(embedding, person)
-    if not within[1] or not between[1]:
+    return (within[0] / within[1]) / (between[0] / between[1])
+
+
+def check_separation(lists: Lists) -> None:
+    """Raise InputError where there is no pair of images of one person, or of two; needs no embedding."""
+    shown = torch.isin(lists.gallery_person, lists.query_person)
+    images = torch.cat([lists.query_person, lists.gallery_person[shown]]).unique(return_counts=True)[1]
+    if len(images) < 2 or int(images.max()) < 2:
         raise InputError(
             f"separation=true: R needs two images of a person and images of two persons, the test has"
-            f" {counted(len(person), 'image')} of {counted(len(person.unique()), 'person')}; set separation=false, or"
+            f" {counted(int(images.sum()), 'image')} of {counted(len(images), 'person')}; set separation=false, or"
             " check the lists of the data set (dataset.root)"
         )
-    return (within[0] / within[1]) / (between[0] / between[1])
 
 
 def _sums(

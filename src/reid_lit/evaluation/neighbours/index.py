@@ -70,6 +70,7 @@ def build(gallery: Gallery, settings: IndexSettings, *, unit: bool = False) -> A
     faiss = load()
     faiss.omp_set_num_threads(torch.get_num_threads())
     images, dim = gallery.shape
+    check_fits(images, dim, settings)
     index = _empty(faiss, images, dim, settings)
     if not index.is_trained:
         index.train(_sample(gallery, min(images, settings.train), unit))
@@ -119,6 +120,21 @@ def cells(images: int, settings: IndexSettings) -> int:
     return settings.nlist or max(1, min(round(4 * images**0.5), min(images, settings.train) // 40))
 
 
+def check_fits(images: int, dim: int, settings: IndexSettings) -> None:
+    """Raise InputError where so many images of so many numbers are not enough for the settings."""
+    if settings.kind != "ivf_pq":
+        return
+    nlist, drawn = cells(images, settings), min(images, settings.train)
+    if dim % settings.m:
+        divisor = max(m for m in range(1, settings.m + 1) if dim % m == 0)
+        raise InputError(f"m={settings.m}: give a divisor of the length of the embeddings, {dim}, such as {divisor}")
+    if drawn < max(nlist, 2**settings.bits):
+        raise InputError(
+            f"bits={settings.bits}: {counted(drawn, 'training image is', 'training images are')} too few for"
+            f" 2^{settings.bits} codes and nlist={nlist} cells; lower bits or nlist, or search exactly (search=null)"
+        )
+
+
 def load() -> Any:
     """The module faiss.
 
@@ -142,15 +158,7 @@ def _empty(faiss: Any, images: int, dim: int, settings: IndexSettings) -> Any:
         index = faiss.IndexHNSWFlat(dim, settings.m)
         index.hnsw.efConstruction, index.hnsw.efSearch = settings.ef_construction, settings.ef_search
         return index
-    nlist, drawn = cells(images, settings), min(images, settings.train)
-    if dim % settings.m:
-        divisor = max(m for m in range(1, settings.m + 1) if dim % m == 0)
-        raise InputError(f"m={settings.m}: give a divisor of the length of the embeddings, {dim}, such as {divisor}")
-    if drawn < max(nlist, 2**settings.bits):
-        raise InputError(
-            f"bits={settings.bits}: {counted(drawn, 'training image is', 'training images are')} too few for"
-            f" 2^{settings.bits} codes and nlist={nlist} cells; lower bits or nlist, or search exactly (search=null)"
-        )
+    nlist = cells(images, settings)
     index = faiss.IndexIVFPQ(faiss.IndexFlatL2(dim), dim, nlist, settings.m, settings.bits)
     index.nprobe = min(settings.nprobe, nlist)
     index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1  # it would warn on standard error

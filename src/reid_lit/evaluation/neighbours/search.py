@@ -45,6 +45,9 @@ class ExactSearch:
         """0 bytes: there is no index."""
         return 0
 
+    def check(self, images: int, dim: int) -> None:
+        """Nothing: every number of images, of any length, can be searched."""
+
     def search(
         self,
         query: Float[Tensor, "queries dim"],
@@ -121,6 +124,16 @@ class FaissSearch:
     def needed(self, images: int, dim: int) -> int:
         """About the bytes that an index of so many images takes."""
         return indexes.needed_bytes(images, dim, self)
+
+    def check(self, images: int, dim: int) -> None:
+        """Raise InputError unless so many embeddings of this length can be searched; before any is computed.
+
+        Raises:
+            ValueError: too few images or numbers for the settings.
+            MissingPackageError: faiss is not installed.
+        """
+        indexes.load()
+        indexes.check_fits(images, dim, self)
 
     def build(
         self, gallery: Gallery, *, unit: bool = False, memory_limit_gb: float | None = None, held: int = 0
