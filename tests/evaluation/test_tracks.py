@@ -177,11 +177,31 @@ def test_what_tracks_cannot_be_asked_for(words, message):
         Protocol(**words)
 
 
+def test_a_query_that_is_a_gallery_image_counts_once_in_its_track():
+    """VeRi-776's queries are among its gallery, under the same names in another folder."""
+    query = [Shot(Path("image_query/a.jpg"), 1, 0, track_id=5), Shot(Path("image_query/c.jpg"), 1, 1, track_id=6)]
+    names = [("a", 0, 5), ("b", 0, 5), ("d", 1, 6), ("c", 2, 7)]  # c.jpg of another track is another image
+    gallery = [Shot(Path(f"image_test/{name}.jpg"), 1, camera, track_id=track) for name, camera, track in names]
+    images = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    images[2] = images[0]
+    split = Split(name="copied", train=(), query=tuple(query), gallery=tuple(gallery))
+    found = pool(images, Lists.of(query, gallery), tracks_of(split, Protocol(tracks="mean")), Protocol(tracks="mean"))
+    units = images / images.norm(dim=1, keepdim=True)
+    expected = torch.stack([units[2] + units[3], units[1] + units[4]])
+    assert torch.allclose(found.query, expected / expected.norm(dim=1, keepdim=True), atol=1e-6)
+    metric = RetrievalScores.of(split, Protocol(tracks="mean"))
+    metric.update(images, torch.ones(6).long(), torch.tensor([0, 1, 0, 0, 1, 2]), torch.arange(6))
+    stamp = metric.compute().stamp["tracks"]
+    assert (stamp["images"], stamp["copies_of_queries"]) == (6, 1)
+
+
 def test_what_is_no_track_is_refused(split, images):
     lists = Lists.of(split.query, split.gallery)
-    plain = Tracks.of([replace(shot, track_id=None) for shot in (*split.query, *split.gallery)])
+    plain, one = (
+        Tracks.of(*([replace(shot, track_id=track) for shot in shots] for shots in (split.query, split.gallery)))
+        for track in (None, 0)
+    )
     with pytest.raises(ValueError, match="no image of this test is of a known track; name them in the column tracklet"):
         pool(images, lists, plain, Protocol(tracks="mean"))
-    one = Tracks.of([replace(shot, track_id=0) for shot in (*split.query, *split.gallery)])
     with pytest.raises(ValueError, match="other persons than the first image of the same track"):
         pool(images, lists, one, Protocol(tracks="mean"))

@@ -1,5 +1,7 @@
 """Images that ask for tracks: the queries stay images, and the gallery is ranked by its tracks."""
 
+from typing import cast
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -32,7 +34,7 @@ def image_to_track(embedding: Float[Tensor, "images dim"], lists: Lists, tracks:
         ValueError: see :func:`.tracks.track_lists`.
     """
     of_tracks = track_lists(lists, tracks, protocol)
-    queries, number = len(lists.query_person), of_tracks.gallery_track
+    queries, number = len(lists.query_person), cast(Tensor, of_tracks.gallery_track)
     place = torch.zeros(int(tracks.track.max()) + 1, dtype=torch.int64, device=embedding.device)
     place[number] = torch.arange(len(number), device=place.device)
     shown = place[tracks.track[queries:].to(place.device)]

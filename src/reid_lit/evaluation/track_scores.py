@@ -49,10 +49,13 @@ def evaluate_tracks(
         if protocol.reassociation:
             edges, limit = protocol.reassociation, protocol.memory_limit_gb
             result.details["reassociation"] = reassociation(pooled.spans, edges, memory_limit_gb=limit)
-    result.stamp["tracks"] = {
+    told: dict[str, object] = {
         "pooling": POOLED[protocol.tracks],
         "queries": protocol.track_queries,
         "images": len(embedding),
         "without_track": len(embedding) - tracks.known,
     }
+    if protocol.track_queries == "tracks" and (copies := int(tracks.again.sum())):
+        told["copies_of_queries"] = copies
+    result.stamp["tracks"] = told
     return ranker, result

@@ -73,7 +73,8 @@ def pool(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, p
     """Put tracks in place of images.
 
     A track has all of its images, of the query list and of the gallery. One with a query image is a query, one with a
-    gallery image is in the gallery; one with both is in both, and is never ranked for itself.
+    gallery image is in the gallery; one with both is in both, and is never ranked for itself. A query that is a copy of
+    a gallery image, as on VeRi-776, counts once.
 
     Args:
         embedding: Queries first, then the gallery.
@@ -86,7 +87,8 @@ def pool(embedding: Float[Tensor, "images dim"], lists: Lists, tracks: Tracks, p
     """
     of_tracks = track_lists(lists, tracks, protocol)
     track = tracks.track.to(embedding.device)
-    vector = pooled(embedding, track, quality=protocol.tracks == "quality")
+    once = ~tracks.again.to(embedding.device)
+    vector = pooled(embedding[once], track[once], quality=protocol.tracks == "quality")
     person = first_of(torch.cat([lists.query_person, lists.gallery_person]), track)
     return Pooled(
         vector[of_tracks.query_track], vector[of_tracks.gallery_track], of_tracks, _spans(vector, person, tracks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
 from reid_lit.errors import InputError
@@ -25,16 +25,21 @@ class Tracks:
         clock: ``(images)`` the number of the clock of its time; :data:`.marks.UNKNOWN` where its time is not known.
         seconds: ``(images)`` the time on that clock.
         known: How many images have a known track.
+        again: ``(images)`` whether a query image is in the gallery too: an image of its track there has its file name.
     """
 
     track: Int[Tensor, " images"]
     clock: Int[Tensor, " images"]
     seconds: Float64[Tensor, " images"]
     known: int
+    again: Bool[Tensor, " images"]
 
     @classmethod
-    def of(cls, shots: Sequence[Shot]) -> "Tracks":
+    def of(cls, query: Sequence[Shot], gallery: Sequence[Shot]) -> "Tracks":
         """The tracks of some shots, numbered by their first image."""
+        shots = (*query, *gallery)
+        shown = {(shot.track_id, shot.path.name) for shot in gallery if shot.track_id is not None}
+        again = [(shot.track_id, shot.path.name) in shown for shot in query]
         names = [("", number) if shot.track_id is None else (shot.track_id,) for number, shot in enumerate(shots)]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         clocks = {shot.taken.clock: 0 for shot in shots if shot.taken is not None}
@@ -45,6 +50,7 @@ class Tracks:
             torch.tensor([clock for clock, _ in taken], dtype=torch.int64),
             torch.tensor([seconds for _, seconds in taken], dtype=torch.float64),
             sum(shot.track_id is not None for shot in shots),
+            torch.tensor(again + [False] * len(gallery), dtype=torch.bool),
         )
 
 
@@ -149,7 +155,7 @@ def _check_one(name: str, values: Int[Tensor, " images"], track: Int[Tensor, " i
 
 def tracks_of(split: Split, protocol: Protocol) -> Tracks | None:
     """The tracks of a test; None where images are ranked."""
-    return None if protocol.tracks == "none" else Tracks.of((*split.query, *split.gallery))
+    return None if protocol.tracks == "none" else Tracks.of(split.query, split.gallery)
 
 
 def shown_of(split: Split, protocol: Protocol) -> Split:

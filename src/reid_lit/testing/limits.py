@@ -71,8 +71,8 @@ def _compared(split: Split, protocol: Protocol) -> tuple[int, int]:
 
 def _timed_tracks(split: Split) -> int:
     """The number of tracks, junk aside, whose times are known."""
-    known = [shot for shot in (*split.query, *split.gallery) if shot.person_id != JUNK]
-    return int((track_clocks(Tracks.of(known)) != UNKNOWN).sum())
+    query, gallery = ([shot for shot in shots if shot.person_id != JUNK] for shots in (split.query, split.gallery))
+    return int((track_clocks(Tracks.of(query, gallery)) != UNKNOWN).sum())
 
 
 def _length(model: RetrievalModel, size: Sequence[int]) -> int:

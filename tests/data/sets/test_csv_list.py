@@ -89,6 +89,31 @@ def test_a_column_of_views_is_read_in_large_and_small_letters_and_packed(crops):
     assert csv_parts(crops)["reid.csv"].decode().startswith("path,person,camera,split,view\n")
 
 
+def test_words_for_what_is_not_known_are_no_clothes_no_tracklet_and_no_view(crops):
+    worn, tracked, shown = (
+        ("red", "Red", "unknown", "nan", "N/A"),
+        ("-1", "a", "A", "-1", "?"),
+        ("-30", "-1", "None", "", "-30"),
+    )
+    rows = [(*row, *(words[place % 5] for words in (worn, tracked, shown))) for place, row in enumerate(ROWS[1:])]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "clothes", "tracklet", "view"), *rows]))
+    told = {shot.path.relative_to(crops).as_posix(): shot for shot in split.shots}
+    shots = [told[path] for path, *_ in ROWS[1:]]
+    assert [shot.clothes_id for shot in shots] == [(0, 0, None, None, None)[place % 5] for place in range(len(shots))]
+    assert [shot.track_id is not None for shot in shots] == [place % 5 in (1, 2) for place in range(len(shots))]
+    assert len({shot.track_id for shot in shots} - {None}) == sum(place % 5 in (1, 2) for place in range(len(shots)))
+    assert [shot.view for shot in shots] == [("-30", None, None, None, "-30")[place % 5] for place in range(len(shots))]
+    assert split.notes[-3:] == (
+        "clothes: 6 images of an unknown one, written 'unknown', 'nan', 'N/A'",
+        "tracklet: 7 images of an unknown one, written '-1', '?'",
+        "view: 4 images of an unknown one, written '-1', 'None'",
+    )
+    nothing = [(*row, "unknown", "-1", "?") for row in ROWS[1:]]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "clothes", "tracklet", "view"), *nothing]))
+    assert {(shot.clothes_id, shot.track_id, shot.view) for shot in split.shots} == {(None, None, None)}
+    assert split.notes[-1] == "view: 11 images of an unknown one, written '?'"
+
+
 def test_tracklets_are_of_a_person_and_a_camera_and_times_may_be_seconds(crops):
     rows = [(*row, "1" if place % 2 else "", 2.5 * place) for place, row in enumerate(ROWS[1:])]
     split = read(written(crops / "reid.csv", [(*ROWS[0], "tracklet", "time"), *rows]))
