@@ -36,11 +36,28 @@ def cut(positions, size):
 def test_every_batch_has_the_shares_whatever_the_sets_sizes(kind, options, shares):
     sampler = sharing(kind, shares=shares, batch_size=16, **options)
     batches = cut(list(sampler), 16)
-    assert len(batches) == sampler.batches() == 72 // 16
+    plain = kind(labels=LABELS, batch_size=16, seed=2, **options)
+    assert len(batches) == sampler.batches() == plain.batches()
     for batch in batches:
         assert Counter(SETS[k] for k in batch) == {number: 4 * share for number, share in enumerate(shares)}
         if options:
             assert set(Counter(LABELS[k] for k in batch).values()) == {2}
+
+
+@pytest.mark.parametrize("left_out", [0, 3])
+def test_an_epoch_is_as_long_as_without_shares(left_out):
+    """A person of six images gives four of them to a draw of four: 14 chunks of four where 72 images would fill 18."""
+    labels = [*(k // 6 for k in range(48)), *(8 + k // 4 for k in range(24))]
+    labels[:left_out] = [-1] * left_out
+    options = {"persons": 8, "images": 4, "repeat": False}
+    known = [label for label in labels if label >= 0]
+    for world in (1, 2):
+        plain = PersonSampler(labels=known, batch_size=32, world=world, seed=2, **options)
+        lengths = {
+            len(list(sharing(PersonSampler, labels=labels, batch_size=32, world=world, rank=rank, **options))) * world
+            for rank in range(world)
+        }
+        assert lengths == {32 * plain.batches()} == {32}
 
 
 def test_a_small_set_is_drawn_anew_and_a_large_one_in_part():

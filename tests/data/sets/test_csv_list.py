@@ -66,6 +66,26 @@ def test_a_column_of_times_is_read_and_packed(crops):
     assert all(shot.taken is None for shot in plain.shots)
 
 
+def test_seconds_are_any_number_but_eight_digits_and_never_milliseconds(crops):
+    said = {
+        "1709041230": 1709041230.0, "1709041230.25": 1709041230.25, "123456789": 123456789.0, ".5": 0.5, "0": 0.0,
+        "20261128": 1795824000.0, "20261128.0": 1795824000.0,
+        "1709041230415": None, "20261128093000": None, "10000000": None, "-1": None,
+    }  # fmt: skip
+    rows = [(*row, text) for row, text in zip(ROWS[1:], said, strict=True)]
+    split = read(written(crops / "reid.csv", [(*ROWS[0], "time"), *rows]))
+    taken = {shot.path.relative_to(crops).as_posix(): shot.taken for shot in split.shots}
+    read_as = {row[-1]: taken[row[0]] for row in rows}
+    assert read_as == {text: None if seconds is None else ("csv", seconds) for text, seconds in said.items()}
+    assert split.notes[-3:] == (
+        "2 times not read, such as '1709041230415' in line 9: no seconds; give seconds, such as 1709041230.415, in place"
+        " of milliseconds, or 2026-11-28T09:30:00+01:00",
+        "1 time not read, such as '10000000' in line 11: eight digits are a date; give 2026-11-28T09:30:00+01:00, or"
+        " seconds since another start",
+        "1 time not read, such as '-1' in line 12: give 2026-11-28T09:30:00+01:00",
+    )
+
+
 def test_a_column_of_clothes_is_read_and_packed(crops):
     worn = ["red", "blue", ""]
     rows = [(*row, worn[place % 3]) for place, row in enumerate(ROWS[1:])]

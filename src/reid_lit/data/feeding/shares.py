@@ -16,7 +16,8 @@ class SharesSampler(EpochSampler):
     """Every batch holds images of each data set in fixed shares, whatever the number of its images.
 
     A set gives the part of a batch that its own sampler draws, of P persons × K images its share of the P. An epoch has
-    as many batches as the images of all sets fill; a set whose images are used up is drawn anew.
+    as many batches as the same sampler draws from the images of all sets together, so that a training with shares takes
+    as many steps as one without; a set whose images are used up is drawn anew.
 
     Source: SetReWeightSampler of FastReID's public code: a fixed number of persons of each set in a batch.
 
@@ -71,7 +72,8 @@ class SharesSampler(EpochSampler):
                 check_complete(self.samplers[number])
             except InputError as error:
                 raise InputError(f"{error}; this is for the part of member {number} in a batch") from error
-        self._batches = max(1, len(labels) // batch_size)
+        together = over_labelled(partial(sampler, batch_size=batch_size, **place), labels, cameras)
+        self._batches = together.batches()
 
     @override
     def batches(self) -> int:

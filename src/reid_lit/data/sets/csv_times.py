@@ -1,6 +1,7 @@
 """When the images of a user's table were taken: its column ``time``."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,12 +16,16 @@ CLOCK = "csv"
 
 EXAMPLE = "2026-11-28T09:30:00+01:00"
 
+MOST = 10**11
+"""Seconds since 1970 come to this in the year 5138; a number as large as that counts milliseconds, or is a date."""
+
 
 def with_times(split: Split, rows: Sequence[CsvRow], paths: Mapping[int, Path]) -> Split:
     """The split whose shots say when they were taken, where their rows do.
 
-    A time is one of ISO 8601, in UTC where it has no zone, or a number of seconds since any start. Training and ranking
-    do not need it, so one that cannot be read stops nothing: it is not known, and a note says so.
+    A time is one of ISO 8601, in UTC where it has no zone, or a number of seconds since any start, such as 1970. Eight
+    digits are a date. Training and ranking do not need it, so one that cannot be read stops nothing: it is not known,
+    and a note says so.
 
     Args:
         split: Of these rows.
@@ -28,11 +33,14 @@ def with_times(split: Split, rows: Sequence[CsvRow], paths: Mapping[int, Path]) 
         paths: The path of the image of each row, by its line.
     """
     moments = {paths[row.line]: moment for row in rows if (moment := _moment(row.time)) is not None}
-    unread = [row for row in rows if row.time and paths[row.line] not in moments]
+    unread: dict[str, list[CsvRow]] = defaultdict(list)
+    for row in rows:
+        if row.time and paths[row.line] not in moments:
+            unread[_cure(row.time)].append(row)
     notes = split.notes
-    if unread:
-        times = counted(len(unread), "time")
-        notes = (*notes, f"{times} not read, such as {unread[0].time!r} in line {unread[0].line}: give {EXAMPLE}")
+    for cure, same in unread.items():
+        first = f"such as {same[0].time!r} in line {same[0].line}"
+        notes = (*notes, f"{counted(len(same), 'time')} not read, {first}: {cure}")
     if not moments:
         return replace(split, notes=notes)
 
@@ -45,13 +53,33 @@ def with_times(split: Split, rows: Sequence[CsvRow], paths: Mapping[int, Path]) 
 def _moment(text: str) -> Moment | None:
     """The point of time that a cell says.
 
-    >>> _moment("1970-01-01 01:00:30.5+01:00"), _moment("12.04").seconds, _moment("noon")
-    (Moment(clock='csv', seconds=30.5), 12.04, None)
+    >>> _moment("1970-01-01 01:00:30.5+01:00"), _moment("12.04").seconds, _moment("1709041230.25").seconds
+    (Moment(clock='csv', seconds=30.5), 12.04, 1709041230.25)
+    >>> _moment("noon"), _moment("1709041230415"), _moment("20260230"), _moment("nan")
+    (None, None, None, None)
     """
-    if re.fullmatch(r"\d{1,7}(\.\d*)?", text):  # eight digits are a date, 20261128
-        return Moment(CLOCK, float(text))
+    if _number(text) and not _date(text):
+        return Moment(CLOCK, float(text)) if float(text) < MOST else None
     try:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text.partition(".")[0] if _date(text) else text)
         return Moment(CLOCK, (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def _number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d*)?|\.\d+", text, re.ASCII) is not None
+
+
+def _date(text: str) -> bool:
+    """Whether a cell is a date without marks, 20261128; some programs write ``.0`` behind a number."""
+    return re.fullmatch(r"\d{8}(\.0*)?", text, re.ASCII) is not None
+
+
+def _cure(text: str) -> str:
+    """What to write in place of a cell that cannot be read."""
+    if _date(text):
+        return f"eight digits are a date; give {EXAMPLE}, or seconds since another start"
+    if _number(text):
+        return f"no seconds; give seconds, such as 1709041230.415, in place of milliseconds, or {EXAMPLE}"
+    return f"give {EXAMPLE}"
