@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reid_lit.evaluation.ahead import check_test
+from reid_lit.evaluation.ahead import check_scorable
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.neighbours.expansion import Expansion
 from reid_lit.evaluation.neighbours.reciprocal import KReciprocal
@@ -65,7 +65,7 @@ OWN_ALONE = {"camera_id": lambda shot: 0, "track_id": lambda shot: shot.person_i
 )  # fmt: skip
 def test_what_is_refused_with_embeddings_is_refused_without(changed, words, message):
     split, protocol = split_of(**changed), Protocol(**words)
-    for refused in (lambda: scored(split, protocol), lambda: check_test(split, protocol)):
+    for refused in (lambda: scored(split, protocol), lambda: check_scorable(split, protocol)):
         with pytest.raises(ValueError, match=message):
             refused()
 
@@ -75,11 +75,11 @@ def test_distractors_on_disk_are_refused_beside_tracks(tmp_path):
     with pytest.raises(
         ValueError, match="tracks and distractors on disk: they are images, and tracks are ranked"
     ) as early:
-        check_test(split, protocol, streamed=True)
+        check_scorable(split, protocol, streamed=True)
     with pytest.raises(ValueError, match="they are images") as late:
         scored(split, protocol, Distractors((StoredEmbeddings(tmp_path, 0, (1, 5)),), torch.zeros(1).long()))
     assert str(early.value) == str(late.value)
-    check_test(split, Protocol(), streamed=True)
+    check_scorable(split, Protocol(), streamed=True)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,16 @@ def test_distractors_on_disk_are_refused_beside_tracks(tmp_path):
     ],
 )
 def test_what_can_be_scored_passes(words):
-    check_test(split_of(), Protocol(**words))
+    check_scorable(split_of(), Protocol(**words))
     assert scored(split_of(), Protocol(**words)).scores["mAP"] > 0
 
 
 def test_the_rules_of_the_data_set_come_first():
     alone = replace(split_of(camera_id=lambda shot: 0), rules=Rules(camera_rule="any_camera"))
-    check_test(alone, Protocol())
+    check_scorable(alone, Protocol())
     with pytest.raises(ValueError, match="set camera_rule=any_camera"):
-        check_test(replace(alone, rules=Rules()), Protocol())
+        check_scorable(replace(alone, rules=Rules()), Protocol())
     single = replace(alone, rules=Rules(camera_rule="any_camera", single_gallery_shot=3))
-    check_test(replace(single, query=single.query[:1]), Protocol(separation=True))  # R is of the whole gallery alone
+    check_scorable(
+        replace(single, query=single.query[:1]), Protocol(separation=True)
+    )  # R is of the whole gallery alone

@@ -12,7 +12,7 @@ from reid_lit.evaluation.tracks import track_lists, tracks_of
 from reid_lit.records import Split
 
 
-def check_test(split: Split, protocol: Protocol, *, streamed: bool = False) -> None:
+def check_scorable(split: Split, protocol: Protocol, *, streamed: bool = False) -> None:
     """Raise InputError where the query and gallery of ``split`` cannot be ranked and scored as asked.
 
     Args:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reid_lit.callbacks.pictures import Pictures
 from reid_lit.errors import InputError
-from reid_lit.evaluation.ahead import check_test
+from reid_lit.evaluation.ahead import check_scorable
 from reid_lit.evaluation.gathering import RetrievalScores
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
@@ -70,7 +70,7 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     if not OmegaConf.is_missing(config, "run"):
         _check_model(file, content.origin, trained_run(config))
     split, named = content.split, content.test
-    check_test(split, protocol, streamed=bool(config.distractors))
+    check_scorable(split, protocol, streamed=bool(config.distractors))
     start = time.perf_counter()
     sources = [of_file(Path(entry), content.origin) for entry in config.distractors]
     scores = _gathered(content, protocol, behind(sources)(split), accelerator=config.trainer.accelerator)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from reid_lit.data.base import ReidData
 from reid_lit.errors import InputError
-from reid_lit.evaluation.ahead import check_test
+from reid_lit.evaluation.ahead import check_scorable
 from reid_lit.evaluation.on_disk import Distractors
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
@@ -106,7 +106,7 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
 
     Raises:
         ValueError: nothing is to be tested, there are no test persons, a test cannot be scored as the evaluation asks
-            (see :func:`~reid_lit.evaluation.ahead.check_test`), or its crops do not fit into the images.
+            (see :func:`~reid_lit.evaluation.ahead.check_scorable`), or its crops do not fit into the images.
         FileNotFoundError: a data set is not there.
     """
     if config.test_on is None:
@@ -130,7 +130,7 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
         tests += _named_apart(entry_tests, {test.row for test in tests})
     protocol: Protocol = instantiate(config.evaluation)
     for test in tests:  # before hours of training
-        check_test(test.data.split, protocol)
+        check_scorable(test.data.split, protocol)
     if protocol.crops is not None:
         for test in tests:
             check_crops(protocol.crops, test.data.transform.test_size)
@@ -151,7 +151,7 @@ def check_validation(config: DictConfig, data: ReidData) -> None:
         return
     protocol: Protocol = instantiate(config.evaluation)
     try:
-        check_test(data.validation, protocol)
+        check_scorable(data.validation, protocol)
         if protocol.crops is not None:
             check_crops(protocol.crops, data.transform.test_size)
     except InputError as error:
