@@ -14,6 +14,7 @@ from reid_lit.run.lineage import Lineage, check_apart, read_lineage
 from reid_lit.testing import tests as testing
 from reid_lit.testing.distractors import Source, _key, behind
 from reid_lit.testing.embeddings_file import images_of, write
+from reid_lit.testing.unseen import check_unseen
 
 
 @pytest.fixture
@@ -61,9 +62,9 @@ def test_a_run_by_another_root_is_known_as_the_source(read, tmp_path, before):
 def test_an_image_that_was_trained_on_is_not_tested_on(read, trained):
     data = read(1 - trained)
     test = testing.Test(data=data, row="plaza", average="", split_id=None)
-    testing.check_unseen(absolute(read(trained).split.train), [test])
+    check_unseen(absolute(read(trained).split.train), [test])
     with pytest.raises(ValueError, match="that were trained on"):
-        testing.check_unseen(absolute(read(trained).split.gallery), [test])
+        check_unseen(absolute(read(trained).split.gallery), [test])
 
 
 def test_a_distractor_by_another_root_is_known_as_an_image_of_the_test(read, tmp_path):

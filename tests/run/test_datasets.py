@@ -6,7 +6,8 @@ from reid_lit.records import Shot, Split, absolute
 from reid_lit.run.datasets import make_data, split_ids, with_dataset, with_split
 from reid_lit.run.split_rounds import run_rounds
 from reid_lit.testing import tests as testing
-from reid_lit.testing.tests import check_unseen, check_validation, find_tests
+from reid_lit.testing.tests import check_validation, find_tests
+from reid_lit.testing.unseen import check_unseen
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from reid_lit.data.problems import DataError
 from reid_lit.overrides import key_of
+from reid_lit.paths import packaged
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.identity import is_of
@@ -36,10 +37,25 @@ def value_of(key, overrides):
     return OmegaConf.to_container(OmegaConf.create([override.value()]), resolve=False)[0]
 
 
+def reader(option):
+    """What reads an option of `dataset`; the reader of CUHK01 for CUHK02, which shows its persons too."""
+    content = OmegaConf.load(packaged("conf") / "dataset" / f"{option}.yaml")
+    return (
+        content["_target_"].replace("cuhk02.CUHK02", "cuhk01.CUHK01")
+        if "_target_" in content
+        else reader(content.defaults[0])
+    )
+
+
 def sets(entries):
-    """The data set of each entry; the world of a drawn one."""
+    """The persons of each entry, by the data set that shows them; the world of a drawn one."""
     entries = [{"dataset": entry} if isinstance(entry, str) else entry for entry in entries]
-    return {entry.get("world", entry["dataset"]) for entry in entries}
+    return {entry.get("world", reader(entry["dataset"])) for entry in entries}
+
+
+def test_a_data_set_is_known_by_its_persons():
+    assert sets(["cuhk03"]) == sets(["cuhk03_labeled", "cuhk03_classic", {"dataset": "cuhk03", "images": "labeled"}])
+    assert sets(["cuhk01"]) == sets(["cuhk02"]) != sets(["cuhk03"])
 
 
 @pytest.mark.parametrize(
@@ -58,6 +74,21 @@ def test_no_row_trains_on_its_target_or_is_told_of_it(table, size):
         target = sets(value_of("test_on", cell.evaluate))
         assert len(target) == 1
         assert not target & sets(value_of("dataset.members", cell.train)), f"{table} {size}: {cell.label}"
+
+
+@pytest.mark.parametrize("protocol", ["p1", "p2", "p3"])
+def test_sources_are_those_of_the_published_rows(protocol):
+    for cell in cells(read_table(f"generalisation/{protocol}"), "paper"):
+        members = {
+            member if isinstance(member, str) else member["dataset"]: ""
+            if isinstance(member, str)
+            else member["train_on"]
+            for member in value_of("dataset.members", cell.train)
+        }
+        assert members.pop("cuhk_sysu") == "all"
+        if "msmt17" in members:
+            assert members.pop("msmt17") == ("trainval" if protocol == "p2" else "all")
+        assert {*members.values()} == {"" if protocol == "p2" else "all"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

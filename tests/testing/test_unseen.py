@@ -7,7 +7,7 @@ from reid_lit.records import Shot, Split, absolute
 from reid_lit.run.datasets import make_data
 from reid_lit.run.lineage import Lineage, check_apart, read_lineage
 from reid_lit.testing import tests as testing
-from reid_lit.testing.tests import check_unseen
+from reid_lit.testing.unseen import check_unseen
 
 
 @pytest.fixture

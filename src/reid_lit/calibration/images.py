@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.calibration.labelled import Labelled
+from reid_lit.data.families import of_known_persons
 from reid_lit.errors import InputError
 from reid_lit.files.copies import copies
 from reid_lit.records import JUNK, Shot, Split, absolute, common_images
@@ -22,7 +23,8 @@ from reid_lit.run.lineage import read_lineage
 from reid_lit.run.machine import make_trainer
 from reid_lit.testing.inference import embedded, provenance_of
 from reid_lit.testing.provenance import Provenance
-from reid_lit.testing.tests import learnt_images, trained_model
+from reid_lit.testing.tests import trained_model
+from reid_lit.testing.unseen import learnt_images
 from reid_lit.wording import counted
 
 PAIRS = ("auto", "across", "all")
@@ -65,7 +67,7 @@ def known_images(split: Split, learnt: frozenset[str], *, root: Path) -> Known:
         )
     notes = []
     train = split.train
-    if train and (common_images(absolute(train), learnt) or copies(absolute(train), learnt)):
+    if train and _is_learnt(absolute(train), learnt):
         notes.append(f"{len(train):,} images of the training list are left out: the run has learnt from it")
         train = ()
     asked = {shot.person_id for test in split.tested for shot in test.query} | {shot.person_id for shot in train}
@@ -131,3 +133,8 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
         "notes": list(known.notes),
     }
     return images, provenance_of(model, data.transform, str(trainer.precision)), facts
+
+
+def _is_learnt(images: frozenset[str], learnt: frozenset[str]) -> bool:
+    """Whether weights have learnt from one of some images, or its person."""
+    return bool(common_images(images, learnt) or copies(images, learnt) or of_known_persons(images, learnt)[0])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from reid_lit.data.families import of_known_persons
 from reid_lit.errors import InputError
 from reid_lit.files.copies import copies
 from reid_lit.paths import write_text
@@ -84,13 +85,16 @@ def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) 
         name: The target's, for the message.
 
     Raises:
-        ValueError: there are such images: the target is the source.
+        ValueError: there are such images: the target is the source, or shows its persons on other images.
     """
     images = absolute(target)
-    seen = common_images(images, labelled) or copies(images, labelled)
+    seen, what = common_images(images, labelled) or copies(images, labelled), "are those of the source"
+    if not seen:
+        seen, of_whom = of_known_persons(images, labelled)
+        what = f"show persons of the source ({of_whom})"
     if seen:
         raise InputError(
-            f"{len(seen)} of the {len(images)} training images of {name} are those of the source, such as {seen[0]}:"
+            f"{len(seen)} of the {len(images)} training images of {name} {what}, such as {seen[0]}:"
             f" the run that this one starts from, or one before that, has learnt their persons, and there is nothing"
             f" to adapt to; set another target, or start from a run on another source ({' or '.join(STARTS)})"
         )

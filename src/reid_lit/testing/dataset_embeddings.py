@@ -15,7 +15,8 @@ from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.embedder import Embedder
 from reid_lit.testing.embeddings_file import Embeddings, write
 from reid_lit.testing.inference import embedded, provenance_of
-from reid_lit.testing.tests import Test, check_unseen, find_tests, trained_model
+from reid_lit.testing.tests import Test, find_tests, trained_model
+from reid_lit.testing.unseen import check_unseen
 
 Computed = Callable[[Embedder], None]
 """Lets another runtime compute the embeddings of a model."""

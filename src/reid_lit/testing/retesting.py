@@ -21,7 +21,8 @@ from reid_lit.run.split_rounds import run_rounds, trained_run
 from reid_lit.testing.distractors import Source, behind, of_file, of_folder
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.limits import check_memory_limit, check_search
-from reid_lit.testing.tests import Test, check_unseen, find_tests, published_model, run_tests, trained_model
+from reid_lit.testing.tests import Test, find_tests, published_model, run_tests, trained_model
+from reid_lit.testing.unseen import check_unseen
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,9 @@ from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.scores import Result
 from reid_lit.evaluation.tracks import shown_of
 from reid_lit.evaluation.views import check_crops
-from reid_lit.files.copies import copies
 from reid_lit.kinds import PERSON, said
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import JUNK, Split, absolute, common_images
+from reid_lit.records import JUNK, Split
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
 from reid_lit.run.published import published
@@ -34,7 +33,6 @@ from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.kept_queries import keep_queries
 from reid_lit.testing.published_weights import PublishedWeights
 from reid_lit.testing.thresholds import with_application
-from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -158,43 +156,6 @@ def check_validation(config: DictConfig, data: ReidData) -> None:
         drawn = f"dataset.val_persons={data.val_persons} draws them: give another number, or 0 for no validation"
         cure = f"; {drawn}" if data.val_persons else ""
         raise InputError(f"the validation persons of {data.split.name} cannot be scored: {error}{cure}") from error
-
-
-def check_unseen(trained: Collection[str], tests: Sequence[Test]) -> None:
-    """Raise InputError if a test shows an image that was trained on, such as one of another split of the data set.
-
-    Args:
-        trained: Absolute paths of the training images, as :func:`~reid_lit.records.absolute` gives them.
-        tests: The tests.
-
-    Raises:
-        ValueError: a test shows such an image.
-    """
-    known = frozenset(trained)
-    for test in tests if known else ():
-        split = test.data.split
-        seen, how = learnt_images(split, known)
-        if seen:
-            number = "" if test.split_id is None else f" (split {test.split_id})"
-            raise InputError(
-                f"{split.name}{number} tests on {counted(len(seen), 'image that was', 'images that were')} trained"
-                f" on{how}, such as {seen[0]}: the scores would say nothing; test on the split that was left out in"
-                f" training, or on another data set"
-            )
-
-
-def learnt_images(split: Split, known: frozenset[str]) -> tuple[list[str], str]:
-    """The images of a query and its gallery that weights have learnt from, and a word where only their content is.
-
-    Args:
-        split: One test; with the training list of its data set.
-        known: Absolute paths of the images that the weights have learnt from.
-    """
-    shown = absolute((*split.query, *split.gallery))
-    if seen := common_images(shown, known):
-        return seen, ""
-    own = common_images(known, absolute(split.train))  # lists of one data set share nobody; the doctor finds copies
-    return copies(shown, known.difference(own)), ", by their content"
 
 
 def _nobody_known(data: ReidData) -> bool:

@@ -23,7 +23,8 @@ from reid_lit.run.objective import check_objective, held_out_scores, objective_o
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
 from reid_lit.testing.limits import check_memory_limit, check_search
-from reid_lit.testing.tests import check_unseen, check_validation, find_tests, run_tests
+from reid_lit.testing.tests import check_validation, find_tests, run_tests
+from reid_lit.testing.unseen import check_unseen
 from reid_lit.training.continuing import Continued
 from reid_lit.training.low_memory import check_chunks
 from reid_lit.training.rehearsal import check_batch, check_before_data, learnt_from, rehearse

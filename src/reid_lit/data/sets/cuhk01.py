@@ -4,7 +4,7 @@ Source: Li, Zhao and Wang, "Human Reidentification with Transferred Metric Learn
 research, on request to the authors. Ten halves of the persons, both directions, all images of a view in query and
 gallery; the authors fixed no halves: ten are stored here.
 
-The persons are those of CUHK02's pair P1: whoever trains on one of the two cannot test on the other.
+The persons are those of CUHK02's pair P1, under other numbers: a model that learnt from that pair is not tested here.
 
 Layout checked in the code of torchreid (KaiyangZhou/deep-person-reid, ``image/cuhk01.py``) and LifelongReID
 (TPCD/LifelongReID, ``lreid/datasets/cuhk01.py``); never tried on a real copy.

@@ -4,7 +4,7 @@ Source: Li and Wang, "Locally Aligned Feature Transforms across Views", CVPR 201
 the pairs P1 … P5, each with four images: 7,264. The first four pairs train, the fifth is tested, camera 1 against
 camera 2; as a source of generalisation (P-1) all train. For research, on request to the authors.
 
-P1 shows the persons of CUHK01: whoever trains on one of the two cannot test on the other.
+P1 shows the persons of CUHK01, under other numbers: a model that learnt from P1 is not tested on CUHK01. P5 has others.
 
 Layout checked in the code of torchreid (KaiyangZhou/deep-person-reid, ``image/cuhk02.py``) and LifelongReID
 (TPCD/LifelongReID, ``lreid/datasets/cuhk02.py``); never tried on a real copy.

@@ -14,6 +14,7 @@ from typing_extensions import override
 from reid_lit.data.base import ReidData
 from reid_lit.data.counts import describe, is_whole
 from reid_lit.data.fakes import refuse_fakes
+from reid_lit.data.families import of_known_persons
 from reid_lit.data.feeding.in_flight import batch_bytes
 from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
@@ -35,7 +36,7 @@ def transfer(source: Split, target: Split) -> Split:
     that training cannot read them. Its test lists stay as they are.
 
     Raises:
-        ValueError: the source has no labels, the target has no training images, or both share images.
+        ValueError: the source has no labels, the target has no training images, or both share images or persons.
     """
     labelled = tuple(shot for shot in source.train if shot.person_id != JUNK)
     if len({shot.person_id for shot in labelled}) < 2:
@@ -52,6 +53,12 @@ def transfer(source: Split, target: Split) -> Split:
         raise InputError(
             f"target={target.name}: {counted(len(shared), 'training image is', 'training images are')} in the source"
             f" too, such as {shared[0]}; name another data set as the target, {target.name} is the source"
+        )
+    shared, of_whom = of_known_persons(theirs, ours)
+    if shared:
+        raise InputError(
+            f"target={target.name}: {counted(len(shared), 'training image shows', 'training images show')} persons of"
+            f" the source on other images ({of_whom}), such as {shared[0]}; name another data set as the target"
         )
     first = camera_count(source)
     unlabelled = tuple(
