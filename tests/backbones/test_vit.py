@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from reid_lit.backbones.base import as_map, map_size, normalised
+from reid_lit.backbones.positions import resized_positions
 from reid_lit.backbones.swin import swin
 from reid_lit.backbones.vit import _say_fitted, vit
 from reid_lit.layers.pooling import GeneralizedMeanPool, GlobalAveragePool, pooled
@@ -56,6 +57,36 @@ def test_the_average_pool_takes_the_class_token_and_other_pools_the_patches():
     maps = small(class_token=False)(torch.rand(2, 3, 64, 32))
     assert maps.shape == (2, 32, 4, 2)
     assert pooled(GlobalAveragePool(), maps).shape == (2, 32)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("size", "stride", "grid", "now"),
+    [
+        ((288, 128), None, (18, 8), (256, 128)),  # 144 patches, a square
+        ((256, 64), None, (16, 4), (128, 128)),  # as many as in another grid
+        ((64, 64), 8, (7, 7), (64, 32)),
+    ],
+)
+def test_a_run_says_the_grid_of_its_table_and_of_a_file_it_is_said(tmp_path, caplog, size, stride, grid, now):
+    theirs = small(size=size, stride=stride)
+    (tmp_path / "checkpoints").mkdir()
+    file = tmp_path / "checkpoints" / "last.ckpt"
+    torch.save({"state_dict": {f"backbone.{key}": value for key, value in theirs.state_dict().items()}}, file)
+    (tmp_path / "config.yaml").write_text(f"transform: {{size: {[*size]}}}\nbackbone: {{stride: {stride or 'null'}}}\n")
+    made = {"name": TINY, "size": now, "options": SMALL, "drop_path": 0.0}
+    table = theirs.body.model.pos_embed
+    expected = resized_positions(table, grid, (now[0] // 16, now[1] // 16), prefix=1)
+    with caplog.at_level(logging.INFO):
+        for weights in (tmp_path, file):
+            assert torch.equal(vit(**made, weights=str(weights)).body.model.pos_embed, expected)
+    assert "is taken for a grid" not in caplog.text
+    (tmp_path / "config.yaml").unlink()
+    with caplog.at_level(logging.INFO):
+        vit(**made, weights=str(tmp_path))
+    count, root = grid[0] * grid[1], round((grid[0] * grid[1]) ** 0.5)
+    said = f"its table of {count} positions is taken for a grid of {root} × {root}, and resized to"
+    assert (said in caplog.text) == (count != now[0] * now[1] // 256)
 
 
 @torch.no_grad()

@@ -1,6 +1,8 @@
 """CLIP's attention pool of a residual network, and the means of its last two maps beside it."""
 
+import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -11,7 +13,8 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from reid_lit.backbones.clip_projection import ClipViews, clip_file
-from reid_lit.backbones.positions import grid_of, resized_positions
+from reid_lit.backbones.positions import grid_read, resized_positions
+from reid_lit.backbones.saved_grid import saved, saved_size
 from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
 from reid_lit.records import LastMaps
@@ -67,8 +70,7 @@ class AttentionPool(ClipViews):
         super().__init__()
         if features % heads:
             raise InputError(f"heads={heads}: features={features} is no multiple of it; CLIP's have 64 channels a head")
-        pixels = _PIXELS * last_stride
-        self.grid = (max(size[0] // pixels, 1), max(size[1] // pixels, 1))
+        self.grid = _grid(size, last_stride)
         self.heads = heads
         self.q, self.k, self.v = (nn.Linear(features, features) for _ in range(3))
         self.proj = nn.Linear(features, dim)
@@ -80,7 +82,10 @@ class AttentionPool(ClipViews):
         else:
             whole = nn.ModuleDict({"head": self})  # so timm names it
             path = clip_file(name, weights)
-            load(whole, path, name=f"the attention pool of {name}", at_least=1.0, fit=self._fitted, part=True)
+            images, stride = saved_size(path), saved(path, "backbone", "last_stride")
+            grid = _grid(images, stride) if images and stride in (1, 2) else None
+            fit = functools.partial(self._fitted, saved_grid=grid, weights=path)
+            load(whole, path, name=f"the attention pool of {name}", at_least=1.0, fit=fit, part=True)
 
     @override
     def told_apart(self, features: LastMaps) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,10 +104,18 @@ class AttentionPool(ClipViews):
         )
         return self.proj(F.scaled_dot_product_attention(query, key, value).flatten(1))
 
-    def _fitted(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def _fitted(
+        self, tensors: Mapping[str, Tensor], *, saved_grid: tuple[int, int] | None, weights: Path
+    ) -> Mapping[str, Tensor]:
         """A file's tensors with its table of positions for this grid."""
         table = tensors.get("head.pos_embed")
-        grid = None if table is None else grid_of(len(table) - 1, self.grid)
+        grid = None if table is None else grid_read(len(table) - 1, self.grid, saved_grid, weights=weights)
         if table is None or grid is None:
             return tensors
         return {**tensors, "head.pos_embed": resized_positions(table[None], grid, self.grid, prefix=1)[0]}
+
+
+def _grid(size: Sequence[int], last_stride: int) -> tuple[int, int]:
+    """Rows and columns of the last map of images of a size."""
+    pixels = _PIXELS * last_stride
+    return max(size[0] // pixels, 1), max(size[1] // pixels, 1)

@@ -1,12 +1,16 @@
 """Tables of positions of vision transformers, for another grid of patches."""
 
+import logging
 from collections.abc import Mapping
 from math import isqrt
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, cat
 from torch.nn import functional as F
+
+_log = logging.getLogger(__name__)
 
 
 def resized_positions(
@@ -48,7 +52,33 @@ def grid_of(patches: int, like: tuple[int, int]) -> tuple[int, int] | None:
     return best if best is None or like[0] >= like[1] else (best[1], best[0])
 
 
-def with_fitted_positions(tensors: Mapping[str, Tensor], *, model: Any) -> dict[str, Tensor]:
+def grid_read(
+    patches: int, like: tuple[int, int], saved: tuple[int, int] | None, *, weights: Path
+) -> tuple[int, int] | None:
+    """The grid that a file's table of positions is of: the run's own, else what it most likely is, which is said.
+
+    Args:
+        patches: How many positions the table has.
+        like: The grid of the network.
+        saved: What the run's folder says; None: it is none.
+        weights: The file, for the message.
+    """
+    if saved is not None and saved[0] * saved[1] == patches:
+        return saved
+    if patches == like[0] * like[1]:
+        return like
+    grid = grid_of(patches, like)
+    if grid is not None:
+        _log.info(
+            "%s: its table of %d positions is taken for a grid of %d × %d, and resized to %d × %d; a run's folder would"
+            " say which grid it is", weights, patches, *grid, *like,
+        )  # fmt: skip
+    return grid
+
+
+def with_fitted_positions(
+    tensors: Mapping[str, Tensor], *, model: Any, saved: tuple[int, int] | None, weights: Path
+) -> dict[str, Tensor]:
     """A transformer's tensors with their table of positions for its grid, where theirs is for another one.
 
     The position of a distilled token that the transformer does not have is left out, and that of the class token is
@@ -57,6 +87,8 @@ def with_fitted_positions(tensors: Mapping[str, Tensor], *, model: Any) -> dict[
     Args:
         tensors: By the transformer's own names.
         model: timm's ``VisionTransformer``, or another network without such a table.
+        saved: As in :func:`grid_read`.
+        weights: Likewise.
     """
     own, named = getattr(model, "pos_embed", None), dict(tensors)
     if named.get("pos_embed") is None or own is None:
@@ -65,14 +97,19 @@ def with_fitted_positions(tensors: Mapping[str, Tensor], *, model: Any) -> dict[
         if key in named and named[key].ndim < 3:
             named[key] = named[key].view(1, -1, named[key].shape[-1])
     table = named["pos_embed"]
-    if table.ndim != 3 or table.shape == own.shape:
+    if table.ndim != 3:
         return named
     prefix = 0 if model.no_embed_class else model.num_prefix_tokens
-    if "dist_token" in named and getattr(model, "dist_token", None) is None:
+    if table.shape[1] != own.shape[1] and "dist_token" in named and getattr(model, "dist_token", None) is None:
         table = cat([table[:, :1], table[:, 2:]], 1)
-    if not prefix and "cls_token" in named and isqrt(table.shape[1] - 1) ** 2 == table.shape[1] - 1:
+    if (
+        table.shape[1] != own.shape[1]
+        and not prefix
+        and "cls_token" in named
+        and isqrt(table.shape[1] - 1) ** 2 == table.shape[1] - 1
+    ):
         named["cls_token"], table = named["cls_token"] + table[:, :1], table[:, 1:]
-    grid = grid_of(table.shape[1] - prefix, model.patch_embed.grid_size)
+    grid = grid_read(table.shape[1] - prefix, model.patch_embed.grid_size, saved, weights=weights)
     if grid is None:
         return named
     return {**named, "pos_embed": resized_positions(table, grid, model.patch_embed.grid_size, prefix=prefix)}

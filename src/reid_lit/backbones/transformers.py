@@ -10,6 +10,7 @@ from torch import nn
 
 from reid_lit.backbones.imagenet import cached_imagenet
 from reid_lit.backbones.positions import with_fitted_positions
+from reid_lit.backbones.saved_grid import saved, saved_size
 from reid_lit.backbones.timm import check_name, check_options, check_statistics
 from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
@@ -52,8 +53,22 @@ def built(
     model = timm.create_model(name, pretrained=False, num_classes=0, drop_path_rate=drop_path, **options)
     finished(model)
     if weights != "none":
-        load(model, file, name=name, fit=functools.partial(with_fitted_positions, model=model))
+        grid = _saved_grid(file, model)
+        load(
+            model, file, name=name, fit=functools.partial(with_fitted_positions, model=model, saved=grid, weights=file)
+        )
     return model, mean or config.mean, std or config.std
+
+
+def _saved_grid(weights: Path, model: Any) -> tuple[int, int] | None:
+    """The grid of patches of the run that weights are of; None where no run's folder says it."""
+    size, stride = saved_size(weights), saved(weights, "backbone", "stride")
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    if size is None or patch is None:
+        return None
+    step = stride if isinstance(stride, int) and stride > 0 else patch[0]
+    rows, columns = ((side - patch[0]) // step + 1 for side in fitted(size, patch, (step, step)))
+    return rows, columns
 
 
 def fitted(size: Sequence[int], patch: Sequence[int], stride: Sequence[int]) -> tuple[int, int]:

@@ -140,7 +140,7 @@ def _read(
             break
     whole = [reading for reading in found if reading.share >= at_least]
     best = chosen(whole) if whole else max(found, key=lambda reading: reading.share, default=None)
-    if best is not None and len(best.matched) < len(target):
+    if best is not None:
         best = Reading.of(fit(best.tensors), target, names=best.names, prefix=best.prefix)
     if best is not None and len(best.matched) == len(target):
         return best

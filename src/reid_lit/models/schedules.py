@@ -80,6 +80,9 @@ def warm_cosine_epochs(
     In epoch t, counted from 1, the factor is warm_start + (1 − warm_start) t / warm_epochs while t < warm_epochs, then
     final + ½ (1 − final) (1 + cos(π t / epochs)): the cosine starts at t = 0, so it is already below 1 by then.
 
+    Both ends are shares of a group's own rate: where biases learn twice as fast, they start and end at twice the rate
+    of the others too. timm's scheduler, which the public code uses, has one start and one end for all groups.
+
     Args:
         optimizer: Its rates are the peaks.
         epochs: Of the whole training.
