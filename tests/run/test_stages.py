@@ -255,7 +255,7 @@ def rehearsed(planned, trees):
         stages, config = planned(CAM, f"data_root={trees}", *QUICK[:3], *STAGES[:1], *overrides)
         data = make_data(config)
         data.setup("fit")
-        rehearse(config, stages, data)
+        rehearse(config, stages, data, data.tests())
 
     return rehearsing
 
@@ -275,6 +275,7 @@ def test_a_rehearsal_leaves_the_random_state_as_it_was(rehearsed):
         ),
         ([*STAGES[1:3], 'before.autoencoder.overrides=["model.cameras=2"]'], r"=2, but dukemtmc has 3 cameras"),
         ([*STAGES[1:], "sampler=person", "sampler.persons=4"], r"draws batches of market1501 by its persons' labels"),
+        ([*STAGES[1:], "evaluation.memory_limit_gb=1e-9"], r"^memory_limit_gb=1e-09: ranking needs .* GB above"),
         ([*STAGES[1:], "dataset.val_persons=2"], r"^val_persons=2 holds persons of market1501 out"),
     ],
 )

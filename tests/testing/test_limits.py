@@ -23,7 +23,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.models.retrieval import EmbeddingModel
 from reid_lit.records import JUNK, Moment, Shot, Split
 from reid_lit.testing import tests as testing
-from reid_lit.testing.limits import check_memory_limit, check_search
+from reid_lit.testing.limits import check_limits, check_memory_limit, check_search, validated
 
 DIM = 32
 
@@ -75,7 +75,7 @@ def test_it_refuses_what_the_ranking_would_refuse_in_the_same_words(test, protoc
         Ranker(query, gallery, Lists.of(split.query, split.gallery), protocol).block(0)
     model = Tiny(protocol)
     with pytest.raises(ValueError, match="memory_limit_gb") as early:
-        check_memory_limit(model, [test])
+        check_memory_limit(model, [test.data])
     assert str(early.value) == str(late.value)
     assert model.embedded == 1
     assert model.training
@@ -109,7 +109,7 @@ def test_tracks_have_a_least_of_their_own(test, words, message, monkeypatch):
     with pytest.raises(ValueError, match=message) as late:
         embedded(test, protocol)
     with pytest.raises(ValueError, match="memory_limit_gb") as early:
-        check_memory_limit(Tiny(protocol), [test])
+        check_memory_limit(Tiny(protocol), [test.data])
     assert str(early.value) == str(late.value)
 
 
@@ -122,26 +122,26 @@ def test_an_index_that_does_not_fit_is_refused_in_the_same_words(test, search, m
     with pytest.raises(ValueError, match=message) as late:
         embedded(test, protocol)
     with pytest.raises(ValueError, match=message) as early:
-        check_search(Tiny(protocol), [test])
+        check_search(Tiny(protocol), [test.data])
     assert str(early.value) == str(late.value)
-    check_search(Tiny(Protocol(search=protocol.search)), [test])  # nothing looks for neighbours
+    check_search(Tiny(Protocol(search=protocol.search)), [test.data])  # nothing looks for neighbours
 
 
 def test_an_index_without_faiss_is_refused_before_anything_is_embedded(test, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingPackageError, match="FaissSearch needs faiss"):
-        check_search(Tiny(Protocol(rerank=KReciprocal(), search=FaissSearch(kind="flat"))), [test])
+        check_search(Tiny(Protocol(rerank=KReciprocal(), search=FaissSearch(kind="flat"))), [test.data])
 
 
 def test_distractors_have_a_least_of_their_own(test):
     with pytest.raises(ValueError, match="reading distractors needs"):
-        check_memory_limit(Tiny(Protocol(memory_limit_gb=1e-9)), [test], streamed=True)
+        check_memory_limit(Tiny(Protocol(memory_limit_gb=1e-9)), [test.data], streamed=True)
 
 
 @pytest.mark.parametrize("limit", [None, 1.0])
 def test_what_fits_is_left_alone(test, limit):
     for streamed in (False, True):
-        check_memory_limit(Tiny(Protocol(memory_limit_gb=limit)), [test], streamed=streamed)
+        check_memory_limit(Tiny(Protocol(memory_limit_gb=limit)), [test.data], streamed=streamed)
 
 
 def test_the_least_counts_expansion_index_and_the_gallery_of_the_open_set():
@@ -160,3 +160,15 @@ def test_the_least_counts_expansion_index_and_the_gallery_of_the_open_set():
 def test_rates_that_are_none_are_named(rates):
     with pytest.raises(ValueError, match=r"^roc=.*: give rates between 0 and 1"):
         _rates("roc", rates)
+
+
+def test_whom_a_training_validates_with_counts_too(test):
+    """An index that fits the test need not fit fewer images, and is built after the first epoch."""
+    search = FaissSearch(kind="ivf_pq", m=4, bits=8, train=600)
+    model = Tiny(Protocol(rerank=KReciprocal(), search=search))
+    assert not validated(test.data)
+    check_limits(model, [test.data])
+    test.data.validation = replace(test.data.split, gallery=test.data.split.gallery[:100])
+    with pytest.raises(ValueError, match="bits=8: 140 training images are too few"):
+        check_limits(model, validated(test.data))
+    assert len(test.data.split.gallery) == 560

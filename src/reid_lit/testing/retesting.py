@@ -20,7 +20,7 @@ from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
 from reid_lit.testing.distractors import Source, behind, of_file, of_folder
 from reid_lit.testing.inference import provenance_of
-from reid_lit.testing.limits import check_memory_limit, check_search
+from reid_lit.testing.limits import check_limits
 from reid_lit.testing.tests import Test, find_tests, published_model, run_tests, trained_model
 from reid_lit.testing.unseen import check_unseen
 
@@ -56,8 +56,7 @@ def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Ro
     else:  # what it learnt from is not known
         model = published_model(config)
         tests = find_tests(config, make_data(config))
-    check_memory_limit(model, tests, streamed=bool(config.distractors))
-    check_search(model, tests)
+    check_limits(model, [test.data for test in tests], streamed=bool(config.distractors))
     trainer = make_trainer(config)
     facts = {"distractors": list(config.distractors)} if config.distractors else {}
     return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)), run=run)

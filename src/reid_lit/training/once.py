@@ -22,7 +22,7 @@ from reid_lit.run.machine import compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
-from reid_lit.testing.limits import check_memory_limit, check_search
+from reid_lit.testing.limits import check_limits, validated
 from reid_lit.testing.tests import check_validation, find_tests, run_tests
 from reid_lit.testing.unseen import check_unseen
 from reid_lit.training.continuing import Continued
@@ -63,8 +63,7 @@ def train_once(
     model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_batch(config, model)
     check_chunks(config, model)
-    check_memory_limit(model, tests)
-    check_search(model, tests)
+    check_limits(model, [*(test.data for test in tests), *validated(data)])
     for test in tests:
         model.check_test(test.data, data)
     if checkpoint is None:

@@ -18,6 +18,7 @@ from reid_lit.run.lineage import Lineage, absolute, check_apart, inherited, read
 from reid_lit.run.machine import ranks_of
 from reid_lit.run.presence import missing_roots
 from reid_lit.run.stages import Stage
+from reid_lit.testing.limits import check_limits, validated
 from reid_lit.training.low_memory import check_chunks
 
 
@@ -60,13 +61,15 @@ def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData, tests:
         tests: What it is tested on, likewise.
 
     Raises:
-        ValueError: a model cannot be built or trained, or the persons of the target are known to what is adapted to it.
+        ValueError: a model cannot be built or trained, its embeddings cannot be scored within the evaluation's limits,
+            or the persons of the target are known to what is adapted to it.
     """
     if all(stage.job.done for stage in stages):
         return
     model = _checked_model(config, data)
     for test in tests:
         model.check_test(test, data)
+    check_limits(model, [*tests, *validated(data)])
     lineage = inherited(config)
     for stage in stages:
         lineage |= read_lineage(stage.job.folder) if stage.job.done else _rehearsed(stage)
