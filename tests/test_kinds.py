@@ -16,8 +16,10 @@ from reid_lit.calibration.record import read_calibration
 from reid_lit.calibration.text import show
 from reid_lit.data.sets.csv_file import read
 from reid_lit.errors import InputError
+from reid_lit.figures.calibration import reliability_diagram
 from reid_lit.init import init
 from reid_lit.kinds import OBJECT, PERSON, VEHICLE, Kind, kind_of, said, speak_of
+from reid_lit.paper_figures.logs import kind_of_run
 from reid_lit.testing.provenance import Provenance
 from reid_lit.wording import counted
 
@@ -160,6 +162,23 @@ def test_errors_say_what_was_read(vehicles, tmp_path):
     assert str(error) == "an object that is in 2 lists of objects"
 
 
+def test_an_empty_cell_of_a_table_of_vehicles_says_so(tmp_path):
+    (tmp_path / "reid.csv").write_text("path,person,kind\na.png,one,vehicles\nb.png,,vehicles\n")
+    with pytest.raises(ValueError, match="1 row with no vehicle in "):
+        read(tmp_path)
+
+
+def test_figures_of_vehicles_say_so(tmp_path):
+    speak_of(VEHICLE)
+    axes = reliability_diagram([(0.2, 0.1, 0.5), (0.8, 0.9, 0.5)], title="plates").axes[0]
+    assert axes.get_ylabel() == "pairs that show one vehicle"
+    assert "vehicles left out" in [text.get_text() for text in axes.get_legend().get_texts()]
+    stamps = [{"stamp": {"kind": list(VEHICLE)}}, {"stamp": {"kind": list(VEHICLE)}}]
+    (tmp_path / "metrics.json").write_text(json.dumps({"results": stamps}))
+    assert kind_of_run(tmp_path) == VEHICLE
+    assert kind_of_run(tmp_path / "unfinished") == PERSON
+
+
 def test_a_table_of_several_kinds_is_of_objects(vehicles, tmp_path):
     lines = (vehicles / "reid.csv").read_text().splitlines()
     mixed = [lines[0], *(f"{vehicles}/{line}" for line in lines[1:])]
@@ -188,5 +207,20 @@ def test_the_plural_of_a_kind():
     assert [kind_of(word).several for word in ("bus", "city", "toy", "fish", "mouse", "person")] == [
         "buses", "cities", "toys", "fish", "mice", "persons",
     ]  # fmt: skip
+    for word in (
+        "buses",
+        "cities",
+        "toys",
+        "fish",
+        "mice",
+        "persons",
+        "vehicles",
+        "foxes",
+        "horses",
+        "lenses",
+        "glass",
+    ):
+        assert kind_of(kind_of(word).one) == kind_of(kind_of(word).several) == kind_of(word)
+    assert kind_of("horses").one == "horse"
     assert kind_of("calf/calves") == Kind("calf", "calves")
     assert counted(2, *VEHICLE) == "2 vehicles"

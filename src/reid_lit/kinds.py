@@ -23,7 +23,8 @@ OBJECT = Kind("object", "objects")
 """What is said where data sets of several kinds come together."""
 
 _IRREGULAR = {"person": "persons", "mouse": "mice", "goose": "geese", "ox": "oxen", "calf": "calves", "wolf": "wolves"}
-_UNCHANGED = ("fish", "sheep", "deer", "bison", "aircraft", "cattle")
+_IRREGULAR |= {"bus": "buses", "lens": "lenses", "gas": "gases"}
+_UNCHANGED = ("fish", "sheep", "deer", "bison", "aircraft", "cattle", "species", "series")
 _WORD = re.compile(
     r"(?P<quote>[\"'`]?)(?<![\w./:=<>{?\\])(?P<article>\b[Aa] )?\b(?P<noun>persons?)\b(?P<who> who\b)?"
     r"(?![\w=/>]|\.\w|\(s\))(?P<end>[\"'`]?)",
@@ -38,16 +39,19 @@ class _Spoken:
 
 
 def kind_of(name: str) -> Kind:
-    """A kind by its name in the singular, or by both, as ``mouse/mice``.
+    """A kind by its name, or by singular and plural, as ``mouse/mice``.
 
     >>> kind_of("vehicle") == VEHICLE, kind_of("Sheep").several, kind_of("fox").several, kind_of("lady").several
     (True, 'sheep', 'foxes', 'ladies')
+    >>> kind_of("Vehicles") == VEHICLE, kind_of("mice").one, kind_of("boxes").one, kind_of("ladies").one
+    (True, 'mouse', 'box', 'lady')
     >>> kind_of("ibex / ibexes")
     Kind(one='ibex', several='ibexes')
     """
     one, _, several = (part.strip().lower() for part in name.partition("/"))
     if several:
         return Kind(one, several)
+    one = _singular(one)
     if one in _UNCHANGED:
         return Kind(one, one)
     if one in _IRREGULAR:
@@ -55,6 +59,20 @@ def kind_of(name: str) -> Kind:
     if re.search(r"(s|x|z|ch|sh)$", one):
         return Kind(one, f"{one}es")
     return Kind(one, f"{one[:-1]}ies" if re.search(r"[^aeiou]y$", one) else f"{one}s")
+
+
+def _singular(name: str) -> str:
+    """The name of one, where it is that of several."""
+    if name in _IRREGULAR or name in _UNCHANGED:
+        return name
+    for one, several in _IRREGULAR.items():
+        if name == several:
+            return one
+    if re.search(r"(x|z|ch|sh|ss)es$", name):
+        return name[:-2]
+    if name.endswith("ies"):
+        return f"{name[:-3]}y"
+    return name[:-1] if re.search(r"[^siu]s$", name) else name
 
 
 def common(kinds: Iterable[Kind]) -> Kind:

@@ -154,6 +154,9 @@ def test_the_score_after_each_epoch_under_its_protocol(draw, run):
     assert title == "mAP by epoch: ward, 5 held-out training persons, AP by step, cosine distance, cross_camera"
     labels = [line.get_label() for line in drawing.figure.axes[0].lines]
     assert labels[1] == "Stronger, retrieval by feature: 50.0% at the end"
+    (folders[0] / "metrics.json").write_text('{"results": [{"stamp": {"kind": ["vehicle", "vehicles"]}}]}')
+    drawing = draw("figure=score_by_epoch", f"runs={{Strong: {folders[0]}}}")
+    assert "5 held-out training vehicles" in drawing.figure.get_suptitle().replace("\n", " ")
     with pytest.raises(ValueError, match=r"logged no val/mAP; train it with dataset.val_persons=<number>"):
         draw("figure=score_by_epoch", f"runs=[{run('c', HEADER, [])}]")
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from reid_lit.figures.palette import COLOURS
+from reid_lit.kinds import said
 
 _RATES = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.9)
 
@@ -21,8 +22,8 @@ def reliability_diagram(levels: Sequence[tuple[float, float, float]], *, title: 
     axes, below = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     predicted, seen, share = zip(*levels, strict=True)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as said")
-    axes.plot(predicted, seen, color=COLOURS[0], marker="o", label="persons left out")
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="pairs that show one person")
+    axes.plot(predicted, seen, color=COLOURS[0], marker="o", label=said("persons left out"))
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel=said("pairs that show one person"))
     axes.set_title(title, fontsize="small", parse_math=False)
     axes.legend(frameon=False, fontsize="small")
     below.bar(predicted, share, width=0.04, color=COLOURS[0])

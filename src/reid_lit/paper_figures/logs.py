@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.kinds import Kind, kind_of_stamps
 from reid_lit.run.folder import Run
 from reid_lit.run.moved import renamed
 
@@ -46,6 +47,11 @@ def settings(folder: Path) -> dict[str, Any]:
         FileNotFoundError: the folder has none.
     """
     return renamed(_read(folder, Path("config.yaml")))
+
+
+def kind_of_run(folder: Path) -> Kind:
+    """What the tests of a run show; persons before its end, and where it tested nothing."""
+    return kind_of_stamps(row["stamp"] for row in Run(folder).metrics().get("results", ()))
 
 
 def choices(folder: Path) -> dict[str, Any]:

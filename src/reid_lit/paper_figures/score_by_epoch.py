@@ -6,7 +6,8 @@ from omegaconf import DictConfig
 
 from reid_lit.errors import InputError
 from reid_lit.figures.series import Panel, series_figure
-from reid_lit.paper_figures.logs import Runs, choices, column, labelled, settings
+from reid_lit.kinds import said
+from reid_lit.paper_figures.logs import Runs, choices, column, kind_of_run, labelled, settings
 from reid_lit.paper_figures.paper_figure import PaperFigure
 
 
@@ -55,7 +56,7 @@ def protocol_of(folder: Path) -> tuple[str, ...]:
     held, test = config["dataset"].get("val_persons", 0), config["evaluation"]
     parts = [
         choices(folder)["dataset"],
-        f"{held} held-out training persons" if held else "its own validation persons",
+        said(f"{held} held-out training persons" if held else "its own validation persons", kind_of_run(folder)),
         f"AP by {test['ap']}",
         f"{test['distance']} distance",
         f"retrieval by {test['feature']}",

@@ -24,12 +24,12 @@ from reid_lit.data.sets.camera_names import why_cameras
 from reid_lit.data.sets.crops import NEEDED, WORDS, drawn, ready_made, unlabelled
 from reid_lit.data.sets.csv_columns import CORNERS
 from reid_lit.data.sets.csv_marks import with_marks
-from reid_lit.data.sets.csv_rows import OPTIONAL, CsvRow, read_rows, tell
+from reid_lit.data.sets.csv_rows import OPTIONAL, CsvRow, kind_of_rows, read_rows, tell
 from reid_lit.data.sets.csv_times import with_times
 from reid_lit.data.sets.person_names import JUNK_NAME, Crop, settled
 from reid_lit.files.access import entries, is_dir, is_file
 from reid_lit.files.box import Box, boxed
-from reid_lit.kinds import common, kind_of, speak_of
+from reid_lit.kinds import speak_of
 from reid_lit.overrides import assignment
 from reid_lit.records import Split, absolute_path
 from reid_lit.wording import counted
@@ -61,7 +61,7 @@ def read(
     """
     file = locate(root)
     listed = read_rows(file, report)
-    kind = common(kind_of(row.kind) for row in listed if row.kind)
+    kind = kind_of_rows(row.kind for row in listed)
     speak_of(kind)
     rows = _checked(file, listed, report)
     paths = {row.line: boxed(file.parent / row.path, row.box) for row in rows}

@@ -18,6 +18,7 @@ from reid_lit.data.problems import EMPTY, LAYOUT, NAMES, Problem, Report, stop
 from reid_lit.data.sets.csv_columns import ROLES, box_columns, role
 from reid_lit.files.access import read_bytes
 from reid_lit.files.box import Box
+from reid_lit.kinds import Kind, common, kind_of, speak_of
 from reid_lit.wording import counted
 
 COLUMNS = {
@@ -79,6 +80,9 @@ def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
             uneven.append((line, f"has {len(cells)}"))
         else:
             even.append((line, cells))
+    if "kind" in names:
+        place = names.index("kind")
+        speak_of(kind_of_rows(cells[place] for _, cells in even))  # errors of a row say it too
     cure = "put a cell that holds the separator into double quotes"
     tell(file, uneven, f"another number of cells than the {len(header)} of the first line", cure, report)
     if not even:
@@ -94,6 +98,11 @@ def read_rows(file: Path, report: Report = stop) -> list[CsvRow]:
             rows = [row._replace(**{name: cells[place].strip()}) for row, (_, cells) in zip(rows, even, strict=True)]  # type: ignore[arg-type]  # a text
     rows = _filled(file, _with_roles(file, rows, [cells for _, cells in even], names, report), report)
     return _with_boxes(file, rows, dict(even), names, report)
+
+
+def kind_of_rows(names: Iterable[str]) -> Kind:
+    """The kind that the cells of the column ``kind`` name; persons where all are empty."""
+    return common(kind_of(name) for name in names if name.strip())
 
 
 def unused_columns(file: Path) -> list[str]:
