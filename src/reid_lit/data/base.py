@@ -135,6 +135,13 @@ class ReidData(pl.LightningDataModule, DataContract, ABC):
         """The number of the data set of each training image; None where they are of one (after ``setup``)."""
         return None
 
+    def true_persons(self) -> tuple[int, ...]:
+        """The person of each training image, a target's too: for agreement that is reported, never for training.
+
+        No part of :class:`~reid_lit.models.training_data.TrainingData`: a model cannot ask for it.
+        """
+        return tuple(shot.person_id for shot in self.split.train)
+
     def tests(self) -> list["ReidData"]:
         """A view of this data set for each of its tests, which a Trainer runs one by one (after ``setup``)."""
         if not self.split.tests:

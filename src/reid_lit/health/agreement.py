@@ -6,8 +6,9 @@ from jaxtyping import Int
 from sklearn.metrics import adjusted_mutual_info_score
 from torch import Tensor
 
+from reid_lit.data.base import ReidData
 from reid_lit.models.base import RetrievalModel
-from reid_lit.records import JUNK, Split
+from reid_lit.records import JUNK
 
 
 def agreement(clusters: Int[Tensor, " images"], persons: Int[Tensor, " images"]) -> dict[str, float]:
@@ -39,11 +40,12 @@ def agreement(clusters: Int[Tensor, " images"], persons: Int[Tensor, " images"])
     return {"pair_precision": precision, "pair_recall": recall, "pair_F": f_score, "AMI": mutual}
 
 
-def round_agreement(model: RetrievalModel, split: Split) -> dict[str, float]:
+def round_agreement(model: RetrievalModel, data: ReidData) -> dict[str, float]:
     """The agreement of the clusters that an epoch trained on; empty where the model has none, or nobody is known."""
     if model.round_labels is None:
         return {}
-    return agreement(model.round_labels, torch.tensor([shot.person_id for shot in model.unlabelled(split)]))
+    persons = dict(zip(data.split.train, data.true_persons(), strict=True))
+    return agreement(model.round_labels, torch.tensor([persons[shot] for shot in model.unlabelled(data.split)]))
 
 
 def _pairs(counts: np.ndarray) -> float:

@@ -165,7 +165,7 @@ class Health(pl.Callback):
         if epoch > 0:  # of the round that this epoch trained on
             figures |= model.round_figures
             if self.agreement:
-                scores |= round_agreement(model, trainer.datamodule.split)  # type: ignore[attr-defined]
+                scores |= round_agreement(model, trainer.datamodule)  # type: ignore[attr-defined]
         self.rows.append({"epoch": epoch, **trainer.strategy.broadcast(figures)})
         if scores:
             self.oracle_rows.append({"epoch": epoch, **scores})

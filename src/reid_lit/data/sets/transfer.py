@@ -159,6 +159,7 @@ class Transfer(ReidData):
         super().__post_init__()
         refuse_fakes(self.source.fakes, self.target.fakes)
         self.camera_counts: tuple[int, ...] = ()
+        self._target_persons: tuple[int, ...] = ()
         if self.target_batch_size < 1:
             raise InputError(f"target_batch_size={self.target_batch_size}: holds no image; set it to 1 or more")
 
@@ -171,6 +172,11 @@ class Transfer(ReidData):
     def members(self) -> tuple[ReidData, ...]:
         """All data sets: the members of the source, then the target."""
         return (*getattr(self.source, "members", (self.source,)), self.target)
+
+    @override
+    def true_persons(self) -> tuple[int, ...]:
+        source = len(self.split.train) - len(self._target_persons)
+        return super().true_persons()[:source] + self._target_persons
 
     @override
     def whole(self) -> bool | None:
@@ -191,6 +197,7 @@ class Transfer(ReidData):
 
     def _transfer(self, source: Split, target: Split) -> Split:
         self.camera_counts = (camera_count(source), camera_count(target))
+        self._target_persons = tuple(shot.person_id for shot in as_target(target).train)
         return transfer(source, target)
 
     @override
