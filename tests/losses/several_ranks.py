@@ -25,6 +25,7 @@ from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, Output, TransferBatch
 
 PERSONS, IMAGES, STEPS = 6, 32, 3
+MEMORIES = ("cluster false", "id_memory false")  # refused over several ranks
 VIEWS = (*ClipPrompts.parts, *ClipReid.parts)
 ARN = (
     "dataset=transfer",
@@ -127,7 +128,8 @@ def work(rank, ranks, folder, losses):
         distributed.init_process_group(
             "gloo", init_method=f"file://{folder}/meeting{ranks}", rank=rank, world_size=ranks
         )
-    found = {name: trained(config, is_arn, rank, ranks) for name, config, is_arn in losses}
+    kept = [each for each in losses if ranks == 1 or each[0] not in MEMORIES]
+    found = {name: trained(config, is_arn, rank, ranks) for name, config, is_arn in kept}
     torch.save(found, Path(folder) / f"{ranks}-{rank}.pt")
     if ranks > 1:
         distributed.destroy_process_group()

@@ -5,13 +5,15 @@ import torch
 from tests.conftest import ROOT
 
 from reid_lit.losses import criterion, gathering
+from reid_lit.losses.cluster_memory import ClusterMemory
 from reid_lit.losses.criterion import Criterion, Term
 from reid_lit.losses.gathering import check_equal, gathered
 from reid_lit.paths import options
 from reid_lit.records import Output
 
 LOSSES = options("loss")
-OF_PAIRS = [name for name in LOSSES if name not in ("id", "parts_id", "arn")]  # ARN's weight of pairs is small
+SHARED = [name for name in LOSSES if name not in ("cluster", "id_memory")]  # other losses may see a rank's own images
+OF_PAIRS = [name for name in SHARED if name not in ("id", "parts_id", "arn")]  # ARN's weight of pairs is small
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_a_mean_over_images_needs_no_other_ranks_images_and_pairs_do(learnt, ran
             for found in learnt[ranks]
             for key, value in alone[f"{name} true"]["state"].items()
         )
-        for name in [*LOSSES, "model=arn"]
+        for name in [*SHARED, "model=arn"]
     }
     assert max(gap["id"], gap["parts_id"]) < 1e-5
     assert {name: size for name, size in gap.items() if name in [*OF_PAIRS, "model=arn"] and size < 1e-4} == {}
@@ -87,6 +89,17 @@ def test_unequal_shares_are_refused(monkeypatch):
         ValueError, match=r"^the ranks hold 16, 16, 12 images of one batch: .* let the sampler deal equal"
     ):
         check_equal(16, torch.device("cpu"))
+
+
+def test_without_other_ranks_images_a_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(criterion, "ranks", lambda: 2)
+    memory = ClusterMemory(persons=5, dim=2, temperature=0.05, momentum=0.1, hardest=False)
+    terms = {"a": Term(loss=memory, reads="embedding", weight=1.0)}
+    output, person = Output(torch.rand(3, 2), torch.rand(3, 2), None), torch.tensor([4, 1, 4])
+    with pytest.raises(ValueError, match=r"^gather=false: a loss that keeps a memory .*; give loss\.gather=true"):
+        Criterion(terms=terms, gather=False)(output, person)
+    monkeypatch.setattr(criterion, "ranks", lambda: 1)
+    assert set(Criterion(terms=terms, gather=False)(output, person)) == {"a"}
 
 
 def test_without_other_ranks_images_a_share_of_one_person_is_refused_to_pairs_alone(monkeypatch):

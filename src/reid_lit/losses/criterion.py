@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from reid_lit.errors import InputError
+from reid_lit.losses.cluster_memory import ClusterMemory
 from reid_lit.losses.gathering import check_equal, gathered, ranks
 from reid_lit.records import Output
 from reid_lit.wording import counted
@@ -120,7 +121,7 @@ class Criterion(nn.Module):
 
         Raises:
             InputError: the ranks of the first batch hold other numbers of images; or without ``gather`` one of them
-                holds a single person, and so no pair of two persons.
+                holds a single person, and so no pair of two persons, or a loss keeps a memory.
         """
         if not self._looked:
             self._looked = True  # later batches are not looked at: that would wait for the device in each step
@@ -133,7 +134,13 @@ class Criterion(nn.Module):
         """Refuse what several ranks cannot learn from."""
         if self.gather:
             check_equal(len(person), person.device)
-        elif ranks() > 1 and (person == person[0]).all() and any("logits" not in name for name in self.reads):
+            return
+        if ranks() > 1 and any(isinstance(term.loss, ClusterMemory) for term in self._terms()):
+            raise InputError(
+                "gather=false: a loss that keeps a memory follows the images of all ranks, and what a rank's own memory"
+                " learnt would be lost: DDP gives all ranks the first one's; give loss.gather=true"
+            )
+        if ranks() > 1 and (person == person[0]).all() and any("logits" not in name for name in self.reads):
             raise InputError(
                 f"gather=false: a rank's {counted(len(person), 'image')} of a batch show one person, so no pair is of"
                 f" two; give true, or a batch of more persons"

@@ -1,7 +1,9 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from reid_lit.overrides import literal
+from reid_lit.paths import packaged
 from reid_lit.tables.matrix.words import MatrixError, NamedDataset, chosen_methods, read_datasets, read_methods
 
 PLAZA = NamedDataset(
@@ -90,3 +92,14 @@ def test_words_that_nobody_knows_get_near_names():
         chosen_methods(["adpted"], read_methods(KNOWN))
     with pytest.raises(MatrixError, match=r"^ward stands twice in ward, viper, ward; name each"):
         read_datasets(["ward", "viper", "ward"], {}, ["ward", "viper"])
+
+
+def test_clusters_of_papers_start_from_a_network_whose_neck_fits_and_have_the_iterations_of_their_target(compose):
+    size = OmegaConf.to_container(OmegaConf.load(packaged("conf") / "matrix.yaml").sizes.paper)
+    source, target = read_datasets(["market1501", "msmt17"], size["datasets"], [])
+    methods = read_methods(size["methods"])
+    method = methods["cluster"]
+    ours, start = (compose(*each.filled(source, target)) for each in (method, methods[method.start]))
+    assert {**ours.backbone, "weights": None} == {**start.backbone, "weights": None}
+    assert {**ours.neck.build, "classifier": None} == {**start.neck.build, "classifier": None}
+    assert ours.sampler.iterations == 400

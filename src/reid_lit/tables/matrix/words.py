@@ -9,7 +9,7 @@ from reid_lit.overrides import literal
 from reid_lit.wording import unknown
 
 _KEYS = ("says", "set", "start", "gives", "beside")
-_COUNTED = {"cameras": 6, "clusters": 750}  # with an example of each
+_COUNTED = {"cameras": 6, "clusters": 750, "iterations": 200}  # with an example of each
 
 
 class MatrixError(InputError):
@@ -24,7 +24,8 @@ class NamedDataset:
         name: Its name in the matrix.
         option: The option of ``dataset``.
         changes: The keys that differ from that option.
-        counts: The number of its ``cameras``, and of the ``clusters`` of its training images, as far as they are known.
+        counts: The number of its ``cameras``, of the ``clusters`` of its training images, and of a round's
+            ``iterations``, as far as they are known.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Method:
         """The overrides for a source and a target.
 
         Raises:
-            MatrixError: a number of cameras or clusters is needed that is not known.
+            MatrixError: a number of cameras, clusters or iterations is needed that is not known.
         """
         roles = {"source": source, "target": target}
         return [part for override in self.overrides for part in _filled(override, roles)]
