@@ -243,13 +243,16 @@ OF_CLIPS_RESNET = (
     "backbone=clip_reid_resnet50", "+backbone.options.width_factor=0.125",
     "model.pool.features=256", "model.pool.dim=8", "model.pool.heads=4",
 )  # fmt: skip
+OF_TOKENS = (
+    "backbone=vit_tiny", "+backbone.options.embed_dim=24", "+backbone.options.depth=2", "+backbone.options.num_heads=2",
+)  # fmt: skip
 NO_STEP = ("adabn", "clip_prompts")  # it takes no step; it learns from features that a trainer keeps, see test_clip
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not any(part in name for part in NO_STEP)])
 def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
     of_clip = OF_CLIPS_RESNET if "resnet50" in name else OF_CLIP
-    backbone = of_clip if "clip" in name else ("backbone=resnet18",)
+    backbone = of_clip if "clip" in name else OF_TOKENS if "jpm" in name else ("backbone=resnet18",)
     small = (*backbone, "transform.size=[64,32]", "optimizer.lr=0.02")
     config = shrunk(compose(f"+experiment={name}", *small))
     torch.manual_seed(0)
