@@ -1,5 +1,6 @@
 """Results that go with the source: what is copied, what is not, what several machines add up to, and what is refused."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -38,10 +39,10 @@ def verdict(folder):
 
 
 def test_the_ledger_says_the_same_of_what_is_kept(made_up, tmp_path):
-    pair(made_up, 0, 1)
+    pair(made_up, 0, 1, 2)
     (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
-    assert (table.numbers, table.new, table.cut) == (4, 4, 0)
-    assert verdict(tmp_path / "measured") == verdict(made_up.folder) == ("seen", [[0, 1]])
+    assert (table.numbers, table.new, table.cut) == (6, 6, 0)
+    assert verdict(tmp_path / "measured") == verdict(made_up.folder) == ("seen", [[0, 1, 2]])
 
 
 def test_scores_of_queries_are_kept_in_half_precision(tmp_path):
@@ -60,7 +61,8 @@ def test_scores_of_queries_are_kept_in_half_precision(tmp_path):
     np.testing.assert_allclose(kept.values("mAP"), own.values("mAP"), rtol=1e-3)
     for metric in ("rank1", "rank10"):
         np.testing.assert_array_equal(kept.values(metric), own.values(metric))
-    assert sum(value.nbytes for value in kept.arrays.values()) * 2 == sum(value.nbytes for value in arrays.values())
+    np.testing.assert_array_equal(kept.persons, own.persons)
+    assert sum(kept.arrays[name].nbytes for name in arrays) * 2 == sum(value.nbytes for value in arrays.values())
 
 
 def test_what_is_kept_names_no_place_and_holds_no_weights(made_up, tmp_path):
@@ -121,17 +123,17 @@ def test_a_part_of_a_test_set_is_left_out(made_up, tmp_path):
 
 
 def test_own_results_go_before_those_that_are_kept(made_up, tmp_path):
-    pair(made_up, 0)
+    pair(made_up, 0, 1, 2)
     keep(made_up.folder, tmp_path / "measured", [REAL])
     other = type(made_up)(tmp_path / "elsewhere" / "tables")
-    for row, skill in ((WARM, 0.0), (BASELINE, 0.3)):
-        other.run("strong/table1", row, "market1501", 0, skill)
+    for seed, (row, skill) in itertools.product(range(3), ((WARM, 0.0), (BASELINE, 0.3))):
+        other.run("strong/table1", row, "market1501", seed, skill)
     both = ledger(["strong"], [REAL], [other.folder, tmp_path / "measured"], "python …")
     assert [entry["verdict"] for entry in both["papers"][0]["claims"] if entry["id"] == "strong-warmup"] == ["reversed"]
 
 
 def test_the_command_reports_tables_and_claims(made_up, tmp_path, capsys):
-    pair(made_up, 0)
+    pair(made_up, 0, 1, 2)
     into = tmp_path / "measured"
     report(["keep", f"table_dir={made_up.folder}", f"into={into}"])
     assert "Claims by all that is kept there: 1 seen" in capsys.readouterr().out
