@@ -25,6 +25,7 @@ def content(tmp_path):
         {
             "size": "real", "label": "market1501", "data": "Market-1501", "network": "ResNet-18 at 64 × 32", "foreign": True,
             "seeds": [0], "runs": [str(tmp_path / "run")], "lines": lines, "verdict": "undecided", "reason": "",
+            "differing": "AP step or trapezoid",
         }
     ]  # fmt: skip
     return found
@@ -38,7 +39,8 @@ def test_a_claim_with_its_intervals_and_a_press_on_a_verdict(content, tmp_path, 
     for words in (
         "undecided",
         "Warm-up",
-        "+2.0 ± 1.0",
+        "+2.0 ± 1.0 (by queries alone)",
+        "rows differ in their scoring: AP step or trapezoid",
         "Market-1501, ResNet-18 at 64 × 32, seed 0 alone",
         "other data",
     ):
