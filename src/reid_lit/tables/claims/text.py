@@ -15,6 +15,7 @@ from reid_lit.tables.report_text import latex
 Entry = Mapping[str, Any]
 
 HEAD = ("claim", "published", "ours", "data and network", "seeds", "verdict")
+BY_QUERIES = "by queries alone"
 FOREIGN = "other data or another network than the paper's"
 
 
@@ -56,14 +57,23 @@ def bound(entry: Entry) -> str:
 
 
 def ours(line: Entry) -> str:
+    """Our difference with the half-width of its interval, and whose that is."""
+    return difference(line) + (f" ({BY_QUERIES})" if by_queries(line) else "")
+
+
+def by_queries(line: Entry) -> bool:
+    """Whether the interval leaves out the seeds."""
+    return line["low"] is not None and line["by_seeds"] is None
+
+
+def difference(line: Entry) -> str:
     """Our difference with the half-width of its interval."""
     if line["mean"] is None:
         return "–"
     mean = number(line["metric"], line["mean"])
     if line["low"] is None:
         return f"{mean} (no interval)"
-    alone = " (by queries alone)" if line["by_seeds"] is None else ""
-    return f"{mean} ± {number(line['metric'], line['high'] - line['mean'], sign=False)}{alone}"
+    return f"{mean} ± {number(line['metric'], line['high'] - line['mean'], sign=False)}"
 
 
 def measured(entry: Entry, part: Entry) -> str:
