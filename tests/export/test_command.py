@@ -42,7 +42,7 @@ def run(words):
 def test_a_run_is_exported_with_its_scores(run, trained, tmp_path):
     folder, _ = trained
     files, said = run(format="torch_export", file=str(tmp_path / "plaza.pt2"), unit_length=True, licence="apache-2.0")
-    found = opened(files[0], weights=load(folder, device="cpu").origin.model)
+    found = opened(files[0], weights=load(folder, device="cpu").origin.model, trust=True)
     gate = found.content["gate"]
     assert gate["scores"] == "tested"
     moves = [each for each in gate["figures"] if each["figure"].startswith("points that")]

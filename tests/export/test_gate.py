@@ -137,7 +137,10 @@ def test_a_file_says_the_same_inside_and_beside(ours, material, crops, tmp_path,
     path = tmp_path / f"a{FORMATS[kind]}"
     files = export(ours, wanted, path, material, HISTORY)
     assert sorted(files) == sorted(tmp_path.iterdir())
-    found = opened(path, weights=ours.origin.model, threads=1)
+    if kind in ("torchscript", "torch_export"):
+        with pytest.raises(InputError, match=r"is a program of torch's, which can run anything .*; give trust=True"):
+            opened(path)
+    found = opened(path, weights=ours.origin.model, threads=1, trust=True)
     inside = said_inside(path)
     assert inside == {key: value for key, value in found.content.items() if key != "files"}
     assert inside["gate"]["scores"] == "not tested: there are none"
@@ -155,23 +158,23 @@ def test_another_file_or_other_weights_are_refused_when_it_is_opened(ours, mater
     export(ours, wanted, one, material, HISTORY)
     export(ours, replace(wanted, unit_length=False), other, material, HISTORY)
     with pytest.raises(InputError, match=r"one.pt2: made of the weights \w{12}, and these are abababababab"):
-        opened(one, weights="ab" * 32)
+        opened(one, weights="ab" * 32, trust=True)
     whole = one.read_bytes()
     one.write_bytes(other.read_bytes())
     with pytest.raises(InputError, match=r"one.pt2: SHA-256 \w{12}, and one.pt2.json is of \w{12}; another file"):
-        opened(one)
+        opened(one, trust=True)
     one.write_bytes(whole)
     content = json.loads(beside(one).read_text())
     content["input"]["color"] = "bgr"
     beside(one).write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"says something else of itself than one.pt2.json"):
-        opened(one)
+        opened(one, trust=True)
     beside(one).write_text("{")
     with pytest.raises(InputError, match=r"one.pt2.json: damaged"):
-        opened(one)
+        opened(one, trust=True)
     beside(one).unlink()
     with pytest.raises(MissingFileError, match=r"one.pt2.json"):
-        opened(one)
+        opened(one, trust=True)
 
 
 def test_nothing_is_kept_of_what_is_refused(ours, material, tmp_path, monkeypatch):

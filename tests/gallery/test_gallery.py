@@ -1,6 +1,7 @@
 """A gallery end to end: what is enrolled is found, once, by the model that it was made with."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -10,14 +11,17 @@ from io import BytesIO
 import numpy as np
 import pyarrow.parquet
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 import reid_lit.gallery
 from reid_lit import load
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
+from reid_lit.gallery import command as command_module
 from reid_lit.gallery.facts import FILE
 from reid_lit.gallery.rows import Entry, Where, moment
 from reid_lit.gallery.sources import entries_of
+from reid_lit.gallery.vectors import Vectors
 
 pytest.importorskip("lancedb")
 
@@ -56,6 +60,19 @@ def test_content_is_enrolled_once(gallery, crops, tmp_path):
     assert gallery.enrol([str(crops[0]), str(copy)]).added == 1
     assert gallery.enrol(str(copy)).known == 1
     assert len(gallery) == 1
+
+
+def test_boxes_of_a_frame_are_enrolled_each(gallery, crops, tmp_path):
+    listed = tmp_path / "boxes.csv"
+    boxes = [f"{crops[0]}#xywh=0,0,16,32", f"{crops[0]}#xywh=8,8,16,32", str(crops[0])]
+    listed.write_text("path,person\n" + "".join(f'"{box}",p{place}\n' for place, box in enumerate(boxes)))
+    assert gallery.enrol(listed).added == 3
+    assert gallery.enrol(listed).known == 3
+    for place, box in enumerate(boxes):
+        (hit,) = gallery.query(box, top=1)[0].hits
+        assert (hit.person, hit.score) == (f"p{place}", pytest.approx(1, abs=1e-5))
+    ids = {row["path"]: row["id"] for row in gallery.rows()}
+    assert ids[str(crops[0])] == hashlib.sha256(crops[0].read_bytes()).hexdigest()
 
 
 def test_what_is_no_image_is_said_and_the_others_go_on(gallery, crops, tmp_path):
@@ -101,6 +118,21 @@ def test_erased_persons_are_not_found(gallery, crops):
     assert not any(hit.person == entries[0].person for hit in gallery.query(crops[0], top=20)[0].hits)
     assert len(gallery) == 20 - gone
     assert gallery.enrol(entries).added == gone
+
+
+def test_a_query_is_answered_while_another_process_erases(gallery, crops, monkeypatch):
+    gallery.enrol([str(path) for path in crops[:5]])
+    search = Vectors.nearest
+
+    def late(*given, **options):
+        monkeypatch.undo()
+        reid_lit.gallery.open(gallery.folder).erase(Where(paths=(str(crops[0]),)))
+        return search(*given, **options)
+
+    monkeypatch.setattr(Vectors, "nearest", late)
+    (found,) = gallery.query(crops[1])
+    assert sorted(hit.path for hit in found.hits) == sorted(map(str, crops[1:5]))
+    assert [hit.path for hit in gallery.query(crops[1])[0].hits] == [hit.path for hit in found.hits]
 
 
 def test_another_model_is_refused(gallery, crops, trained, tmp_path):
@@ -156,9 +188,13 @@ def test_lists_name_persons_cameras_and_times(tmp_path, crops):
         ("path,identity\nx.png,3\n", "columns 'identity' are unknown"),
         ("person\n3\n", "no column 'path'"),
         ("path,time\nx.png,noon\n", "line 2: time=noon: give a time such as"),
+        ("path,time\nx.png,0001-01-01T00:00+14:00\n", "line 2: time=.*: give a time such as"),
         ("path,person\n,3\n", "line 2: no path"),
+        ("path,person\nx.png,smith, ann\n", "line 2: more cells than columns"),
+        ("path,person,path\nx.png,ann,y.png\n", "a column is there twice"),
+        ("path,person\nx.png,Ren\xe9\n", "no text in UTF-8"),
     ):
-        file.write_text(text)
+        file.write_text(text, encoding="latin-1")
         with pytest.raises(InputError, match=said):
             entries_of([str(file)], given=Entry(path=""))
 
@@ -223,6 +259,15 @@ def test_the_commands(calibrated_run, crops, command, tmp_path):
     assert "2 images are erased; 0 are left" in verb("erase", "gallery=doors", "camera=door").stdout
     done = verb("query", "gallery=doors", crops[0], check=False)
     assert "doors is empty; python -m reid_lit.gallery enrol" in done.stderr
+
+
+def test_rows_are_meant_by_the_paths_that_were_enrolled(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    for path in ("a/x.png", "a/../a/x.png", "~/a/x.png", str(tmp_path / "b" / ".." / "a" / "x.png")):
+        config = OmegaConf.create({"person": None, "camera": None, "since": None, "until": None, "path": path})
+        assert command_module._where(config) == Where(paths=(str(tmp_path / "a" / "x.png"),))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The service over HTTP: each promise of its requests once."""
 
+import hashlib
 import io
 import re
 import threading
@@ -42,6 +43,16 @@ def test_what_is_enrolled_is_found_listed_and_erased(service):
     assert client.post("/erase", person=["p1"])[1] == {"erased": 1, "images": 2}
     assert client.post("/verify")[1] == {"faults": []}
     assert client.get("/about")[1]["images"] == 2
+
+
+def test_uploads_of_one_name_are_told_apart(service):
+    client = service()
+    images = [("image.png", drawn_crop(seed)) for seed in range(3)]  # as a clipboard calls each
+    said = client.send("/enrol", *images)[1]
+    expected = [f"upload:{hashlib.sha256(content).hexdigest()}" for _, content in images]
+    assert (said["added"], list(said["paths"].values())) == (3, expected)
+    rows = client.get("/list")[1]["rows"]
+    assert [row["path"] for row in rows] == [f"upload:{row['id']}" for row in rows]
 
 
 def test_an_upload_that_is_no_crop_is_refused_in_a_line(service):
@@ -139,6 +150,8 @@ def test_requests_of_other_sites_and_names_are_refused(service):
     assert client.ask("GET", "/about", headers={"Origin": "http://elsewhere.example"})[0] == 403
     assert client.ask("GET", "/about", headers={"Origin": f"http://127.0.0.1:{client.port}"})[0] == 200
     assert client.ask("GET", "/about", headers={"Host": "elsewhere.example"})[0] == 421
+    assert client.ask("GET", "/about", headers={"Host": "["})[0] == 421
+    assert client.ask("GET", "/about", headers={"Origin": "http://["})[0] == 403
     assert client.ask("GET", "/about", headers={"Host": "127.0.0.2:80"})[0] == 200
     _, _, headers = client.get("/")
     assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]

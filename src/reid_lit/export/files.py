@@ -20,6 +20,8 @@ KEY = "reid_lit"
 """The name of what a file says of itself: a property of ONNX, ``rt_info`` of OpenVINO, a file within torch's files,
 the metadata of safetensors."""
 _WITHIN = f"{KEY}.json"
+PROGRAMS = (".torchscript", ".pt2")
+"""Files of torch's: TorchScript is code, and ``torch.export.load`` reads Python's pickles and computes expressions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +43,26 @@ class Exported:
         return consumer(self.run, self.promise)(rgb)
 
 
-def opened(path: Path, *, weights: str | None = None, threads: int | None = None) -> Exported:
+def opened(path: Path, *, weights: str | None = None, threads: int | None = None, trust: bool = False) -> Exported:
     """A file that was exported, once it is what its JSON says.
 
     Args:
         path: The file.
         weights: The SHA-256 that its weights must have (``embedder.origin.model``); None: any.
         threads: As in :func:`reid_lit.export.formats.runner`.
+        trust: Whether a file of torch's (:data:`PROGRAMS`) may be read: it can run anything, whatever its JSON says.
 
     Raises:
         FileNotFoundError: the file or its JSON is not there.
-        ValueError: the file is another one than the JSON is of, says something else of itself, or has other weights.
+        ValueError: the file is another one than the JSON is of, says something else of itself, has other weights, or
+            is a program that is not trusted.
     """
     content = said_beside(path)
+    if path.suffix in PROGRAMS and not trust:
+        raise InputError(
+            f"{path}: a {path.suffix} is a program of torch's, which can run anything when it is read; give trust=True"
+            " for a file that you made, or export format=onnx or openvino, which are data"
+        )
     for name, expected in content.get("files", {path.name: "none"}).items():
         found = sha256(path.with_name(name))
         if found != expected:

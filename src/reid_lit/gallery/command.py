@@ -20,6 +20,7 @@ from reid_lit.gallery.rows import UPLOAD, Entry, Where, moment, texts
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.text import enrolled_lines, show_found, show_rows
 from reid_lit.progress import progress
+from reid_lit.records import absolute_path
 from reid_lit.safeguards.guard import Guard
 from reid_lit.wording import counted
 
@@ -180,12 +181,15 @@ def _where(config: DictConfig) -> Where:
     return Where(
         persons=texts(config.person),
         cameras=texts(config.camera),
-        paths=tuple(
-            path if path.startswith(UPLOAD) else str(Path(path).absolute()) for path in texts(config.get("path"))
-        ),
+        paths=tuple(map(_path, texts(config.get("path")))),
         since=moment(config.since, name="since"),
         until=moment(config.until, name="until"),
     )
+
+
+def _path(text: str) -> str:
+    """The path of an image as it was enrolled."""
+    return text if text.startswith(UPLOAD) else absolute_path(Path(text).expanduser())
 
 
 def _filters(config: DictConfig) -> str:

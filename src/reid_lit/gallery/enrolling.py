@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from reid_lit.errors import InputError
 from reid_lit.files.access import read_bytes
+from reid_lit.files.box import unboxed
 from reid_lit.gallery.rows import Entry
 from reid_lit.pages.thumbnails import ThumbnailSize
 from reid_lit.testing.embedder import Embedder
@@ -51,8 +52,12 @@ class Embedded(NamedTuple):
 
 
 def content_id(path: str) -> str:
-    """The SHA-256 of a file, by which an image is known again under another name."""
-    return hashlib.sha256(read_bytes(Path(path))).hexdigest()
+    """The SHA-256 of a file, by which an image is known again under another name; of a box, of the file and the box."""
+    file, box = unboxed(Path(path))
+    content = hashlib.sha256(read_bytes(file))
+    if box is not None:
+        content.update(f"#xywh={box}".encode())
+    return content.hexdigest()
 
 
 def embedded(

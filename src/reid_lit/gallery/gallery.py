@@ -259,12 +259,12 @@ class Gallery:
         if approximate:
             found = (self.engine.near(vector, top, where) for vector in vectors)
             return [(list(numbers), list(scores)) for numbers, scores in found]
-        self._vectors.refresh(self.engine, tell=tell)
+        held = self._vectors.refresh(self.engine, tell=tell)
         allowed = None
         if not where.is_all:
             parts = [batch.column("number").to_numpy() for batch in self.engine.scan(where, ["number"])]
             allowed = np.concatenate([np.zeros(0, np.int64), *parts])
-        numbers, scores = self._vectors.nearest(vectors, top, allowed=allowed)
+        numbers, scores = self._vectors.nearest(vectors, top, allowed=allowed, rows=held)
         return list(zip(numbers.tolist(), scores.tolist(), strict=True))
 
     @property

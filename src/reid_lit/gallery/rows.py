@@ -147,9 +147,9 @@ def moment(text: str | None, *, name: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the first and the last day have no other zone's time
         raise InputError(f"{name}={text}: give a time such as 2026-11-28 or 2026-11-28T09:30:00+01:00") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def texts(value: object) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The images that are enrolled: files, folders, and lists with persons, cameras and times."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,21 +49,28 @@ def _entries(source: Path, given: Entry) -> Iterator[Entry]:
 
 
 def _listed(file: Path, given: Entry) -> Iterator[Entry]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        names = [name.strip() for name in reader.fieldnames or ()]
-        unknown = [name for name in names if name not in COLUMNS]
-        if "path" not in names or unknown:
-            what = f"columns {', '.join(map(repr, unknown))} are unknown" if unknown else "no column 'path'"
-            raise InputError(f"{file}: {what}; a list has path, and perhaps person, camera and time")
-        reader.fieldnames = names
-        for row in reader:
-            place = f"{file} line {reader.line_num}"
-            if not row["path"]:
-                raise InputError(f"{place}: no path; write one, or remove the line")
-            yield Entry(
-                path=absolute_path(file.parent / row["path"]),
-                person=row.get("person") or given.person,
-                camera=row.get("camera") or given.camera,
-                time=moment(row.get("time"), name=f"{place}: time") or given.time,
-            )
+    try:
+        lines = io.StringIO(file.read_text(encoding="utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: no text in UTF-8 ({error.reason}); save it as CSV in UTF-8") from None
+    reader = csv.DictReader(lines)
+    names = [name.strip() for name in reader.fieldnames or ()]
+    unknown = [name for name in names if name not in COLUMNS]
+    if "path" not in names or unknown:
+        what = f"columns {', '.join(map(repr, unknown))} are unknown" if unknown else "no column 'path'"
+        raise InputError(f"{file}: {what}; a list has path, and perhaps person, camera and time")
+    if len(set(names)) < len(names):
+        raise InputError(f"{file}: a column is there twice ({', '.join(names)}); remove one")
+    reader.fieldnames = names
+    for row in reader:
+        place = f"{file} line {reader.line_num}"
+        if not row["path"]:
+            raise InputError(f"{place}: no path; write one, or remove the line")
+        if None in row:  # where csv puts what is behind the last column
+            raise InputError(f'{place}: more cells than columns; write a text with commas in "quotes"')
+        yield Entry(
+            path=absolute_path(file.parent / row["path"]),
+            person=row.get("person") or given.person,
+            camera=row.get("camera") or given.camera,
+            time=moment(row.get("time"), name=f"{place}: time") or given.time,
+        )

@@ -130,22 +130,29 @@ class Vectors:
             None  # the engine's state, and the copy's that is equal to it
         )
 
-    def refresh(self, engine: Engine, *, tell: Callable[[int, int], None]) -> None:
-        """Bring the copy up to the engine: new rows are added, and all are copied again where some were erased."""
+    def refresh(self, engine: Engine, *, tell: Callable[[int, int], None]) -> Block:
+        """Bring the copy up to the engine: new rows are added, and all are copied again where some were erased.
+
+        Returns:
+            The rows as they are now: another process that erases some removes the files, and leaves these as they are.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
             state, version = self._state(), engine.state()
-            if state is not None and version is not None and (version, state) == self._known:
-                return
-            total = engine.count(Where())
-            if state is None or engine.count(Where(up_to=state.last)) != state.rows:
-                state = _State(rows=0, last=-1)
-                self.erase()  # another process may read the files: they are made anew, not cut short
-                self._cut(state)
-            if total > state.rows:
-                self._cut(state)
-                self._append(engine, state, total, tell)
-            self._known = (version, self._state())
+            if state is None or version is None or (version, state) != self._known:
+                self._copy(engine, state, tell)
+                self._known = (version, self._state())
+            return self._held()
+
+    def _copy(self, engine: Engine, state: _State | None, tell: Callable[[int, int], None]) -> None:
+        total = engine.count(Where())
+        if state is None or engine.count(Where(up_to=state.last)) != state.rows:
+            state = _State(rows=0, last=-1)
+            self._remove()  # another process may read the files: they are made anew, not cut short
+            self._cut(state)
+        if total > state.rows:
+            self._cut(state)
+            self._append(engine, state, total, tell)
 
     @property
     def known_version(self) -> object:
@@ -159,6 +166,11 @@ class Vectors:
 
     def erase(self) -> None:
         """Remove the copy from the disk."""
+        if self.folder.is_dir():
+            with FileLock(self.folder / ".lock"):  # what another process is copying goes too, once it is done
+                self._remove()
+
+    def _remove(self) -> None:
         for file in (self.state_file, self.vector_file, self.number_file):
             file.unlink(missing_ok=True)
 
@@ -168,6 +180,7 @@ class Vectors:
         top: int,
         *,
         allowed: Int64[np.ndarray, " allowed"] | None,
+        rows: Block | None = None,
     ) -> tuple[Int64[np.ndarray, "queries found"], Float[np.ndarray, "queries found"]]:
         """Numbers and cosines of the nearest rows of each query, nearest first, ties by the lower number.
 
@@ -177,27 +190,24 @@ class Vectors:
             query: Rows of length 1.
             top: How many; fewer where the gallery has fewer.
             allowed: The numbers that may be found; None for all.
+            rows: What :meth:`refresh` gave; None: what is there now.
         """
-        return nearest_of(self._blocks(allowed), query, top)
+        return nearest_of(_blocks(*(rows or self._opened()), allowed), query, top)
 
-    def _blocks(self, allowed: Int64[np.ndarray, " allowed"] | None) -> Iterator[Block]:
-        numbers, vectors = self._opened()
-        places = np.arange(len(numbers)) if allowed is None else np.flatnonzero(np.isin(numbers, allowed))
-        for start in range(0, len(places), BLOCK):
-            chosen = places[start : start + BLOCK]
-            is_run = len(chosen) == chosen[-1] + 1 - chosen[0]
-            yield Block(numbers[chosen], vectors[chosen[0] : chosen[-1] + 1] if is_run else vectors[chosen])
-
-    def _opened(self) -> tuple[Int64[np.ndarray, " rows"], np.ndarray]:
+    def _opened(self) -> Block:
         """Numbers and vectors as they are now; they stay when the files are made anew."""
         with FileLock(self.folder / ".lock"):
-            state = self._state()
-            if state is None or not state.rows:
-                return np.zeros(0, np.int64), np.zeros((0, self.dim), self.dtype)
-            shape = (state.rows, self.dim)
-            return np.fromfile(self.number_file, np.int64, state.rows), np.memmap(
-                self.vector_file, self.dtype, "r", shape=shape
-            )
+            return self._held()
+
+    def _held(self) -> Block:
+        state = self._state()
+        if state is None or not state.rows:
+            return Block(np.zeros(0, np.int64), np.zeros((0, self.dim), self.dtype))
+        shape = (state.rows, self.dim)
+        return Block(
+            np.fromfile(self.number_file, np.int64, state.rows),
+            np.memmap(self.vector_file, self.dtype, "r", shape=shape),
+        )
 
     def _state(self) -> _State | None:
         """What is there; None where it is not whole."""
@@ -229,6 +239,16 @@ class Vectors:
                 file.flush()
                 os.fsync(file.fileno())
         write_text(self.state_file, json.dumps(asdict(_State(rows=rows, last=last))))
+
+
+def _blocks(
+    numbers: Int64[np.ndarray, " rows"], vectors: np.ndarray, allowed: Int64[np.ndarray, " allowed"] | None
+) -> Iterator[Block]:
+    places = np.arange(len(numbers)) if allowed is None else np.flatnonzero(np.isin(numbers, allowed))
+    for start in range(0, len(places), BLOCK):
+        chosen = places[start : start + BLOCK]
+        is_run = len(chosen) == chosen[-1] + 1 - chosen[0]
+        yield Block(numbers[chosen], vectors[chosen[0] : chosen[-1] + 1] if is_run else vectors[chosen])
 
 
 def _tensor(block: np.ndarray) -> torch.Tensor:

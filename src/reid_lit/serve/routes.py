@@ -187,7 +187,11 @@ def _enrolled(gallery: GuardedGallery, uploads: Sequence[tuple[str, bytes]], giv
 def _read(images: Sequence[UploadFile], max_images: int) -> list[tuple[str, bytes]]:
     if len(images) > max_images:
         raise InputError(f"{len(images)} images are too many: max_images={max_images} is what one request may have")
-    return [(upload.filename or f"image {place}", upload.file.read()) for place, upload in enumerate(images)]
+    read: dict[str, bytes] = {}
+    for place, upload in enumerate(images):
+        name = upload.filename or f"image {place}"  # a clipboard calls each image.png
+        read[f"{name} (image {place})" if name in read else name] = upload.file.read()
+    return list(read.items())
 
 
 def _where(persons: Sequence[str], cameras: Sequence[str], since: str, until: str, paths: Sequence[str] = ()) -> Where:

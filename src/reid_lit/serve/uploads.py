@@ -89,7 +89,7 @@ class Door:
         if self.is_local and not is_loopback(name_of(host)):
             return 421, f"host {host!r}: this service answers on its own machine alone, as localhost"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place_of(origin) != host:
             return 403, f"a page of {origin} asked; only this service's own page may"
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self.max_bytes:
@@ -116,7 +116,18 @@ class Door:
 def name_of(host: str) -> str:
     """The name of a ``Host`` header, without its port.
 
-    >>> name_of("localhost:8000"), name_of("[::1]:8000"), name_of("127.0.0.1")
-    ('localhost', '::1', '127.0.0.1')
+    >>> name_of("localhost:8000"), name_of("[::1]:8000"), name_of("127.0.0.1"), name_of("[")
+    ('localhost', '::1', '127.0.0.1', '')
     """
-    return urlsplit(f"//{host}").hostname or ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # no address of IPv6
+        return ""
+
+
+def _place_of(origin: str) -> str:
+    """The host and port of an ``Origin`` header; empty where it has none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
