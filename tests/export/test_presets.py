@@ -269,6 +269,19 @@ def test_supervision_embeds_the_boxes_of_a_frame(beside, embedder, crops):
     assert model.extract_embeddings(SimpleNamespace(xyxy=empty), frame).shape == (2, 12)
 
 
+def test_the_embedder_fills_a_fixed_batch(beside, embedder, crops, tmp_path):
+    module, _ = beside
+    preset, file = PRESETS["supervision"], tmp_path / "fixed.onnx"
+    graph = preset.graph(embedder, images=preset.images(embedder), unit_length=True)
+    written(graph, "onnx", file, names=preset.names, batch=4)
+    stamped(file, {"input": {"size": list(SIZE), "interpolation": "bicubic"}})
+    model = module.Embedder(file)
+    rgb = [np.ascontiguousarray(crop[..., ::-1]) for crop in crops]
+    expected = embedder(crops, color="bgr", normalize=True).numpy()
+    np.testing.assert_allclose(model(rgb), expected, atol=0.01)  # five: a whole batch, and one of a batch
+    assert model([]).shape == (0, 12)
+
+
 def test_fiftyone_embeds_rgb_arrays_of_any_size(beside, embedder, crops, monkeypatch):
     """Its own classes are not here: what it asks of a model is."""
     module, file = beside

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -16,9 +17,11 @@ from PIL import Image
 
 import reid_lit.gallery
 from reid_lit import load
+from reid_lit.backbones.checkpoint import weights_file
 from reid_lit.errors import ExistingFileError, InputError, MissingFileError
 from reid_lit.gallery import command as command_module
 from reid_lit.gallery.facts import FILE
+from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.rows import Entry, Where, moment
 from reid_lit.gallery.sources import entries_of
 from reid_lit.gallery.vectors import Vectors
@@ -109,6 +112,23 @@ def test_a_track_is_the_mean_of_its_unit_vectors(gallery, crops, calibrated_run)
         assert [hit.score for hit in found.hits] == pytest.approx(sorted(cosine, reverse=True)[:3], abs=1e-4)
 
 
+def test_an_embedding_that_is_no_number_is_neither_kept_nor_asked_for(gallery, crops, monkeypatch):
+    embed = gallery.embedder.model.embed
+
+    def broken(batch):
+        found = embed(batch)
+        found[1:2] = math.nan
+        return found
+
+    monkeypatch.setattr(gallery.embedder.model, "embed", broken)
+    result = gallery.enrol([str(path) for path in crops[:3]])
+    assert (result.added, result.known) == (2, 0)
+    assert result.refused[0].startswith(f"{crops[1]}: its embedding is 0 or no number")
+    with pytest.raises(InputError, match=f"{crops[4].name}: its embedding is 0 or no number, and cannot be compared"):
+        gallery.query(crops[3:5])
+    assert gallery.query(crops[0])[0].hits[0].path == str(crops[0])
+
+
 def test_erased_persons_are_not_found(gallery, crops):
     entries = named(crops[:20])
     gallery.enrol(entries)
@@ -150,6 +170,13 @@ def test_a_run_that_was_not_calibrated_gives_scores_alone(uncalibrated_run, crop
     assert found.is_match is None
     assert found.hits[0].match is None
     assert found.hits[0].score == pytest.approx(1, abs=1e-4)
+
+
+def test_a_checkpoint_stands_for_its_run(calibrated_run, tmp_path):
+    made = reid_lit.gallery.create(tmp_path / "g", weights_file(calibrated_run))
+    assert made.calibration == reid_lit.gallery.create(tmp_path / "h", calibrated_run).calibration
+    other = replace(made.facts, origin=replace(made.facts.origin, model="another checkpoint of the run"))
+    assert Gallery(made.folder, other).calibration is None
 
 
 def test_bad_input_is_said(gallery, crops, calibrated_run, tmp_path):

@@ -180,8 +180,8 @@ class Calibration:
 
 
 def calibration_file(run: Path) -> Path:
-    """Where the calibration of a run lies: beside its checkpoint."""
-    return run / "checkpoints" / "calibration.json"
+    """Where the calibration of a run lies: beside its checkpoint, which may be given for the run."""
+    return (run.parent if run.is_file() else run / "checkpoints") / "calibration.json"
 
 
 def read_calibration(file: Path) -> Calibration:

@@ -18,7 +18,7 @@ class Embedder:
 
     Args:
         model: The ONNX file; what it says of itself inside gives the size of crops and how they are resized.
-        batch_size: How many crops go through the network at once.
+        batch_size: How many crops go through the network at once; a model of a fixed batch takes its own number.
     """
 
     def __init__(self, model: str | Path, *, batch_size: int = 64) -> None:
@@ -28,8 +28,10 @@ class Embedder:
         taken = json.loads(self._session.get_modelmeta().custom_metadata_map["reid_lit"])["input"]
         self.size = (taken["size"][1], taken["size"][0])  # as Pillow has it: width, height
         self.resampling = Image.Resampling[taken["interpolation"].upper()]
-        self.batch_size = batch_size
-        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
+        given = self._session.get_inputs()[0]
+        self._fixed = given.shape[0] if isinstance(given.shape[0], int) else 0  # a text where any number goes
+        self.batch_size = self._fixed or batch_size
+        self._input, self._output = given.name, self._session.get_outputs()[0].name
         self.dim = self._session.get_outputs()[0].shape[1]
 
     def __call__(self, crops: Iterable[np.ndarray]) -> np.ndarray:
@@ -56,7 +58,9 @@ class Embedder:
 
     def _embedded(self, pixels: list[np.ndarray]) -> np.ndarray:
         images = np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32)
-        return self._session.run([self._output], {self._input: images})[0]
+        lacking = max(0, self._fixed - len(images))
+        full = np.concatenate([images, np.zeros((lacking, *images.shape[1:]), np.float32)]) if lacking else images
+        return self._session.run([self._output], {self._input: full})[0][: len(images)]
 
 
 def fiftyone_model(model: str | Path, *, batch_size: int = 64) -> Any:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
 from torch.nn import functional as F
 
@@ -92,7 +92,7 @@ def embedded(
                     new.setdefault(each, entry)
             seen |= set(new)
             for batch in _batches(list(new.items()), embedder, pool, refused):
-                yield start, _embedded(*batch, embedder, thumbnails=thumbnails)
+                yield start, _embedded(*batch, embedder, refused, thumbnails=thumbnails)
             yield start + len(part), _NONE
 
 
@@ -132,14 +132,35 @@ def _decoded(embedder: Embedder, entry: Entry, refused: list[str]) -> torch.Tens
 
 
 def _embedded(
-    batch: list[tuple[str, Entry]], images: list[torch.Tensor | None], embedder: Embedder, *, thumbnails: bool
+    batch: list[tuple[str, Entry]],
+    images: list[torch.Tensor | None],
+    embedder: Embedder,
+    refused: list[str],
+    *,
+    thumbnails: bool,
 ) -> Embedded:
     kept = [(pair, image) for pair, image in zip(batch, images, strict=True) if image is not None]
     if not kept:
         return _NONE
-    vectors = F.normalize(embedder.embed_prepared(torch.stack([image for _, image in kept])).float())
+    raw = embedder.embed_prepared(torch.stack([image for _, image in kept])).float()
+    holds = has_direction(raw).tolist()
+    lost = [entry for ((_, entry), _), is_kept in zip(kept, holds, strict=True) if not is_kept]
+    refused += [f"{entry.path}: {NO_DIRECTION}" for entry in lost]
+    kept = [each for each, is_kept in zip(kept, holds, strict=True) if is_kept]
+    if not kept:
+        return _NONE
+    vectors = F.normalize(raw[holds])
     small = [thumbnail(image) for _, image in kept] if thumbnails else None
     return Embedded([entry for (_, entry), _ in kept], [each for (each, _), _ in kept], vectors.numpy(), small)
+
+
+NO_DIRECTION = "its embedding is 0 or no number, and cannot be compared; embed in float32, or train the model anew"
+
+
+def has_direction(embedding: Float[torch.Tensor, "images dim"]) -> Bool[torch.Tensor, " images"]:
+    """Which embeddings can get length 1: finite ones that are not 0."""
+    length = embedding.norm(dim=1)
+    return length.isfinite() & (length > 0)
 
 
 def thumbnail(image: UInt8[torch.Tensor, "3 height width"]) -> bytes:

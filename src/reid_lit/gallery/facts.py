@@ -20,7 +20,7 @@ class Facts:
     """What a gallery is, kept in its ``gallery.json``.
 
     Attributes:
-        run: The folder of the run whose model embeds.
+        run: The folder of the run whose model embeds, or a checkpoint in it.
         origin: How it embeds; the embeddings of another model are refused.
         dim: Length of a vector.
         engine: The name of the engine.
@@ -54,6 +54,12 @@ def gallery_folder(folder: str | os.PathLike[str]) -> Path:
             f"no gallery at {place.resolve()}; python -m reid_lit.gallery create gallery=<folder> run=<run> makes one"
         )
     return place
+
+
+def folder_of(run: str | os.PathLike[str]) -> Path:
+    """The folder of a run, for which a checkpoint in it may stand."""
+    place = Path(run).expanduser()
+    return place.parent.parent if place.is_file() else place
 
 
 def read_facts(folder: Path) -> Facts:

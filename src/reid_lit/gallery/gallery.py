@@ -22,7 +22,7 @@ from reid_lit.export.runtime import load
 from reid_lit.gallery.answers import Enrolled, Found, Hit
 from reid_lit.gallery.asking import Embed, LookedUp, LookUp, Nearest, Steps, answer_of
 from reid_lit.gallery.engine import Engine, engine_of
-from reid_lit.gallery.enrolling import Embedded, embedded
+from reid_lit.gallery.enrolling import NO_DIRECTION, Embedded, embedded, has_direction
 from reid_lit.gallery.exporting import check_name, write_rows
 from reid_lit.gallery.facts import Facts
 from reid_lit.gallery.importing import exported
@@ -90,15 +90,18 @@ class Gallery:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What scores mean; None where the run was not calibrated.
+        """What scores mean; None where the run was not calibrated, or another checkpoint of it than the gallery's.
 
         Raises:
             ValueError: the file is damaged, or of other embeddings.
         """
-        file = calibration_file(Path(self.facts.run))
+        run = Path(self.facts.run)
+        file = calibration_file(run)
         if not file.is_file():
             return None
         calibration = read_calibration(file)
+        if run.is_file() and calibration.origin.model != self.facts.origin.model:
+            return None
         calibration.check_made_like(self.facts.origin, file=file)
         return calibration
 
@@ -220,6 +223,9 @@ class Gallery:
         files: list[tuple[str, ...]] = [
             (str(image),) if isinstance(image, str | os.PathLike) else () for image in listed
         ]
+        for name, holds in zip(names, has_direction(raw).tolist(), strict=True):
+            if not holds:
+                raise InputError(f"{name}: {NO_DIRECTION}")
         vectors = F.normalize(raw)
         if track:
             vectors = pooled(raw, torch.zeros(len(raw), dtype=torch.int64), quality=quality)

@@ -9,7 +9,7 @@ import torch
 from reid_lit.errors import ExistingFileError, InputError
 from reid_lit.export.runtime import check_runtime
 from reid_lit.gallery.addresses import without_password
-from reid_lit.gallery.facts import FILE, Facts, gallery_folder, read_facts, write_facts
+from reid_lit.gallery.facts import FILE, Facts, folder_of, gallery_folder, read_facts, write_facts
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.master import VARIABLE, made_master, read_master
 from reid_lit.gallery.rows import schema
@@ -54,8 +54,9 @@ def create(
     master = read_master(None) if key is None else made_master(key, apart_from=place)
     embedder = load(run, trust=trust).of_whole_images()
     dim = int(embedder.embed_prepared(torch.zeros(1, 3, *embedder.transform.test_size, dtype=torch.uint8)).shape[1])
+    model = Path(run).expanduser().resolve()
     facts = Facts(
-        run=str(Path(run).expanduser().resolve()),
+        run=str(model),
         origin=embedder.origin,
         dim=dim,
         engine=engine,
@@ -63,7 +64,7 @@ def create(
         vectors=vectors,
         thumbnails=thumbnails,
         sealed=master is not None,
-        kind=kind_of_stamps(result["stamp"] for result in Run(Path(run).expanduser()).metrics().get("results", ())),
+        kind=kind_of_stamps(result["stamp"] for result in Run(folder_of(model)).metrics().get("results", ())),
     )
     place.mkdir(parents=True, exist_ok=True)
     if master is None:

@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.formparsers import MultiPartParser
 
 from reid_lit.cards.card import card_of
+from reid_lit.gallery.facts import folder_of
 from reid_lit.gallery.gallery import Gallery
 from reid_lit.gallery.guarded import GuardedGallery
 from reid_lit.kinds import said
@@ -109,7 +110,10 @@ def make_app(gallery: Gallery, guard: Guard, *, sizes: Sizes) -> FastAPI:
     @app.get("/card", tags=["service"], response_class=Response)
     def model_card() -> Response:
         """The card of the model, Markdown: what it learnt from, its scores, what it may be used for, and its limits."""
-        return Response(card_of(gallery.facts.run).text(), media_type="text/markdown; charset=utf-8")
+        return Response(
+            card_of(folder_of(gallery.facts.run)).text(),
+            media_type="text/markdown; charset=utf-8",
+        )
 
     @app.get("/session", tags=["service"])
     def who_i_am(asked: Annotated[GuardedGallery, Depends(guarded)]) -> JSONResponse:
