@@ -154,7 +154,7 @@ def _embedded(
     return Embedded([entry for (_, entry), _ in kept], [each for (each, _), _ in kept], vectors.numpy(), small)
 
 
-NO_DIRECTION = "its embedding is 0 or no number, and cannot be compared; train the model anew, or give other weights of it"
+NO_DIRECTION = "its embedding is 0 or no number, and cannot be compared; train the model anew, or give other weights"
 
 
 def has_direction(embedding: Float[torch.Tensor, "images dim"]) -> Bool[torch.Tensor, " images"]:
