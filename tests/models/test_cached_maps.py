@@ -13,6 +13,7 @@ from reid_lit.backbones.weights import read_state
 from reid_lit.errors import NotFiniteError
 from reid_lit.models import cached_maps
 from reid_lit.models.cached_maps import STAMP, check_memory
+from reid_lit.records import TransferBatch
 from reid_lit.run.datasets import make_data
 
 pytestmark = pytest.mark.filterwarnings(
@@ -64,19 +65,21 @@ def fit(compose, drawn, tmp_path):
         fitted = instantiate(config.trainer, _convert_="all", callbacks=[watched], **trainer)
         torch.manual_seed(2)  # dropout's draws
         fitted.fit(model, datamodule=data, ckpt_path=resume)
+        assert {values > 0 for values in watched.values} == {not model.cached_maps}  # else images are read in vain
         return model, watched.losses, fitted
 
     return run
 
 
 class Losses(pl.Callback):
-    """The loss of each step."""
+    """The loss of each step, and how many values the images of its batch have."""
 
     def __init__(self):
-        self.losses = []
+        self.losses, self.values = [], []
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         self.losses.append(outputs["loss"].item())
+        self.values += [part.image.numel() for part in (batch if isinstance(batch, TransferBatch) else (batch,))]
 
 
 @pytest.mark.parametrize("overrides", [ARN, EMBAE])

@@ -21,7 +21,8 @@ class CachedMaps:
     """What a frozen network makes of each training image, in half precision, in memory.
 
     They are computed at the start of each training, also of one that goes on: from the weights, the training list, the
-    size and the resizing that it trains with, so they cannot be those of others. Images are not augmented.
+    size and the resizing that it trains with, so they cannot be those of others. Images are not augmented, and training
+    batches have no pixels from then on: no image is read or decoded again.
 
     Args:
         model: In its training, with its weights loaded.
@@ -49,6 +50,7 @@ class CachedMaps:
                 rows.copy_(trainer.strategy.reduce(rows.to(model.device).float(), reduce_op="sum"))
         if not self._maps.isfinite().all():
             raise NotFiniteError("cached_maps=true: a value is not finite in half precision; set cached_maps=false")
+        model.data.leave_out_images()
 
     def of(self, index: Tensor) -> Tensor:
         """The maps of the images at these positions of the training list, float32 on the device of ``index``."""

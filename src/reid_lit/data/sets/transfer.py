@@ -215,8 +215,8 @@ class Transfer(ReidData):
         self.setup()
         rank, world = self._place()
         sampler = self._train_sampler = self._sampler(rank, world)
-        cache = self._cache_of_training()
-        dataset = TransferShots(self.split.train, self._labels or [], transform=self.transform, cache=cache)
+        shots, labels, cache = self.split.train, self._labels or [], self._cache_of_training()
+        dataset = TransferShots(shots, labels, transform=self.transform, cache=cache, pixels=self._shows_images)
         dataset.labelled = sampler.source.share
         workers = self._workers(batch_bytes(2 * sampler.share, self.transform.size))
         return make_loader(dataset, sampler, batch_size=sampler.share, workers=workers, train=True)
