@@ -25,6 +25,11 @@ def test_a_depthwise_network_trains_in_float32(monkeypatch, compose):
     assert compose("trainer=cpu", "backbone=resnet18").trainer.precision == "bf16-mixed"
 
 
+def test_a_backbone_of_ones_own_needs_no_name(monkeypatch, compose):
+    processor(monkeypatch, amx=True)
+    assert compose("trainer=cpu", "~backbone.name").trainer.precision == "bf16-mixed"
+
+
 def test_a_torch_that_cannot_tell(monkeypatch):
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)

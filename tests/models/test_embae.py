@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from reid_lit.backbones.base import Backbone
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.layers.embae import Decoder, IdentityEncoder, NuisanceEncoders
-from reid_lit.layers.pooling import GlobalAveragePool
+from reid_lit.layers.pooling import GeneralizedMeanPool, GlobalAveragePool
 from reid_lit.models.embae import EmbAE
 from reid_lit.models.embae_stages import trained_parts
 from reid_lit.models.recipe import Recipe
@@ -26,7 +26,7 @@ def backbone():
     return Backbone(body, dim=6, mean=[0.5] * 3, std=[0.5] * 3)
 
 
-def autoencoder(**changes):
+def autoencoder(pool=None, **changes):
     def scheduled(optimizer):
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
 
@@ -43,7 +43,7 @@ def autoencoder(**changes):
     torch.manual_seed(3)
     return EmbAE(
         backbone=backbone(),
-        pool=GlobalAveragePool(),
+        pool=pool or GlobalAveragePool(),
         neck=lambda **sizes: IdentityEncoder(**sizes, **WIDTHS),
         nuisance=lambda **sizes: NuisanceEncoders(**sizes, **WIDTHS),
         decoder=lambda **sizes: Decoder(**sizes, hidden=8),
@@ -237,6 +237,21 @@ def test_a_stage_goes_on_from_the_weights_of_the_one_before(tmp_path, stage, var
     fit(model, epochs=2, limit_train_batches=0)
     assert changed(drawn, copied(model)) == taken
     assert changed(copied(before), copied(model)) == {*PARTS} - taken
+
+
+@quiet
+@pytest.mark.parametrize(("stage", "variant"), [(2, None), (3, "fix")])
+def test_the_feature_is_that_of_the_run_before_with_its_pool_too(tmp_path, stage, variant):
+    def learned(p):
+        return GeneralizedMeanPool(p=p, learned=True, floor=1e-6)
+
+    run = saved(autoencoder(learned(3.7), stage=2, variant=None), tmp_path / "run")
+    model = autoencoder(learned(3.0), stage=stage, variant=variant, weights=run)
+    fit(model, epochs=1)
+    assert model.pool.p.item() == pytest.approx(3.7)
+    assert not model.pool.p.requires_grad  # DDP would wait for its gradient
+    with pytest.raises(ValueError, match=r"the pool of that run has other weights than model\.pool.*give the pool"):
+        fit(autoencoder(stage=stage, variant=variant, weights=run), epochs=1)
 
 
 @quiet

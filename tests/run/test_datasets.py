@@ -152,3 +152,16 @@ def test_tracks_that_nobody_knows_are_refused_before_training(compose, drawn):
     small = ("dataset=synthetic", "dataset.size=tiny", f"data_root={drawn}")
     with pytest.raises(ValueError, match=r"^tracks: no image of this test is of a known track"):
         find_tests(config := compose(*small, "evaluation.tracks=mean"), make_data(config))
+
+
+def test_persons_of_one_of_several_data_sets_are_not_held_out(compose):
+    """They would be learnt: a member's settings of what is drawn have no effect."""
+    member = "{dataset: synthetic, size: tiny, val_persons: 3}"
+    with pytest.raises(InstantiationException, match=r"val_persons=3: .* set dataset\.val_persons"):
+        make_data(compose("dataset=joint", f"dataset.members=[{member},ward]"))
+    for given in (
+        (f"dataset.source={member}", "dataset.target=ward"),
+        ("dataset.source=ward", f"dataset.target={member}"),
+    ):
+        with pytest.raises(InstantiationException, match=r"val_persons=3: .* watched without labels"):
+            make_data(compose("dataset=transfer", *given))

@@ -140,6 +140,19 @@ def hold_out(split: Split, count: int, *, seed: int) -> tuple[Split, Split | Non
     return dataclasses.replace(split, train=remaining, notes=(*split.notes, note)), validation
 
 
+def refuse_held_out(*counts: int, cure: str) -> None:
+    """Raise InputError where persons of one of several data sets that are trained on together are held out.
+
+    Args:
+        counts: ``val_persons`` of each.
+        cure: What to do instead, for the message.
+    """
+    for count in filter(None, counts):
+        raise InputError(
+            f"val_persons={count}: one of several data sets that are trained on together holds none out; {cure}"
+        )
+
+
 def fingerprint(shots: tuple[Shot, ...]) -> str:
     """A hash of a training list: names, persons and cameras, in order, without the images' folders."""
     text = "\n".join(f"{shot.path.name} {shot.person_id} {shot.camera_id}" for shot in shots)

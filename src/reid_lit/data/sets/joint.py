@@ -18,6 +18,7 @@ from reid_lit.data.feeding.samplers import EpochSampler
 from reid_lit.data.feeding.shares import SharesSampler
 from reid_lit.data.feeding.switching import SwitchingSampler
 from reid_lit.data.problems import Report, stop
+from reid_lit.data.splits import refuse_held_out
 from reid_lit.errors import InputError
 from reid_lit.kinds import common
 from reid_lit.records import JUNK, Rules, Shot, Split
@@ -94,6 +95,10 @@ class Joint(ReidData):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_fakes(self.fakes, *(member.fakes for member in self.members))
+        held = (member.val_persons for member in self.members)
+        refuse_held_out(
+            *held, cure="set dataset.val_persons, which draws from the persons of all, and leave a member's out"
+        )
         self._member_of: dict[Path, int] = {}
         if self.shares is not None and self.switching:
             raise InputError(

@@ -20,7 +20,7 @@ from reid_lit.data.feeding.loading import BatchLoader, ShotDataset, make_loader
 from reid_lit.data.feeding.samplers import EpochSampler, ShuffleSampler, check_complete
 from reid_lit.data.feeding.selection import over_labelled
 from reid_lit.data.problems import Report, stop
-from reid_lit.data.splits import as_target
+from reid_lit.data.splits import as_target, refuse_held_out
 from reid_lit.errors import InputError
 from reid_lit.files.copies import copies
 from reid_lit.records import JUNK, Batch, Split, TransferBatch, absolute, common_images
@@ -158,6 +158,8 @@ class Transfer(ReidData):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_fakes(self.source.fakes, self.target.fakes)
+        held = (self.source.val_persons, self.target.val_persons)
+        refuse_held_out(*held, cure="leave it out: an adaptation is watched without labels, by callbacks.health")
         self.camera_counts: tuple[int, ...] = ()
         self._target_persons: tuple[int, ...] = ()
         if self.target_batch_size < 1:
