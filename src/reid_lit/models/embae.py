@@ -189,8 +189,8 @@ class EmbAE(RetrievalModel):
         names = load_parts(self, self.weights, parts=parts, stage=self.stage, cure=cure)
         if not load_pool(self, names):
             raise InputError(
-                f"weights={self.weights}: the pool of that run has other weights than model.pool, and θ_emb stood behind"
-                f" it; give the pool that it was trained with, or {cure}"
+                f"weights={self.weights}: the pool of that run has other weights than model.pool, and its neck stood"
+                f" behind it; give the pool that it was trained with, or {cure}"
             )
         encoders = {name.split(".")[2] for name in names if name.startswith("nuisance.branches.")}
         by_camera = self.variant == "cam"
