@@ -174,29 +174,36 @@ def test_a_step_of_clip_reid_teaches_the_vectors_of_its_cameras(compose):
     assert (model.cameras.weight.grad != 0).any(1).tolist() == [True, True, False]  # nothing is of the third
 
 
-def test_a_small_transformer_fits_a_few_drawn_persons(fit):
+def test_a_small_transformer_learns_drawn_persons_up_to_a_stated_map(fit):
+    """On images of theirs that it has not seen; 0.61 was measured, and 0.23 before."""
     model, _, trainer = fit("market_transreid", *TRANSREID)
     data = trainer.datamodule
     images = data.as_tested(torch.cat([batch.image for batch in data.plain_dataloader()]))
     persons = torch.tensor(data._labels)
-    index = torch.cat([(persons == person).nonzero()[:4, 0] for person in range(6)])
-    batch = Batch(images[index], persons[index], torch.zeros_like(index), index)
+    own = [(persons == person).nonzero()[:, 0] for person in range(len(persons.unique()))]
+    learnt = [each[::2] for each in own]
+    known, unseen = torch.cat(learnt), torch.cat([each[1::2] for each in own])
     model.log = model.log_dict = lambda *_, **__: None
 
-    def right():
+    def mean_ap():
         with torch.no_grad():
-            embedding = model.eval().embed(batch.image)
-        nearest = torch.cdist(embedding, embedding).fill_diagonal_(torch.inf).argmin(1)
-        return (batch.person[nearest] == batch.person).float().mean().item()
+            embedding = model.eval().embed(images)
+        order = torch.cdist(embedding[unseen], embedding[known]).argsort(1)
+        hit = (persons[known][order] == persons[unseen][:, None]).float()
+        precision = hit.cumsum(1) / torch.arange(1, len(known) + 1)
+        return ((precision * hit).sum(1) / hit.sum(1)).mean().item()
 
-    assert right() < 0.6
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(50):
+    assert mean_ap() < 0.3
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+    random = torch.Generator().manual_seed(0)
+    for _ in range(300):
+        drawn = [learnt[person] for person in torch.randperm(len(learnt), generator=random)[:8]]
+        index = torch.cat([each[torch.randperm(len(each), generator=random)[:4]] for each in drawn])
+        mirrored = (torch.rand(len(index), generator=random) < 0.5)[:, None, None, None]
+        image = torch.where(mirrored, images[index].flip(3), images[index])
+        shift = torch.randint(-3, 4, (2,), generator=random).tolist()
+        batch = Batch(image.roll(shift, (2, 3)), persons[index], torch.zeros_like(index), index)
         optimizer.zero_grad()
-        loss = model.train().training_step(batch, 0)
-        loss.backward()
+        model.train().training_step(batch, 0).backward()
         optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] / 2
-    assert right() == 1
+    assert mean_ap() > 0.45
