@@ -169,6 +169,9 @@ def test_another_file_or_other_weights_are_refused_when_it_is_opened(ours, mater
     beside(one).write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"says something else of itself than one.pt2.json"):
         opened(one, trust=True)
+    beside(one).write_text(json.dumps(content | {"files": {}}))
+    with pytest.raises(InputError, match=r"one.pt2: SHA-256 \w{12}, and one.pt2.json is of none"):
+        opened(one, trust=True)
     beside(one).write_text("{")
     with pytest.raises(InputError, match=r"one.pt2.json: damaged"):
         opened(one, trust=True)

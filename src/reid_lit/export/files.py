@@ -63,11 +63,13 @@ def opened(path: Path, *, weights: str | None = None, threads: int | None = None
             f"{path}: a {path.suffix} is a program of torch's, which can run anything when it is read; give trust=True"
             " for a file that you made, or export format=onnx or openvino, which are data"
         )
-    for name, expected in content.get("files", {path.name: "none"}).items():
-        found = sha256(path.with_name(name))
+    named = content.get("files")
+    for name, expected in (named if isinstance(named, dict) and path.name in named else {path.name: "none"}).items():
+        file = path.parent / Path(name).name  # a file beside it, whatever the JSON of a stranger says
+        found = sha256(file)
         if found != expected:
             raise InputError(
-                f"{path.with_name(name)}: SHA-256 {found[:12]}, and {beside(path).name} is of {str(expected)[:12]};"
+                f"{file}: SHA-256 {found[:12]}, and {beside(path).name} is of {str(expected)[:12]};"
                 " another file, or one that was changed: export it anew"
             )
     inside = said_inside(path)
