@@ -24,7 +24,7 @@ class TableRuns:
     Args:
         name: ``<paper>/<table>``.
         size: One of the tables' sizes.
-        table_dirs: Where the tables' results are; of two results of a row, label and seed that of the first counts.
+        table_dirs: Where the tables' plans are.
     """
 
     def __init__(self, name: str, size: str, table_dirs: Sequence[Path]) -> None:
@@ -62,17 +62,6 @@ class TableRuns:
             return []
         return [(str(self.rows[cell.row]["name"]), cell.label) for cell in cells(self.spec, self.size)]
 
-    def results(self, name: str, label: str) -> dict[int, SeedResult]:
-        """The results of a row at a label, by seed, as far as they are in."""
-        found: dict[int, SeedResult] = {}
-        for plan in self.plans:
-            places = {place for place, row in enumerate(plan["rows"]) if str(row["name"]) == name}
-            for cell in plan["cells"]:
-                if cell["row"] in places and cell["label"] == label and cell["seed"] not in found:
-                    result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
-                    found |= {} if result is None else {result.seed: result}
-        return found
-
     def reproduced(self, name: str, label: str) -> bool:
         """Whether a row's results at a label were measured on the paper's own data, by its recipe's data sets."""
         if self.size != PAPER:
@@ -91,7 +80,7 @@ class Runs:
 
     Args:
         size: One of the tables' sizes.
-        table_dirs: Where the tables' results are, see :class:`TableRuns`.
+        table_dirs: Where the tables' results are; of two results of a row, label and seed that of the first counts.
     """
 
     def __init__(self, size: str, table_dirs: Sequence[Path]) -> None:
@@ -99,7 +88,6 @@ class Runs:
         self._tables: dict[str, TableRuns] = {}
         self._queries: dict[Path, list[QueryScoresFile]] = {}
         self._configs: dict[Path, Mapping[str, Any]] = {}
-        self._seeds: Mapping[str, list[list[Mapping[str, float]]]] | None = None
 
     def table(self, name: str) -> TableRuns:
         """A table, read once."""
@@ -163,7 +151,19 @@ class Runs:
     def results(self, row: Row, label: str) -> dict[int, SeedResult]:
         """The results of a row at a label, by seed."""
         own = self.own(row)
-        return self.table(own.table).results(own.name, label)
+        return self._results.get((own.table, own.name, label), {})
+
+    @cached_property
+    def _results(self) -> dict[tuple[str, str, str], dict[int, SeedResult]]:
+        """The results of all tables by table, row and label, then by seed, as far as they are in."""
+        found: dict[tuple[str, str, str], dict[int, SeedResult]] = {}
+        for plan in (plan for folder in self.table_dirs for plan in plans_in(folder) if plan["size"] == self.size):
+            for cell in plan["cells"]:
+                seeds = found.setdefault((plan["table"], str(plan["rows"][cell["row"]]["name"]), cell["label"]), {})
+                if cell["seed"] not in seeds:
+                    result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
+                    seeds |= {} if result is None else {result.seed: result}
+        return found
 
     def reproduced(self, row: Row, label: str) -> bool:
         """Whether they were measured on the paper's own data."""
@@ -184,13 +184,22 @@ class Runs:
 
     def spread(self, label: str, metric: str) -> Spread | None:
         """How a score at a label varies over seeds, by all rows that have enough of them; None: there is none."""
-        if self._seeds is None:
-            self._seeds = scores_by_seed(self.size, self.table_dirs)
-        rows = [
+        return pooled(
             [points(metric, scores[metric]) for scores in seeds if metric in scores]
-            for seeds in self._seeds.get(label, ())
-        ]
-        return pooled(rows)
+            for seeds in self._scores.get(label, ())
+        )
+
+    @cached_property
+    def _scores(self) -> dict[str, list[list[Mapping[str, float]]]]:
+        """The scores of each seed of each row, by label; rows that share their runs count once."""
+        rows = {
+            (label, frozenset((each.training.name, each.folder.name) for each in seeds.values())): seeds
+            for (_, _, label), seeds in self._results.items()
+        }
+        found: dict[str, list[list[Mapping[str, float]]]] = {}
+        for (label, _), seeds in rows.items():
+            found.setdefault(label, []).append([result.scores for result in seeds.values()])
+        return found
 
     def config(self, result: SeedResult) -> Mapping[str, Any]:
         """The config of a result's training."""
@@ -210,27 +219,3 @@ class Runs:
             words = ["python", "-m", "reid_lit.train", f"+table={table}", *size, f"rows={names}", f"seed={seeds}"]
             commands.append(shlex.join(words))
         return commands
-
-
-def scores_by_seed(size: str, table_dirs: Sequence[Path]) -> dict[str, list[list[Mapping[str, float]]]]:
-    """The scores of each seed of each row of the tables of a size, by label; rows that share their runs count once.
-
-    Args:
-        size: One of the tables' sizes.
-        table_dirs: Where the tables' results are, see :class:`TableRuns`.
-    """
-    rows: dict[tuple[str, str, str], dict[int, SeedResult]] = {}
-    for plan in (plan for folder in table_dirs for plan in plans_in(folder) if plan["size"] == size):
-        for cell in plan["cells"]:
-            row = rows.setdefault((plan["table"], str(plan["rows"][cell["row"]]["name"]), cell["label"]), {})
-            if cell["seed"] not in row:
-                result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
-                row |= {} if result is None else {result.seed: result}
-    found: dict[str, list[list[Mapping[str, float]]]] = {}
-    known = set()
-    for (_, _, label), results in rows.items():
-        runs = (label, frozenset((result.training.name, result.folder.name) for result in results.values()))
-        if runs not in known:
-            known.add(runs)
-            found.setdefault(label, []).append([result.scores for result in results.values()])
-    return found
