@@ -13,6 +13,16 @@ def random_batch(images=8, persons=4, size=(48, 16)):
     return Batch(torch.rand(images, 3, *size), index % persons, index % 2, index)
 
 
+def epoch_rates(schedule, epochs):
+    """The rate of the first group in each epoch."""
+    rates = []
+    for _ in range(epochs):
+        rates.append(schedule.optimizer.param_groups[0]["lr"])
+        schedule.optimizer.step()
+        schedule.step()
+    return rates
+
+
 def check_gradients(model):
     """Every weight that learns has a finite gradient."""
     for name, value in model.named_parameters():

@@ -6,7 +6,7 @@ import torch
 from hydra.utils import instantiate
 from open_clip.modified_resnet import ModifiedResNet
 from open_clip.transformer import QuickGELU, TextTransformer
-from tests.models.steps import check_gradients, random_batch
+from tests.models.steps import check_gradients, epoch_rates, random_batch
 from torch import nn
 from torch.nn import functional as F
 
@@ -201,11 +201,7 @@ def test_the_recipes_of_resnet50(compose):
     assert second.before.prompts.experiment == "market_clip_prompts_resnet50"
     weight = nn.Parameter(torch.zeros(1))
     scheduler = instantiate(second.scheduler.build)(torch.optim.SGD([weight], lr=1.0))
-    rates = []
-    for _ in range(120):
-        rates.append(scheduler.get_last_lr()[0])
-        scheduler.optimizer.step()
-        scheduler.step()
+    rates = epoch_rates(scheduler, 120)
     public = [0.01 * (1 - min(epoch / 10, 1)) + min(epoch / 10, 1) for epoch in range(1, 121)]  # its index begins at 1
     public = [rate * 0.1 ** ((epoch >= 40) + (epoch >= 70)) for epoch, rate in enumerate(public, start=1)]
     assert rates == pytest.approx(public)

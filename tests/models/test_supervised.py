@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 from hydra.utils import instantiate
-from tests.models.steps import random_batch
+from tests.models.steps import epoch_rates, random_batch
 
 from reid_lit.models.schedules import warm_cosine, warm_multistep
 
@@ -119,11 +119,7 @@ def test_weights_are_channels_last_before_anything_runs(model):
 def test_warm_cosine_rises_and_falls_as_written():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     schedule = warm_cosine(optimizer, total_steps=20, warm=0.25)
-    rates = []
-    for _ in range(20):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
+    rates = epoch_rates(schedule, 20)
     rising = [2.0 * (step + 1) / 5 for step in range(5)]
     falling = [1 + math.cos(math.pi * step / 15) for step in range(15)]
     assert rates == pytest.approx(rising + falling)
@@ -133,13 +129,7 @@ def test_warm_cosine_rises_and_falls_as_written():
 
 def rates_of(epochs, **options):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3.5e-4)
-    schedule = warm_multistep(optimizer, **({"gamma": 0.1} | options))
-    rates = []
-    for _ in range(epochs):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    return rates
+    return epoch_rates(warm_multistep(optimizer, **({"gamma": 0.1} | options)), epochs)
 
 
 def test_the_strong_baselines_rate_at_every_epoch():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from tests.models.steps import epoch_rates
 from torch import nn
 
 HALF = [0.5, 0.5, 0.5]
@@ -131,10 +132,6 @@ def test_an_experiment_has_the_numbers_of_its_recipe(compose, experiment):
 def test_the_rates_of_clip_reids_second_stage_are_those_of_its_public_code(compose):
     build = compose("+experiment=market_clip_reid").scheduler.build
     scheduler = instantiate(build)(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0))
-    rates = []
-    for _ in range(60):
-        rates.append(scheduler.get_last_lr()[0])
-        scheduler.optimizer.step()
-        scheduler.step()
+    rates = epoch_rates(scheduler, 60)
     public = [0.1 * (1 - min(epoch / 10, 1)) + min(epoch / 10, 1) for epoch in range(1, 61)]  # its index begins at 1
     assert rates == pytest.approx([rate * 0.1 ** ((e >= 30) + (e >= 50)) for e, rate in enumerate(public, start=1)])
