@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from reid_lit.backbones.clip_projection import ClipViews, clip_file
 from reid_lit.backbones.positions import grid_read, resized_positions
-from reid_lit.backbones.saved_grid import saved, saved_size
+from reid_lit.backbones.saved_grid import saved, saved_config, saved_size
 from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
 from reid_lit.records import LastMaps
@@ -82,7 +82,8 @@ class AttentionPool(ClipViews):
         else:
             whole = nn.ModuleDict({"head": self})  # so timm names it
             path = clip_file(name, weights)
-            images, stride = saved_size(path), saved(path, "backbone", "last_stride")
+            config = saved_config(path)
+            images, stride = saved_size(config), saved(config, "backbone", "last_stride")
             grid = _grid(images, stride) if images and stride in (1, 2) else None
             fit = functools.partial(self._fitted, saved_grid=grid, weights=path)
             load(whole, path, name=f"the attention pool of {name}", at_least=1.0, fit=fit, part=True)

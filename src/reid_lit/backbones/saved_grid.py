@@ -26,16 +26,16 @@ def saved_config(weights: Path) -> Mapping[str, Any]:
     return {}
 
 
-def saved(weights: Path, *keys: str) -> Any:
+def saved(config: Mapping[str, Any], *keys: str) -> Any:
     """A value of :func:`saved_config`, such as of ``transform``, ``size``; None where there is none."""
-    value: Any = saved_config(weights)
+    value: Any = config
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
-def saved_size(weights: Path) -> tuple[int, int] | None:
-    """Height and width of the images that weights were trained on; None where no run's folder says it."""
-    size = saved(weights, "transform", "size")
+def saved_size(config: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of the images that a run was trained on; None where :func:`saved_config` does not say it."""
+    size = saved(config, "transform", "size")
     is_size = isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
     return (size[0], size[1]) if is_size else None

@@ -10,7 +10,7 @@ from torch import nn
 
 from reid_lit.backbones.imagenet import cached_imagenet
 from reid_lit.backbones.positions import with_fitted_positions
-from reid_lit.backbones.saved_grid import saved, saved_size
+from reid_lit.backbones.saved_grid import saved, saved_config, saved_size
 from reid_lit.backbones.timm import check_name, check_options, check_statistics
 from reid_lit.backbones.weights import load
 from reid_lit.errors import InputError
@@ -62,7 +62,8 @@ def built(
 
 def _saved_grid(weights: Path, model: Any) -> tuple[int, int] | None:
     """The grid of patches of the run that weights are of; None where no run's folder says it."""
-    size, stride = saved_size(weights), saved(weights, "backbone", "stride")
+    config = saved_config(weights)
+    size, stride = saved_size(config), saved(config, "backbone", "stride")
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
     if size is None or patch is None:
         return None

@@ -14,12 +14,15 @@ from reid_lit.layers.norm_statistics import Moments, batch_norms, observed, set_
 from reid_lit.layers.pooling import pooled
 from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
-from reid_lit.models.predecessor import load_parts, load_pool
+from reid_lit.models.predecessor import load_parts, load_same_pool
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Shot, Split
 from reid_lit.wording import counted
 
+_POOL = (
+    "such as '++model.pool={_target_: reid_lit.layers.pooling.GeneralizedMeanPool, p: 3.0, learned: true, floor: 1e-6}'"
+)
 _CURE = "train the network on the source first, then set model.weights=<its run folder>"
 
 
@@ -99,12 +102,7 @@ class AdaBN(RetrievalModel):
     @override
     def start(self) -> None:
         held = load_parts(self, self.weights, parts={"backbone", "neck"}, stage=None, cure=_CURE)
-        if not load_pool(self, held):
-            raise InputError(
-                f"weights={self.weights}: the pool of that run has other weights than model.pool, and its neck stood"
-                f" behind it; give the pool that it was trained with, such as '++model.pool={{_target_:"
-                f" reid_lit.layers.pooling.GeneralizedMeanPool, p: 3.0, learned: true, floor: 1e-6}}'"
-            )
+        load_same_pool(self, self.weights, held, cure=_POOL)
 
     @override
     def on_train_epoch_start(self) -> None:

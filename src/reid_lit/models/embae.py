@@ -16,7 +16,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.models.blind import check_blind
 from reid_lit.models.cached_maps import STAMP, CachedMaps, check_memory
 from reid_lit.models.embae_stages import PARTS, check_stage, ever_trained, inherited_parts, trained_parts
-from reid_lit.models.predecessor import load_parts, load_pool
+from reid_lit.models.predecessor import load_parts, load_same_pool
 from reid_lit.models.recipe import Recipe
 from reid_lit.models.training_data import TrainingData
 from reid_lit.records import Batch, Output, Parts, Shot, Split
@@ -187,11 +187,7 @@ class EmbAE(RetrievalModel):
         )
         parts = inherited_parts(self.stage, self.variant)
         names = load_parts(self, self.weights, parts=parts, stage=self.stage, cure=cure)
-        if not load_pool(self, names):
-            raise InputError(
-                f"weights={self.weights}: the pool of that run has other weights than model.pool, and its neck stood"
-                f" behind it; give the pool that it was trained with, or {cure}"
-            )
+        load_same_pool(self, self.weights, names, cure=f"or {cure}")
         encoders = {name.split(".")[2] for name in names if name.startswith("nuisance.branches.")}
         by_camera = self.variant == "cam"
         if self.stage == 3 and by_camera != (len(encoders) > 1):

@@ -54,6 +54,25 @@ def load_pool(model: nn.Module, held: Mapping[str, Tensor]) -> bool:
     return own == its and not _load(model, held, own)
 
 
+def load_same_pool(model: nn.Module, weights: str | None, held: Mapping[str, Tensor], *, cure: str) -> None:
+    """Load a run's pool, behind which its neck stood.
+
+    Args:
+        model: Changed in place.
+        weights: The run, as the model was given it.
+        held: All tensors of the run, as :func:`load_parts` gives them.
+        cure: How to give that pool or to come by another run, for the message.
+
+    Raises:
+        ValueError: the run has another pool.
+    """
+    if not load_pool(model, held):
+        raise InputError(
+            f"weights={weights}: the pool of that run has other weights than model.pool, and its neck stood behind it;"
+            f" give the pool that it was trained with, {cure}"
+        )
+
+
 def load_head(model: nn.Module, held: Mapping[str, Tensor], *, averages: bool) -> str:
     """Load a run's pool and neck where they fit: the statistics of a neck are those of features of one pool.
 

@@ -22,12 +22,11 @@ from reid_lit.run.machine import compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
 from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
-from reid_lit.testing.limits import check_limits, validated
 from reid_lit.testing.tests import check_validation, find_tests, run_tests
 from reid_lit.testing.unseen import check_unseen
 from reid_lit.training.continuing import Continued
 from reid_lit.training.low_memory import check_chunks
-from reid_lit.training.rehearsal import check_batch, check_before_data, learnt_from, rehearse
+from reid_lit.training.rehearsal import check_batch, check_before_data, check_tested, learnt_from, rehearse
 from reid_lit.training.settings import check_settings
 
 _log = logging.getLogger(__name__)
@@ -57,15 +56,14 @@ def train_once(
     check_validation(config, data)
     tests = find_tests(config, data, needed=False)
     check_unseen(absolute(data.split.train) | data.fakes_made_from, tests)
+    tested = [test.data for test in tests]
     if checkpoint is None:
-        rehearse(config, stages, data, [test.data for test in tests])
+        rehearse(config, stages, data, tested)
         run_stages(stages)
     model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
     check_batch(config, model)
     check_chunks(config, model)
-    check_limits(model, [*(test.data for test in tests), *validated(data)])
-    for test in tests:
-        model.check_test(test.data, data)
+    check_tested(model, data, tested)
     if checkpoint is None:
         before = inherited(config)
         check_unseen(before.trained, tests)

@@ -67,13 +67,24 @@ def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData, tests:
     if all(stage.job.done for stage in stages):
         return
     model = _checked_model(config, data)
-    for test in tests:
-        model.check_test(test, data)
-    check_limits(model, [*tests, *validated(data)])
+    check_tested(model, data, tests)
     lineage = inherited(config)
     for stage in stages:
         lineage |= read_lineage(stage.job.folder) if stage.job.done else _rehearsed(stage)
     check_apart(model.unlabelled(data.split), lineage.labelled, name=data.split.name)
+
+
+def check_tested(model: RetrievalModel, data: ReidData, tests: Sequence[ReidData]) -> None:
+    """Raise InputError where a model cannot embed or score its tests, or the persons that its training validates with.
+
+    Args:
+        model: Before its training.
+        data: What it is trained on, after ``setup``.
+        tests: What it is tested on, likewise.
+    """
+    for test in tests:
+        model.check_test(test, data)
+    check_limits(model, [*tests, *validated(data)])
 
 
 def learnt_from(model: RetrievalModel, data: ReidData) -> Lineage:
