@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_lit.calibration.labelled import Labelled
-from reid_lit.data.families import of_known_persons
+from reid_lit.data.families import shown_among
 from reid_lit.errors import InputError
-from reid_lit.files.copies import copies
-from reid_lit.records import JUNK, Shot, Split, absolute, common_images
+from reid_lit.records import JUNK, Shot, Split, absolute
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import read_lineage
@@ -67,7 +66,7 @@ def known_images(split: Split, learnt: frozenset[str], *, root: Path) -> Known:
         )
     notes = []
     train = split.train
-    if train and _is_learnt(absolute(train), learnt):
+    if train and shown_among(absolute(train), learnt)[0]:
         notes.append(f"{len(train):,} images of the training list are left out: the run has learnt from it")
         train = ()
     asked = {shot.person_id for test in split.tested for shot in test.query} | {shot.person_id for shot in train}
@@ -133,8 +132,3 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
         "notes": list(known.notes),
     }
     return images, provenance_of(model, data.transform, str(trainer.precision)), facts
-
-
-def _is_learnt(images: frozenset[str], learnt: frozenset[str]) -> bool:
-    """Whether weights have learnt from one of some images, or its person."""
-    return bool(common_images(images, learnt) or copies(images, learnt) or of_known_persons(images, learnt)[0])

@@ -12,6 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from reid_lit.files.copies import copies
+from reid_lit.records import common_images
+
 _PATHS = re.compile(
     r"/images_(?:detected|labeled)/(?P<cuhk03_pair>[1-5])_(?P<cuhk03>\d{3})_[12]_\d{2}\.(?:png|jpg)$"
     r"|/(?:detected|labeled)/(?:bounding_box_train|bounding_box_test|query)/(?P<cuhk03_np>\d{4})_c[12]_\d+\.(?:png|jpg)$"
@@ -60,6 +63,17 @@ def member(path: str) -> Member | None:
     if kind == "msmt17":
         return Member("MSMT17", match["msmt17_part"], number)
     return Member(UNKEYED, "CUHK02's pair P1" if kind == "cuhk02" else "CUHK01", number)
+
+
+def shown_among(images: frozenset[str], learnt: frozenset[str]) -> tuple[list[str], str]:
+    """The images that are among learnt ones, by name or content; else those of their persons, and of whom they are.
+
+    Args:
+        images: Paths; those that are given back, sorted.
+        learnt: Paths of the images whose persons are known.
+    """
+    same = common_images(images, learnt) or copies(images, learnt)
+    return (same, "") if same else of_known_persons(images, learnt)
 
 
 def of_known_persons(images: Iterable[str], learnt: frozenset[str]) -> tuple[list[str], str]:

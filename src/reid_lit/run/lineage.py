@@ -6,11 +6,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from reid_lit.data.families import of_known_persons
+from reid_lit.data.families import shown_among
 from reid_lit.errors import InputError
-from reid_lit.files.copies import copies
 from reid_lit.paths import write_text
-from reid_lit.records import Shot, absolute, common_images
+from reid_lit.records import Shot, absolute
 
 STARTS = ("model.weights", "backbone.weights")
 """The keys that name a run to start from."""
@@ -88,10 +87,8 @@ def check_apart(target: Iterable[Shot], labelled: frozenset[str], *, name: str) 
         ValueError: there are such images: the target is the source, or shows its persons on other images.
     """
     images = absolute(target)
-    seen, what = common_images(images, labelled) or copies(images, labelled), "are those of the source"
-    if not seen:
-        seen, of_whom = of_known_persons(images, labelled)
-        what = f"show persons of the source ({of_whom})"
+    seen, of_whom = shown_among(images, labelled)
+    what = f"show persons of the source ({of_whom})" if of_whom else "are those of the source"
     if seen:
         raise InputError(
             f"{len(seen)} of the {len(images)} training images of {name} {what}, such as {seen[0]}:"
