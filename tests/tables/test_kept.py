@@ -18,6 +18,7 @@ from reid_lit.run.query_scores import halve_query_scores, read_query_scores, wri
 from reid_lit.tables.claims.ledger import ledger
 from reid_lit.tables.command import read_request
 from reid_lit.tables.differences import differences
+from reid_lit.tables.jobs import JobMaker
 from reid_lit.tables.kept import PLACE, keep, kept_folder
 from reid_lit.tables.plan_file import PLAN, read_plan, write_plan
 from reid_lit.tables.spec import REAL, cells, read_table, rows_of
@@ -174,6 +175,23 @@ def test_results_are_of_the_recipes_that_stand(file):
         composed = composing.composed(merged([*recipe.train, *recipe.evaluate]))
         apart = differences(composed, to_plain(config), None)
         assert [line for line in apart if not (recipe.gives and line.startswith(f"{recipe.gives}:"))] == []
+
+
+@pytest.mark.parametrize("file", sorted(KEPT.glob(f"*/*/{PLAN}")), ids=lambda file: "/".join(file.parts[-3:-1]))
+def test_a_table_goes_on_from_its_results(file):
+    """A default that is only worded anew does not rename the trainings that were made by it."""
+    plan = read_plan(file.parent)
+    spec, names = read_table(plan["table"]), [str(row["name"]) for row in plan["rows"]]
+    made = set()
+    for overrides in ((), ("trainer.precision=bf16-mixed",)):
+        request = read_request([f"+table={plan['table']}", f"size={plan['size']}", *overrides])
+        now = {cell_key(cell, rows_of(spec, plan["size"])): cell for cell in cells(spec, plan["size"], request.overrides)}
+        begun = {cell["training"]: (now[names[cell["row"]], cell["label"]], cell["seed"]) for cell in plan["cells"]}
+        own = {training: (cell, seed) for training, (cell, seed) in begun.items() if cell.start is None}
+        for cell, seed in own.values():
+            made.add(JobMaker(request, "row").place(cell, seed, wanted=False).training.folder.name.rpartition("-")[2])
+    # the name of one that starts from another one held, once, the place where that one lies
+    assert [training for training in own if training.rpartition("-")[2] not in made] == []
 
 
 def test_no_file_of_them_names_a_place():
