@@ -185,7 +185,9 @@ def test_a_table_goes_on_from_its_results(file):
     made = set()
     for overrides in ((), ("trainer.precision=bf16-mixed",)):
         request = read_request([f"+table={plan['table']}", f"size={plan['size']}", *overrides])
-        now = {cell_key(cell, rows_of(spec, plan["size"])): cell for cell in cells(spec, plan["size"], request.overrides)}
+        now = {
+            cell_key(cell, rows_of(spec, plan["size"])): cell for cell in cells(spec, plan["size"], request.overrides)
+        }
         begun = {cell["training"]: (now[names[cell["row"]], cell["label"]], cell["seed"]) for cell in plan["cells"]}
         own = {training: (cell, seed) for training, (cell, seed) in begun.items() if cell.start is None}
         for cell, seed in own.values():

@@ -48,13 +48,13 @@ def with_added(config: Any) -> Any:
 
 
 def _parts(
-    node: Any, change: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]], words: Mapping[str, str] | None = None
+    node: Any, change: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]], words: Mapping[str, str] = {}
 ) -> Any:
     """A config with every part that has added keys changed, and its texts replaced by ``words``."""
     if isinstance(node, list):
         return [_parts(each, change, words) for each in node]
     if not isinstance(node, Mapping):
-        return (words or {}).get(node, node) if isinstance(node, str) else node
+        return words.get(node, node) if isinstance(node, str) else node
     inner = {key: _parts(value, change, words) for key, value in node.items()}
     added = _added().get(str(inner.get("_target_")))
     return change(inner, added) if added else inner
