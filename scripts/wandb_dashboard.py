@@ -97,6 +97,12 @@ def workspace(paper: str, datasets: Sequence[str], *, entity: str, project: str)
     )
 
 
+def of_table(name: str) -> Any:
+    """Chooses the runs of a table at the paper's size, which job labels call by paper and table."""
+    paper, _, table = name.partition("/")
+    return expr.And(expr.Config("paper") == paper, expr.Config("table") == table)
+
+
 def report(name: str, datasets: Sequence[str], *, tables: Path, entity: str, project: str) -> wr.Report:
     """A table of a paper: published and ours in words, and the panels of its runs.
 
@@ -119,9 +125,7 @@ def report(name: str, datasets: Sequence[str], *, tables: Path, entity: str, pro
     ]
     for title, panels in panels_of(datasets).items():
         # a run set without a project is that of the report; naming one asks the server
-        runs = wr.Runset(
-            name=name, filters=expr.And(expr.Config("table") == name), groupby=["config.row", "config.trained_on"]
-        )
+        runs = wr.Runset(name=name, filters=of_table(name), groupby=["config.row", "config.trained_on"])
         blocks += [wr.H2(text=title), wr.PanelGrid(runsets=[runs], panels=panels)]
     title = f"{name}: {table['title']}"
     return wr.Report(entity=entity, project=project, title=title[:128], blocks=blocks, width="fluid")

@@ -75,6 +75,14 @@ def test_the_filters_name_keys_that_every_run_has(sent, compose):
     assert keys | groups <= set(config)
 
 
+def test_a_report_shows_the_runs_of_its_table(sent):
+    made = sent("strong/table1")
+    filters = [each for each in values(made["report_strong_table1"], "filters") if isinstance(each, list)]
+    pairs = [(each["key"]["name"], each["value"]) for found in filters for each in found if "key" in each]
+    assert pairs
+    assert set(pairs) == {("paper", "strong"), ("table", "table1")}  # as a table's jobs label their runs
+
+
 def test_every_panel_shows_what_runs_log(sent, trained):
     """Of a softmax run; the Strong Baseline's losses and optimizer are looked up in their options."""
     folder, _ = trained

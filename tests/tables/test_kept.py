@@ -117,10 +117,11 @@ def test_a_part_of_a_test_set_is_left_out(made_up, tmp_path):
     pair(made_up, 0)
     cut = made_up.run("strong/table1", WARM, "market1501", 1, 0.1) / "metrics.json"
     metrics = json.loads(cut.read_text())
-    metrics["results"][0]["stamp"] = metrics["results"][0]["stamp"] | {"whole": False}
-    cut.write_text(json.dumps(metrics))
-    (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
-    assert (table.numbers, table.cut) == (2, 1)
+    for whole in (False, [True, False]):  # the second: of a mean over two splits
+        metrics["results"][0]["stamp"] = metrics["results"][0]["stamp"] | {"whole": whole}
+        cut.write_text(json.dumps(metrics))
+        (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
+        assert (table.numbers, table.cut) == (2, 1)
 
 
 def test_own_results_go_before_those_that_are_kept(made_up, tmp_path):
@@ -148,6 +149,14 @@ def test_nothing_to_keep_and_the_same_folder_are_refused(made_up, tmp_path):
     pair(made_up, 0)
     with pytest.raises(InputError, match="is where results are kept"):
         keep(made_up.folder, made_up.folder, [REAL])
+    weights = tmp_path / "run" / "trainings" / "a" / "checkpoints"
+    weights.mkdir(parents=True)
+    for run in (type(made_up)(tmp_path / "elsewhere" / "tables"), type(made_up)(tmp_path / "run")):
+        if run.folder.parent != tmp_path:
+            pair(run, 1)
+        with pytest.raises(InputError, match=r"into=.*: tables were run there, as .*; give a folder for results alone"):
+            keep(made_up.folder, run.folder, [REAL])
+    assert weights.is_dir()
     with pytest.raises(InputError, match="word of keep"):
         report(["keep", "from=tables"])
 

@@ -65,6 +65,13 @@ def test_on_a_laptop_its_own_base_and_labels_and_the_dropped_keys_left_out():
     assert found[2].train == ("+experiment=synthetic_strong", "dataset.size=tiny", "loss=id_circle")
 
 
+def test_what_the_user_says_of_the_test_wins_over_what_a_row_is_tested_by():
+    found = cells(SPEC, "paper", ["evaluation.ap=sklearn", "seed=3"])
+    assert found[2].evaluate == ("evaluation.ap=sklearn",)
+    assert found[0].evaluate == ("evaluation.ap=sklearn",)
+    assert found[0].train[-2:] == ("evaluation.ap=sklearn", "seed=3")
+
+
 def test_a_size_has_its_own_base_and_rows_their_own_overrides_for_it():
     found = cells(SPEC, "real")
     assert [(cell.row, cell.label) for cell in found] == [(0, "m"), (1, "m"), (2, "m")]
@@ -126,6 +133,13 @@ def test_a_row_names_the_job_whose_scores_the_table_shows(compose, tmp_path, row
     request = TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
     (chain,) = chains(places_of(spec, request))
     assert labelled(chain) == [f'labels.row="{name}"' for name in names]
+    assert all("labels.table=up" in job.overrides for job in chain.jobs)
+
+
+def test_sizes_of_a_table_are_logged_apart(compose, tmp_path):
+    request = TableRequest("made/up", size="laptop", table_dir=str(tmp_path))
+    jobs = [job for chain in chains(places_of(SPEC, request)) for job in chain.jobs]
+    assert all("labels.table=up-laptop" in job.overrides for job in jobs)
 
 
 def test_what_a_row_starts_from_is_logged_under_its_own_row(compose, tmp_path):

@@ -221,6 +221,14 @@ def test_a_multirun_is_grouped_by_what_varies(tmp_path):
     assert (tmp_path / "report.csv").read_text().startswith("loss,data set,n,rank1 mean")
 
 
+def test_a_job_that_was_taken_up_again_stays_among_its_seeds(tmp_path):
+    for seed, more in enumerate(([], ["resume=sweep/1", "trust=true"], ["resume=sweep/2"])):
+        write_job(tmp_path / f"{seed}_seed={seed}", ["+experiment=x", f"seed={seed}", *more], 0.5)
+    report = grouped(tmp_path)
+    assert report["varies"] == []
+    assert [group["seeds"] for group in report["groups"]] == [["0", "1", "2"]]
+
+
 def test_a_folder_without_jobs_is_no_multirun(tmp_path):
     with pytest.raises(InputError, match="no jobs in"):
         grouped(tmp_path)

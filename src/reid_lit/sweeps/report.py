@@ -18,6 +18,7 @@ from reid_lit.sweeps.plain_text import csv_text, markdown_table, print_table
 from reid_lit.sweeps.seeds import over_seeds
 
 _SEED = "seed"
+_GOES_ON = ("resume", "trust")  # of a job that was taken up again; they choose nothing
 
 
 def is_multirun(folder: Path) -> bool:
@@ -93,7 +94,7 @@ def _overrides(folder: Path) -> dict[str, str]:
     """The values of a job's overrides, by their keys."""
     begun = (folder / ".hydra" / "overrides.yaml").is_file()
     words = Run(folder).overrides() if begun else recorded(folder).get("facts", {}).get("overrides", [])
-    return {key_of(word): value_of(word) for word in words}
+    return {key_of(word): value_of(word) for word in words if key_of(word) not in _GOES_ON}
 
 
 def _group(

@@ -46,6 +46,11 @@ def cut(stamps: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["the test is not known to be of the whole data set"] if None in whole else []
 
 
+def tested_whole(stamp: Mapping[str, Any]) -> bool:
+    """Whether a test is of the whole data set, in each of its splits; so it is where the stamp does not say."""
+    return all(_answers(stamp.get("whole", True)))
+
+
 def _answers(whole: Any) -> list[Any]:
     """One answer, or that of each split where they differ."""
     return whole if isinstance(whole, list) else [whole]

@@ -14,7 +14,7 @@ from reid_lit.run import composing
 from reid_lit.run.identity import evaluation_hash, training_hash, without_evaluation
 from reid_lit.run.presence import missing_roots, needs_of
 from reid_lit.tables.command import TableRequest
-from reid_lit.tables.spec import Cell
+from reid_lit.tables.spec import Cell, suffix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class JobMaker:
             return []
         paper, _, table = self.request.table.partition("/")
         quoted = row.replace("\\", "").replace('"', "").replace("$", "")
-        return [f"labels.paper={paper}", f"labels.table={table}", f'labels.row="{quoted}"']
+        return [f"labels.paper={paper}", f"labels.table={table}{suffix(self.request.size)}", f'labels.row="{quoted}"']
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from reid_lit.paths import packaged, write_text
 from reid_lit.run.folder import Run
 from reid_lit.run.query_scores import FOLDER as QUERIES
 from reid_lit.run.query_scores import halve_query_scores
+from reid_lit.tables.differences import tested_whole
 from reid_lit.tables.plan_file import KEPT, plans_in, read_plan, store_plan
 
 PLACE = "experiments/measured"
@@ -63,11 +64,13 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
 
     Raises:
         FileNotFoundError: no table of these sizes has a result there.
-        ValueError: both folders are the same one.
+        ValueError: both folders are the same one, or tables were run in the second one.
     """
     source, target = table_dir.resolve(), into.resolve()
     if source == target:
         raise InputError(f"table_dir={table_dir} is where results are kept; give the folder of a table that was run")
+    _check_place(into, target)
+    before = _named(target)
     found = [_kept(plan, source, target) for plan in plans_in(source) if plan["size"] in sizes]
     tables = [table for table in found if table is not None]
     if not tables:
@@ -75,23 +78,29 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
             f"{source} has no result of a table of size={','.join(sizes)}; run one first:"
             f" python -m reid_lit.train +table=… size={sizes[0]} table_dir={table_dir}"
         )
-    _remove_unused(target)
+    for training in before - _named(target):  # their results were replaced by newer ones
+        shutil.rmtree(training, ignore_errors=True)
     return tables
 
 
-def _remove_unused(target: Path) -> None:
-    """Remove the trainings that no kept plan names any more: those whose results were replaced by newer ones."""
-    named = {cell["training"] for plan in plans_in(target) for cell in plan["cells"]}
-    for folder in (target / "trainings").iterdir():
-        if str(folder) not in named:
-            shutil.rmtree(folder)
+def _named(target: Path) -> set[str]:
+    """The trainings that the plans of a folder name."""
+    return {cell["training"] for plan in plans_in(target) for cell in plan["cells"]}
+
+
+def _check_place(into: Path, target: Path) -> None:
+    """Refuse a folder in which tables were run: results that are kept would take the place of their plans."""
+    run = next((plan["folder"] for plan in plans_in(target) if not plan.get(KEPT)), None)
+    run = run or next(iter(sorted(map(str, target.glob("trainings/*/checkpoints")))), None)
+    if run is not None:
+        raise InputError(f"into={into}: tables were run there, as {run} shows; give a folder for results alone")
 
 
 def _kept(plan: Mapping[str, Any], source: Path, target: Path) -> KeptTable | None:
     """Copy the results of one table; None where it has none."""
     found = ((cell, Run(Path(cell["folder"])).metrics().get("results")) for cell in plan["cells"])
     done = [(cell, results[0]["stamp"]) for cell, results in found if results]
-    whole = [cell for cell, stamp in done if stamp.get("whole", True)]
+    whole = [cell for cell, stamp in done if tested_whole(stamp)]
     if not whole:
         return None
     folder = target / Path(plan["folder"]).relative_to(source)

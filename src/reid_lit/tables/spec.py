@@ -12,6 +12,7 @@ from reid_lit.errors import InputError
 from reid_lit.evaluation import catalogue
 from reid_lit.overrides import merged, without
 from reid_lit.paths import packaged
+from reid_lit.run.identity import is_of
 from reid_lit.wording import unknown
 
 PAPER, REAL, LAPTOP = "paper", "real", "laptop"
@@ -152,7 +153,7 @@ def cells(spec: Mapping[str, Any], size: str = PAPER, overrides: Sequence[str] =
     Args:
         spec: The content of the file.
         size: One of ``SIZES``.
-        overrides: The user's own, after all others.
+        overrides: The user's own, after all others; those of a test win over what a row is tested by.
     """
     maker = _CellMaker(spec, size, overrides)
     return [
@@ -169,6 +170,7 @@ class _CellMaker:
 
     def __init__(self, spec: Mapping[str, Any], size: str, overrides: Sequence[str]) -> None:
         self.variant, self.overrides = _variant(spec, size), overrides
+        self.tested = [override for override in overrides if is_of("tested", override)]
         self.rows = rows_of(spec, size)
         self.across = {name: values for name, values in self.variant["across"].items() if name != "seed"}
         self.dropped = set(self.variant.get("drop", ()))
@@ -193,7 +195,7 @@ class _CellMaker:
             row=place,
             label=label,
             train=merged([*self.variant["base"], *train, *self.last, *self.overrides]),
-            evaluate=merged([*self.variant.get("base_evaluate", ()), *evaluate]),
+            evaluate=merged([*self.variant.get("base_evaluate", ()), *evaluate, *self.tested]),
             own_test=self.variant.get("own_test", False),
             start=None if start is None else self.cell(-1, self.starts[start], labels),
             gives=row.get("gives", ""),
