@@ -1,3 +1,4 @@
+import importlib
 import json
 import re
 import shutil
@@ -11,6 +12,11 @@ from reid_lit.tables.matrix import run as running
 from reid_lit.tables.matrix.command import reword_matrix
 
 TINY = ("size=laptop", "sizes.laptop.datasets.plaza.size=tiny", "sizes.laptop.datasets.campus.size=tiny")
+
+
+def launcher(name):
+    """A launcher of ours, as Hydra has loaded it."""
+    return getattr(importlib.import_module("hydra_plugins.reid_lit_tables"), name)
 
 
 def test_what_is_no_key_of_the_matrix_goes_to_every_training():
@@ -78,6 +84,20 @@ def test_a_plan_is_printed_and_nothing_is_run(config, tmp_path, capsys, monkeypa
     assert not (tmp_path / "trainings").exists()
 
 
+def test_the_launcher_of_the_command_line_runs_the_jobs(config, tmp_path, capsys, monkeypatch):
+    stub, places = Stub(), []
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(launcher("SlurmLauncher"), "runner", lambda _, folder: places.append(folder) or stub)
+    words = ("sources=plaza", "targets=[campus]", "methods=[arn]")
+    matrix(config(*words, "hydra/launcher=slurm", "hydra.launcher.at_once=3"))
+    assert (places, len(stub.ran)) == ([tmp_path / "out"], 2)
+    assert "Jobs are submitted to slurm, at most 3 at once." in capsys.readouterr().out
+    matrix(config(*words, "hydra.launcher.at_once=2", "plan=true"))
+    assert "2 jobs run at once on this machine" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"^hydra/launcher=basic: a matrix is run by a launcher of ours; give hydra/"):
+        matrix(config(*words, "hydra/launcher=basic"))
+
+
 class Stub:
     """In place of processes: writes what a command leaves, and counts."""
 
@@ -110,7 +130,7 @@ class Stub:
 def stubbed(monkeypatch):
     def put(**how):
         stub = Stub(**how)
-        monkeypatch.setattr(running, "runner_of", lambda at_once: stub)
+        monkeypatch.setattr(launcher("ProcessLauncher"), "runner", lambda _, folder: stub)
         return stub
 
     return put

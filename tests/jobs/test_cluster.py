@@ -122,6 +122,24 @@ def test_what_is_submitted_and_has_not_ended_is_waited_for(job, slurm, cluster, 
     assert slurm.exists()
 
 
+def test_what_another_command_did_not_submit_is_submitted_behind_it(job, slurm, cluster, tmp_path):
+    """A training that another table has submitted is waited for; then come the evaluations that this one wants of it."""
+    chain, files = [job("a"), job("a_tested")], tmp_path / "submitit" / "%j"
+    result = tmp_path / "submitit" / "55" / "55_0_result.pkl"
+    for place in (chain[0].folder, result.parent):
+        place.mkdir(parents=True)
+    (chain[0].folder / "submitted.json").write_text(json.dumps({"cluster": "slurm", "id": "55", "files": str(files)}))
+    (tmp_path / "states").write_text("55|RUNNING|n1\n")
+    result.touch()
+    (chain[0].folder / "metrics.json").write_text("{}")  # the training has ended, and with it what was submitted
+    told = []
+    outcomes = ClusterRunner(cluster(), tmp_path / "submitit").run_all([chain], told.append)
+    assert [(o.job.name, o.state) for o in outcomes] == [("a", "done"), ("a_tested", "done")]
+    assert len(told) == 2
+    assert slurm.exists()
+    assert not (chain[0].folder / "starts").exists()  # the training is not repeated
+
+
 def test_ranks_of_several_nodes_are_started_by_srun(job, slurm, cluster, tmp_path):
     asked = cluster(nodes=2, gpus_per_node=4)
     assert asked.srun() == ["srun", "--overlap", "--nodes=2", "--ntasks-per-node=4"]

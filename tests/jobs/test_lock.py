@@ -9,7 +9,7 @@ import pytest
 
 from reid_lit.errors import FailedError
 from reid_lit.jobs import lock as locks
-from reid_lit.jobs.lock import LOCK, give_back, is_held, take
+from reid_lit.jobs.lock import LOCK, give_back, holding, is_held, take
 
 
 @pytest.fixture
@@ -30,6 +30,18 @@ def test_one_at_a_time_has_it(tmp_path):
     give_back(lock)
     assert not is_held(tmp_path)
     assert (tmp_path / LOCK).read_text() == ""
+
+
+def test_what_is_held_shows_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "BEAT", 0.01)
+    with holding(tmp_path) as mine:
+        assert mine
+        make_older(tmp_path, 60)
+        while time.time() - (tmp_path / LOCK).stat().st_mtime > 30:
+            time.sleep(0.01)
+        with holding(tmp_path) as theirs:
+            assert not theirs
+    assert not is_held(tmp_path)
 
 
 def test_the_lock_of_a_machine_that_died_is_replaced(tmp_path, as_machine):

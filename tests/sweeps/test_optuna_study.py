@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
+from reid_lit.errors import FailedError
 from reid_lit.paths import packaged
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of, over_splits
 
@@ -74,6 +75,21 @@ def test_a_study_goes_on_where_it_stopped_and_repeats_what_was_running(study, tm
     assert (len(trials), len(again.jobs), again.first) == (5, 2, [4, 5])
     assert again.jobs[0][1:] == [f"{key}={value}" for key, value in killed.params.items()]
     assert len(study(trials=5)[1].jobs) == 0
+
+
+def test_a_study_is_run_by_one_process_at_a_time(study, tmp_path):
+    """A second one would take the running trial for a killed one, and the first could not tell its score."""
+    refused = []
+
+    def score(_):
+        with pytest.raises(FailedError, match=r"another process runs the study .*; wait .*hydra\.sweep\.dir=") as told:
+            study(trials=4)
+        refused.append(str(told.value))
+        return 0.5
+
+    assert study(score, trials=2)[0] == 0.5
+    assert [text.partition(":")[0] for text in refused] == [str(tmp_path)] * 2
+    assert len(study(trials=3)[1].jobs) == 1  # once it has ended, another one goes on
 
 
 def test_a_failed_trial_stops_no_other_and_is_named(study, caplog):

@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+from reid_lit.jobs.job import Job, Outcome
+from reid_lit.tables.plan import Chain
+from reid_lit.tables.sweep import finish, launch_chains, run_chains
+
 HEAVY = ("torch", "pytorch_lightning", "matplotlib")
 RUN = f"""
 import runpy, sys
@@ -28,6 +32,44 @@ def test_a_plan_and_a_report_import_no_network(tmp_path, words):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_jobs_that_were_not_run_are_no_success(tmp_path):
+    """Those of a submission that died, those behind a training that ended badly, and those that another process runs."""
+    dies, ends, runs = (
+        Chain(tuple(Job(name=name + part, folder=tmp_path / (name + part), overrides=()) for part in ("", "_tested")))
+        for name in ("dies", "ends", "runs")
+    )
+    ends.training.folder.mkdir()
+    (ends.training.folder / "metrics.json").write_text("{}")  # its command ended with another code behind them
+    states = {"dies": "failed", "ends": "failed", "runs": "done", "runs_tested": "running"}
+
+    class Runner:
+        def run_all(self, chains, after):
+            for job in (job for chain in chains for job in chain):
+                after(Outcome(job, states.get(job.name, "not run"), 0.0, "ended as NODE_FAIL"))
+
+    outcomes = run_chains([dies, ends, runs], Runner(), lambda _: None)
+    with pytest.raises(SystemExit) as told:
+        finish(outcomes)
+    assert str(told.value).splitlines() == [
+        "5 of 6 jobs are not done; the same command goes on with them",
+        f"  dies: failed: ended as NODE_FAIL (log: {tmp_path}/dies/job.log)",
+        f"  ends: failed: ended as NODE_FAIL (log: {tmp_path}/ends/job.log)",
+        f"  runs_tested: still running (log: {tmp_path}/runs_tested/job.log)",
+        "  2 of 6 jobs were not tried: dies_tested, ends_tested",
+    ]
+    finish([outcome for outcome in outcomes if outcome.state == "done"])
+
+
+def test_a_launcher_that_starts_nothing_is_no_success(tmp_path):
+    class Launcher:
+        def launch(self, launches, initial_job_idx):
+            """Return at once, as one does whose workers die."""
+
+    chain = Chain((Job(name="dies", folder=tmp_path / "dies", overrides=()),))
+    with pytest.raises(SystemExit, match=r"1 of 1 jobs are not done(.|\n)*were not tried: dies"):
+        finish(launch_chains([chain], Launcher(), tmp_path))
 
 
 @pytest.mark.slow

@@ -120,8 +120,9 @@ class Cluster:
 class ClusterRunner:
     """Submits chains of jobs and waits for them.
 
-    A job that is submitted and has not ended is not submitted again: the same command waits for it. Where this process
-    is killed, the submitted jobs go on.
+    A job that is submitted and has not ended is not submitted again: the same command waits for it. Where another
+    command had submitted that training, with other evaluations, those that are left are submitted then. Where this
+    process is killed, the submitted jobs go on.
 
     Args:
         cluster: Where to.
@@ -144,13 +145,18 @@ class ClusterRunner:
         tell = after or nothing
         left = [place for place, chain in enumerate(chains) if not all(job.done for job in chain)]
         running = {place: job for place in left if (job := self._earlier(chains[place])) is not None}
-        new = [place for place in left if place not in running]
+        new, earlier = [place for place in left if place not in running], set(running)
         try:
             while left or len(ended) < len(chains):
                 running |= self._submitted(chains, new, len(running))
                 for place, chain in enumerate(chains):
                     over = place not in left or (place in running and self._over(running[place]))
                     if place in ended or not over:
+                        continue
+                    if place in earlier and chain[0].done and not all(job.done for job in chain):
+                        earlier.remove(place)  # it had other evaluations: those of this chain are submitted, once
+                        del running[place]
+                        new.append(place)
                         continue
                     ended[place] = _outcomes(chain, running.pop(place, None))
                     left = [each for each in left if each != place]

@@ -16,7 +16,9 @@ import fcntl
 import os
 import socket
 import tempfile
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -55,6 +57,36 @@ def take(folder: Path) -> IO[str] | None:
                 _write(lock, f"{socket.gethostname()} {os.getpid()}\n")
                 closing.pop_all()
                 return lock
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder, with signs of life; whether this process has it: False where another one does.
+
+    Args:
+        folder: It is there.
+
+    Raises:
+        FailedError: the file system has no locks.
+    """
+    lock = take(folder)
+    if lock is None:
+        yield False
+        return
+    over = threading.Event()
+
+    def live() -> None:
+        while not over.wait(BEAT):
+            beat(lock)
+
+    living = threading.Thread(target=live, daemon=True)
+    living.start()
+    try:
+        yield True
+    finally:
+        over.set()
+        living.join()
+        give_back(lock)
 
 
 def give_back(lock: IO[str]) -> None:

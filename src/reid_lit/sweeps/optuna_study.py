@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from reid_lit.errors import FailedError, InputError, MissingPackageError
+from reid_lit.jobs.lock import holding
 from reid_lit.paths import write_text
 from reid_lit.run.objective import HELD_OUT, check_maximised
 from reid_lit.wording import counted
@@ -47,19 +49,20 @@ def run_study(
     Raises:
         MissingPackageError: Optuna is not installed.
         ValueError: there is no range, or the objective is a score on test persons.
-        RuntimeError: no trial came to a score.
+        RuntimeError: no trial came to a score, or another process runs the study of that folder.
     """
     space = Space.of(arguments)
     _check(config, space)
     folder = Path(config.hydra.sweep.dir)
-    study = open_study(folder, seed=seed)
-    while (left := trials - len(finished(study))) > 0:
-        tried = [study.ask(space.ranges) for _ in range(min(at_once, left))]
-        first = tried[0].number
-        returns = launcher.launch([space.overrides(trial.params) for trial in tried], initial_job_idx=first)
-        for trial, job in zip(tried, returns, strict=True):
-            _tell(study, trial, job)
-        write_text(folder / "study.json", json.dumps(summary(study, str(config.objective)), indent=2) + "\n")
+    with _alone(folder):
+        study = open_study(folder, seed=seed)
+        while (left := trials - len(finished(study))) > 0:
+            tried = [study.ask(space.ranges) for _ in range(min(at_once, left))]
+            first = tried[0].number
+            returns = launcher.launch([space.overrides(trial.params) for trial in tried], initial_job_idx=first)
+            for trial, job in zip(tried, returns, strict=True):
+                _tell(study, trial, job)
+            write_text(folder / "study.json", json.dumps(summary(study, str(config.objective)), indent=2) + "\n")
     done = finished(study)
     scored = [trial for trial in done if trial.value is not None]
     if not scored:
@@ -68,6 +71,23 @@ def run_study(
     _log.info("best of %s: %s %.4f with %s", counted(len(scored), "trial"), config.objective, best.value, best.params)
     _log.info("%s has all of them", folder / "study.json")
     return float(best.value or 0.0)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a study's folder: another process would take the trials that run for killed ones.
+
+    Raises:
+        FailedError: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with holding(folder) as mine:
+        if not mine:
+            raise FailedError(
+                f"{folder.resolve()}: another process runs the study of this folder, which chooses each trial by those"
+                f" before; wait for its end, or give hydra.sweep.dir=<another folder> for a study of its own"
+            )
+        yield
 
 
 def _check(config: DictConfig, space: "Space") -> None:
@@ -145,7 +165,7 @@ def open_study(folder: Path, *, seed: int) -> "optuna.Study":
     """The study of a folder. It survives a kill: a trial that was running then is tried next.
 
     Args:
-        folder: The folder of the sweep; it is made here.
+        folder: The folder of the sweep.
         seed: Of the choices; a resumed study makes new ones.
     """
     import optuna

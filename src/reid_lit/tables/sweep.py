@@ -12,7 +12,6 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.markup import escape
 
 from reid_lit.jobs.cluster import ClusterRunner
 from reid_lit.jobs.job import Job, Outcome, failures, not_tried, recorded
@@ -46,21 +45,21 @@ def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
     except TableError as error:
         sys.exit(str(error))
     todo = chains(places)
-    show_plan(spec, request, places, where=_devices(launcher, todo))
+    show_plan(spec, request, places, where=devices_of(launcher, todo))
     _check_data(places, plan_only=request.plan_only)
     if request.plan_only:
         return
     folder = write_plan(spec, request, places, _command(request)).parent
     own = getattr(launcher, "runner", None)  # of a launcher of ours, which starts the jobs itself
     if own is None:
-        _launch(todo, launcher, folder)
+        outcomes = launch_chains(todo, launcher, folder)
     else:
-        run_chains(todo, own(folder), lambda _: write_report(folder))
+        outcomes = run_chains(todo, own(folder), lambda _: write_report(folder))
     show(write_report(folder))
-    _finish(outcomes_of(todo))
+    finish(outcomes)
 
 
-def _devices(launcher: Launcher, todo: Sequence[Chain]) -> str:
+def devices_of(launcher: Launcher, todo: Sequence[Chain]) -> str:
     """What runs the jobs, how many at once, and on which devices."""
     if hasattr(launcher, "at_once"):
         whole = any(job.whole_machine for chain in todo for job in chain.jobs)
@@ -86,22 +85,30 @@ def _check_data(places: Sequence[Place], *, plan_only: bool) -> None:
     Console(stderr=True).print(f"{fact}; the others are run", highlight=False, soft_wrap=True)
 
 
-def run_chains(todo: Sequence[Chain], runner: Runner | ClusterRunner, after: Callable[[Outcome], object]) -> None:
+def run_chains(
+    todo: Sequence[Chain], runner: Runner | ClusterRunner, after: Callable[[Outcome], object]
+) -> list[Outcome]:
     """Run chains; one whose training starts from a failed one is left out.
 
     Args:
         todo: Those that start from others behind those.
         runner: Runs the jobs.
         after: Called with each outcome, once it is logged.
+
+    Returns:
+        How each job ended: as the runner tells, which knows of what died before it left a record; else by its record.
     """
-    number, places = sum(len(chain.jobs) for chain in todo), itertools.count(1)
+    number = sum(len(chain.jobs) for chain in todo)
+    told: dict[Path, Outcome] = {}
 
     def each(outcome: Outcome) -> None:
-        log_outcome(outcome, next(places), number)
+        told[outcome.job.folder] = outcome
+        log_outcome(outcome, len(told), number)
         after(outcome)
 
     for layer in _layers(todo):
         runner.run_all([chain.jobs for chain in layer if chain.ready], each)
+    return [told.get(outcome.job.folder, outcome) for outcome in _recorded(todo)]
 
 
 def _layers(todo: Sequence[Chain]) -> Iterator[list[Chain]]:
@@ -110,8 +117,17 @@ def _layers(todo: Sequence[Chain]) -> Iterator[list[Chain]]:
         yield list(layer)
 
 
-def _launch(todo: Sequence[Chain], launcher: Launcher, folder: Path) -> None:
-    """Run chains by a launcher of Hydra's, which starts :func:`run_chain` for each."""
+def launch_chains(todo: Sequence[Chain], launcher: Launcher, folder: Path) -> list[Outcome]:
+    """Run chains by a launcher of Hydra's, which starts :func:`run_chain` for each.
+
+    Args:
+        todo: As :func:`run_chains` takes it.
+        launcher: Returns once they have ended.
+        folder: Of the table, whose report is written after each chain.
+
+    Returns:
+        How each job ended, by its record.
+    """
     places = itertools.count()
     for layer in _layers(todo):
         launches = []
@@ -121,6 +137,7 @@ def _launch(todo: Sequence[Chain], launcher: Launcher, folder: Path) -> None:
                 launches.append(_written(chain, place, folder))
         if launches:
             launcher.launch(launches, initial_job_idx=0)
+    return _recorded(todo)
 
 
 def _written(chain: Chain, place: int, table: Path) -> list[str]:
@@ -150,27 +167,24 @@ def run_chain(config: DictConfig) -> list[str]:
     return [outcome.state for outcome in outcomes]
 
 
-def outcomes_of(todo: Sequence[Chain]) -> list[Outcome]:
+def _recorded(todo: Sequence[Chain]) -> list[Outcome]:
     """How the jobs of chains ended, by their records."""
     jobs = [job for chain in todo for job in chain.jobs]
     return [Outcome(job, job.state(), 0.0, recorded(job.folder).get("reason", "")) for job in jobs]
 
 
-def _finish(outcomes: Sequence[Outcome]) -> None:
-    """Print each job that failed, with its log.
+def finish(outcomes: Sequence[Outcome]) -> None:
+    """End with exit code 1 where a job is not done: those that failed and those that were not run are named.
 
     Raises:
-        SystemExit: one did.
+        SystemExit: see above.
     """
-    lines, left = failures(outcomes), not_tried(outcomes)
-    if lines:
-        console = Console(stderr=True, soft_wrap=True)
-        console.print(f"[bold]{len(lines)} of {len(outcomes)} jobs failed[/bold]; the same command tries them again")
-        for line in lines:
-            console.print(f"  {escape(line)}", highlight=False)
-        if left:
-            console.print(escape(left), highlight=False)
-        sys.exit(1)
+    left = [outcome for outcome in outcomes if outcome.state != "done"]
+    if left:
+        head = f"{len(left)} of {len(outcomes)} jobs are not done; the same command goes on with them"
+        running = [f"{each.job.name}: still running (log: {each.job.log})" for each in left if each.state == "running"]
+        lines = [*failures(outcomes), *running, not_tried(outcomes)]
+        sys.exit("\n  ".join([head, *filter(None, lines)]))
 
 
 def _command(request: TableRequest) -> str:

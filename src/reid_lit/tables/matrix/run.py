@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reid_lit.jobs.job import failures, not_tried
-from reid_lit.jobs.runner import devices_in_words, runner_of
 from reid_lit.tables.command import TableRequest
 from reid_lit.tables.matrix import text
 from reid_lit.tables.matrix.command import read_matrix
@@ -23,15 +23,16 @@ from reid_lit.tables.matrix.words import MatrixError
 from reid_lit.tables.plan import chains, places_of
 from reid_lit.tables.plan_text import show_plan
 from reid_lit.tables.spec import TableError
-from reid_lit.tables.sweep import outcomes_of, run_chains
+from reid_lit.tables.sweep import devices_of, finish, run_chains
 
 
 def run_matrix(config: DictConfig) -> None:
     """Plan, run, and write the matrix after every job.
 
     Raises:
-        SystemExit: a word or an override is not known, or a job failed; the exit code is 1.
+        SystemExit: a word or an override is not known, or a job is not done; the exit code is 1.
     """
+    launcher = _launcher()
     try:
         request = read_matrix(config)
         table = table_of(request, _title(config, request))
@@ -41,12 +42,12 @@ def run_matrix(config: DictConfig) -> None:
         sys.exit(str(error))
     cells = cells_of(request, table, places)
     todo = chains(places)
-    whole = any(job.whole_machine for chain in todo for job in chain.jobs)
-    show_plan(table, planned, places, where=devices_in_words("auto", whole_machine=whole))
+    show_plan(table, planned, places, where=devices_of(launcher, todo))
     _show_reasons(cells)
     if planned.plan_only:
         return
     folder, about = Path(_folder(config.output)), _about(config, request)
+    runner = launcher.runner(folder)
 
     def write(_: object = None) -> dict[str, Any]:
         facts = matrix_facts(cells, about | {"written": datetime.now(UTC).isoformat(timespec="seconds")})
@@ -55,13 +56,24 @@ def run_matrix(config: DictConfig) -> None:
 
     write()
     try:
-        run_chains(todo, runner_of("auto"), write)
+        outcomes = run_chains(todo, runner, write)
     finally:
         facts = write()
     _show(facts, folder)
-    if failed := failures(ended := outcomes_of(todo)):
-        left = not_tried(ended)
-        sys.exit("\n".join(filter(None, ["failed:", *failed, left, "the same command goes on with what is left"])))
+    finish(outcomes)
+
+
+def _launcher() -> Any:
+    """The launcher that the command line names.
+
+    Raises:
+        SystemExit: it is none of ours, which start the jobs themselves.
+    """
+    hydra = HydraConfig.get()
+    if not str(hydra.launcher["_target_"]).startswith("hydra_plugins.reid_lit_tables."):
+        named = hydra.runtime.choices["hydra/launcher"]
+        sys.exit(f"hydra/launcher={named}: a matrix is run by a launcher of ours; give hydra/launcher=process or slurm")
+    return instantiate(hydra.launcher)
 
 
 def _folder(name: str) -> str:
