@@ -228,6 +228,8 @@ def test_every_row_of_a_table_composes(composed, name, size):
     for cell in telling(table, size):
         config = composed([*cell.train, *cell.evaluate])
         check_arguments(config)
+        if config.dataset.get("switching") or config.dataset.get("shares"):  # batches of parts, which have to be whole
+            assert not config.sampler._target_.endswith("WholeShuffleSampler"), cell
         if size == "laptop":
             assert config.trainer.max_epochs <= 12
             assert config.trainer.accelerator == "cpu"
