@@ -200,6 +200,13 @@ def test_the_first_stage_learns_prompts_alone_on_features_that_are_kept(prompts,
     assert any("the text tower has random weights" in record.message for record in caplog.get_records("setup"))
 
 
+def test_prompts_that_go_on_have_their_towers_from_the_checkpoint(compose, caplog):
+    model = built(compose("+experiment=market_clip_prompts", "backbone.weights=none", *POOL, *TEXT), persons=3)
+    model.on_load_checkpoint({})
+    super(type(model), model).on_fit_start()
+    assert "random weights" not in caplog.text
+
+
 def test_a_step_of_the_first_stage_is_the_loss_both_ways(compose):
     model = built(compose("+experiment=market_clip_prompts", "backbone.weights=none", *POOL, *TEXT), persons=3)
     model._images = torch.randn(6, DIM)

@@ -4,8 +4,14 @@ import csv
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
+
+from reid_lit.errors import InputError
+from reid_lit.run.folder import Run, check_epochs
+from reid_lit.training.once import train_once
 
 SMALL = [
     "+experiment=synthetic_softmax", "dataset.size=tiny", "transform.size=[32,16]", "loader.batch_size=16",
@@ -107,3 +113,51 @@ def test_a_schedule_of_torch_that_keeps_its_length_is_stretched_too(command, dra
     for step, rate in rates(tmp_path / "run").items():
         epoch, epochs = step // STEPS, 2 if step < 2 * STEPS else 4
         assert rate == pytest.approx(0.025 * (1 + math.cos(math.pi * epoch / epochs)), rel=1e-6)
+
+
+GONE = "/nowhere/an_earlier_run"
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec:FutureWarning",  # Lightning 2.6 with torch 2.15
+    "ignore:.*does not have many workers",
+    "ignore:Checkpoint directory .* exists",
+)
+def test_a_training_by_steps_continues_without_what_it_started_from(compose, drawn, caplog):
+    words = [*SMALL[:-2], f"data_root={drawn}", "scheduler=constant", "test_on=null", "trainer.max_epochs=null"]
+    words += ["dataset.val_persons=3", "trainer.check_val_every_n_epoch=2", "model.recipe.frozen_epochs=1"]
+    words += ["trainer.limit_train_batches=2"]
+    config = compose(*words, "+trainer.max_steps=2")
+    run = Run(Path(config.run_dir))
+    train_once(config, run)
+    assert check_epochs(run, None, 2) is check_epochs(run, -1, 2) is False
+    assert check_epochs(run, None, 3) is check_epochs(run, 2) is True
+    kept = run.read_checkpoint()
+    kept["callbacks"]["Clock"]["seconds"] += 1000
+    torch.save(kept, run.checkpoint)
+    caplog.set_level("INFO", "reid_lit")
+    config = compose(*words, "+trainer.max_steps=6", f"resume={run.folder}", f"backbone.weights={GONE}")
+    facts, _ = train_once(config, run)
+    assert run.read_checkpoint()["global_step"] == 6
+    assert 1000 < facts["train_seconds"] < 1100
+    assert set(facts["validation"]) >= {"mAP", "rank1"}
+    with run.log.open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["epoch"], row["step"]) for row in rows if row["train/loss"]] == [
+        (f"{k // 2}", f"{k}") for k in range(6)
+    ]
+    assert [row["epoch"] for row in rows if row["val/mAP"]] == ["1"]
+    assert config.backbone.weights == GONE
+    assert "goes on after epoch 1, step 2 of 6; learning rate 0.05" in caplog.text
+
+
+def test_a_resumed_run_does_not_test_what_its_start_has_learnt_from(compose, drawn, tmp_path):
+    run = Run(tmp_path / "run")
+    run.checkpoint.parent.mkdir(parents=True)
+    torch.save({"epoch": 0, "global_step": 5}, run.checkpoint)
+    image = next((drawn / "synthetic" / "campus-tiny-0" / "query").glob("*.jpg"))
+    (run.folder / "training_list.txt").write_text(f"{image}\n")
+    words = [*SMALL, f"data_root={drawn}", f"resume={run.folder}", f"hydra.run.dir={run.folder}"]
+    config = compose(*words, "test_on=[synthetic,{dataset: synthetic, world: campus}]")
+    with pytest.raises(InputError, match="synthetic_campus tests on 1 image that was trained on, such as"):
+        train_once(config, run)

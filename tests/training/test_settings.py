@@ -90,6 +90,11 @@ def test_the_line_names_the_key_the_value_and_the_cure(compose, words, message):
         check_settings(compose("+experiment=synthetic_softmax", *words))
 
 
+def test_a_training_by_steps_keeps_checkpoints_at_any_interval(compose):
+    length = ("trainer.max_epochs=-1", "+trainer.max_steps=8", "+callbacks.checkpoint.every_n_epochs=2")
+    check_settings(compose("+experiment=synthetic_softmax", *length))
+
+
 def test_synchronised_batch_norms_are_refused_beside_ghost_batches(compose):
     config = compose("+experiment=market_cluster", "trainer.sync_batchnorm=true")
     with pytest.raises(InputError, match=r"^trainer\.sync_batchnorm=true .*ghost_batch=64 so many .*; give trainer"):

@@ -211,7 +211,8 @@ class RetrievalModel(OptimizedModel):
     @override
     def setup(self, stage: str) -> None:
         if stage == "fit":
-            self.check_training(self.data, self.trainer.max_epochs)
+            epochs = self.trainer.max_epochs
+            self.check_training(self.data, None if epochs == -1 else epochs)
             if isinstance(self.backbone, Backbone):
                 self.data.normalised_by(self.backbone.mean.flatten().tolist(), self.backbone.std.flatten().tolist())
         nn.Module.to(self, memory_format=self._memory_format)  # before DDP lays out its buckets

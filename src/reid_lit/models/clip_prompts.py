@@ -98,9 +98,12 @@ class ClipPrompts(RetrievalModel):
         return self._added(self.criterion(Output(image, image, None, {"image": image, "text": text}), batch.person))
 
     @override
+    def start(self) -> None:
+        self.text.say_random()
+
+    @override
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        self.text.say_random()
         self.person_ids.copy_(torch.tensor(self.data.split.persons))
         self._images = training_features(
             self, self._image, dim=self.text.dim, name="the frozen image tower", cure="give other backbone.weights"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,19 +188,26 @@ def read_yaml(file: Path) -> DictConfig | None:
     return content if isinstance(content, DictConfig) else None
 
 
-def check_epochs(run: Run, epochs: int) -> int:
-    """How many epochs of ``epochs`` a run has still to train.
+def check_epochs(run: Run, epochs: int | None, steps: int = -1) -> bool:
+    """Whether a run has anything left to train.
+
+    Args:
+        run: Has a checkpoint.
+        epochs: ``trainer.max_epochs``; None or -1: not limited.
+        steps: ``trainer.max_steps``; -1: not limited.
 
     Raises:
-        ValueError: it has done more; or its checkpoint cannot be read.
+        ValueError: it has done more epochs; or its checkpoint cannot be read.
     """
-    done = int(run.read_checkpoint()["epoch"]) + 1
-    if epochs < done:
+    checkpoint = run.read_checkpoint()
+    done = int(checkpoint["epoch"]) + 1
+    limit = math.inf if epochs in (None, -1) else epochs
+    if limit < done:
         raise InputError(
             f"trainer.max_epochs={epochs} beside resume=: {counted(done, 'epoch')} {'is' if done == 1 else 'are'} done;"
             f" give {done} to test it as it is, more to go on, or start a new run"
         )
-    return epochs - done
+    return done < limit and (steps == -1 or checkpoint["global_step"] < steps)
 
 
 def required_run(config: Mapping[str, Any] | DictConfig, *, instead: str = "") -> Path:

@@ -65,24 +65,24 @@ def check_maximised(name: str) -> None:
 
 
 def held_out_scores(trainer: pl.Trainer, model: RetrievalModel, data: ReidData) -> dict[str, float]:
-    """The scores of the held-out persons at the end of a training, by name; none without such persons.
+    """The scores of the held-out persons by the weights that are tested, by name; none without such persons.
+
+    They are computed anew: the last validation may be epochs before the end, or of other weights than those chosen.
 
     Args:
-        trainer: After ``fit``; one that resumed a finished training validates now.
+        trainer: After ``fit``. Its loggers get nothing: their rows are of epochs.
         model: What was trained.
         data: What it was trained on.
     """
     if data.validation is None:
         return {}
-    scores = _scores(trainer.callback_metrics)
-    if not scores or model.selected is not None:  # the last epoch's are not those of the weights that were chosen
+    loggers, trainer.loggers = trainer.loggers, []
+    try:
         trainer.validate(model, datamodule=data, verbose=False)
-        scores = _scores(trainer.callback_metrics)
-    return scores
-
-
-def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name[len(HELD_OUT) :]: float(value) for name, value in metrics.items() if name.startswith(HELD_OUT)}
+    finally:
+        trainer.loggers = loggers
+    scores = {name: value for name, value in trainer.callback_metrics.items() if name.startswith(HELD_OUT)}
+    return {name.removeprefix(HELD_OUT): float(value) for name, value in scores.items()}
 
 
 def over_splits(folders: Sequence[Path]) -> dict[str, Any]:

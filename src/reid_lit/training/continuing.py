@@ -1,6 +1,7 @@
-"""A training that goes on from its checkpoint: at which rate, by which schedule, and what its folder says of it."""
+"""A training that goes on from its checkpoint: at which rate, by which schedule, how long, and what its folder says."""
 
 import logging
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,8 @@ class Continued(pl.Callback):
         self._goes_on = goes_on
         self._change = ""
         self._said = False
+        self._done = 0
+        self._steps = -1
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -55,7 +58,22 @@ class Continued(pl.Callback):
         self.stretched = [dict(each) for each in state_dict["stretched"]]
 
     @override
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._done = int(checkpoint["epoch"]) + 1
+        if checkpoint["global_step"] < trainer.max_steps:
+            self._steps = trainer.max_steps
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._steps != -1:  # with a limit of steps, Lightning takes the end of an epoch for the midst of one
+            trainer.fit_loop.epoch_loop.max_steps = -1
+
+    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._steps != -1:
+            trainer.fit_loop.epoch_loop.max_steps = self._steps
         for config in trainer.lr_scheduler_configs:
             if isinstance(config.scheduler, LRScheduler) and isinstance(pl_module, RetrievalModel):
                 self._check(trainer, pl_module, config.scheduler)
@@ -66,6 +84,7 @@ class Continued(pl.Callback):
         facts: dict[str, Any] = {"stretched": self.stretched} if self.stretched else {}
         if not self._said:
             rank_zero_only(self._goes_on)()
+            facts["epochs"] = self._done
             facts |= {key: value for key, value in run.metrics().items() if key == "train_seconds"}
         return facts
 
@@ -97,13 +116,43 @@ class Continued(pl.Callback):
         self._said = True
         rates = {name: rate for optimizer in trainer.optimizers for name, rate in rates_of(optimizer).items()}
         rank_zero_only(_log.info)(
-            "goes on after epoch %d of %s, step %d; learning rate %s%s",
+            "goes on after epoch %d%s, step %d%s; learning rate %s%s",
             trainer.current_epoch,
-            trainer.max_epochs,
+            _of(trainer.max_epochs),
             trainer.global_step,
+            _of(trainer.max_steps),
             _words(rates),
             self._change,
         )
+
+
+def _of(limit: int | None) -> str:
+    """The number that a training ends at, in words; nothing where it is not limited."""
+    return "" if limit in (None, -1) else f" of {limit}"
+
+
+class Clock(pl.Callback):
+    """The time that a training takes, over all of its starts; it is kept in the checkpoint.
+
+    What a killed start trained after its last checkpoint is lost, and so is its time.
+    """
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Up to now, from the first start on."""
+        return self._before + time.perf_counter() - self._start
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict["seconds"]
 
 
 def rates_of(optimizer: torch.optim.Optimizer) -> Rates:

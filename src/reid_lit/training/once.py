@@ -1,7 +1,6 @@
 """One training and its tests."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +15,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import Run, check_epochs
-from reid_lit.run.lineage import absolute, check_apart, inherited
+from reid_lit.run.lineage import absolute, check_apart, inherited, read_lineage
 from reid_lit.run.logged import log_objective
 from reid_lit.run.machine import compiled, make_trainer
 from reid_lit.run.objective import check_objective, held_out_scores, objective_of
@@ -24,9 +23,16 @@ from reid_lit.run.results import Row, averaged
 from reid_lit.run.stages import Stage, check_start, run_stages
 from reid_lit.testing.tests import check_validation, find_tests, run_tests
 from reid_lit.testing.unseen import check_unseen
-from reid_lit.training.continuing import Continued
+from reid_lit.training.continuing import Clock, Continued
 from reid_lit.training.low_memory import check_chunks
-from reid_lit.training.rehearsal import check_batch, check_before_data, check_tested, learnt_from, rehearse
+from reid_lit.training.rehearsal import (
+    check_batch,
+    check_before_data,
+    check_tested,
+    learnt_from,
+    rehearse,
+    without_weights,
+)
 from reid_lit.training.settings import check_settings
 
 _log = logging.getLogger(__name__)
@@ -56,11 +62,14 @@ def train_once(
     check_validation(config, data)
     tests = find_tests(config, data, needed=False)
     check_unseen(absolute(data.split.train) | data.fakes_made_from, tests)
+    if checkpoint is not None:  # other tests than at the start may be asked for
+        check_unseen(read_lineage(run.folder).trained, tests)
     tested = [test.data for test in tests]
     if checkpoint is None:
         rehearse(config, stages, data, tested)
         run_stages(stages)
-    model: RetrievalModel = instantiate(config.model, _convert_="all")(persons=data.persons)
+    built = config if checkpoint is None else without_weights(config)  # what it started from may be gone
+    model: RetrievalModel = instantiate(built.model, _convert_="all")(persons=data.persons)
     check_batch(config, model)
     check_chunks(config, model)
     check_tested(model, data, tested)
@@ -75,10 +84,10 @@ def train_once(
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict, OmegaConf.to_object(config)))
     try:
-        start = time.perf_counter()
+        cast(list, trainer.callbacks).append(clock := Clock())  # type: ignore[attr-defined]
         with compiled(config, model.backbone):
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-        seconds = round(time.perf_counter() - start, 1)
+        seconds = round(clock.seconds, 1)
         selected = {} if model.selected is None else {"selected": model.selected}
         facts = (
             {"epochs": trainer.current_epoch, "train_seconds": seconds} | selected | (watch.facts(run) if watch else {})
@@ -99,7 +108,8 @@ def _checkpoint_to_resume(run: Run, config: DictConfig) -> Path | None:
         if run.folder.is_dir():  # of several splits, this one may not have started
             _log.warning("%s was killed before its first epoch ended: it starts again", run.folder)
         return None
-    if check_epochs(run, config.trainer.max_epochs) == 0:  # it refuses code too, before anything else is done
+    length = config.trainer.max_epochs, config.trainer.get("max_steps", -1)
+    if not check_epochs(run, *length):  # it refuses code too, before anything else is done
         rank_zero_only(_log.info)("%s: all its epochs are done; nothing is trained, it is tested", run.folder)
     return run.checkpoint
 

@@ -74,6 +74,13 @@ def rehearse(config: DictConfig, stages: Sequence[Stage], data: ReidData, tests:
     check_apart(model.unlabelled(data.split), lineage.labelled, name=data.split.name)
 
 
+def without_weights(config: DictConfig) -> DictConfig:
+    """A copy whose model is built without the weights that its backbone starts from."""
+    bare = copy.deepcopy(config)
+    bare.backbone.weights = "none"
+    return bare
+
+
 def check_tested(model: RetrievalModel, data: ReidData, tests: Sequence[ReidData]) -> None:
     """Raise InputError where a model cannot embed or score its tests, or the persons that its training validates with.
 
@@ -104,10 +111,8 @@ def _rehearsed(stage: Stage) -> Lineage:
 
 def _checked_model(config: DictConfig, data: ReidData) -> RetrievalModel:
     """The model without weights, once it is checked against these data."""
-    bare = copy.deepcopy(config)
-    bare.backbone.weights = "none"
     with isolate_rng():
-        model: RetrievalModel = instantiate(bare.model, _convert_="all")(persons=data.persons)
+        model: RetrievalModel = instantiate(without_weights(config).model, _convert_="all")(persons=data.persons)
     model.check_training(data, config.trainer.max_epochs)
     check_batch(config, model)
     check_chunks(config, model)

@@ -130,7 +130,7 @@ def check_checkpoint(config: DictConfig) -> None:
             " give last, and other checkpoints by a callback of their own"
         )
     every, epochs = checkpoint.get("every_n_epochs"), config.trainer.max_epochs
-    if every is not None and (every < 1 or (epochs is not None and epochs % every)):
+    if every is not None and (every < 1 or (epochs not in (None, -1) and epochs % every)):
         raise InputError(
             f"callbacks.checkpoint.every_n_epochs={every}: give a divisor of trainer.max_epochs={epochs}, so that the"
             " last epoch is kept"
