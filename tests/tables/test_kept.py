@@ -113,6 +113,48 @@ def test_a_training_goes_once_its_results_are_replaced(made_up, tmp_path):
     assert old.name not in names
 
 
+def evaluated(made_up, training, seed, *, name="abc"):
+    """Evaluate a training for a cell of another table; the folder of that table."""
+    folder = training / "evaluate" / name
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text((training / "metrics.json").read_text())
+    plan = made_up.plan("strong/table4", REAL)
+    places = {"training": str(training), "folder": str(folder)}
+    plan["cells"].append({"row": 0, "label": "market1501", "seed": seed, "asked": True} | places)
+    file = made_up.folder / "strong" / "table4-real" / PLAN
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(plan))
+    return file.parent
+
+
+def starts(training, *times):
+    (training / "environment.json").write_text(json.dumps([{"gpus": [], "time": time} for time in times]))
+
+
+def test_an_evaluation_goes_with_the_training_that_it_is_of(made_up, tmp_path, caplog):
+    """Trainings of two machines have one name; scores of the one do not stand beside the other."""
+    other = type(made_up)(tmp_path / "elsewhere" / "tables")
+    into = tmp_path / "measured"
+    kept = into / "strong" / "table4-real"
+    for seed in (0, 1):
+        training = made_up.run("strong/table1", WARM, "market1501", seed, 0.1)
+        starts(training, "Monday")
+        evaluated(made_up, training, seed)
+        starts(other.run("strong/table1", WARM, "market1501", seed, 0.1), ["Tuesday", "Monday"][seed])
+    keep(made_up.folder, into, [REAL])
+    starts(training, "Monday", "Wednesday")  # it went on, and is the same one
+    assert {table.numbers for table in keep(made_up.folder, into, [REAL])} == {2}
+    assert not caplog.records
+    first, second = keep(other.folder, into, [REAL])
+    assert (first.numbers, first.new) == (2, 0)
+    assert (second.folder, second.numbers) == (kept, 1)
+    assert [cell["seed"] for cell in read_plan(kept)["cells"]] == [1]
+    assert "table4-real: 1 result left out: the training was replaced by another one" in caplog.text
+    assert len(list(into.glob("trainings/*/evaluate"))) == 1
+    keep(made_up.folder, into, [REAL])  # and back: all of it comes
+    assert [cell["seed"] for cell in read_plan(kept)["cells"]] == [0, 1]
+
+
 def test_a_part_of_a_test_set_is_left_out(made_up, tmp_path):
     pair(made_up, 0)
     cut = made_up.run("strong/table1", WARM, "market1501", 1, 0.1) / "metrics.json"

@@ -93,6 +93,26 @@ def test_how_far_splits_lie_apart_is_said_below_the_table(made):
     )
 
 
+def test_seeds_of_several_machines_are_told_apart(made):
+    plan = made(seeds=(0, 1, 2), scores=((0.94, 0.86), (0.95, 0.87), (0.95, 0.87)))
+    for seed, (gpus, precision) in enumerate([([], "32-true"), (["H100"], "bf16-mixed"), ([], "32-true")]):
+        folder = Path(plan["cells"][seed]["folder"])
+        (folder / "environment.json").write_text(json.dumps([{"gpus": gpus, "machine": "Linux", "threads": 4}]))
+        config = RECIPE | {"trainer": RECIPE["trainer"] | {"precision": precision}}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        metrics = json.loads((folder / "metrics.json").read_text())
+        metrics["results"][0]["stamp"]["precision"] = precision
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    plan["recipes"][0]["config"] = RECIPE | {"trainer": RECIPE["trainer"] | {"precision": "${cpu_precision:}"}}
+    report = report_of(plan)
+    found = cell(report)
+    assert found["machine"] == "Linux, 4 threads, no GPU (seeds 0, 2); 1 × H100 (seed 1)"
+    assert found["differs"][:2] == ["trainer.precision: 32-true (seeds 0, 2); bf16-mixed (seed 1)", "no GPU"]
+    (line,) = [line for line in remarks(report) if line.startswith("A · market1501; Same · market1501: ")]
+    assert "3368 queries, precision 32-true (seeds 0, 2); bf16-mixed (seed 1)." in line
+    assert found["machine"] in line
+
+
 def test_rows_that_are_not_run_are_shown_as_what_they_are(made):
     report = report_of(made())
     assert [row["status"] for row in report["rows"]] == ["run", "quoted", "waiting", "same_as"]

@@ -38,6 +38,23 @@ def same_data(recipe: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     return not _apart(expected, actual) and not any(key.startswith("limit_") and trainer[key] for key in trainer)
 
 
+def by_seed(values: Mapping[int, str]) -> str:
+    """A value that all seeds share, or each with its seeds.
+
+    >>> by_seed({0: "H100", 1: "H100"}), by_seed({0: "H100", 1: "no GPU", 2: "H100"})
+    ('H100', 'H100 (seeds 0, 2); no GPU (seed 1)')
+    """
+    groups: dict[str, list[int]] = {}
+    for seed, value in values.items():
+        groups.setdefault(value, []).append(seed)
+    if len(groups) < 2:
+        return next(iter(groups), "")
+    return "; ".join(
+        f"{value or 'not known'} ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))})"
+        for value, seeds in groups.items()
+    )
+
+
 def cut(stamps: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why tests may not be of the whole data set, by their stamps; empty where all of them are known to be whole."""
     whole = {answer for stamp in stamps for answer in _answers(stamp.get("whole"))}

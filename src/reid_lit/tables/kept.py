@@ -6,6 +6,7 @@ it comes from.
 """
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,9 @@ from reid_lit.run.query_scores import FOLDER as QUERIES
 from reid_lit.run.query_scores import halve_query_scores
 from reid_lit.tables.differences import tested_whole
 from reid_lit.tables.plan_file import KEPT, plans_in, read_plan, store_plan
+from reid_lit.wording import counted
+
+_log = logging.getLogger(__name__)
 
 PLACE = "experiments/measured"
 """Where results are kept unless another place is given."""
@@ -55,7 +59,8 @@ class KeptTable:
 def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
     """Copy the results of tables to where they are kept; what is kept there of other machines stays.
 
-    A result that is there is replaced by one of the same row, label and seed; a training that none shows any more goes.
+    A result that is there is replaced by one of the same row, label and seed; a training that none shows any more goes,
+    and so does what is kept of one that is replaced by another training of its name, such as another machine's.
 
     Args:
         table_dir: Where the tables' results are.
@@ -71,7 +76,9 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
         raise InputError(f"table_dir={table_dir} is where results are kept; give the folder of a table that was run")
     _check_place(into, target)
     before = _named(target)
-    found = [_kept(plan, source, target) for plan in plans_in(source) if plan["size"] in sizes]
+    plans = [(plan, _done(plan)) for plan in plans_in(source) if plan["size"] in sizes]
+    cut = _leave_out_replaced([cell for _, done in plans for cell, whole in done if whole], target)
+    found = [_kept(plan, done, source, target) for plan, done in plans]
     tables = [table for table in found if table is not None]
     if not tables:
         raise MissingFileError(
@@ -80,7 +87,8 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
         )
     for training in before - _named(target):  # their results were replaced by newer ones
         shutil.rmtree(training, ignore_errors=True)
-    return tables
+    own = {table.folder for table in tables}
+    return [*tables, *(KeptTable(folder, number, 0, 0) for folder, number in cut.items() if folder not in own)]
 
 
 def _named(target: Path) -> set[str]:
@@ -96,11 +104,52 @@ def _check_place(into: Path, target: Path) -> None:
         raise InputError(f"into={into}: tables were run there, as {run} shows; give a folder for results alone")
 
 
-def _kept(plan: Mapping[str, Any], source: Path, target: Path) -> KeptTable | None:
-    """Copy the results of one table; None where it has none."""
+def _done(plan: Mapping[str, Any]) -> list[tuple[dict[str, Any], bool]]:
+    """The cells of a table that have a result, and whether it is of the whole test set."""
     found = ((cell, Run(Path(cell["folder"])).metrics().get("results")) for cell in plan["cells"])
-    done = [(cell, results[0]["stamp"]) for cell, results in found if results]
-    whole = [cell for cell, stamp in done if tested_whole(stamp)]
+    return [(cell, tested_whole(results[0]["stamp"])) for cell, results in found if results]
+
+
+def _leave_out_replaced(cells: Sequence[Mapping[str, Any]], target: Path) -> dict[Path, int]:
+    """Leave out what is kept of trainings that others of the same name replace now, but for what is copied anew.
+
+    A training of another machine has other weights: an evaluation of those of before would stand beside it as its own.
+
+    Args:
+        cells: Those that are copied.
+        target: Where results are kept.
+
+    Returns:
+        The tables that have fewer results by that, with how many they have left.
+    """
+    coming = {str(_moved(cell, target)[Path(cell["folder"])]) for cell in cells}
+    trainings = {Path(cell["training"]) for cell in cells}
+    replaced = {str(copy) for own in trainings if _is_other(own, copy := target / "trainings" / own.name)}
+    left = {}
+    for plan in plans_in(target):
+        stays = [cell for cell in plan["cells"] if cell["training"] not in replaced or cell["folder"] in coming]
+        if lost := len(plan["cells"]) - len(stays):
+            folder = Path(plan["folder"])
+            _log.warning("%s: %s left out: the training was replaced by another one", folder, counted(lost, "result"))
+            content = {name: value for name, value in plan.items() if name not in ("folder", "table_dir")}
+            store_plan(folder, content | {"cells": stays, "seeds": sorted({cell["seed"] for cell in stays})})
+            left[folder] = len(stays)
+    for training in replaced:
+        shutil.rmtree(training)
+    return left
+
+
+def _is_other(training: Path, copy: Path) -> bool:
+    """Whether a copy is of another training of the same name: one that was started at another time."""
+    times = [[start.get("time") for start in Run(folder).starts()[:1]] for folder in (training, copy)]
+    return copy.is_dir() and times[0] != times[1]
+
+
+def _kept(
+    plan: Mapping[str, Any], done: Sequence[tuple[dict[str, Any], bool]], source: Path, target: Path
+) -> KeptTable | None:
+    """Copy the results of one table; None where it has none."""
+    whole = [cell for cell, is_whole in done if is_whole]
     if not whole:
         return None
     folder = target / Path(plan["folder"]).relative_to(source)
@@ -129,14 +178,19 @@ def _key(cell: Mapping[str, Any]) -> tuple[int, str, int]:
     return cell["row"], cell["label"], cell["seed"]
 
 
-def _copied(cell: Mapping[str, Any], source: Path, target: Path) -> dict[str, Any]:
-    """Copy the folders of a cell; the cell with their new places."""
+def _moved(cell: Mapping[str, Any], target: Path) -> dict[Path, Path]:
+    """The folders of a cell and those of their copies: the training's first, one where it was tested in training."""
     training, folder = Path(cell["training"]), Path(cell["folder"])
     copy = target / "trainings" / training.name
-    copies = {training: copy, folder: copy / folder.relative_to(training)}  # one where it was tested in training
+    return {training: copy, folder: copy / folder.relative_to(training)}
+
+
+def _copied(cell: Mapping[str, Any], source: Path, target: Path) -> dict[str, Any]:
+    """Copy the folders of a cell; the cell with their new places."""
+    copies = _moved(cell, target)
     for old, new in copies.items():
         _slim(old, new, source)
-    return dict(cell) | {"training": str(copy), "folder": str(copies[folder])}
+    return dict(cell) | {name: str(copies[Path(cell[name])]) for name in ("training", "folder")}
 
 
 def _slim(run: Path, copy: Path, table_dir: Path) -> None:

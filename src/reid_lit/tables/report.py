@@ -15,7 +15,7 @@ from reid_lit.run.added_keys import with_added
 from reid_lit.run.folder import Run
 from reid_lit.run.moved import renamed
 from reid_lit.sweeps.seeds import spread
-from reid_lit.tables.differences import cut, differences, same_data
+from reid_lit.tables.differences import by_seed, cut, differences, same_data
 from reid_lit.tables.plan_file import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
 from reid_lit.tables.results import SeedResult, config_of, hours_of, machine_of, read_result, state_of, stopped
@@ -135,7 +135,7 @@ def _measured(plan: Mapping[str, Any], place: int, label: str) -> dict[str, Any]
         "splits": _over_splits(plan["spec"], results),
         "state": state_of(len(results), len(cells), failed=False) if ours else "missing",
         "runs": [str(result.folder) for result in results],
-        "stamp": results[0].stamp,
+        "stamp": _stamp(results),
         "hours": hours_of([result.training for result in results]),
         **_compared(plan, place, label, results),
     }
@@ -180,14 +180,34 @@ def _compared(plan: Mapping[str, Any], place: int, label: str, results: Sequence
     recipe = recipes.get((place, label))
     nearest = recipe or next((config for (row, _), config in recipes.items() if row == place), None)
     config = config_of(results[0].folder)
-    start = (Run(results[0].training).starts() or [{}])[-1]
+    starts = {result.seed: (Run(result.training).starts() or [{}])[-1] for result in results}
+    gpus = min((start["gpus"] for start in starts.values() if "gpus" in start), key=len, default=None)
+    machines = {seed: machine_of(start) for seed, start in starts.items()}
     stamps = [result.stamp for result in results]
-    differs = [] if nearest is None else differences(nearest, config, start.get("gpus"))
+    differs = [*_precisions(results, machines), *([] if nearest is None else differences(nearest, config, gpus))]
     return {
-        "machine": machine_of(start),
+        "machine": by_seed(machines),
         "differs": [*cut(stamps), *differs] if plan["size"] == PAPER else differs,
         "reproduction": plan["size"] == PAPER and recipe is not None and same_data(recipe, config) and not cut(stamps),
     }
+
+
+def _stamp(results: Sequence[SeedResult]) -> dict[str, Any]:
+    """How the first seed was tested, with the precision of each where they differ."""
+    precisions = {result.seed: str(result.stamp["precision"]) for result in results if "precision" in result.stamp}
+    return {**results[0].stamp, **({"precision": by_seed(precisions)} if precisions else {})}
+
+
+def _precisions(results: Sequence[SeedResult], machines: Mapping[int, str]) -> list[str]:
+    """A line for the precisions of the trainings, where they differ: a machine chooses it (``trainer=cpu``).
+
+    Configs are slow to read; that of each seed is read where machines differ, or the precisions of the tests.
+    """
+    if len({*machines.values()}) < 2 and len({result.stamp.get("precision") for result in results}) < 2:
+        return []
+    configs = {result.seed: config_of(result.training) for result in results}
+    precisions = {seed: str(config.get("trainer", {}).get("precision", "")) for seed, config in configs.items()}
+    return [f"trainer.precision: {by_seed(precisions)}"] if len({*precisions.values()}) > 1 else []
 
 
 def _of_other(plan: Mapping[str, Any], named: str) -> dict[str, Any]:

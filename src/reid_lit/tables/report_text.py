@@ -119,6 +119,7 @@ def _stamp(stamp: Mapping[str, Any]) -> str:
         f"test-time augmentation {stamp.get('test_time_augmentation', '?')}",
         f"re-ranking {stamp.get('reranking', '?')}",
         f"{stamp.get('valid_queries', '?')} queries",
+        *([f"precision {stamp['precision']}"] if "precision" in stamp else []),
     ]  # fmt: skip
     return ", ".join(parts)
 
