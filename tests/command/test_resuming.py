@@ -98,6 +98,17 @@ def test_another_length_is_refused_where_the_schedule_depends_on_it(run, epochs)
     asked(run, f"trainer.max_epochs={epochs}", "stretch=true")
 
 
+def test_a_length_in_steps_is_another_length_too(run):
+    with pytest.raises(InputError, match=r"max_epochs=null .* of 3 epochs until now, .* of trainer\.max_steps alone"):
+        asked(run, "trainer.max_epochs=null")
+    words = [*WORDS, "trainer.max_epochs=null", "+trainer.max_steps=20"]
+    OmegaConf.save(OmegaConf.create(words), run / ".hydra" / "overrides.yaml")
+    with pytest.raises(InputError, match=r"max_epochs=4 .* of trainer\.max_steps alone until now, .* of 4 epochs"):
+        asked(run, "trainer.max_epochs=4")
+    with pytest.raises(InputError, match=r"max_epochs=1 beside resume=: 2 epochs are done"):
+        asked(run, "trainer.max_epochs=1")
+
+
 def test_fewer_epochs_than_are_done_are_refused_before_that(run):
     with pytest.raises(InputError, match=r"trainer\.max_epochs=1 beside resume=: 2 epochs are done; give 2 to test it"):
         asked(run, "trainer.max_epochs=1")

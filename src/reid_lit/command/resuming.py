@@ -189,13 +189,21 @@ def _check_length(run: Run, before: DictConfig, after: DictConfig, changed: Mapp
     if _LENGTH not in changed or after.stretch or not _depends_on_length(before, after):
         return
     asked, until_now = after.trainer.max_epochs, before.trainer.max_epochs
-    if asked < until_now:
+    if _is_limit(asked) and (not _is_limit(until_now) or asked < until_now):
         check_epochs(run, asked)
     raise InputError(
-        f"trainer.max_epochs={asked} beside resume=: scheduler={_option(after, 'scheduler')} is laid out over the whole"
-        f" training, of {counted(until_now, 'epoch')} until now, and the rate would jump. Leave it out; or give"
-        f" stretch=true: from here on the rate is that of a training of {counted(asked, 'epoch')}"
+        f"trainer.max_epochs={literal(asked)} beside resume=: scheduler={_option(after, 'scheduler')} is laid out over"
+        f" the whole training, of {_epochs(until_now)} until now, and the rate would jump. Leave it out; or give"
+        f" stretch=true: from here on the rate is that of a training of {_epochs(asked)}"
     )
+
+
+def _is_limit(epochs: int | None) -> bool:
+    return epochs not in (None, -1)
+
+
+def _epochs(epochs: int | None) -> str:
+    return counted(epochs, "epoch") if epochs is not None and _is_limit(epochs) else "trainer.max_steps alone"
 
 
 def _depends_on_length(before: DictConfig, after: DictConfig) -> bool:
