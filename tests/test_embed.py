@@ -1,8 +1,10 @@
 """A finished run's embeddings as files, scored without it; distractors from files and folders."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,14 +16,26 @@ from reid_lit.data.feeding.loading import Loader
 from reid_lit.data.feeding.samplers import ShuffleSampler
 from reid_lit.data.sets.plain import PlainImages
 from reid_lit.data.transforms.transform import Transform
+from reid_lit.errors import ExistingFileError, InputError
 from reid_lit.evaluation.lists import Lists
+from reid_lit.evaluation.on_disk import StoredEmbeddings
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
 from reid_lit.evaluation.scores import evaluate
-from reid_lit.testing import distractors
+from reid_lit.records import Shot, Split
+from reid_lit.run.datasets import make_data
+from reid_lit.run.folder import Run
+from reid_lit.testing import dataset_embeddings, distractors, rescoring
+from reid_lit.testing import tests as module_tests
 from reid_lit.testing.distractors import behind, embed_in_chunks, of_file
 from reid_lit.testing.embeddings_file import read, write
+from reid_lit.testing.provenance import Provenance
 from reid_lit.testing.rescoring import evaluate_stored
+
+ORIGIN = Provenance(
+    model="a", feature="embedding", flip=True, size=(64, 32), interpolation="bilinear", mean=(0.0,), std=(1.0,),
+    precision="32-true",
+)  # fmt: skip
 
 
 def results(folder):
@@ -76,6 +90,8 @@ def test_another_evaluation_of_a_file_needs_no_model(files, compose):
         (["evaluation.feature=feature"], "embedded with feature=embedding, but evaluation.feature=feature"),
         (["distractors=[.]"], "is a folder, whose images a model must embed; give run="),
         (["distractors=[nowhere.safetensors]"], "no embeddings at .*nowhere.safetensors"),
+        (["distractors=nowhere.safetensors"], "no embeddings at .*nowhere.safetensors"),
+        (["distractors=true"], "distractors=true: give a list, such as distractors="),
     ],
 )
 def test_a_file_must_hold_what_is_evaluated(files, compose, overrides, message):
@@ -93,6 +109,91 @@ def test_a_file_of_another_model_is_refused_and_one_of_the_run_is_not(trained, f
         stored(compose, f"embeddings={files[0]}", f"distractors=[{other}]")
 
 
+def test_files_of_one_name_are_no_splits_of_one_test(files, compose, caplog):
+    folder = stored(compose, f"embeddings=[{files[0]},{files[1]},{files[0]}]")
+    rows = results(folder)
+    assert [row["dataset"] for row in rows] == ["synthetic_plaza", "synthetic_campus", "synthetic_plaza_2"]
+    assert rows[0]["scores"] == rows[2]["scores"]
+    assert not any("splits" in row for row in rows)
+    assert (folder / "queries" / "synthetic_plaza_2.safetensors").is_file()
+    assert f"{files[0]} is another test of the same name: its row is synthetic_plaza_2" in caplog.text
+
+
+@pytest.fixture
+def embedded_splits(compose, tmp_path, monkeypatch):
+    """Embeds two directions of two splits by the weights of each; the images are numbers."""
+
+    def tests_of(config):
+        data = make_data(config)
+        shots = tuple(
+            Shot(tmp_path / f"{config.dataset.split_id}_{person}_{camera}.png", person, camera)
+            for camera in (0, 1)
+            for person in range(3)
+        )
+        views = [
+            Split(name=f"viper_{way}", train=(), query=shots[:3], gallery=shots[3:]) for way in ("a_to_b", "b_to_a")
+        ]
+        found = []
+        for view in views:
+            own = copy.copy(data)
+            own.split = view
+            split_id = config.dataset.split_id
+            found.append(module_tests.Test(data=own, row=view.name, average="viper", split_id=split_id))
+        return found
+
+    vectors = torch.Generator().manual_seed(0)
+    monkeypatch.setattr(dataset_embeddings, "_tests", tests_of)
+    monkeypatch.setattr(dataset_embeddings, "trained_model", lambda config, run: run.folder.name)
+    monkeypatch.setattr(dataset_embeddings, "make_trainer", lambda config: SimpleNamespace(precision="32-true"))
+    monkeypatch.setattr(dataset_embeddings, "provenance_of", lambda model, *_: replace(ORIGIN, model=model))
+    monkeypatch.setattr(dataset_embeddings, "embedded", lambda *_: torch.randn(6, 4, generator=vectors))
+    for split_id in (0, 1):
+        (tmp_path / "trained" / f"split_{split_id}").mkdir(parents=True)
+    words = ("+experiment=market_softmax", "dataset=viper", "dataset.split_id=[0,1]", f"run={tmp_path}/trained")
+    return words, lambda *more: dict(dataset_embeddings.embed_tests(compose(*words, *more, config_name="embed")))
+
+
+def test_each_split_of_a_run_has_files_of_its_own(embedded_splits, compose, tmp_path, monkeypatch):
+    words, embed = embedded_splits
+    found = sorted(embed())
+    assert [file.stem for file in found] == [
+        f"viper_{way}_split_{split_id}" for way in ("a_to_b", "b_to_a") for split_id in (0, 1)
+    ]
+    assert [read(file).origin.model for file in found] == ["split_0", "split_1"] * 2
+    monkeypatch.setattr(rescoring, "model_hash", lambda weights: weights)
+    monkeypatch.setattr(Run, "read_weights", lambda run: {"state_dict": run.folder.name})
+    asked = [f"embeddings=[{','.join(map(str, found))}]", "~callbacks.pictures", "evaluation.flip=true"]
+    config = compose(*words, *asked, config_name="evaluate")
+    evaluate_stored(config)
+    rows = {row["dataset"]: row for row in results(Path(config.run_dir))}
+    assert rows.keys() == {"viper", "viper_a_to_b", "viper_b_to_a"}
+    assert all(row["splits"] == [0, 1] for row in rows.values())
+    assert len(list(Path(config.run_dir, "queries").iterdir())) == 4
+
+
+def test_a_file_of_other_images_is_not_replaced(embedded_splits, tmp_path):
+    _, embed = embedded_splits
+    (first, *_) = sorted(embed())
+    embed()  # the same images again
+    content = read(first)
+    write(first, replace(content, shots=content.shots | {"query": content.shots["gallery"]}))
+    with pytest.raises(ExistingFileError, match=r"_split_0\.safetensors is there already, and has no embeddings of"):
+        embed()
+    first.write_text("a text of somebody")
+    with pytest.raises(ExistingFileError, match="name another by file=<file>, or remove it"):
+        embed()
+    assert first.read_text() == "a text of somebody"
+
+
+def test_one_data_set_to_be_tested_on_is_a_list_of_it(compose, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module_tests, "with_dataset", lambda config, entry: asked.append(entry))
+    monkeypatch.setattr(module_tests, "_of_entry", lambda config: [])
+    config = compose("+experiment=synthetic_softmax", "test_on=ward", config_name="evaluate")
+    module_tests.find_tests(config, make_data(config))
+    assert asked == ["ward"]
+
+
 def test_plain_images_are_no_test(files, compose, tmp_path):
     content = read(files[0])
     images = {"images": content.shots["gallery"]}
@@ -107,6 +208,60 @@ def test_a_test_is_not_its_own_distractor(files):
         ValueError, match=r"of .*plaza\.safetensors are images of synthetic_plaza's own query or gallery"
     ):
         behind([of_file(files[0], content.origin)])(content.split)
+
+
+def test_a_copy_of_a_true_match_is_no_distractor(tmp_path):
+    def shots(folder, *persons):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        found = [Shot(tmp_path / folder / f"{person}_{place}.png", person, 0) for place, person in enumerate(persons)]
+        for place, shot in enumerate(found):
+            shot.path.write_bytes(f"{folder == 'asked'} {shot.person_id} {place}".encode())
+        return tuple(found)
+
+    def source(folder, images):
+        rows = StoredEmbeddings(tmp_path, 0, (len(images), 2))
+        return distractors.Source(name=folder, dataset="", rows=(rows,), shots=images)
+
+    test = Split(name="somewhere", train=(), query=shots("asked", 1, 2), gallery=shots("gallery", 1, 2, 3))
+    copied = shots("copied", 1, 2, 3)
+    with pytest.raises(InputError, match=r"2 distractors of copied are images of somewhere's own query or gallery, by"):
+        behind([source("copied", copied)])(test)
+    strangers = source("strangers", (copied[2], *shots("strangers", 4, 5)))
+    assert len(behind([strangers])(test).camera) == 3  # a copy of a person that no query shows is no true match
+    with pytest.raises(InputError, match="distractors: 3 images of strangers are in strangers too, such as"):
+        behind([strangers, strangers])
+    with pytest.raises(InputError, match="distractors: 1 image of part are in strangers too"):
+        behind([strangers, source("part", strangers.shots[:1])])
+
+
+def test_images_that_are_query_and_gallery_are_distractors_once(files, tmp_path):
+    content = read(files[0])
+    twice = {"query": content.shots["gallery"][:2], "gallery": content.shots["gallery"]}
+    rows = {name: content.embedding["gallery"][: len(shots)].clone() for name, shots in twice.items()}
+    file = write(tmp_path / "twice.safetensors", replace(content, shots=twice, embedding=rows))
+    assert len(of_file(file, content.origin).shots) == len(content.shots["gallery"])
+
+
+@pytest.mark.parametrize("name", ["csv", "csv_2", "folder", "folder_split_1"])
+def test_cameras_of_another_list_are_other_cameras(files, tmp_path, name):
+    content = read(files[0])
+    file = write(tmp_path / "own.safetensors", replace(content, name=name))
+    assert of_file(file, content.origin).camera(name).unique().tolist() == [-1]
+
+
+def test_distractors_of_a_published_model_lie_in_the_folder_of_its_evaluation(compose):
+    config = compose("+experiment=synthetic_softmax", config_name="evaluate")
+    assert distractors.kept_in(config) == Path(config.run_dir) / "distractors"
+    of_run = compose("+experiment=synthetic_softmax", "run=there", config_name="evaluate")
+    assert distractors.kept_in(of_run) == Path("there/evaluate/distractors")
+
+
+def test_thresholds_of_a_file_name_the_model_that_embedded_it(trained, files, compose):
+    hashed = read(files[0]).origin.model[:12]
+    for words, named in (([], f"<the run whose weights have the hash {hashed}…>"), ([f"run={trained[0]}"], "'/")):
+        folder = stored(compose, f"embeddings={files[0]}", "evaluation.roc=[0.1]", *words)
+        how = results(folder)[0]["details"]["apply"]["how"]
+        assert f"embed = reid_lit.load({named}" in how
 
 
 def test_cameras_count_only_where_they_are_numbered_alike(files):

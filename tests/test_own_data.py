@@ -91,6 +91,15 @@ def test_a_list_is_not_overwritten_and_a_failed_one_leaves_nothing(compose, peop
     assert "persons by" not in capsys.readouterr().out
 
 
+def test_a_person_who_is_nobody_is_named_with_the_key_of_init(compose, people, tmp_path):
+    shutil.copytree(people, tmp_path / "crops")
+    (tmp_path / "crops" / "guest 01").rename(tmp_path / "crops" / "unknown")
+    with pytest.raises(ValueError, match=r"; junk=\[-1,unknown\] takes them for junk"):
+        init.init(compose(f"folder={tmp_path / 'crops'}", config_name="init"))
+    init.init(compose(f"folder={tmp_path / 'crops'}", "junk=[-1,unknown]", config_name="init"))
+    assert "-1" in (tmp_path / "crops" / "reid.csv").read_text()
+
+
 def test_a_list_that_trains_nobody_is_not_offered_for_training(compose, people, tmp_path, capsys):
     for part in ("query", "gallery"):
         shutil.copytree(people / "guest 01", tmp_path / "crops" / part / "ann")

@@ -1,16 +1,20 @@
 """The command that packs: of one data set and of several, and a training on what it wrote."""
 
 import hashlib
+import io
 import json
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from reid_lit.data.packing.contents import Item, content_of
 from reid_lit.data.sets.viper import Viper
 from reid_lit.data.sets.ward import SAMPLE as WARD
 from reid_lit.errors import InputError
-from reid_lit.files.access import read_bytes
-from reid_lit.files.index import INDEX, read_index
+from reid_lit.files.access import read_bytes, state
+from reid_lit.files.index import INDEX, Encoding, read_index
 from reid_lit.pack import pack
 from reid_lit.run.datasets import make_data
 from reid_lit.run.identity import training_hash
@@ -90,6 +94,36 @@ def test_what_the_size_is_stands_in_the_index(compose, data_root, tmp_path, caps
     assert len(index.shards) > 1
     printed = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "images re-encoded to 32 × 16 pixels (bicubic, quality 95); read by dataset.root=" in printed
+
+
+def test_a_grey_format_keeps_its_values_and_one_of_few_colours_is_refused(tmp_path):
+    grey = np.arange(12, dtype=np.uint8).reshape(4, 3) * 20
+    item, encoding = grey_item(tmp_path / "a.pgm", grey), Encoding(size=(4, 3), interpolation="bicubic", quality=95)
+    again = Image.open(io.BytesIO(content_of(item, encoding)))
+    assert (np.asarray(again) == grey).all()
+    item = grey_item(tmp_path / "a.gif", grey)
+    with pytest.raises(
+        InputError, match=r"a\.gif cannot be encoded again as what it shows: \.gif does not hold all of"
+    ):
+        content_of(item, encoding)
+    assert content_of(item, None) == item.source.read_bytes()
+
+
+def grey_item(path, values):
+    Image.fromarray(values).save(path)
+    return Item(path.name, path, state(path))
+
+
+def test_images_of_few_colours_are_found_before_anything_is_packed(compose, tmp_path):
+    for person in range(2):
+        for camera in range(2):
+            folder = tmp_path / "crops" / f"anna {person}" / f"cam{camera}"
+            folder.mkdir(parents=True)
+            Image.fromarray(np.full((4, 3), 40 * camera, np.uint8)).save(folder / f"{person}.gif")
+    words = ["dataset=folder", f"dataset.root={tmp_path}/crops", f"out={tmp_path}/pack"]
+    with pytest.raises(InputError, match=r"4 images such as .*\.gif would be rounded to 256 colours"):
+        pack(compose(*words, "size=[8,4]", config_name="pack"))
+    assert not (tmp_path / "pack").exists()
 
 
 @pytest.mark.parametrize(

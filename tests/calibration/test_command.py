@@ -3,9 +3,12 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from reid_lit.calibration import command as calibration_command
+from reid_lit.calibration.command import calibrated as calibrated_by
 from reid_lit.calibration.images import known_images
 from reid_lit.calibration.matching import decided, matcher
 from reid_lit.calibration.probability import Probability
@@ -21,6 +24,15 @@ ORIGIN = Provenance(
     model="a", feature="embedding", flip=True, size=(64, 32), interpolation="bilinear", mean=(0.0,), std=(1.0,),
     precision="32-true",
 )  # fmt: skip
+
+
+def of_threshold(*, low):
+    threshold = Threshold(fmr=0.01, threshold=0.5, low=low, high=0.6, fnmr=0.1, fnmr_low=0.1, fnmr_high=0.1)
+    curve = Probability(method="platt", slope=10.0, intercept=-5.0, limit=0.01)
+    return Calibration(
+        origin=ORIGIN, data={}, thresholds=(threshold,), equal_error=threshold, probability=curve, log_loss={}, ece=0.0,
+        levels=(), det=(),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -149,13 +161,34 @@ def test_a_damaged_calibration_is_said(tmp_path, text):
         read_calibration(file)
 
 
+def test_a_run_of_several_splits_is_calibrated_by_split(compose, tmp_path, monkeypatch):
+    (tmp_path / "split_1").mkdir()
+    words = ["dataset=viper", f"run={tmp_path}", "rates=0.01", "time_gaps=300"]
+    with pytest.raises(InputError, match=r"dataset\.split_id=all: .* choose one split, such as dataset\.split_id=0"):
+        calibrated_by(compose(*words, "dataset.split_id=all", config_name="calibrate"))
+    measured = {}
+    monkeypatch.setattr(calibration_command, "labelled_images", lambda _: (SimpleNamespace(across=True), None, {}))
+    monkeypatch.setattr(
+        calibration_command, "measure", lambda _, **told: measured.update(told) or of_threshold(low=0.4)
+    )
+    monkeypatch.setattr(calibration_command, "_draw", lambda found, folder: [folder])
+    _, files = calibrated_by(compose(*words, "dataset.split_id=1", config_name="calibrate"))
+    assert files == [tmp_path / "split_1" / "checkpoints" / "calibration.json", tmp_path / "split_1" / "calibration"]
+    assert (measured["rates"], measured["gaps"]) == ([0.01], [300.0])
+    for word, said in (("rates=high", "rates=high: give a list"), ("rates=null", "give false match rates between")):
+        with pytest.raises(InputError, match=said):
+            calibrated_by(compose(*words, word, config_name="calibrate"))
+
+
+def test_no_number_is_written_that_is_none(tmp_path):
+    calibration = of_threshold(low=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        calibration.write(tmp_path / "calibration.json")
+    assert not (tmp_path / "calibration.json").exists()
+
+
 def test_answers_follow_the_interval_of_the_threshold():
-    threshold = Threshold(fmr=0.01, threshold=0.5, low=0.45, high=0.6, fnmr=0.1, fnmr_low=0.1, fnmr_high=0.1)
-    curve = Probability(method="platt", slope=10.0, intercept=-5.0, limit=0.01)
-    calibration = Calibration(
-        origin=ORIGIN, data={}, thresholds=(threshold,), equal_error=threshold, probability=curve, log_loss={}, ece=0.0,
-        levels=(), det=(),
-    )  # fmt: skip
+    calibration = of_threshold(low=0.45)
     answers = [decided(score, calibration, fmr=0.01, prior=0.5) for score in (0.44, 0.45, 0.5, 0.59, 0.6)]
     assert [each.answer for each in answers] == ["different", "undecided", "undecided", "undecided", "same"]
     assert str(answers[2]) == "undecided: 0.50 (score 0.50, threshold 0.50 at FMR 10⁻², 0.45 to 0.60)"

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from reid_lit.calibration.labelled import Labelled
 from reid_lit.calibration.pairs import BINS, FOLDS, Pairs, Scored, collect
-from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, _rising, equal_error, thresholds
+from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, LEAST_PERSONS, _rising, equal_error, thresholds
 from reid_lit.errors import InputError
 
 RATES = (0.01, 0.002)
@@ -99,8 +99,28 @@ def test_the_number_of_weighted_pairs_is_that_of_two_loops():
     assert (np.concatenate([pairs.between(slice(k, k + 5)) for k in range(0, pairs.persons, 5)]) == between).all()
 
 
+@pytest.mark.parametrize("persons", [2, 3, 5, 9])
+def test_few_persons_give_intervals(persons):
+    """Draws of one person alone have no pair of two, and the variance of few persons comes out below 0 by chance."""
+    for seed in range(8):
+        pairs = collect(images_of(seed, persons=persons, each=24), rate=0.2)
+        for found in (*thresholds(pairs, [0.2], resamples=12), equal_error(pairs, resamples=12)):
+            assert found.low <= found.threshold <= found.high
+            assert pairs.highest.score[-1] - 2 < found.low
+            assert found.high < 3
+            assert found.fnmr is None or 0 <= found.fnmr_low <= found.fnmr_high <= 1
+        assert thresholds(pairs, [0.2], resamples=12)[0].fnmr is None  # which 20 persons would have
+
+
+def test_draws_without_a_pair_give_no_interval():
+    pairs = collect(images_of(0, persons=2, each=24), rate=0.2)
+    for found in (*thresholds(pairs, [0.2], resamples=1), equal_error(pairs, resamples=1)):  # one person twice
+        assert (found.threshold, found.low, found.fnmr) == (None, None, None)
+        assert found.reason == "2 persons are too few: no draw of them has pairs of two persons and of one"
+
+
 def test_a_threshold_is_the_least_score_that_keeps_the_rate():
-    images = images_of(2)
+    images = images_of(2, persons=LEAST_PERSONS)
     pairs, expected = collect(images, rate=0.05), listed(images)
     rate = 0.05
     (found,) = thresholds(pairs, [rate], resamples=50)

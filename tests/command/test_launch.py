@@ -67,6 +67,19 @@ def test_a_folder_that_the_earlier_run_was_given_is_not_written_to_again(tmp_pat
     assert replayed([f"resume={tmp_path}"])[-1] == f"hydra.run.dir={tmp_path}"
 
 
+def test_one_split_of_a_run_is_tested_by_its_own_folder(tmp_path):
+    for folder in (".hydra", "split_0/checkpoints", "split_1"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("- dataset=viper\n- dataset.split_id=all\n- seed=3\n")
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {dataset: viper}}}\n")
+    words = ["dataset=viper", "seed=3", "dataset.split_id=1", f"run={tmp_path}/split_1"]
+    assert replayed([f"run={tmp_path}/split_1"]) == words
+    other = ["seed=3", f"run={tmp_path}/split_1", "dataset=ward", "test_on=[]"]
+    assert replayed([f"run={tmp_path}/split_1", "dataset=ward"]) == other
+    with pytest.raises(FileNotFoundError, match="split_1 is no run's folder"):
+        replayed([f"resume={tmp_path}/split_1"])
+
+
 def test_a_run_without_overrides_is_resumed_in_its_folder(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[]\n")

@@ -12,6 +12,8 @@ from reid_lit.figures.calibration import det_curve, reliability_diagram
 from reid_lit.kinds import said
 from reid_lit.paths import write_whole
 from reid_lit.progress import progress
+from reid_lit.run.listed import numbers
+from reid_lit.run.split_rounds import trained_run
 
 
 def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
@@ -20,15 +22,15 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
     Raises:
         ValueError: a rate is none, or see :func:`.images.labelled_images` and :func:`.measure.measure`.
     """
-    rates = sorted({float(rate) for rate in config.rates}, reverse=True)
+    rates = sorted(set(numbers(config, "rates", such="0.01,0.001")), reverse=True)
     if not rates or not all(0 < rate < 1 for rate in rates):
-        raise InputError(f"rates={list(config.rates)}: give false match rates between 0 and 1, such as [0.01,0.001]")
+        raise InputError(f"rates={config.rates}: give false match rates between 0 and 1, such as [0.01,0.001]")
     if config.resamples < 1:
         raise InputError(f"resamples={config.resamples}: give how often persons are drawn, such as 1000")
-    gaps = [float(gap) for gap in config.time_gaps]
+    gaps = numbers(config, "time_gaps", such="60,3600")
     if gaps != sorted({gap for gap in gaps if 0 < gap < float("inf")}):
         raise InputError(
-            f"time_gaps={list(config.time_gaps)}: give ascending seconds above 0, such as [60,3600]; [] for none"
+            f"time_gaps={config.time_gaps}: give ascending seconds above 0, such as [60,3600]; [] for none"
         )
     images, origin, facts = labelled_images(config)
     with progress("calibrating") as update:
@@ -42,7 +44,7 @@ def calibrated(config: DictConfig) -> tuple[Calibration, list[Path]]:
             gaps=gaps,
             tell=update,
         )
-    run = Path(config.run)
+    run = trained_run(config).folder
     return found, [found.write(calibration_file(run)), *_draw(found, run / "calibration")]
 
 

@@ -16,10 +16,10 @@ from reid_lit.calibration.labelled import Labelled
 from reid_lit.data.families import shown_among
 from reid_lit.errors import InputError
 from reid_lit.records import JUNK, Shot, Split, absolute
-from reid_lit.run.datasets import make_data
-from reid_lit.run.folder import Run
+from reid_lit.run.datasets import make_data, split_ids
 from reid_lit.run.lineage import read_lineage
 from reid_lit.run.machine import make_trainer
+from reid_lit.run.split_rounds import trained_run
 from reid_lit.testing.inference import embedded, provenance_of
 from reid_lit.testing.provenance import Provenance
 from reid_lit.testing.tests import trained_model
@@ -95,11 +95,17 @@ def labelled_images(config: DictConfig) -> tuple[Labelled, Provenance, dict[str,
     """The images of ``config.dataset`` as the weights of ``config.run`` embed them, how, and what is said of them.
 
     Raises:
-        ValueError: see :func:`known_images`; ``config.pairs`` is an unknown word.
+        ValueError: see :func:`known_images`; ``config.pairs`` is an unknown word, or ``config.dataset`` stands for
+            several splits.
     """
     if config.pairs not in PAIRS:
         raise InputError(f"pairs={config.pairs}: give one of {', '.join(PAIRS)}")
-    run = Run(Path(config.run))
+    if (ids := split_ids(config)) is not None:
+        raise InputError(
+            f"dataset.split_id={config.dataset.split_id}: each split has weights of its own, and a calibration is of"
+            f" one model; choose one split, such as dataset.split_id={ids[0]}"
+        )
+    run = trained_run(config)
     data = make_data(config)
     data.prepare_data()
     data.setup("test")

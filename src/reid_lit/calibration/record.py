@@ -136,7 +136,9 @@ class Calibration:
 
     def write(self, file: Path) -> Path:
         """Write it as JSON, whole or not at all."""
-        return write_text(file, json.dumps({"format": FORMAT, "version": VERSION} | asdict(self), indent=1) + "\n")
+        return write_text(
+            file, json.dumps({"format": FORMAT, "version": VERSION} | asdict(self), indent=1, allow_nan=False) + "\n"
+        )
 
     def at(self, rate: float) -> Threshold:
         """The threshold for a false match rate.

@@ -44,10 +44,10 @@ def matched_share(pairs: Pairs, weight: np.ndarray, threshold: float) -> float:
 
 
 def missed_share(same: Scored, weight: np.ndarray, threshold: float) -> float:
-    """The share of pairs of one person below a threshold."""
+    """The share of pairs of one person below a threshold; nan for a draw without any."""
     counted = weight[same.one]
     total = counted.sum()
-    return float(counted[same.reaching(threshold) :].sum() / total) if total else 0.0
+    return float(counted[same.reaching(threshold) :].sum() / total) if total else float("nan")
 
 
 def scaled_interval(drawn: np.ndarray, found: float, scale: float) -> tuple[float, float]:
@@ -57,8 +57,11 @@ def scaled_interval(drawn: np.ndarray, found: float, scale: float) -> tuple[floa
 
 
 def middle(drawn: np.ndarray) -> tuple[float, float]:
-    """The ends of the middle 95 %; draws without a pair of one person, or of two, say nothing."""
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    """The ends of the middle 95 %; draws without a pair of one person, or of two, say nothing: nan where all are so."""
+    known = drawn[~np.isnan(drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     return low, high
 
 
@@ -94,12 +97,14 @@ def spread_scale(pairs: Pairs, threshold: float, *, of_same: bool) -> float:
     if of_same:
         contribution -= _missed_by_person(pairs, threshold)
     by_person = float((contribution**2).sum())
+    by_pair = max(by_pair, 0.0)  # differences of floats
     spread = by_person + by_pair
     if spread == 0:
         return 1.0
-    effective = by_person**2 / float((contribution**4).sum())
+    fourth = float((contribution**4).sum())
+    effective = by_person**2 / fourth if fourth else 0.0
     widening = student.ppf((1 + LEVEL) / 2, max(effective - 1, 1)) / norm.ppf((1 + LEVEL) / 2)
-    return float(np.sqrt((by_person - by_pair / 2) / spread) * widening)
+    return float(np.sqrt(max(by_person - by_pair / 2, by_pair) / spread) * widening)
 
 
 def _missed_by_person(pairs: Pairs, threshold: float) -> Float[np.ndarray, " persons"]:

@@ -46,13 +46,10 @@ def show(calibration: Calibration, console: Console) -> None:
 def _row(name: str, threshold: Threshold) -> list[str]:
     if threshold.threshold is None:
         return [name, "–", said(threshold.reason), "", ""]
-    return [
-        name,
-        f"{threshold.threshold:.4f}",
-        f"{threshold.low:.4f} to {threshold.high:.4f}",
-        f"{threshold.fnmr:.2%}",
-        f"{threshold.fnmr_low:.2%} to {threshold.fnmr_high:.2%}",
-    ]
+    own = [name, f"{threshold.threshold:.4f}", f"{threshold.low:.4f} to {threshold.high:.4f}"]
+    if threshold.fnmr is None:
+        return [*own, "–", said(threshold.reason)]
+    return [*own, f"{threshold.fnmr:.2%}", f"{threshold.fnmr_low:.2%} to {threshold.fnmr_high:.2%}"]
 
 
 def _show_cameras(calibration: Calibration, console: Console) -> None:

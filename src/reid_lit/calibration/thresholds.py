@@ -1,12 +1,12 @@
 """Thresholds for rates of false matches, each with the interval that other persons might have given."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int, Real
+from jaxtyping import Float, Int, Real
 
-from reid_lit.calibration.pairs import Pairs
+from reid_lit.calibration.pairs import Pairs, Scored
 from reid_lit.calibration.resampling import (
     drawn_persons,
     middle,
@@ -16,6 +16,7 @@ from reid_lit.calibration.resampling import (
     spread_scale,
 )
 from reid_lit.progress import Progress, untold
+from reid_lit.wording import counted
 
 LEAST_FALSE_MATCHES = 30
 """A rate is measured where so many false matches are expected at it.
@@ -23,6 +24,8 @@ LEAST_FALSE_MATCHES = 30
 Source: Doddington's rule of 30, ISO/IEC 19795-1, B.1.2: with 30 errors the true rate is within 30 % of the one seen,
 with 90 % confidence, were the pairs independent.
 """
+LEAST_PERSONS = 20
+"""A share of pairs of one person is measured where they show so many persons."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +37,11 @@ class Threshold:
         threshold: The least score that occurs with this rate or a lower one; None where the pairs are too few.
         low: The 95 % interval of the threshold, from other persons of the same kind.
         high: Its upper end.
-        fnmr: False non-match rate: the share of pairs of one person below the threshold.
+        fnmr: False non-match rate: the share of pairs of one person below the threshold; None where they show too few
+            persons.
         fnmr_low: The 95 % interval of that rate.
         fnmr_high: Its upper end.
-        reason: Why there is no threshold.
+        reason: Why there is no threshold, or no false non-match rate.
     """
 
     fmr: float
@@ -59,6 +63,8 @@ def thresholds(pairs: Pairs, rates: Sequence[float], *, resamples: int, tell: Pr
 
     - The draws have the variance D + E, since what p and q have in common is seen once and drawn twice. D - E is
       unbiased for dyadic data, and too small with few persons; the spread is made sqrt((D - E / 2) / (D + E)) of it.
+      With few persons D - E / 2 is next to nothing, or below 0, by chance. E, the variance were the pairs of persons
+      independent, takes its place where it is less.
     - Where few persons make most of the false matches, their number is what counts: Student's t with the effective
       number of persons, (sum of squares)² / sum of fourth powers, less 1, takes the place of the normal quantile.
 
@@ -85,8 +91,8 @@ def thresholds(pairs: Pairs, rates: Sequence[float], *, resamples: int, tell: Pr
     drawn, missed = (np.zeros((resamples, len(measured))) for _ in range(2))
     for number, weight in enumerate(drawn_persons(pairs, resamples, tell)):
         total = float(pairs.weighted(weight[None].astype(float))[0])
-        counted = np.cumsum(pair_weights(pairs.highest, weight))
-        drawn[number] = [_cut(pairs.highest.score, counted, rate * total) for rate in measured]
+        reached = np.cumsum(pair_weights(pairs.highest, weight))
+        drawn[number] = [_cut(pairs.highest.score, reached, rate * total) if total else np.nan for rate in measured]
         missed[number] = [missed_share(pairs.same, weight, place) for place in places]
     found: dict[float, Threshold] = {}
     ends = _rising(
@@ -97,12 +103,9 @@ def thresholds(pairs: Pairs, rates: Sequence[float], *, resamples: int, tell: Pr
         ],
     )
     for column, (rate, place) in enumerate(zip(measured, places, strict=True)):
-        low, high = ends[column]
-        fnmr_low, fnmr_high = middle(missed[:, column])
-        fnmr = missed_share(pairs.same, np.ones(pairs.persons), place)
-        found[rate] = Threshold(
-            fmr=rate, threshold=place, low=low, high=high, fnmr=fnmr, fnmr_low=fnmr_low, fnmr_high=fnmr_high
-        )
+        found[rate] = _with_interval(Threshold(fmr=rate, threshold=place), ends[column], pairs.persons)
+        if found[rate].threshold is not None:
+            found[rate] = _with_misses(found[rate], pairs, missed[:, column])
     return [found.get(rate) or _unmeasured(rate, different) for rate in rates]
 
 
@@ -117,11 +120,37 @@ def equal_error(pairs: Pairs, *, resamples: int, tell: Progress = untold) -> Thr
     above = pairs.same.reaching(pairs.drawn.score)
     threshold, rate = _equal_error(pairs, above, np.ones(pairs.persons))
     drawn = np.array([_equal_error(pairs, above, weight) for weight in drawn_persons(pairs, resamples, tell)])
-    low, high = scaled_interval(drawn[:, 0], threshold, spread_scale(pairs, threshold, of_same=True))
+    ends = scaled_interval(drawn[:, 0], threshold, spread_scale(pairs, threshold, of_same=True))
+    found = _with_interval(Threshold(fmr=rate, threshold=threshold), ends, pairs.persons)
+    if found.threshold is None:
+        return found
     rate_low, rate_high = middle(drawn[:, 1])
-    return Threshold(
-        fmr=rate, threshold=threshold, low=low, high=high, fnmr=rate, fnmr_low=rate_low, fnmr_high=rate_high
-    )
+    return replace(found, fnmr=rate, fnmr_low=rate_low, fnmr_high=rate_high)
+
+
+def too_few_persons(same: Scored) -> str:
+    """Why the pairs of one person give no false non-match rate; empty where they do."""
+    persons = len(np.unique(same.one))
+    if persons >= LEAST_PERSONS:
+        return ""
+    return f"pairs of one person show {counted(persons, 'person')}, which are too few; {LEAST_PERSONS} would do"
+
+
+def _with_interval(found: Threshold, ends: tuple[float, float], persons: int) -> Threshold:
+    """The threshold with its interval; without both where no draw of persons gave one."""
+    if not np.isfinite(ends).all():
+        reason = f"{counted(persons, 'person')} are too few: no draw of them has pairs of two persons and of one"
+        return Threshold(fmr=found.fmr, reason=reason)
+    return replace(found, low=ends[0], high=ends[1])
+
+
+def _with_misses(found: Threshold, pairs: Pairs, missed: Float[np.ndarray, " draws"]) -> Threshold:
+    """A threshold with the share of pairs of one person below it; with the reason where they are too few."""
+    low, high = middle(missed)
+    if (reason := too_few_persons(pairs.same)) or np.isnan(low):
+        return replace(found, reason=reason)
+    share = missed_share(pairs.same, np.ones(pairs.persons), float(found.threshold))  # type: ignore[arg-type]
+    return replace(found, fnmr=share, fnmr_low=low, fnmr_high=high)
 
 
 def _unmeasured(rate: float, different: int) -> Threshold:

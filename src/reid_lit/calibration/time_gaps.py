@@ -18,12 +18,9 @@ from reid_lit.calibration.resampling import (
     scaled_interval,
     spread_scale,
 )
-from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, Threshold, thresholds
+from reid_lit.calibration.thresholds import LEAST_FALSE_MATCHES, Threshold, thresholds, too_few_persons
 from reid_lit.errors import InputError
 from reid_lit.progress import Progress, untold
-
-LEAST_PERSONS = 20
-"""A share of pairs of one person is measured where they show so many persons."""
 
 
 def time_gaps(
@@ -110,11 +107,10 @@ def _at(pairs: Pairs, common: Threshold, resamples: int) -> AtThreshold:
     else:
         needed = int(np.ceil(LEAST_FALSE_MATCHES / common.fmr))
         reasons.append(f"{pairs.different:,} pairs of two persons are too few for this rate, which needs {needed:,}")
-    persons = len(np.unique(pairs.same.one))
-    if persons >= LEAST_PERSONS:
+    if few := too_few_persons(pairs.same):
+        reasons.append(few)
+    else:
         low, high = middle(missed)
         rate = missed_share(pairs.same, everyone, threshold)
         found = replace(found, fnmr=rate, fnmr_low=low, fnmr_high=high)
-    else:
-        reasons.append(f"pairs of one person show {persons} persons, which are too few; {LEAST_PERSONS} would do")
     return replace(found, reason="; ".join(reasons))

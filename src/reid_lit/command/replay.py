@@ -29,7 +29,8 @@ def is_trusted(arguments: Sequence[str]) -> bool:
 def replayed(arguments: list[str]) -> list[str]:
     """The arguments of a command line, after those of the earlier run that it names.
 
-    ``resume=<folder>`` goes on in that folder. ``run=<folder>`` tests the weights in that folder. ``embeddings=<file>``
+    ``resume=<folder>`` goes on in that folder. ``run=<folder>`` tests the weights in that folder, which may be that of
+    one split, ``<run>/split_0``. ``embeddings=<file>``
     alone tests what such a run has embedded. An argument of this command line replaces the run's own. A data set that
     is given next to ``run`` is tested on, in place of the run's ``test_on``. An evaluation option that adds to a test
     (``evaluation=verification``) keeps the run's way of scoring.
@@ -56,8 +57,11 @@ def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[st
         place = arguments.index(word)
     keys = {key_of(argument) for argument in arguments}
     source = f"{key}={folder}"
-    words = run.overrides() if is_trusted(arguments) else kept_words(run.overrides(), source=source)
-    words = started_from(run, without(words, keys | _OWN))
+    told = run.started if key == "run" else run
+    words = told.overrides() if is_trusted(arguments) else kept_words(told.overrides(), source=source)
+    if told != run:  # one of its splits
+        words = [*without(words, {"dataset.split_id"}), f"dataset.split_id={run.folder.name.removeprefix('split_')}"]
+    words = started_from(told, without(words, keys | _OWN))
     if key == "resume" and not run.checkpoint.is_file():
         words = _without_before_dir(words)
     overrides = words if key == "resume" else [word for word in words if not _is_about(_LOGGED, word)]

@@ -37,11 +37,32 @@ def copies(one: Iterable[str], other: Iterable[str]) -> list[str]:
         one: Names of images; those that are given back.
         other: Likewise.
     """
-    theirs = _by_size(other)
-    ours = _by_size(one) if theirs else {}
-    sizes = ours.keys() & theirs.keys()
-    digests = {digest(Path(name)) for size in sizes for name in theirs[size]}
-    return sorted(name for size in sizes for name in ours[size] if digest(Path(name)) in digests)
+    return Contents(other).copies(one)
+
+
+class Contents:
+    """What is in some images, for lists whose copies of them are looked for one after the other.
+
+    Each image is read once at most, however many lists there are.
+
+    Args:
+        names: Names of images.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = _by_size(names)
+        self._digests: dict[int, frozenset[bytes]] = {}
+
+    def copies(self, one: Iterable[str]) -> list[str]:
+        """The images of ``one`` with the content of one of these; see :func:`copies`."""
+        ours = _by_size(one) if self._names else {}
+        sizes = ours.keys() & self._names.keys()
+        return sorted(name for size in sizes for name in ours[size] if digest(Path(name)) in self._of(size))
+
+    def _of(self, size: int) -> frozenset[bytes]:
+        if size not in self._digests:
+            self._digests[size] = frozenset(digest(Path(name)) for name in self._names[size])
+        return self._digests[size]
 
 
 def _by_size(names: Iterable[str]) -> dict[int, list[str]]:

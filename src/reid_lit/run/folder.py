@@ -62,6 +62,13 @@ class Run:
         """The log of the training, a row for each time that something was logged."""
         return self.folder / "log" / "metrics.csv"
 
+    @property
+    def started(self) -> "Run":
+        """The run whose folder tells how it was started: of one split of several, the run of all."""
+        above = Run(self.folder.parent)
+        is_split = self.folder.name.startswith("split_") and not (self.folder / ".hydra").is_dir()
+        return above if is_split and (above.folder / ".hydra").is_dir() else self
+
     def overrides(self) -> list[str]:
         """What the run was started with, under the present names of keys.
 
@@ -102,7 +109,7 @@ class Run:
 
     def option(self, group: str) -> str | None:
         """The option of ``group`` that the run was started with; None where its folder does not tell."""
-        return OmegaConf.select(self.hydra(), f"hydra.runtime.choices.{group}")
+        return OmegaConf.select(self.started.hydra(), f"hydra.runtime.choices.{group}")
 
     def read_checkpoint(self) -> dict[str, Any]:
         """The checkpoint, without executing anything that it holds.

@@ -1,7 +1,9 @@
 """Distractors behind a gallery: files of embeddings, and folders of images that are embedded to the disk."""
 
 import hashlib
+import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,9 +17,11 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from reid_lit.data.base import ReidData
+from reid_lit.data.families import of_known_persons
 from reid_lit.errors import InputError
 from reid_lit.evaluation.on_disk import NOWHERE, Distractors, StoredEmbeddings
 from reid_lit.files.access import state
+from reid_lit.files.copies import Contents
 from reid_lit.models.base import RetrievalModel
 from reid_lit.paths import write_text, write_whole
 from reid_lit.records import Shot, Split, absolute, absolute_path, common_images
@@ -31,6 +35,9 @@ CHUNK = 8192
 """Images embedded between two marks; at most so many are embedded again after a kill."""
 
 DTYPES = ("float32", "float16")
+_NUMBERED_BY_COPY = re.compile(r"(csv|folder)(_\d+)*(_split_\d+)*")
+"""Names of data sets that number the cameras of each list or folder anew: the same number is another camera there."""
+EXAMPLE = "distractors_500k,more.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,7 @@ class Source:
 
     def camera(self, dataset: str) -> Int[Tensor, " images"]:
         """The cameras, in the numbering of ``dataset``; ``NOWHERE`` if that is not known."""
-        known = self.dataset == dataset
+        known = self.dataset == dataset and not _NUMBERED_BY_COPY.fullmatch(dataset)
         return torch.tensor([shot.camera_id if known else NOWHERE for shot in self.shots], dtype=torch.int64)
 
 
@@ -71,8 +78,11 @@ def of_file(path: Path, origin: Provenance) -> Source:
             f"{path}: its embeddings cannot be compared with those of the queries: {'; '.join(different)};"
             " embed it anew with the run that is evaluated"
         )
-    rows = tuple(rows_of(path, name) for name in metadata["lists"])
-    shots = [shot for name in metadata["lists"] for shot in images_of(path, name)]
+    lists = {name: images_of(path, name) for name in metadata["lists"]}
+    if absolute(lists.get("query", ())) <= absolute(lists.get("gallery", ())):  # they would count twice
+        lists.pop("query", None)
+    rows = tuple(rows_of(path, name) for name in lists)
+    shots = [shot for images in lists.values() for shot in images]
     return Source(name=str(path), dataset=metadata["facts"]["name"], rows=rows, shots=shots)
 
 
@@ -80,12 +90,16 @@ def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
     """A function that gives a test the distractors of all sources.
 
     Raises:
-        ValueError: some of them are images of the test itself.
+        ValueError: some of them are images of the test itself, are copies of them or show its persons; or an image is
+            in two sources.
     """
+    names = [absolute(source.shots) for source in sources]
+    _check_each_once(sources, names)
+    contents = [Contents(each) for each in names]
 
     def of_test(split: Split) -> Distractors | None:
-        for source in sources:
-            _check_apart(source, split)
+        for source, own, content in zip(sources, names, contents, strict=True):
+            _check_apart(source, own, content, split)
         if not sources:
             return None
         camera = torch.cat([source.camera(split.name) for source in sources])
@@ -94,21 +108,46 @@ def behind(sources: Sequence[Source]) -> Callable[[Split], Distractors | None]:
     return of_test
 
 
-def _check_apart(source: Source, split: Split) -> None:
-    """Raise InputError if some distractors are images of the test."""
-    shared = common_images(absolute((*split.query, *split.gallery)), absolute(source.shots))
+def _check_each_once(sources: Sequence[Source], names: Sequence[frozenset[str]]) -> None:
+    """Raise InputError if an image is in two sources."""
+    for (one, images), (other, others) in itertools.combinations(zip(sources, names, strict=True), 2):
+        if shared := common_images(others, images):
+            raise InputError(
+                f"distractors: {counted(len(shared), 'image')} of {other.name} are in {one.name} too, such as"
+                f" {shared[0]}, and would count twice; name one of the two"
+            )
+
+
+def _check_apart(source: Source, names: frozenset[str], contents: Contents, split: Split) -> None:
+    """Raise InputError if some distractors are images of the test, or of persons whom a query shows.
+
+    That an image of another person is there twice, as frames of one video may be, makes no match a stranger.
+    """
+    shown = (*split.query, *split.gallery)
+    asked = {shot.person_id for shot in split.query}
+    of_asked = absolute(shot for shot in shown if shot.person_id in asked)
+    how = "; a person whom a query shows is no distractor: leave them out"
+    shared, content = common_images(absolute(shown), names), ""
+    if not shared:
+        shared, content = contents.copies(of_asked), ", by their content"
     if shared:
         singular, plural = f"distractor of {source.name} is an image", f"distractors of {source.name} are images"
         raise InputError(
-            f"{counted(len(shared), singular, plural)} of {split.name}'s own query or gallery, such as {shared[0]}; a"
-            f" person whom a query shows is no distractor: leave them out"
+            f"{counted(len(shared), singular, plural)} of {split.name}'s own query or gallery{content}, such as"
+            f" {shared[0]}{how}"
+        )
+    seen, of_whom = of_known_persons(of_asked, names)
+    if seen:
+        raise InputError(
+            f"{counted(len(seen), 'image')} of {split.name}, such as {seen[0]}, show persons of whom the distractors of"
+            f" {source.name} are other images ({of_whom}){how}"
         )
 
 
 def of_folder(
     folder: Path, config: DictConfig, *, trainer: pl.Trainer, model: RetrievalModel, origin: Provenance, dtype: str
 ) -> Source:
-    """The images of a folder, embedded into the run's folder; embeddings that are there already are kept.
+    """The images of a folder, embedded below :func:`kept_in`; embeddings that are there already are kept.
 
     Args:
         folder: Images at any depth.
@@ -127,9 +166,14 @@ def of_folder(
     data = make_data(with_dataset(config, own))
     data.setup("predict")
     shots = data.split.gallery
-    place = Path(config.run, "evaluate", "distractors", f"{data.split.name}-{_key(shots, origin, dtype)}")
+    place = kept_in(config) / f"{data.split.name}-{_key(shots, origin, dtype)}"
     rows = embed_in_chunks(data, place, dtype, lambda: embedded(trainer, model, data))
     return Source(name=str(folder), dataset="", rows=(rows,), shots=shots)
+
+
+def kept_in(config: DictConfig) -> Path:
+    """Where embeddings of folders are kept: in the run's folder; of a published model in that of its evaluation."""
+    return (Path(config.run, "evaluate") if config.get("run") else Path(config.run_dir)) / "distractors"
 
 
 def embed_in_chunks(data: ReidData, place: Path, dtype: str, embed: Callable[[], Tensor]) -> StoredEmbeddings:

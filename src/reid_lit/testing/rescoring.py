@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.callbacks.pictures import Pictures
 from reid_lit.errors import InputError
@@ -21,13 +21,15 @@ from reid_lit.evaluation.tracks import shown_of
 from reid_lit.files.access import is_file
 from reid_lit.kinds import speak_of
 from reid_lit.records import Split
-from reid_lit.run.datasets import chosen
+from reid_lit.run.datasets import chosen, with_split
 from reid_lit.run.folder import Run
+from reid_lit.run.listed import texts
 from reid_lit.run.logged import check_loggers, log_results
 from reid_lit.run.results import Row, record
 from reid_lit.run.split_rounds import trained_run
-from reid_lit.testing.distractors import behind, of_file
-from reid_lit.testing.embeddings_file import Embeddings, read
+from reid_lit.testing.distractors import EXAMPLE, behind, of_file
+from reid_lit.testing.embedded_tests import ROUND, numbered, numbers_apart
+from reid_lit.testing.embeddings_file import Embeddings, read, read_metadata
 from reid_lit.testing.kept_queries import keep_queries
 from reid_lit.testing.provenance import Provenance, model_hash
 from reid_lit.testing.tests import result_row
@@ -47,20 +49,21 @@ def evaluate_stored(config: DictConfig) -> float | None:
         ValueError: a file is none of ours or damaged, or does not hold what is evaluated.
     """
     check_loggers(config)
-    listed = config.embeddings if isinstance(config.embeddings, ListConfig) else [config.embeddings]
-    files = [Path(file) for file in listed]
+    files = [Path(file) for file in texts(config, "embeddings", such="a.safetensors,b.safetensors")]
+    named = texts(config, "distractors", such=EXAMPLE)
+    numbers = numbers_apart([read_metadata(file)["facts"]["test"] for file in files])
     run = Run(Path(config.run_dir))
     run.record_start(config)
-    rows = [_scored(config, file, run) for file in files]
-    facts = {"embeddings": [str(file) for file in files], "distractors": list(config.distractors)}
+    rows = [_scored(config, file, number, named, run) for file, number in zip(files, numbers, strict=True)]
+    facts = {"embeddings": [str(file) for file in files], "distractors": named}
     results = record(run, config, {"trained_on": chosen()} | facts, rows)
     log_results(config, run)
     return results[0]["scores"].get(config.objective)
 
 
-def _scored(config: DictConfig, file: Path, run: Run) -> Row:
-    """Score a file and draw its pictures; the row of results."""
-    content = read(file)
+def _scored(config: DictConfig, file: Path, number: int, distractors: Sequence[str], run: Run) -> Row:
+    """Score a file and draw its pictures; the row of results, which is the ``number``-th of its name."""
+    content = numbered(read(file), number)
     speak_of(content.kind)
     protocol: Protocol = instantiate(config.evaluation)
     protocol = _laid_out(file, content.origin, protocol.under(content.rules))
@@ -68,18 +71,29 @@ def _scored(config: DictConfig, file: Path, run: Run) -> Row:
     _check_lists(file, content)
     _check_protocol(file, content.origin, protocol)
     if not OmegaConf.is_missing(config, "run"):
-        _check_model(file, content.origin, trained_run(config))
+        _check_model(file, content.origin, trained_run(_of_round(config, content)))
     split, named = content.split, content.test
-    check_scorable(split, protocol, streamed=bool(config.distractors))
+    if number > 1:
+        _log.warning("%s is another test of the same name: its row is %s", file, named["row"])
+    check_scorable(split, protocol, streamed=bool(distractors))
     start = time.perf_counter()
-    sources = [of_file(Path(entry), content.origin) for entry in config.distractors]
+    sources = [of_file(Path(entry), content.origin) for entry in distractors]
     scores = _gathered(content, protocol, behind(sources)(split), accelerator=config.trainer.accelerator)
     result: Result = scores.compute()
     _draw(config, split, scores, result)
     seconds = time.perf_counter() - start
     keep_queries(run, shown_of(split, protocol), result, named)
-    with_application(result, protocol, lambda: content.origin, run.folder)
-    return result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
+    place = None if OmegaConf.is_missing(config, "run") else run.folder
+    with_application(result, protocol, lambda: content.origin, place)
+    row = result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
+    return row | ({ROUND: named[ROUND]} if ROUND in named else {})
+
+
+def _of_round(config: DictConfig, content: Embeddings) -> DictConfig:
+    """The config with the split whose training embedded a file, where the run trained several."""
+    split_id = content.test.get(ROUND)
+    is_one = isinstance(split_id, int) and "split_id" in config.dataset
+    return with_split(config, split_id) if is_one else config  # type: ignore[arg-type]
 
 
 def _check_lists(file: Path, content: Embeddings) -> None:

@@ -1,6 +1,7 @@
 """The weights of a finished run, or of a published model, tested."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from reid_lit.progress import first_rank
 from reid_lit.run.datasets import make_data
 from reid_lit.run.folder import SCORING, Run
 from reid_lit.run.lineage import read_lineage
+from reid_lit.run.listed import texts
 from reid_lit.run.logged import check_loggers, log_results
 from reid_lit.run.machine import make_trainer
 from reid_lit.run.results import Row
 from reid_lit.run.split_rounds import run_rounds, trained_run
-from reid_lit.testing.distractors import Source, behind, of_file, of_folder
+from reid_lit.testing.distractors import EXAMPLE, Source, behind, of_file, of_folder
 from reid_lit.testing.inference import provenance_of
 from reid_lit.testing.limits import check_limits
 from reid_lit.testing.tests import Test, find_tests, published_model, run_tests, trained_model
@@ -48,6 +50,7 @@ def evaluate_run(config: DictConfig) -> float | None:
 def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Row]]:
     """Test one training: facts for ``metrics.json``, and rows of results."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    named = texts(config, "distractors", such=EXAMPLE)
     if config.get("weights") is None:
         trained = trained_run(config)
         model = trained_model(config, trained)
@@ -56,15 +59,17 @@ def evaluate_once(config: DictConfig, run: Run) -> tuple[dict[str, Any], list[Ro
     else:  # what it learnt from is not known
         model = published_model(config)
         tests = find_tests(config, make_data(config))
-    check_limits(model, [test.data for test in tests], streamed=bool(config.distractors))
+    check_limits(model, [test.data for test in tests], streamed=bool(named))
     trainer = make_trainer(config)
-    facts = {"distractors": list(config.distractors)} if config.distractors else {}
-    return facts, run_tests(trainer, model, tests, behind(_sources(config, trainer, model, tests)), run=run)
+    facts = {"distractors": named} if named else {}
+    return facts, run_tests(trainer, model, tests, behind(_sources(config, named, trainer, model, tests)), run=run)
 
 
-def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tests: list[Test]) -> list[Source]:
-    """The distractors that ``config`` names; folders are embedded."""
-    if not config.distractors:
+def _sources(
+    config: DictConfig, named: Sequence[str], trainer: pl.Trainer, model: RetrievalModel, tests: list[Test]
+) -> list[Source]:
+    """The distractors that are named; folders are embedded."""
+    if not named:
         return []
     for test in tests:  # before hours of embedding
         check_streamable(model.evaluation.under(test.data.split.rules))
@@ -73,7 +78,7 @@ def _sources(config: DictConfig, trainer: pl.Trainer, model: RetrievalModel, tes
         of_folder(Path(entry), config, trainer=trainer, model=model, origin=origin, dtype=config.distractors_dtype)
         if Path(entry).is_dir()
         else of_file(Path(entry), origin)
-        for entry in config.distractors
+        for entry in named
     ]
 
 

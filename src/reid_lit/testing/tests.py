@@ -27,6 +27,7 @@ from reid_lit.models.base import RetrievalModel
 from reid_lit.records import JUNK, Split
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_dataset, with_split
 from reid_lit.run.folder import Run
+from reid_lit.run.listed import listed
 from reid_lit.run.published import published
 from reid_lit.run.results import Row
 from reid_lit.testing.inference import provenance_of
@@ -112,7 +113,7 @@ def find_tests(config: DictConfig, data: ReidData, *, needed: bool = True) -> li
             raise InputError("test_on=null: this run tests nothing itself; name data sets: test_on=[market1501]")
         return []
     tests: list[Test] = []
-    for entry in config.test_on or [chosen()]:
+    for entry in listed(config, "test_on", such="market1501") or [chosen()]:
         if entry == chosen() and not needed and _nobody_known(data):
             _log.warning(
                 "%s: %s; test_on=[…] names labelled sets, now or in reid_lit.evaluate",

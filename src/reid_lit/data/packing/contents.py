@@ -112,6 +112,8 @@ def content_of(item: Item, encoding: Encoding | None) -> bytes:
     return data if encoding is None or not is_image else _encoded(item.source, encoding)
 
 
+PALETTES = (".gif",)
+"""Formats of 256 colours an image, to which its pixels would be rounded: by up to 69 of 255."""
 AGAIN = "run the same command again when the files stay as they are: finished shards are kept"
 
 
@@ -132,4 +134,12 @@ def _encoded(path: Path, encoding: Encoding) -> bytes:
     elif ending == ".webp":
         settings = (cv2.IMWRITE_WEBP_QUALITY, encoding.quality)
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[:, :, ::-1])  # OpenCV has blue first
-    return cv2.imencode(ending, pixels, settings)[1].tobytes()
+    if ending == ".pgm" and (pixels == pixels[:, :, :1]).all():
+        pixels = np.ascontiguousarray(pixels[:, :, :1])  # the format has no colours
+    done, data = cv2.imencode(ending, pixels, settings) if ending not in PALETTES else (False, pixels)
+    if not done:
+        raise InputError(
+            f"size={list(encoding.size)}: {path} cannot be encoded again as what it shows: {ending} does not hold all"
+            " of its colours; convert it to .png, or pack without size="
+        )
+    return data.tobytes()

@@ -6,7 +6,7 @@ from typing import Any
 
 from reid_lit.data.base import ReidData
 from reid_lit.data.feeding.value_range import check_range
-from reid_lit.data.packing.contents import AGAIN, Contents, Item, contents
+from reid_lit.data.packing.contents import AGAIN, PALETTES, Contents, Item, contents
 from reid_lit.data.packing.shards import finish, write_shards
 from reid_lit.errors import FailedError, InputError
 from reid_lit.files.box import unboxed
@@ -42,7 +42,7 @@ def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_m
             f"size={list(encoding.size)}: the list has boxes of images of their own size; pack them without size="
         )
     if encoding is not None:
-        _check_values(found.split, data, encoding)
+        _check_values(found, data, encoding)
     for problem in found.problems:
         logger.warning("the copy has a problem, and the pack will have it too: %s: %s", problem.kind, problem)
     finished = (packed.root / INDEX).is_file()
@@ -55,14 +55,20 @@ def pack(data: ReidData, packed: ReidData, *, encoding: Encoding | None, shard_m
     return index
 
 
-def _check_values(split: Split, data: ReidData, encoding: Encoding) -> None:
-    """Raise InputError for images of 16 bit whose range would be forgotten: those of another size have 8."""
+def _check_values(found: Contents, data: ReidData, encoding: Encoding) -> None:
+    """Raise InputError for images whose values would not be kept: of 16 bit, or of a format with few colours."""
     if data.value_range is not None:
         raise InputError(
             f"size={list(encoding.size)}: images of another size are stored with 8 bit, which value_range="
             f"{list(data.value_range)} is none of; pack them without size="
         )
-    check_range([shot.path for shot in split.shots], None)
+    check_range([shot.path for shot in found.split.shots], None)
+    rounded = [item.name for item in found.items if item.name.lower().endswith(PALETTES)]
+    if rounded:
+        raise InputError(
+            f"size={list(encoding.size)}: {counted(len(rounded), 'image')} such as {rounded[0]} would be rounded to 256"
+            " colours; convert them to .png, or pack them without size="
+        )
 
 
 def _check_unchanged(before: Contents, after: Contents) -> None:

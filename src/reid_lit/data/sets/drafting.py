@@ -85,7 +85,7 @@ def draft(
     """
     lists, notes = crops_of(folder, pattern)
     check_text([crop.path for crop in chain.from_iterable(lists.values())], folder, stop)
-    lists, forms = settled(lists, junk=junk, place=folder)
+    lists, forms = settled(lists, junk=junk, place=folder, key="junk")
     notes = (*notes, *forms)
     if UNSPLIT in lists:
         choice = {"train_fraction": train_fraction, "val_fraction": val_fraction}

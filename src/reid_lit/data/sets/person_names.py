@@ -41,7 +41,12 @@ def means_nobody(name: str) -> bool:
 
 
 def settled(
-    lists: Mapping[str, Sequence[Crop]], *, junk: Iterable[str | int], place: Path, report: Report = stop
+    lists: Mapping[str, Sequence[Crop]],
+    *,
+    junk: Iterable[str | int],
+    place: Path,
+    report: Report = stop,
+    key: str = "dataset.junk",
 ) -> tuple[dict[str, list[Crop]], tuple[str, ...]]:
     """The crops with one form of each name, junk under :data:`JUNK_NAME`; and notes about both.
 
@@ -52,6 +57,7 @@ def settled(
         junk: The names of persons that are junk.
         place: The folder or file that messages name.
         report: Receives what is wrong; by default it raises.
+        key: What the command calls ``junk``, for messages.
 
     Raises:
         ValueError: a person has a name that means nobody, and is not in ``junk``.
@@ -62,8 +68,8 @@ def settled(
         for word, crops in lists.items()
     }
     before, after = ([*chain.from_iterable(each.values())] for each in (lists, renamed))
-    _check_nobody(after, place, report)
-    return renamed, (*_two_forms(before), *_left_out(before, left_out))
+    _check_nobody(after, place, report, key)
+    return renamed, (*_two_forms(before), *_left_out(before, left_out, key))
 
 
 def _composed(name: str) -> str:
@@ -94,22 +100,22 @@ def _two_forms(crops: Iterable[Crop]) -> Iterable[str]:
             )
 
 
-def _left_out(crops: Iterable[Crop], junk: set[str]) -> Iterable[str]:
+def _left_out(crops: Iterable[Crop], junk: set[str], key: str) -> Iterable[str]:
     """A note for each name but ``-1`` that is junk; :mod:`.crops` counts all junk."""
     found = Counter(_composed(crop.person) for crop in crops)
     for name in sorted(junk - {JUNK_NAME}):
         if found[name]:
-            yield f"junk: {counted(found[name], 'image')} of person {name!r}, which dataset.junk names"
+            yield f"junk: {counted(found[name], 'image')} of person {name!r}, which {key} names"
 
 
-def _check_nobody(crops: Iterable[Crop], place: Path, report: Report) -> None:
+def _check_nobody(crops: Iterable[Crop], place: Path, report: Report, key: str) -> None:
     found = Counter(crop.person for crop in crops if crop.person != JUNK_NAME and means_nobody(crop.person))
     if found:
         listed = [f"{name!r} ({counted(number, 'image')})" for name, number in found.most_common(3)]
         names = ",".join(f'"{name}"' if re.search(r"\W", name) or not name else name for name in sorted(found))
         fact = f"{counted(len(found), 'person')} of {place.resolve()} with a name that means nobody"
         cure = (
-            f"dataset.junk=[-1,{names}] takes them for junk, which is not trained on and which no ranking counts; or"
+            f"{key}=[-1,{names}] takes them for junk, which is not trained on and which no ranking counts; or"
             " remove them, or give the person another name"
         )
         report(Problem(kind=NAMES, place=place, fact=fact, cure=cure, examples=tuple(listed)))
