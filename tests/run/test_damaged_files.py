@@ -1,12 +1,15 @@
 """A damaged side file of a run stops what needs it alone, with a line."""
 
 import pytest
+import torch
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from reid_lit.command.refusals import refusal
 from reid_lit.errors import InputError
+from reid_lit.files.log import logged, read_log
 from reid_lit.jobs.job import STATE, recorded
+from reid_lit.pages.charts import learning_charts
 from reid_lit.run.folder import Run
 from reid_lit.run.lineage import read_lineage
 from reid_lit.run.loggers import csv_logger
@@ -27,10 +30,28 @@ def test_what_tells_of_a_run_is_passed_over(tmp_path, damage):
     assert (run.starts(), run.metrics(), recorded(tmp_path), run.option("dataset")) == ([], {}, {}, None)
 
 
-def test_a_damaged_log_begins_anew(tmp_path, damage):
+def test_a_log_with_a_damaged_header_begins_anew(tmp_path, damage, caplog):
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "metrics.csv").write_bytes(damage)
     assert csv_logger(folder=str(tmp_path)).experiment.metrics == []
+    assert "metrics.csv is passed over: its header is damaged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "row", [b"0,2.\0\0,7\r\n", b"0,2.0\r\n", b"0,2.0,7,\r\n", b"0,2.0,7", b"0,2.0,7.5\r\n", b"0,\xff,7\r\n"]
+)
+def test_the_damaged_rows_of_a_log_are_passed_over(tmp_path, row, caplog):
+    file = tmp_path / "log" / "metrics.csv"
+    file.parent.mkdir()
+    file.write_bytes(b"epoch,train/loss,step\r\n0,3.0,5\r\n,nan,6\r\n" + row)
+    assert logged(file, "train/loss", along="epoch") == [(0, 3.0)]
+    assert "metrics.csv: 1 damaged row is passed over" in caplog.text
+    assert [line["x"] for line in learning_charts(file)[0]["data"]] == [(5.0, 6.0)]
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"global_step": 9}, tmp_path / "checkpoints" / "last.ckpt")
+    resumed = csv_logger(folder=str(tmp_path))
+    resumed.log_metrics({"train/loss": 1.0}, step=9)
+    assert [row["step"] for row in read_log(file)] == ["5", "6", "9"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"- [cut", b"\xff\x00"])

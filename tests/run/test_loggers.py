@@ -33,6 +33,51 @@ def test_a_resumed_log_goes_on_after_the_steps_that_its_checkpoint_knows(tmp_pat
     assert not (tmp_path / "log.before").exists()
 
 
+@pytest.mark.parametrize("left", ["hparams.yaml", None])
+def test_a_start_that_was_killed_while_it_removed_the_old_log_has_all_its_rows(tmp_path, left):
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"global_step": 10}, tmp_path / "checkpoints" / "last.ckpt")
+    csv_logger(folder=str(tmp_path)).log_metrics({"train/loss": 1.0}, step=0)
+    (tmp_path / "log.before").mkdir()
+    if left:
+        (tmp_path / "log.before" / left).touch()
+    csv_logger(folder=str(tmp_path)).log_metrics({"train/loss": 2.0}, step=12)
+    assert [(row["step"], row["train/loss"]) for row in rows(tmp_path)] == [("0", "1.0"), ("12", "2.0")]
+    assert not (tmp_path / "log.before").exists()
+
+
+@pytest.mark.parametrize("kept", ["whole", "half"])
+def test_a_start_that_was_killed_before_it_had_the_old_rows_takes_them_again(tmp_path, kept):
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"global_step": 10}, tmp_path / "checkpoints" / "last.ckpt")
+    csv_logger(folder=str(tmp_path)).log_metrics({"train/loss": 1.0}, step=0)
+    (tmp_path / "log").rename(tmp_path / "log.before")
+    if kept == "half":
+        (tmp_path / "log").mkdir()
+        (tmp_path / "log" / "hparams.yaml").touch()
+    csv_logger(folder=str(tmp_path)).log_metrics({"train/loss": 2.0}, step=12)
+    assert [row["step"] for row in rows(tmp_path)] == ["0", "12"]
+
+
+def test_a_kill_while_a_column_is_added_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+    logger = csv_logger(folder=str(tmp_path))
+    logger.log_metrics({"train/loss": 1.0}, step=0)
+    before = (tmp_path / "log" / "metrics.csv").read_bytes()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(csv.DictWriter, "writerows", killed)
+        with pytest.raises(KeyboardInterrupt):
+            logger.log_metrics({"val/mAP": 0.5}, step=0)
+    assert (tmp_path / "log" / "metrics.csv").read_bytes() == before
+    logger.log_metrics({"train/loss": 0.5}, step=1)
+    assert [[row[name] for name in ("step", "train/loss", "val/mAP")] for row in rows(tmp_path)] == [
+        ["0", "1.0", ""], ["0", "", "0.5"], ["1", "0.5", ""],
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def no_account(monkeypatch, tmp_path):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)

@@ -7,17 +7,21 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers.logger import DummyLogger, rank_zero_experiment
+from typing_extensions import override
 
 from reid_lit.backbones.checkpoint import read_checkpoint
+from reid_lit.files.log import read_log
 from reid_lit.network import unreachable
-from reid_lit.paths import write_text
+from reid_lit.paths import write_text, write_whole
 from reid_lit.progress import first_rank
 
 _log = logging.getLogger(__name__)
@@ -26,15 +30,47 @@ TAG = 64
 """Characters that W&B takes of a tag."""
 
 
+class _Writer(ExperimentWriter):
+    """Lightning's, but a file with new columns is written whole or not at all, and with the rows of before."""
+
+    @override
+    def save(self) -> None:
+        names = sorted({*self.metrics_keys}.union(*self.metrics))
+        if names != self.metrics_keys:
+            file = Path(self.metrics_file_path)
+            write_whole(file, partial(_write, names, [*read_log(file), *self.metrics]))
+            self.metrics, self.metrics_keys = [], names
+        super().save()  # it adds rows to the end
+
+
+def _write(names: Sequence[str], rows: Sequence[Mapping[str, Any]], file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class _Csv(CSVLogger):
+    """Lightning's, with our writer."""
+
+    @property
+    @override
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            self._experiment = _Writer(log_dir=self.log_dir)
+        return self._experiment
+
+
 def csv_logger(*, folder: str) -> CSVLogger:
     """``<folder>/log/metrics.csv``; in a resumed run it goes on after the rows that the checkpoint knows.
 
-    Lightning's logger alone deletes the file of an earlier start.
+    Lightning's logger alone deletes the file of an earlier start, and a kill while it adds a column loses it.
 
     Args:
         folder: The run's folder.
     """
-    logger = CSVLogger(save_dir=folder, name="", version="log", flush_logs_every_n_steps=1)
+    logger = _Csv(save_dir=folder, name="", version="log", flush_logs_every_n_steps=1)
     if first_rank():
         _keep_history(logger, Path(folder))
     return logger
@@ -43,13 +79,16 @@ def csv_logger(*, folder: str) -> CSVLogger:
 def _keep_history(logger: CSVLogger, folder: Path) -> None:
     """Pass the rows of an earlier start, up to its checkpoint, to a new logger."""
     current, kept = folder / "log", folder / "log.before"
-    if current.exists() and not kept.exists():
-        current.rename(kept)
+    if not (kept / ExperimentWriter.NAME_METRICS_FILE).is_file():  # else a start was killed before it had its rows
+        shutil.rmtree(kept, ignore_errors=True)
+        if current.exists():
+            current.rename(kept)
     if not kept.exists():
         return
     shutil.rmtree(current, ignore_errors=True)
-    writer = logger.experiment
-    writer.metrics = _rows(kept / "metrics.csv", _steps_done(folder / "checkpoints" / "last.ckpt"))
+    steps = _steps_done(folder / "checkpoints" / "last.ckpt")
+    rows = read_log(kept / ExperimentWriter.NAME_METRICS_FILE)
+    logger.experiment.metrics = [row | {"step": step} for row in rows if (step := int(row.get("step", steps))) < steps]
     logger.save()
     shutil.rmtree(kept)
 
@@ -59,19 +98,6 @@ def _steps_done(checkpoint: Path) -> int:
     if not checkpoint.is_file():
         return 0
     return int(read_checkpoint(checkpoint)["global_step"])
-
-
-def _rows(file: Path, steps: int) -> list[dict[str, Any]]:
-    """The rows of a metrics file that were logged before ``steps``."""
-    if not file.is_file():
-        return []
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(lines)]
-        return [row | {"step": int(row["step"])} for row in rows if int(row["step"]) < steps]
-    except (ValueError, KeyError, TypeError, csv.Error) as error:  # the weights are not touched by that
-        _log.warning("%s is damaged (%s): the log begins anew", file, error)
-        return []
 
 
 def wandb_logger(

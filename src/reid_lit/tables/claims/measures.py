@@ -1,10 +1,10 @@
 """What claims are about beside scores: read from the logs and figures that a run's folder holds."""
 
-import csv
 import itertools
 import json
 from pathlib import Path
 
+from reid_lit.files.log import logged
 from reid_lit.run.folder import Run
 
 ITERATIONS = 500
@@ -40,7 +40,7 @@ def triplet_rise(folder: Path) -> float | None:
 
     Source: Luo et al. 2019, §V-D2 and Fig. 8: it "initially increases and then decays".
     """
-    points = _column(folder, "train/triplet", along="step")
+    points = logged(Run(folder).log, "train/triplet", along="step")
     shown = [value for step, value in points if step < ITERATIONS]
     steps = [step for step, _ in points]
     shown = [sum(part) / len(part) for part in _windows(shown, 20)]
@@ -63,18 +63,8 @@ def epochs_to_level(folder: Path, other: Path) -> float | None:
         folder: The run.
         other: The run that it is compared with.
     """
-    curves = [[value for _, value in _column(each, "val/mAP", along="epoch")] for each in (folder, other)]
+    curves = [[value for _, value in logged(Run(each).log, "val/mAP", along="epoch")] for each in (folder, other)]
     if not all(curves):
         return None
     level = SHARE * min(curve[-1] for curve in curves)
     return float(next(epoch for epoch, value in enumerate(curves[0], 1) if value >= level))
-
-
-def _column(folder: Path, name: str, *, along: str) -> list[tuple[int, float]]:
-    """The logged values of a name; empty where there is no log, or not that name in it."""
-    file = Run(folder).log
-    if not file.is_file():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row.get(name) and row.get(along)]
-    return [(int(row[along]), float(row[name])) for row in rows]
