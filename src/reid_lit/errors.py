@@ -44,4 +44,4 @@ class WriteError(UserError, OSError):
 
 
 class NotFiniteError(UserError, FloatingPointError):
-    """A loss or a feature that is infinite or no number."""
+    """A loss, a weight or a feature that is infinite or no number."""

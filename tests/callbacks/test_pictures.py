@@ -1,11 +1,14 @@
 import json
+from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
 from reid_lit import paths
-from reid_lit.callbacks.pictures import _det_curves
+from reid_lit.callbacks.pictures import Pictures, _det_curves
 from reid_lit.evaluation.lists import Lists
 from reid_lit.evaluation.protocol import Protocol
 from reid_lit.evaluation.ranker import Ranker
@@ -172,6 +175,30 @@ def test_learning_curves(tmp_path):
     path.write_text("epoch,step,other\n0,1,2\n")
     with pytest.raises(ValueError, match="no train/, lr or val/ column"):
         learning_curves(path)
+
+
+def test_a_store_that_takes_no_pictures_stops_nothing(tmp_path, monkeypatch, caplog):
+    sent = []
+
+    class Store:
+        def log_image(self, key, images):
+            raise ConnectionError("no bucket")
+
+    class Other:
+        def log_image(self, key, images):
+            sent.append((key, images))
+
+    pictures = Pictures(folder=str(tmp_path), queries=1, top=1, removed=False, rankings=0)
+    monkeypatch.setattr(pictures, "draw", lambda *_: {"cmc": tmp_path / "cmc.png"})
+    data = SimpleNamespace(split=SimpleNamespace(name="ward"))
+    stores = [Store(), object(), Other()]
+    trainer = create_autospec(pl.Trainer, instance=True, is_global_zero=True, datamodule=data, loggers=stores)
+    module = pl.LightningModule()
+    module.tested = (None, None)
+    pictures.on_test_end(trainer, module)
+    assert sent == [("ward/cmc", [str(tmp_path / "cmc.png")])]
+    assert "Store did not take all pictures of ward; they are in" in caplog.text
+    assert "no bucket" in caplog.text
 
 
 def test_det_curves_are_drawn_where_they_were_measured(case, tmp_path):

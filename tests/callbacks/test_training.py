@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
 
 from reid_lit.callbacks.training import FiniteLoss, RandomState
 from reid_lit.records import Batch, Shot, Split
@@ -56,3 +58,46 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_its_files(tmp_path):
     step(float("nan"), [2, 3])
     with pytest.raises(FloatingPointError, match=r"the loss is nan at epoch 2.*2\.jpg.*3\.jpg.*lower optimizer\.lr"):
         callback.on_train_epoch_end(stub, MODEL)
+
+
+class Root(pl.LightningModule):
+    """Its loss, the root of a weight, is 0 at 0, where its gradient is infinite."""
+
+    def __init__(self, start):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(start))
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+        self.register_buffer("mean", torch.zeros(2))
+
+    def training_step(self, batch):
+        return self.weight.sqrt()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def trained(module, folder):
+    image, index = torch.zeros(1, 3, 8, 4), torch.zeros(1, dtype=torch.int64)
+    saved = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    fit = pl.Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        callbacks=[saved, FiniteLoss()],
+    )  # fmt: skip
+    fit.fit(module, DataLoader([Batch(image, index, index, index)], batch_size=None))
+    return folder / "last.ckpt"
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.15
+@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:Checkpoint directory .* exists")
+def test_weights_that_are_no_numbers_do_not_replace_a_checkpoint(tmp_path):
+    file = trained(Root(4.0), tmp_path)
+    before = file.read_bytes()
+    with pytest.raises(
+        FloatingPointError, match=r"at the end of epoch 0 weights .* under a finite loss: weight\. They"
+    ):
+        trained(Root(0.0), tmp_path)
+    broken = Root(4.0)
+    broken.mean[0] = torch.nan
+    with pytest.raises(FloatingPointError, match=r": mean\. They are not written: .* Lower optimizer\.lr"):
+        trained(broken, tmp_path)
+    assert file.read_bytes() == before

@@ -101,7 +101,7 @@ def check_run(uri, folder):
     assert [file.path for file in tracking.list_artifacts(run.info.run_id, "ward/cmc")] == ["ward/cmc/picture.png"]
 
 
-def test_mlflow_goes_on_under_the_id_of_the_run(tmp_path, compose, picture):
+def test_mlflow_goes_on_under_the_id_of_the_run(tmp_path, compose, picture, caplog):
     config = compose("logger=mlflow", f"run_dir={tmp_path}", *LABELS)
     check_loggers(config)
     log_a_run(config, picture)
@@ -109,6 +109,25 @@ def test_mlflow_goes_on_under_the_id_of_the_run(tmp_path, compose, picture):
     assert list((tmp_path / "mlflow").rglob("picture.png"))
     assert "MLFLOW_TRACKING_URI" not in os.environ
     assert (os.environ["MLFLOW_DISABLE_TELEMETRY"], os.environ["DO_NOT_TRACK"]) == ("true", "true")
+
+    check_gone(config.logger.mlflow, tmp_path, caplog)
+
+
+def check_gone(logger, folder, caplog):
+    """A run that the store does not have, or has deleted, is begun anew under another id."""
+    uri, file = f"sqlite:///{folder}/mlflow.db", folder / "mlflow_id"
+    client(uri).delete_run(file.read_text())
+    for _ in range(2):
+        before = file.read_text()
+        caplog.clear()
+        begun = instantiate(logger, _convert_="all")
+        assert "mlflow_id" in caplog.text
+        assert "it logs to a new one from here on" in caplog.text
+        assert begun.run_id == file.read_text() != before
+        begun.log_hyperparams({"seed": 3})
+        begun.log_metrics({"train/loss": 1.0}, step=2)
+        file.write_text("0" * 32)  # as of another store
+    assert {run.data.params["seed"] for run in runs_of(uri)[1]} == {"3"}
 
 
 @pytest.mark.parametrize("kind", ["tensorboard", "mlflow"])

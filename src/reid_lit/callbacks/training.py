@@ -73,10 +73,11 @@ class RandomState(pl.Callback):
 
 
 class FiniteLoss(pl.Callback):
-    """Stop a run whose loss is infinite or no number, and name the images.
+    """Stop a run whose loss is infinite or no number, and name the images; or whose weights are, before a checkpoint.
 
     A loss is checked one step late, while the device computes the next one, so the check costs nothing. No checkpoint
-    is written in between.
+    is written in between. The gradient of a finite loss may be infinite all the same: of an epoch's last step no loss
+    tells, so the weights are looked at.
     """
 
     def __init__(self) -> None:
@@ -97,6 +98,14 @@ class FiniteLoss(pl.Callback):
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._look(trainer)
+        if broken := _broken(pl_module):
+            more = f" and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+            raise NotFiniteError(
+                f"at the end of epoch {trainer.current_epoch} weights are infinite or no number, under a finite loss:"
+                f" {', '.join(broken[:_SHOWN])}{more}. They are not written: the checkpoint of the epoch before is"
+                " whole. Lower optimizer.lr, limit the gradient by trainer.gradient_clip_val, or set"
+                " trainer.precision=32-true"
+            )
 
     def _look(self, trainer: pl.Trainer) -> None:
         last, self._last = self._last, None
@@ -109,6 +118,12 @@ class FiniteLoss(pl.Callback):
             f"Its batch: {', '.join(map(str, files[:_SHOWN]))}{more}. Look at these images, lower optimizer.lr, or set"
             " trainer.precision=32-true"
         )
+
+
+def _broken(module: pl.LightningModule) -> list[str]:
+    """Names of the weights that are not finite, and of the buffers that are no number; a mask may be infinite."""
+    weights = [name for name, weight in module.named_parameters() if not bool(weight.isfinite().all())]
+    return weights + [name for name, buffer in module.named_buffers() if bool(buffer.isnan().any())]
 
 
 def _files(trainer: pl.Trainer, index: Tensor) -> list[Path]:

@@ -1,8 +1,10 @@
 """MLflow: ``logger=mlflow`` beside CSV, in the run's folder or on a server."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,12 @@ from reid_lit.network import unreachable
 from reid_lit.paths import write_text
 from reid_lit.progress import first_rank
 
+_log = logging.getLogger(__name__)
+
 _ADDRESS = "MLFLOW_TRACKING_URI"
+
+_NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's names of the errors for a run that it does not know, that is deleted, or whose id is none."""
 
 for _switch in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_switch, "true")  # before mlflow is imported: it sends nothing about its use
@@ -51,6 +58,8 @@ def mlflow_logger(
 ) -> Logger:
     """MLflow's tracking; a resumed run goes on under its own id, which ``<folder>/mlflow_id`` keeps.
 
+    Where the store does not have that run, since it is another one or the run was deleted, a new one begins there.
+
     Args:
         folder: The run's folder.
         tracking_uri: A server, or a database; None: ``<folder>/mlflow.db``, with the pictures in ``<folder>/mlflow``.
@@ -71,21 +80,36 @@ def mlflow_logger(
     words = ", ".join(dict.fromkeys(tag for tag in tags if tag))
     choices = {f"choices.{group}": option for group, option in config.get("choices", {}).items() if "/" not in group}
     about = {"group": group, "job_type": job_type, "tags": words, **config, **choices}
-    logger = MlFlow(
+    make = partial(
+        MlFlow,
         experiment_name=project,
         run_name=place.name,
         tracking_uri=tracking_uri or f"sqlite:///{place / 'mlflow.db'}",
         artifact_location=None if tracking_uri else str(place / "mlflow"),
         tags={key: str(value) for key, value in about.items() if value is not None and key != "choices"},
-        run_id=file.read_text().strip() if file.is_file() else None,
     )
     place.mkdir(parents=True, exist_ok=True)
     with _same_environment():
-        if file.is_file():
-            logger.experiment.update_run(logger.run_id, status="RUNNING")
-        else:
-            write_text(file, str(logger.run_id))
+        if file.is_file() and _goes_on(logger := make(run_id=file.read_text().strip()), file):
+            return logger
+        logger = make()
+        write_text(file, str(logger.run_id))
     return logger
+
+
+def _goes_on(logger: MlFlow, file: Path) -> bool:
+    """Go on with the run whose id ``file`` holds; False, which is said, where MLflow does not have it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        logger.experiment.update_run(logger.run_id, status="RUNNING")
+    except MlflowException as error:
+        if error.error_code not in _NO_SUCH_RUN:
+            raise
+        reason = str(error).partition("\n")[0]
+        _log.warning("MLflow cannot go on with the run of %s (%s): it logs to a new one from here on", file, reason)
+        return False
+    return True
 
 
 @contextmanager
