@@ -1,6 +1,7 @@
 """The grammar of Hydra's overrides, ``key=value``: keys, values as words, and which of several wins."""
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,15 @@ def assignment(key: str, value: Any) -> str:
     'dataset.root=/data/WARD'
     """
     return f"{key}={literal(value)}"
+
+
+def resume_command(folder: Path) -> str:
+    r"""The command line that goes on with the training in a folder, as a shell takes it.
+
+    >>> resume_command(Path("runs/a")), resume_command(Path("my runs/a"))
+    ('python -m reid_lit.train resume=runs/a', 'python -m reid_lit.train \'resume="my runs/a"\'')
+    """
+    return shlex.join(["python", "-m", "reid_lit.train", assignment("resume", folder)])
 
 
 def merged(overrides: Sequence[str]) -> tuple[str, ...]:

@@ -111,3 +111,6 @@ def test_what_was_not_started_in_a_run_is_simply_done_again(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()
     assert f"resume={tmp_path} goes on" in words(signal.SIGINT, tmp_path)
+    blank = tmp_path.with_name("my run")
+    tmp_path.rename(blank)
+    assert f"""python -m reid_lit.train 'resume="{blank}"' goes on""" in words(signal.SIGINT, blank)

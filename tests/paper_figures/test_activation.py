@@ -1,16 +1,18 @@
 """Where a network looks, on images with one bright region."""
 
 import json
+import sys
 
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from reid_lit.figures.overlay import overlaid
 from reid_lit.layers.parts import RefinedPartPool
 from reid_lit.paper_figures import activation as module
+from reid_lit.paper_figures import norms
 from reid_lit.paper_figures.activation import over_range, peaks
 from reid_lit.testing.embedder import Embedder
 
@@ -60,7 +62,7 @@ def test_the_maximum_lies_in_the_bright_region(made, bright, monkeypatch, name):
     embedder = made(name)
     embedder.model.backbone.mean.zero_()  # dark is 0
     monkeypatch.setattr(module, "load", lambda *_, **__: embedder)
-    config = OmegaConf.create({"run": "runs/x/1"})
+    config = OmegaConf.create({"run": "runs/x/1", "dataset": {"_target_": "reid_lit.data.sets.ward.Ward"}})
     drawing = module.activation(config, images=bright, shown=8, share=0.6)
     peaks_by_name = drawing.numbers["peaks"]
     (top, left), (down, right) = (seen[0] for seen in next(iter(peaks_by_name.values())))
@@ -108,3 +110,30 @@ def test_colours_are_laid_over_the_image_in_grey():
 def test_what_cannot_be_drawn_is_refused(run, share, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         module.activation(OmegaConf.create({"run": run}), images=None, shown=8, share=share)
+
+
+@pytest.mark.parametrize(("figure", "read"), [(module.activation, "load"), (norms.norms, "trained_model")])
+def test_of_a_run_of_several_splits_one_is_drawn(tmp_path, monkeypatch, caplog, figure, read):
+    def looked(*given, **_):
+        raise LookupError(*(each for each in given if not isinstance(each, DictConfig)))
+
+    monkeypatch.setattr(sys.modules[figure.__module__], read, looked)
+    arguments = {"bins": 5} if read == "trained_model" else {"images": ["a.png"], "shown": 1, "share": 0.5}
+    for number in (2, 9):
+        (tmp_path / f"split_{number}" / "checkpoints").mkdir(parents=True)
+        (tmp_path / f"split_{number}" / "checkpoints" / "last.ckpt").touch()
+
+    def draw(split_id):
+        dataset = {"_target_": "reid_lit.data.sets.grid.Grid", "split_id": split_id}
+        with pytest.raises(LookupError) as found:
+            figure(OmegaConf.create({"run": str(tmp_path), "dataset": dataset}), **arguments)
+        (seen,) = found.value.args
+        return getattr(seen, "folder", seen)
+
+    assert draw([9, 2]) == tmp_path / "split_9"
+    assert "2 splits; split 9 is looked at, choose another by dataset.split_id" in caplog.text
+    assert draw(2) == tmp_path / "split_2"
+    with pytest.raises(
+        FileNotFoundError, match=r"has weights for each split, of 2, 9, and none for .*split_id=3; choose"
+    ):
+        draw(3)

@@ -16,6 +16,7 @@ from reid_lit.paper_figures.features_2d import nearest_mean, outputs_of
 from reid_lit.paper_figures.logs import labelled
 from reid_lit.paper_figures.toy import ToyTraining
 from reid_lit.paths import packaged
+from reid_lit.run.folder import Run
 
 OPTIONS = sorted(file.stem for file in (packaged("conf") / "figure").glob("*.yaml"))
 
@@ -159,6 +160,33 @@ def test_the_score_after_each_epoch_under_its_protocol(draw, run):
     assert "5 held-out training vehicles" in drawing.figure.get_suptitle().replace("\n", " ")
     with pytest.raises(ValueError, match=r"logged no val/mAP; train it with dataset.val_persons=<number>"):
         draw("figure=score_by_epoch", f"runs=[{run('c', HEADER, [])}]")
+
+
+def test_runs_of_one_label_and_one_name_are_all_drawn(run):
+    folders = [run(f"{name}/0_seed=0", HEADER, [], val_persons=held) for name, held in (("a", 5), ("b", 7))]
+    names = [str(folder) for folder in folders]
+    assert labelled(names, by="neck") == {f"bnneck ({folder})": folder for folder in folders}
+    assert labelled(names, by="dataset.val_persons") == dict(zip(("5", "7"), folders, strict=True))
+    with pytest.raises(ValueError, match=r"^figure.by=optimizer.lr: .* has no such group or key; give labels"):
+        labelled(names, by="optimizer.lr")
+    with pytest.raises(ValueError, match="names a run twice; name each once"):
+        labelled([names[0], f"{names[0]}/../0_seed=0"], by="neck")
+
+
+def test_the_log_of_a_run_of_several_splits_is_that_of_a_split(draw, run):
+    whole = run("viper", HEADER, [(0, "", 0, 2, 1)])
+    for number in (10, 2):
+        (whole / f"split_{number}").mkdir()
+        (whole / f"split_{number}" / "log").symlink_to(whole / "log")
+    losses = draw("figure=losses", f"runs=[{whole}/split_2,{whole}/split_10]").numbers["losses"]
+    assert list(losses["id"]) == ["bnneck (split_2)", "bnneck (split_10)"]
+    (whole / "log").rename(whole / "split_3")
+    with pytest.raises(
+        FileNotFoundError, match=r"trained several splits, each with its own log; give one of split_2, split_3,"
+    ):
+        draw("figure=losses", f"runs=[{whole}]")
+    with pytest.raises(FileNotFoundError, match=r"it is one split of .*viper: name that$"):
+        Run(whole / "split_2").overrides()
 
 
 def idx(values):

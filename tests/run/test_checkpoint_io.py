@@ -58,6 +58,12 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
     ):
         WholeCheckpointIO().save_checkpoint({"number": 2}, file)
     assert read_checkpoint(file) == {"number": 1}
+    split = tmp_path / "my run" / "split_3" / "checkpoints" / "last.ckpt"
+    (tmp_path / "my run" / ".hydra").mkdir(parents=True)
+    with pytest.raises(
+        WriteError, match=r"reid_lit\.train 'resume=\".*/my run\"' goes on"
+    ):  # the split is no run itself
+        WholeCheckpointIO().save_checkpoint({"number": 2}, split)
     assert [path.name for path in file.parent.iterdir()] == ["last.ckpt"]
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from reid_lit.overrides import resume_command
 from reid_lit.progress import first_rank
 
 _ASKED_AGAIN = 4.0
@@ -91,5 +92,5 @@ def words(number: int, run: Path | None) -> str:
     """That a command was stopped, and how it goes on."""
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     if run is not None and any(run.glob("**/checkpoints/last.ckpt")):
-        return f"stopped by {name}; python -m reid_lit.train resume={run} goes on after the last whole epoch"
+        return f"stopped by {name}; {resume_command(run)} goes on after the last whole epoch"
     return f"stopped by {name}; the same command again goes on with what is done, or starts anew where nothing is"

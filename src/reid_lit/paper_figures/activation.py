@@ -15,6 +15,7 @@ from reid_lit.figures.overlay import overlaid
 from reid_lit.figures.pairs import pairs_figure
 from reid_lit.paper_figures.paper_figure import PaperFigure
 from reid_lit.run.datasets import make_data
+from reid_lit.run.split_rounds import in_one_split, trained_run
 from reid_lit.testing.load import load
 from reid_lit.testing.tests import find_tests
 
@@ -33,13 +34,15 @@ def activation(config: DictConfig, *, images: Sequence[str] | None, shown: int, 
 
     Raises:
         ValueError: no run is given, no image, or the share is none.
-        FileNotFoundError: there is no such run.
+        FileNotFoundError: there is no such run, or it has no weights of this split.
     """
     if config.run is None:
         raise InputError("run=null: give the folder of a finished run, run=runs/market_strong/<time>")
     if not 0 < share <= 1:
         raise InputError(f"share={share}: give a number above 0, at most 1")
-    embedder = load(config.run, trust=bool(config.get("trust", False)))
+    config = in_one_split(config)
+    run = trained_run(config).folder
+    embedder = load(run, trust=bool(config.get("trust", False)))
     files = [Path(file) for file in images] if images is not None else _queries(config, shown)
     prepared = embedder.prepared(files)
     with torch.inference_mode():
@@ -49,7 +52,7 @@ def activation(config: DictConfig, *, images: Sequence[str] | None, shown: int, 
     rows = {name: overlaid(image, parts.amax(1), share=share) for name, parts in maps.items()}
     height, width = next(iter(maps.values())).shape[2:]
     numbers = {
-        "run": str(config.run),
+        "run": str(run),
         "map": [height, width],
         "files": [file.name for file in files],
         "peaks": {name: [peaks(parts) for parts in each] for name, each in maps.items()},

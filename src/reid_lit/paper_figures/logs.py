@@ -1,6 +1,5 @@
 """Configs and logs of finished runs."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.files.log import logged
 from reid_lit.kinds import Kind, kind_of_stamps
-from reid_lit.run.folder import Run
+from reid_lit.run.folder import Run, splits_of
 from reid_lit.run.moved import renamed
 
 Runs = Sequence[str] | Mapping[str, str] | None
@@ -20,11 +20,12 @@ def labelled(runs: Runs, *, by: str) -> dict[str, Path]:
     """The runs' folders by label.
 
     Args:
-        runs: A run without a label is called by its value of ``by``; several of one value by their folder too.
-        by: A group, such as ``neck``, or a key of the config, such as ``name``.
+        runs: A run without a label is called by its value of ``by``; several of one value by the name of their folder
+            too, or by the way to it.
+        by: A group, such as ``neck``, or a key of the config, such as ``name`` or ``optimizer.lr``.
 
     Raises:
-        ValueError: no run is given.
+        ValueError: no run is given, one is given twice, or one has no such group or key.
         FileNotFoundError: a folder is no run's folder.
     """
     if not runs:
@@ -32,12 +33,28 @@ def labelled(runs: Runs, *, by: str) -> dict[str, Path]:
     if isinstance(runs, Mapping):
         return {str(label): Path(folder).expanduser() for label, folder in runs.items()}
     folders = [Path(folder).expanduser() for folder in runs]
-    labels = [str(choices(folder).get(by) or settings(folder).get(by)) for folder in folders]
-    alike = {label for label in labels if labels.count(label) > 1}
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError(f"runs=[{','.join(map(str, folders))}] names a run twice; name each once")
+    labels = [str(_value(folder, by)) for folder in folders]
+    alike = [(label, folder.name) for label, folder in zip(labels, folders, strict=True)]
     return {
-        f"{label} ({folder.name})" if label in alike else label: folder
+        label
+        if labels.count(label) == 1
+        else f"{label} ({folder.name if alike.count((label, folder.name)) == 1 else folder})": folder
         for label, folder in zip(labels, folders, strict=True)
     }
+
+
+def _value(folder: Path, by: str) -> Any:
+    """The option of a group in a run, or the value of a key of its config."""
+    if by in (options := choices(folder)):
+        return options[by]
+    value: Any = settings(folder)
+    for part in by.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise InputError(f"figure.by={by}: {folder} has no such group or key; give labels, runs={{a: {folder}}}")
+        value = value[part]
+    return value
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -64,9 +81,11 @@ def choices(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path, name: Path) -> dict[str, Any]:
-    if not (folder / name).is_file():
-        raise MissingFileError(f"{folder.resolve()} is no run's folder: it has no {name}")
-    return OmegaConf.to_container(OmegaConf.load(folder / name), resolve=False)  # type: ignore[return-value]
+    """A file of a run; that of the whole run for one of its splits."""
+    for file in (place / name for place in dict.fromkeys((folder, Run(folder).started.folder))):
+        if file.is_file():
+            return OmegaConf.to_container(OmegaConf.load(file), resolve=False)  # type: ignore[return-value]
+    raise MissingFileError(f"{folder.resolve()} is no run's folder: it has no {name}")
 
 
 def column(folder: Path, name: str, *, along: str) -> list[tuple[int, float]]:
@@ -76,8 +95,9 @@ def column(folder: Path, name: str, *, along: str) -> list[tuple[int, float]]:
         FileNotFoundError: the run has no log.
     """
     file = Run(folder).log
+    if not file.is_file() and (splits := splits_of(folder)):
+        names = ", ".join(split.name for split in splits)
+        raise MissingFileError(f"{folder.resolve()} trained several splits, each with its own log; give one of {names}")
     if not file.is_file():
         raise MissingFileError(f"no {file.resolve()}; give the folder of a run that trained with logger=csv or wandb")
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row.get(name) and row.get(along)]
-    return [(int(row[along]), float(row[name])) for row in rows]
+    return logged(file, name, along=along)

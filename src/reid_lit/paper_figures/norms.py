@@ -1,7 +1,6 @@
 """Histograms of the norms of f_t and f_i (Strong Baseline, Fig. 11)."""
 
 import logging
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -16,7 +15,7 @@ from reid_lit.paper_figures.paper_figure import PaperFigure
 from reid_lit.progress import progress
 from reid_lit.records import JUNK, Split
 from reid_lit.run.datasets import make_data
-from reid_lit.run.folder import Run
+from reid_lit.run.split_rounds import in_one_split, trained_run
 from reid_lit.testing.tests import find_tests, trained_model
 
 _log = logging.getLogger(__name__)
@@ -31,10 +30,13 @@ def norms(config: DictConfig, *, bins: int) -> PaperFigure:
 
     Raises:
         ValueError: no run is given.
+        FileNotFoundError: it has no weights, or none of this split.
     """
     if config.run is None:
         raise InputError("run=null: give the folder of a finished run, run=runs/market_strong/<time>")
-    model = trained_model(config, Run(Path(config.run)))
+    config = in_one_split(config)
+    run = trained_run(config)
+    model = trained_model(config, run)
     tests = find_tests(config, make_data(config))
     if len(tests) > 1:
         _log.warning("%d tests; %s is looked at, choose another by test_on", len(tests), tests[0].row)
@@ -48,7 +50,7 @@ def norms(config: DictConfig, *, bins: int) -> PaperFigure:
         f" from {spread['least']:.4g} to {spread['most']:.4g}"
         for name, spread in numbers.items()
     ]
-    facts = {"run": str(config.run), "dataset": data.split.name, "images": images}
+    facts = {"run": str(run.folder), "dataset": data.split.name, "images": images}
     return PaperFigure(figure=norms_figure(numbers, title=title), numbers=facts | {"norms": numbers}, lines=lines)
 
 

@@ -10,7 +10,9 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from typing_extensions import override
 
 from reid_lit.errors import WriteError
+from reid_lit.overrides import resume_command
 from reid_lit.paths import write_whole
+from reid_lit.run.folder import Run
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -30,7 +32,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError for a full disk
             raise WriteError(
                 f"{file} cannot be written ({error}); the checkpoint of the epoch before is whole. Make room, then"
-                f" python -m reid_lit.train resume={file.parent.parent} goes on"
+                f" {resume_command(Run(file.parent.parent).started.folder)} goes on"
             ) from error
 
 

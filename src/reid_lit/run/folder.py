@@ -77,9 +77,9 @@ class Run:
         """
         file = self.folder / ".hydra" / "overrides.yaml"
         if not file.is_file():
-            raise MissingFileError(
-                f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
-            )
+            fact = f"{self.folder.resolve()} is no run's folder: it has no {file.relative_to(self.folder)}"
+            whole = self.started.folder.resolve()
+            raise MissingFileError(fact if self.started == self else f"{fact}; it is one split of {whole}: name that")
         try:
             words = OmegaConf.to_container(OmegaConf.load(file), resolve=False)  # an item of it would be computed
         except _DAMAGE:
@@ -170,6 +170,14 @@ class Run:
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file of the run, whole or not at all."""
         write_text(self.folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def splits_of(folder: Path) -> list[Path]:
+    """The folders of the splits' trainings in the folder of a run, by number."""
+    numbers = {place: place.name.removeprefix("split_") for place in folder.glob("split_*")}
+    return sorted(
+        (place for place, number in numbers.items() if number.isdecimal()), key=lambda place: int(numbers[place])
+    )
 
 
 def read_json(file: Path) -> Any:

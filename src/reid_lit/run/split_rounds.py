@@ -9,9 +9,11 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from reid_lit.backbones.checkpoint import weights_file
+from reid_lit.errors import MissingFileError
 from reid_lit.progress import first_rank
 from reid_lit.run.datasets import chosen, make_data, split_ids, with_split
-from reid_lit.run.folder import Run
+from reid_lit.run.folder import Run, splits_of
 from reid_lit.run.objective import objective_of, over_splits
 from reid_lit.run.results import Row, record
 from reid_lit.run.start_weights import keep_start_weights
@@ -78,12 +80,34 @@ def _round(config: DictConfig, split_id: int, do: Round) -> list[Row]:
 
 
 def trained_run(config: DictConfig) -> Run:
-    """The run that ``config.run`` names; where that trained several splits, the run of ``dataset.split_id``."""
+    """The run that ``config.run`` names; where that trained several splits, the run of ``dataset.split_id``.
+
+    Raises:
+        FileNotFoundError: it has weights for each split alone, and ``dataset.split_id`` names none of them.
+    """
     run = Run(Path(config.run))
-    split = folder_of(run.folder, config.dataset.get("split_id"))
-    return Run(split) if split.is_dir() else run
+    split_id = config.dataset.get("split_id")
+    if (split := folder_of(run.folder, split_id)).is_dir():
+        return Run(split)
+    trained = [place.name.removeprefix("split_") for place in splits_of(run.folder) if weights_file(place).is_file()]
+    if trained and not weights_file(run.folder).is_file():
+        raise MissingFileError(
+            f"{run.folder} has weights for each split, of {', '.join(trained)}, and none for"
+            f" dataset.split_id={split_id}; choose one of them by dataset.split_id, and name another data set by"
+            " test_on=[…], not by dataset="
+        )
+    return run
 
 
-def folder_of(folder: Path, split_id: int) -> Path:
+def in_one_split(config: DictConfig) -> DictConfig:
+    """The config of a single split: the first, which is said, where ``config.dataset`` asks for several."""
+    if (ids := split_ids(config)) is None:
+        return config
+    words = "%d splits; split %d is looked at, choose another by dataset.split_id"
+    rank_zero_only(_log.warning)(words, len(ids), ids[0])
+    return with_split(config, ids[0])
+
+
+def folder_of(folder: Path, split_id: int | None) -> Path:
     """The folder of a split's training, in the folder of a run."""
     return folder / f"split_{split_id}"
