@@ -162,13 +162,20 @@ def test_each_split_of_a_run_has_files_of_its_own(embedded_splits, compose, tmp_
     assert [read(file).origin.model for file in found] == ["split_0", "split_1"] * 2
     monkeypatch.setattr(rescoring, "model_hash", lambda weights: weights)
     monkeypatch.setattr(Run, "read_weights", lambda run: {"state_dict": run.folder.name})
-    asked = [f"embeddings=[{','.join(map(str, found))}]", "~callbacks.pictures", "evaluation.flip=true"]
+    asked = [
+        f"embeddings=[{','.join(map(str, found))}]",
+        "~callbacks.pictures",
+        "evaluation.flip=true",
+        "evaluation.roc=[0.5]",
+    ]
     config = compose(*words, *asked, config_name="evaluate")
     evaluate_stored(config)
     rows = {row["dataset"]: row for row in results(Path(config.run_dir))}
     assert rows.keys() == {"viper", "viper_a_to_b", "viper_b_to_a"}
     assert all(row["splits"] == [0, 1] for row in rows.values())
     assert len(list(Path(config.run_dir, "queries").iterdir())) == 4
+    parts = json.loads(Path(config.run_dir, "metrics.json").read_text())["splits"]
+    assert "load(<the run whose weights have the hash split_1" in parts[1]["details"]["apply"]["how"]
 
 
 def test_a_file_of_other_images_is_not_replaced(embedded_splits, tmp_path):

@@ -93,8 +93,8 @@ def trained_run(config: DictConfig) -> Run:
     if trained and not weights_file(run.folder).is_file():
         raise MissingFileError(
             f"{run.folder} has weights for each split, of {', '.join(trained)}, and none for"
-            f" dataset.split_id={split_id}; choose one of them by dataset.split_id, and name another data set by"
-            " test_on=[…], not by dataset="
+            f" dataset.split_id={split_id}; choose one of them by dataset.split_id, or by its folder, which does for"
+            f" another data set too: run={folder_of(run.folder, int(trained[0]))}"
         )
     return run
 

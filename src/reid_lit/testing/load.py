@@ -84,8 +84,12 @@ def _trained(folder: Run, config: DictConfig) -> Run:
     evaluated = None if OmegaConf.is_missing(config, "run") else config.get("run")
     if evaluated is None or folder.weights is not None or weights_file(folder.folder).is_file():
         return folder
-    above = folder.folder.parent.parent  # where the evaluation of a run lies, wherever that was moved
-    return _run_of(above if weights_file(above).is_file() else Path(evaluated).expanduser())
+    place, split = folder.folder, ""
+    if place.name.startswith("split_"):  # the test of one split of a run
+        place, split = place.parent, place.name
+    above = place.parent.parent / split  # where the evaluation of a run lies, wherever that was moved
+    told = Path(evaluated).expanduser()
+    return _run_of(above if weights_file(above).is_file() else told / split if (told / split).is_dir() else told)
 
 
 _BUILT = ("model", "transform")

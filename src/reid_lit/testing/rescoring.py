@@ -83,7 +83,7 @@ def _scored(config: DictConfig, file: Path, number: int, distractors: Sequence[s
     _draw(config, split, scores, result)
     seconds = time.perf_counter() - start
     keep_queries(run, shown_of(split, protocol), result, named)
-    place = None if OmegaConf.is_missing(config, "run") else run.folder
+    place = None if OmegaConf.is_missing(config, "run") or ROUND in named else run.folder  # which names one model
     with_application(result, protocol, lambda: content.origin, place)
     row = result_row(split, result, named, precision=content.origin.precision, seconds=seconds)
     return row | ({ROUND: named[ROUND]} if ROUND in named else {})
