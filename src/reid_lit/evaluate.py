@@ -10,9 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from reid_lit.command.additions import with_additions
 from reid_lit.command.launch import launch
 from reid_lit.overrides import key_of, unquoted, value_of, without
+from reid_lit.run.additions import with_additions
 from reid_lit.run.folder import required_run
 from reid_lit.run.published import check_published, published
 

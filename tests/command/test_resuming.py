@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from reid_lit.command.replay import replayed
 from reid_lit.command.resuming import check_resumed
 from reid_lit.errors import InputError
+from reid_lit.jobs.job import Job
 
 WORDS = ["+experiment=synthetic_softmax", "dataset.size=tiny", "trainer.max_epochs=3"]
 
@@ -164,3 +165,60 @@ def test_a_run_that_only_its_stages_have_begun_takes_any_words(run, caplog):
     (run / "split_0" / "checkpoints" / "last.ckpt").touch()
     with pytest.raises(InputError, match=r"optimizer\.lr=0\.5 where the run has"):
         asked(run, "optimizer.lr=0.5")
+
+
+def begun_by(run, *words):
+    OmegaConf.save(OmegaConf.create([*words]), run / ".hydra" / "overrides.yaml")
+
+
+def resumed_job(run, *words):
+    """What Hydra gets where a job goes on; its words are checked."""
+    typed = Job(name="a job", folder=run, overrides=words).command()[3:]
+    arguments = replayed(typed)
+    check_resumed(typed, arguments)
+    return [word for word in arguments if not word.startswith(("resume", "repeat", "hydra"))]
+
+
+def test_a_job_goes_on_by_its_own_words_alone_whoever_began_it(run, caplog):
+    begun_by(
+        run, *WORDS, "machine=gpu", "machine.cache=ram", "evaluation=rerank", "test_on=[ward]", "+mine._target_=x.y"
+    )
+    with caplog.at_level(logging.WARNING), pytest.raises(InputError, match=r"mine taken away"):
+        resumed_job(run, *WORDS)  # what is learnt is compared all the same
+    begun_by(run, *WORDS, "machine=gpu", "machine.cache=ram", "evaluation=rerank", "test_on=[ward]")
+    assert resumed_job(run, *WORDS) == WORDS
+    (line,) = [record.getMessage() for record in caplog.records if "from here on" in record.getMessage()]
+    assert "machine.accelerator=cpu in place of gpu" in line
+
+
+def test_a_job_goes_on_with_the_same_training_of_another_experiment(run):
+    begun_by(run, "+experiment=market_softmax", "dataset=dukemtmc", "name=direct_dukemtmc", "seed=0")
+    words = ["+experiment=duke_softmax", "seed=0"]
+    assert resumed_job(run, *words) == words
+    with pytest.raises(InputError, match=r"optimizer\.lr=0\.5 where the run has"):
+        resumed_job(run, *words, "optimizer.lr=0.5")
+    with pytest.raises(InputError, match=r"experiment=duke_softmax where the run has market_softmax"):
+        asked(run, *words)
+
+
+@pytest.mark.parametrize(("digest", "is_same"), [("0123456789ab", True), ("ba9876543210", False)])
+def test_what_a_job_starts_from_may_have_been_moved(run, digest, is_same):
+    begun_by(run, *WORDS, "backbone.weights=/old/trainings/direct-0123456789ab")
+    words = [*WORDS, f"backbone.weights=/new/trainings/softmax-{digest}"]
+    if is_same:
+        assert resumed_job(run, *words) == words
+    else:
+        with pytest.raises(InputError, match=r"backbone\.weights="):
+            resumed_job(run, *words)
+
+
+def test_a_job_tests_finished_splits_again_where_its_test_is_another_one(run):
+    for split in ("split_0", "split_1"):
+        (run / split / "checkpoints").mkdir(parents=True)
+        (run / split / "checkpoints" / "last.ckpt").touch()
+    done = run / "split_0" / "metrics.json"
+    done.touch()
+    resumed_job(run, *WORDS, "machine.workers=0")
+    assert done.is_file()
+    resumed_job(run, *WORDS, "evaluation.flip=false")
+    assert not done.is_file()

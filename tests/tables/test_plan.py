@@ -5,7 +5,9 @@ import json
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
+from reid_lit.command.replay import replayed
 from reid_lit.run import composing
 from reid_lit.run.identity import evaluation_hash, training_hash
 from reid_lit.tables import command
@@ -118,6 +120,30 @@ def test_rows_that_differ_in_evaluation_share_a_training(compose, tmp_path):
     assert not any(override.startswith("evaluation") for override in first.training.overrides)
 
 
+def test_a_test_of_a_training_repeats_no_word_of_the_table_or_matrix_that_trained_it(compose, tmp_path):
+    """Its scores are those of the row, whatever the training's own test was, and where it was trained."""
+    request = TableRequest("made/up", rows=("B, step",), labels={"seed": ("0",)}, table_dir=str(tmp_path))
+    (place,) = [place for place in places_of(SPEC, request) if place.wanted]
+    (place.training.folder / ".hydra").mkdir(parents=True)
+    theirs = [*place.training.overrides, "name=direct", "machine=gpu", "evaluation.flip=false", "test_on=[ward]"]
+    OmegaConf.save(OmegaConf.create(theirs), place.training.folder / ".hydra" / "overrides.yaml")
+    words = place.evaluation.command()[3:]
+    assert replayed(words) == words
+
+
+@pytest.mark.parametrize(("own_test", "ap"), [(False, "trapezoid"), (True, "step")])
+def test_an_addition_to_a_test_keeps_the_scoring_of_a_rows_experiment_and_a_matrix_tests_all_alike(
+    compose, tmp_path, own_test, ap
+):
+    row = {"name": "A", "set": ["loss=id"], "evaluate": ["evaluation=rerank"]}
+    spec = SPEC | {"base": ["+experiment=market_softmax"], "rows": [row], "own_test": own_test}
+    request = TableRequest("made/up", labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    (place,) = [place for place in places_of(spec, request) if place.wanted]
+    words = [word for word in place.evaluation.overrides if not word.startswith("run=")]
+    evaluation = compose(*words, config_name="evaluate").evaluation
+    assert (evaluation.ap, evaluation.rerank.k1) == (ap, 20)
+
+
 def labelled(chain):
     """The rows under which the jobs of a chain are logged."""
     return [next(word for word in job.overrides if word.startswith("labels.row=")) for job in chain.jobs]
@@ -160,6 +186,25 @@ def test_a_training_done_for_another_table_is_found_by_what_it_is_made_of(compos
     (place,) = [place for place in places_of(SPEC, ask) if place.wanted]
     assert place.training.folder == other
     assert place.training.done
+
+
+def test_of_several_folders_of_a_training_the_one_that_is_done_counts(compose, tmp_path):
+    ask = TableRequest("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+
+    def found():
+        (place,) = [place for place in places_of(SPEC, ask) if place.wanted]
+        return place.training.folder
+
+    digest = found().name.rpartition("-")[2]
+    killed, begun, done = (tmp_path / "trainings" / f"{name}-{digest}" for name in ("a", "b", "c"))
+    (killed / ".hydra").mkdir(parents=True)
+    assert found() == killed
+    (begun / "checkpoints").mkdir(parents=True)
+    (begun / "checkpoints" / "last.ckpt").touch()
+    assert found() == begun
+    done.mkdir()
+    (done / "metrics.json").write_text("{}")
+    assert found() == done
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.command.composition import reported
 from reid_lit.command.refusals import refusal
-from reid_lit.command.replay import is_trusted, replayed
+from reid_lit.command.replay import is_trusted, repeats_nothing, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
 from reid_lit.command.torchrun import of_one_run
 from reid_lit.errors import InputError, UserError
@@ -66,7 +66,8 @@ def _launch(
             raise InputError(f"{Path.cwd()}: ${{ in a folder's name is read as the name of a key; start elsewhere")
         words = reword(typed(_flags_first(sys.argv[1:])))
         sys.argv[1:] = replayed(words) if replay else words
-        untrusted = None if sys.argv[1:] == words or is_trusted(words) else words
+        own = sys.argv[1:] == words or is_trusted(words) or repeats_nothing(words)
+        untrusted = None if own else words
         check_words(
             sys.argv[1:], default=functools.partial(default_of, arguments=sys.argv[1:], config_name=config_name)
         )

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from reid_lit.command.additions import with_additions
 from reid_lit.overrides import assignment, key_of, unquoted, value_of, without
+from reid_lit.run.additions import with_additions
 from reid_lit.run.evaluated import Evaluated
 from reid_lit.run.folder import Run
 from reid_lit.run.started_from import started_from
@@ -14,7 +14,7 @@ from reid_lit.run.trust import kept_words
 
 _log = logging.getLogger(__name__)
 
-_OWN = frozenset({"resume", "run", "run_dir", "hydra.run.dir", "trust"})
+_OWN = frozenset({"resume", "run", "run_dir", "hydra.run.dir", "repeat", "trust"})
 """Keys that name a folder of the run itself: another command repeats none of them, or it would write there."""
 
 _LOGGED = "logger"
@@ -26,6 +26,14 @@ def is_trusted(arguments: Sequence[str]) -> bool:
     return any(key_of(argument) == "trust" and value_of(argument) == "true" for argument in arguments)
 
 
+def repeats_nothing(arguments: Sequence[str]) -> bool:
+    """Whether the words of a command line are all: ``repeat=false``, as jobs say it, whose words choose everything.
+
+    The run that such a job goes on with, or tests, may have been started by a job of another table or machine.
+    """
+    return any(key_of(argument) == "repeat" and value_of(argument).lower() == "false" for argument in arguments)
+
+
 def replayed(arguments: list[str]) -> list[str]:
     """The arguments of a command line, after those of the earlier run that it names.
 
@@ -33,7 +41,7 @@ def replayed(arguments: list[str]) -> list[str]:
     one split, ``<run>/split_0``. ``embeddings=<file>``
     alone tests what such a run has embedded. An argument of this command line replaces the run's own. A data set that
     is given next to ``run`` is tested on, in place of the run's ``test_on``. An evaluation option that adds to a test
-    (``evaluation=verification``) keeps the run's way of scoring.
+    (``evaluation=verification``) keeps the run's way of scoring. ``repeat=false`` repeats nothing.
 
     Raises:
         FileNotFoundError: the folder is no run's folder, or there is no such file.
@@ -43,7 +51,7 @@ def replayed(arguments: list[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if key in ("resume", "run") and value not in ("", "null"):
             return _of_run(key, Path(unquoted(value)), arguments, place)
-    for argument in arguments:
+    for argument in [] if repeats_nothing(arguments) else arguments:
         if argument.startswith("embeddings=") and value_of(argument) not in ("", "null"):
             return _of_file(value_of(argument), arguments)
     return arguments
@@ -52,13 +60,16 @@ def replayed(arguments: list[str]) -> list[str]:
 def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[str]:
     """The overrides of the run in ``folder``, then ``arguments``; at ``place`` they name the folder."""
     run = Run(folder)
+    told = run.started if key == "run" else run
+    words = told.overrides()
+    if repeats_nothing(arguments):
+        return arguments if key == "run" else _in_its_folder(arguments, folder)
     if key == "run":
         word, arguments = arguments[place], with_additions(arguments, partial(run.option, "evaluation"))
         place = arguments.index(word)
     keys = {key_of(argument) for argument in arguments}
     source = f"{key}={folder}"
-    told = run.started if key == "run" else run
-    words = told.overrides() if is_trusted(arguments) else kept_words(told.overrides(), source=source)
+    words = words if is_trusted(arguments) else kept_words(words, source=source)
     if told != run:  # one of its splits
         words = [*without(words, {"dataset.split_id"}), f"dataset.split_id={run.folder.name.removeprefix('split_')}"]
     words = started_from(told, without(words, keys | _OWN))
@@ -68,7 +79,13 @@ def _of_run(key: str, folder: Path, arguments: list[str], place: int) -> list[st
     overrides += [*arguments[:place], assignment(key, folder), *arguments[place + 1 :]]
     if key == "run":
         return _with_data_of(arguments, run, overrides)
-    return overrides if "hydra.run.dir" in keys else [*overrides, assignment("hydra.run.dir", folder)]
+    return _in_its_folder(overrides, folder)
+
+
+def _in_its_folder(words: list[str], folder: Path) -> list[str]:
+    """The words of a run that goes on, which Hydra writes into its folder."""
+    named = any(key_of(word) == "hydra.run.dir" for word in words)
+    return words if named else [*words, assignment("hydra.run.dir", folder)]
 
 
 def _without_before_dir(words: list[str]) -> list[str]:

@@ -1,20 +1,23 @@
 """Words beside ``resume=``: what the checkpoint decides is refused, what may change is said."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from reid_lit.command.replay import repeats_nothing
 from reid_lit.errors import InputError
 from reid_lit.overrides import assignment, key_of, literal, unquoted, value_of
 from reid_lit.paths import packaged
 from reid_lit.progress import first_rank
-from reid_lit.run.claim import last_checkpoints
+from reid_lit.run.claim import claimed, last_checkpoints
 from reid_lit.run.composing import composing, training_config
 from reid_lit.run.folder import Run, check_epochs
 from reid_lit.run.identity import is_of, training_part
+from reid_lit.run.lineage import STARTS
 from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -23,7 +26,7 @@ Changes = Mapping[str, tuple[Any, Any]]
 """Keys, or groups of options, with the value before and the one asked for."""
 
 _ABSENT = object()
-_OWN = frozenset({"resume", "run_dir", "trust"})
+_OWN = frozenset({"resume", "run_dir", "repeat", "trust"})
 _LENGTH = "trainer.max_epochs"
 _SAID = 5
 """Keys that a line names; of more it gives the number."""
@@ -35,6 +38,7 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
     The config that the run was started with is composed, and the one with these words, and both are compared key by
     key. What decides the weights (``conf/keys.yaml``: all that is not ``tested``, ``around`` or ``own``) is decided by
     the checkpoint, but for the keys of its list ``resumed``. A run without a checkpoint begins anew, by any words.
+    Words that are all (``repeat=false``) may name another experiment, where what it learns is the same.
 
     Args:
         typed: The words of this command line.
@@ -48,19 +52,23 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
         return
     run = Run(Path(folder))
     own = run.overrides()
-    if not {*_about_the_run(typed)} - {*own}:  # nothing else is asked: composing takes 0.3 s
+    whole, known, asked = repeats_nothing(typed), {*_about_the_run(own)}, {*_about_the_run(typed)}
+    if asked == known or (asked < known and not whole):  # nothing else is asked: composing takes 0.3 s
         return
-    _check_experiment(run, own, typed)
+    if not whole:
+        _check_experiment(run, own, typed)
     with composing():
         before, after = (training_config([*_about_the_run(words)]) for words in (own, arguments))
-    if before is None:  # Hydra explains it better
+    if before is None:  # Hydra explains it better, where they are repeated
+        if whole and first_rank():
+            _log.warning("%s: its words of before compose no more; they are not compared with these", run.folder)
         return
     if after is None:
         _check_options(run, before, typed)
         return
     _refuse(run, before, after, typed)
     changed = dict(_differences(_plain(before), _plain(after)))
-    _check_splits(run, changed)
+    _check_splits(run, changed, whole=whole)
     _check_length(run, before, after, changed)
     others = [key for key in changed if key not in (_LENGTH, "stretch")]
     if others and first_rank():
@@ -95,7 +103,7 @@ def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, 
 def _refuse(run: Run, before: DictConfig, after: DictConfig, typed: Sequence[str]) -> None:
     """Raise InputError for words that change what the checkpoint decides."""
     learnt = dict(_differences(training_part(_plain(before)), training_part(_plain(after))))
-    decided = {key: values for key, values in learnt.items() if not _may_change(key)}
+    decided = {key: each for key, each in learnt.items() if not (_may_change(key) or _is_same_run(key, *each))}
     if not decided:
         return
     raise _decided(run, _by_words(before, after, typed, decided))
@@ -162,6 +170,12 @@ def _may_change(key: str) -> bool:
     return is_of("resumed", key) or (key.startswith("dataset.") and key.endswith(".root"))
 
 
+def _is_same_run(key: str, before: Any, after: Any) -> bool:
+    """Whether a run that is started from is the same training under another experiment's name, or in another folder."""
+    digests = [re.search(r"-([0-9a-f]{12})/?$", str(value)) for value in (before, after)]
+    return key in STARTS and None not in digests and len({digest[1] for digest in digests if digest}) == 1
+
+
 def _named(values: Changes, between: str) -> str:
     """Keys with the value that is asked for and the one before, in a line."""
     parts = []
@@ -172,11 +186,19 @@ def _named(values: Changes, between: str) -> str:
     return ", ".join(parts[:_SAID]) + (f", and {more} more" if more > 0 else "")
 
 
-def _check_splits(run: Run, changed: Mapping[str, Any]) -> None:
-    """Refuse another length or test of a run some of whose splits are finished: they are not repeated."""
+def _check_splits(run: Run, changed: Mapping[str, Any], *, whole: bool) -> None:
+    """Refuse another length or test of a run some of whose splits are finished: they are not repeated.
+
+    By words that are all of a job's, the finished splits are tested again: a job cannot leave its test out.
+    """
     done = sorted(run.folder.glob("split_*/metrics.json"))
     asked = {key: values for key, values in changed.items() if key == _LENGTH or is_of("tested", key)}
-    if done and asked:
+    if done and asked and whole and _LENGTH not in asked:
+        with claimed(run.folder, resumed=True):
+            for results in done if first_rank() else []:
+                _log.warning("%s is tested again: %s", results.parent.name, _named(asked, "in place of"))
+                results.unlink()
+    elif done and asked:
         raise InputError(
             f"beside resume={run.folder}: {_named(asked, 'where the run has')}; {done[0].parent.name} of this run is"
             f" finished and would not be repeated. Leave it out, and test by python -m reid_lit.evaluate"

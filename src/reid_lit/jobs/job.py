@@ -21,7 +21,7 @@ class Job:
     Attributes:
         name: Its name for people.
         folder: Where ``job.json`` (its state), ``job.log`` and the files of the command are.
-        overrides: The command's arguments, without the folder.
+        overrides: All of the command's arguments but the folder.
         module: The command, as ``python -m`` takes it.
         result: The file in ``folder`` that the command writes last.
         resumable: Whether the command takes ``resume=<folder>``; another one starts again.
@@ -65,10 +65,11 @@ class Job:
         return self.folder / LOG
 
     def command(self) -> list[str]:
-        """The command that starts it, or goes on with it."""
-        key = "resume" if self.resumable and self.begun else "hydra.run.dir"
-        python = [sys.executable, "-m", self.module]
-        return [*python, *self.overrides, assignment(key, self.folder.resolve()), "hydra.mode=RUN"]
+        """The command that starts it, or goes on with it: by its own words alone, whoever began it by which."""
+        python, folder = [sys.executable, "-m", self.module], self.folder.resolve()
+        goes_on = self.resumable and self.begun
+        words = [assignment("resume", folder), "repeat=false"] if goes_on else [assignment("hydra.run.dir", folder)]
+        return [*python, *self.overrides, *words, "hydra.mode=RUN"]
 
     def state(self) -> str:
         """``done``, ``running``, ``failed``, ``killed`` or ``not run``."""

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid_lit.backbones.checkpoint import read_checkpoint, weights_file
 from reid_lit.errors import InputError, MissingFileError
+from reid_lit.overrides import key_of
 from reid_lit.paths import write_text
 from reid_lit.run.added_keys import with_added
 from reid_lit.run.environment import environment
@@ -21,6 +22,9 @@ from reid_lit.run.moved_keys import present
 from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
+
+_GOES_ON = ("resume", "repeat")
+"""Keys of a start that goes on; no other start is to repeat them."""
 
 _DAMAGE = (OSError, ValueError, yaml.YAMLError)
 """What a YAML file that is damaged raises."""
@@ -162,7 +166,7 @@ class Run:
             parts = {
                 "hydra": OmegaConf.create({"hydra": told}),
                 "config": config,
-                "overrides": OmegaConf.create(list(told.overrides.task)),
+                "overrides": OmegaConf.create([word for word in told.overrides.task if key_of(word) not in _GOES_ON]),
             }
             for name, part in parts.items():
                 write_text(self.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))

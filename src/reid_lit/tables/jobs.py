@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.jobs.job import Job, needs_whole_machine, recorded
-from reid_lit.overrides import assignment, merged
+from reid_lit.overrides import assignment, key_of, merged
 from reid_lit.run import composing
+from reid_lit.run.additions import with_additions
+from reid_lit.run.claim import last_checkpoints
 from reid_lit.run.identity import evaluation_hash, training_hash, without_evaluation
 from reid_lit.run.presence import missing_roots, needs_of
 from reid_lit.tables.command import TableRequest
@@ -87,13 +90,13 @@ class JobMaker:
             config = _changed(config, cell.gives, str(start.job.folder))
             given, before = (assignment(cell.gives, start.job.folder),), (*start.before, start.job)
         digest, root = training_hash(named, seed), self.request.trainings
-        there = sorted(root.glob(f"*-{digest}"))  # under the name of another table's experiment
-        if not there and cell.start is not None:  # names of before held the place of what they start from
-            there = sorted(root.glob(f"*-{training_hash(config, seed)}"))
+        there = _trained_as(root, digest)
+        if there is None and cell.start is not None:  # names of before held the place of what they start from
+            there = _trained_as(root, training_hash(config, seed))
         name = re.sub(r"[^\w.+-]", "_", str(config["name"]))
         job = Job(
             name=f"{name} seed {seed} ({digest})",
-            folder=there[0] if there else root / f"{name}-{digest}",
+            folder=there or root / f"{name}-{digest}",
             overrides=self._job_overrides(config, [*overrides, *given], seed, row=f"{self.row} (training)"),
             whole_machine=needs_whole_machine(config["machine"]["devices"]),
             facts={"seed": seed, "table": self.request.table, "test": evaluation_hash(config)},
@@ -104,11 +107,12 @@ class JobMaker:
     def _evaluation(self, cell: Cell, seed: int, trained: "_Trained", name: str) -> Job:
         training, full = trained.job, merged([*cell.train, *trained.given, *cell.evaluate])
         different = [override for override in full if override not in training.overrides]
-        overrides = self._job_overrides(trained.config, full, seed, row=self.row)
+        scored = full if cell.own_test else with_additions(full, lambda: _usual_evaluation(_experiments(full)))
+        overrides = self._job_overrides(trained.config, scored, seed, row=self.row)
         return Job(
             name=f"{training.name}, tested by {' '.join(different) or 'the protocol of its experiment'}",
             folder=training.folder / "evaluate" / name,
-            overrides=merged([*overrides, assignment("run", training.folder)]),
+            overrides=merged([*overrides, assignment("run", training.folder), "repeat=false"]),
             module="reid_lit.evaluate",
             resumable=False,
             whole_machine=training.whole_machine,
@@ -151,6 +155,18 @@ class _Trained:
     before: tuple[Job, ...]
 
 
+def _trained_as(root: Path, digest: str) -> Path | None:
+    """The folder of a training, under whatever experiment's name: one that is done, else one to go on with.
+
+    Several commands may begin it at the same time, each under the name of its own experiment.
+    """
+
+    def left(folder: Path) -> tuple[bool, bool]:
+        return not Job(name="", folder=folder, overrides=()).done, not last_checkpoints(folder)
+
+    return min(sorted(root.glob(f"*-{digest}")), key=left, default=None)
+
+
 def _own_test(training: Job, cell: Cell) -> str:
     """The hash of the evaluation that a training does itself; empty where that cannot be known.
 
@@ -160,6 +176,16 @@ def _own_test(training: Job, cell: Cell) -> str:
     if "tests" in facts:  # a matrix of an earlier version: several data sets
         return ""
     return facts.get("test") or evaluation_hash(composing.composed(without_evaluation(cell.train)))
+
+
+def _experiments(overrides: Sequence[str]) -> tuple[str, ...]:
+    return tuple(override for override in overrides if key_of(override) == "experiment")
+
+
+@functools.cache
+def _usual_evaluation(experiment: tuple[str, ...]) -> str | None:
+    """The option of ``evaluation`` by which trainings of an experiment are scored."""
+    return composing.chosen_option("evaluation", experiment)
 
 
 def _changed(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import logging
 import pytest
 from omegaconf import OmegaConf
 
-from reid_lit.command.additions import is_addition
 from reid_lit.command.replay import replayed
 from reid_lit.paths import options
+from reid_lit.run.additions import is_addition
 from reid_lit.run.folder import SCORING
 from reid_lit.testing.retesting import _say_scoring
 
