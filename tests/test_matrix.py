@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import json
 import re
@@ -178,6 +179,16 @@ def test_a_failing_training_leaves_out_what_goes_on_from_it_alone(config, stubbe
     assert found["embae_fix", "campus"]["state"] == "failed"
     assert "– [failed]" in capsys.readouterr().out
     assert re.match(r"embae_start_plaza seed 0 .* failed: boom", found["embae_fix", "campus"]["reason"])
+
+
+def test_a_training_that_another_command_tests_otherwise_is_tested_by_this_one_too(config, stubbed, tmp_path):
+    """Both begin together; the other one's training is waited for, and its own test is no result of this matrix."""
+    stub = stubbed()
+    stub.run = lambda job: Stub.run(stub, dataclasses.replace(job, facts={"test": "on another target"}))
+    matrix(config("sources=plaza", "targets=[campus]", "methods=[direct]"))
+    assert (trainings(stub), len(stub.ran)) == (["direct_plaza seed 0"], 2)
+    (run,) = cells(tmp_path)["direct", "campus"]["runs"]
+    assert "/evaluate/" in run["folder"]
 
 
 @pytest.mark.slow

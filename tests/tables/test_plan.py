@@ -13,7 +13,8 @@ from reid_lit.run.identity import evaluation_hash, training_hash
 from reid_lit.tables import command
 from reid_lit.tables.command import TableRequest, chosen_rows, read_request, reword_table
 from reid_lit.tables.plan import chains, places_of
-from reid_lit.tables.plan_file import write_plan
+from reid_lit.tables.plan_file import read_plan, write_plan
+from reid_lit.tables.results import read_cell
 from reid_lit.tables.spec import (
     SIZES,
     TableError,
@@ -142,6 +143,23 @@ def test_an_addition_to_a_test_keeps_the_scoring_of_a_rows_experiment_and_a_matr
     words = [word for word in place.evaluation.overrides if not word.startswith("run=")]
     evaluation = compose(*words, config_name="evaluate").evaluation
     assert (evaluation.ap, evaluation.rerank.k1) == (ap, 20)
+
+
+def test_the_test_of_another_command_is_no_result_of_a_plan(compose, tmp_path):
+    request = TableRequest("made/up", rows=("A",), labels={"dataset": ("m",), "seed": ("0",)}, table_dir=str(tmp_path))
+    places = places_of(SPEC, request)
+    (place,) = [place for place in places if place.wanted]
+    write_plan(SPEC, request, places, "command")
+    place.training.folder.mkdir(parents=True)
+    (place.training.folder / "metrics.json").write_text('{"results": [{"scores": {}, "stamp": {}}]}')
+
+    def results(test):
+        (place.training.folder / "job.json").write_text(json.dumps({"facts": {"test": test}}))
+        cells = [cell for cell in read_plan(request.folder)["cells"] if cell["asked"]]
+        return [read_cell(cell) is not None for cell in cells], place.tested_otherwise
+
+    assert results(place.test) == ([True], False)
+    assert results("of a matrix") == ([False], True)
 
 
 def labelled(chain):

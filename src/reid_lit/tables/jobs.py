@@ -17,6 +17,7 @@ from reid_lit.run.claim import last_checkpoints
 from reid_lit.run.identity import evaluation_hash, training_hash, without_evaluation
 from reid_lit.run.presence import missing_roots, needs_of
 from reid_lit.tables.command import TableRequest
+from reid_lit.tables.results import is_own_test
 from reid_lit.tables.spec import Cell, suffix
 
 
@@ -30,6 +31,7 @@ class Place:
         training: The job that trains.
         evaluation: The job that tests what was trained; None: the training's own test has the scores.
         wanted: Whether the command line asks for it.
+        test: The hash of the test that the scores are of.
         before: The trainings that this one starts from, the first one first.
         missing: The data that are not where they are looked for, by their names.
     """
@@ -39,6 +41,7 @@ class Place:
     training: Job
     evaluation: Job | None
     wanted: bool
+    test: str = ""
     before: tuple[Job, ...] = ()
     missing: Mapping[str, Path] = field(default_factory=dict)
 
@@ -46,6 +49,11 @@ class Place:
     def last(self) -> Job:
         """The job whose folder holds the scores."""
         return self.evaluation or self.training
+
+    @property
+    def tested_otherwise(self) -> bool:
+        """Whether another command has done its training since it was planned, with another test: its own is left."""
+        return self.evaluation is None and self.training.done and not is_own_test(self.training.folder, self.test)
 
 
 class JobMaker:
@@ -74,9 +82,10 @@ class JobMaker:
             training = dataclasses.replace(training, overrides=merged([*training.overrides, *labels]))
         else:
             evaluation = self._evaluation(cell, seed, trained, name)
+        missing = missing_roots(tested) if wanted and not (evaluation or training).done else {}
         return Place(
-            cell=cell, seed=seed, training=training, evaluation=evaluation, wanted=wanted, before=trained.before,
-            missing=missing_roots(tested) if wanted and not (evaluation or training).done else {},
+            cell=cell, seed=seed, training=training, evaluation=evaluation, wanted=wanted, test=name,
+            before=trained.before, missing=missing,
         )  # fmt: skip
 
     def _trained(self, cell: Cell, seed: int) -> "_Trained":

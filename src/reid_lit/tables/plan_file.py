@@ -67,6 +67,7 @@ def write_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[
                     "asked": place.wanted,
                     "training": str(place.training.folder),
                     "folder": str(place.last.folder),
+                    "test": place.test,
                 }
                 for place in places
             ],

@@ -18,7 +18,7 @@ from reid_lit.sweeps.seeds import spread
 from reid_lit.tables.differences import by_seed, cut, differences, same_data
 from reid_lit.tables.plan_file import read_plan
 from reid_lit.tables.report_text import as_csv, as_latex, as_markdown
-from reid_lit.tables.results import SeedResult, config_of, hours_of, machine_of, read_result, state_of, stopped
+from reid_lit.tables.results import SeedResult, config_of, hours_of, machine_of, read_cell, state_of, stopped
 from reid_lit.tables.spec import PAPER, dimensions, status, suffix
 
 
@@ -124,7 +124,7 @@ def _cell(spec: Mapping[str, Any], published: Mapping[str, Any], result: Mapping
 def _measured(plan: Mapping[str, Any], place: int, label: str) -> dict[str, Any]:
     """Our numbers of a cell, over its seeds, and how they came about."""
     cells = [cell for cell in plan["cells"] if cell["row"] == place and cell["label"] == label]
-    read = [read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"])) for cell in cells]
+    read = [read_cell(cell) for cell in cells]
     results = [result for result in read if result is not None]
     if not results:
         folders = dict.fromkeys(Path(cell[key]) for cell in cells for key in ("training", "folder"))

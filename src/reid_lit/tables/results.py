@@ -41,10 +41,30 @@ class SeedResult:
         return self.row["stamp"]
 
 
-def read_result(seed: int, training: Path, folder: Path) -> SeedResult | None:
-    """The result of one seed; None before its job is done."""
+def read_result(seed: int, training: Path, folder: Path, test: str = "") -> SeedResult | None:
+    """The result of one seed; None before its job is done.
+
+    Args:
+        seed: The seed.
+        training: The folder of the training.
+        folder: That of an evaluation, or the training's where its own test has the scores.
+        test: The hash of the test that was planned; a training that another command has done may have had another one.
+    """
+    if folder == training and not is_own_test(training, test):
+        return None
     metrics = Run(folder).metrics()
     return SeedResult(seed=seed, training=training, folder=folder, row=metrics["results"][0]) if metrics else None
+
+
+def read_cell(cell: Mapping[str, Any]) -> SeedResult | None:
+    """The result of a cell of ``plan.json``; those of before hold no test."""
+    return read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]), cell.get("test", ""))
+
+
+def is_own_test(training: Path, test: str) -> bool:
+    """Whether a training did a test itself, as far as its record and the plan tell."""
+    done = recorded(training).get("facts", {}).get("test", "")
+    return "" in (done, test) or done == test
 
 
 def stopped(folders: Iterable[Path]) -> list[str]:

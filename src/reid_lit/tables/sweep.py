@@ -44,17 +44,24 @@ def sweep_table(words: Sequence[str], launcher: Launcher) -> None:
         places = places_of(spec, request)
     except TableError as error:
         sys.exit(str(error))
-    todo = chains(places)
-    show_plan(spec, request, places, where=devices_of(launcher, todo))
+    show_plan(spec, request, places, where=devices_of(launcher, chains(places)))
     _check_data(places, plan_only=request.plan_only)
     if request.plan_only:
         return
     folder = write_plan(spec, request, places, _command(request)).parent
     own = getattr(launcher, "runner", None)  # of a launcher of ours, which starts the jobs itself
-    if own is None:
-        outcomes = launch_chains(todo, launcher, folder)
-    else:
-        outcomes = run_chains(todo, own(folder), lambda _: write_report(folder))
+
+    def run(todo: Sequence[Chain]) -> list[Outcome]:
+        if own is None:
+            return launch_chains(todo, launcher, folder)
+        return run_chains(todo, own(folder), lambda _: write_report(folder))
+
+    def again() -> list[Place]:
+        places = places_of(spec, request)
+        write_plan(spec, request, places, _command(request))
+        return places
+
+    outcomes = run_places(places, run, again)
     show(write_report(folder))
     finish(outcomes)
 
@@ -83,6 +90,27 @@ def _check_data(places: Sequence[Place], *, plan_only: bool) -> None:
     if plan_only or len(lacking) == len(left):
         sys.exit(f"{fact}; nothing was started")
     Console(stderr=True).print(f"{fact}; the others are run", highlight=False, soft_wrap=True)
+
+
+def run_places(
+    places: Sequence[Place], run: Callable[[Sequence[Chain]], list[Outcome]], again: Callable[[], list[Place]]
+) -> list[Outcome]:
+    """Run the jobs of places; then the tests of trainings that other commands did meanwhile, with tests of their own.
+
+    Args:
+        places: The plan.
+        run: Runs chains.
+        again: Plans anew.
+
+    Returns:
+        How each job ended.
+    """
+    ended = {outcome.job.folder: outcome for outcome in run(chains(places))}
+    while any(place.tested_otherwise for place in places if place.wanted):
+        places = again()
+        left = [chain for chain in chains(places) if chain.training.done and not all(job.done for job in chain.jobs)]
+        ended |= {outcome.job.folder: outcome for outcome in run(left)}
+    return list(ended.values())
 
 
 def run_chains(

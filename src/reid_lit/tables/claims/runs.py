@@ -14,7 +14,7 @@ from reid_lit.tables.claims.spec import Row, points
 from reid_lit.tables.claims.verdict import Spread, pooled
 from reid_lit.tables.plan_file import plans_in, read_plan
 from reid_lit.tables.report import report_of
-from reid_lit.tables.results import SeedResult, config_of, read_result
+from reid_lit.tables.results import SeedResult, config_of, read_cell
 from reid_lit.tables.spec import PAPER, cells, read_table, rows_of, status, suffix
 
 
@@ -161,7 +161,7 @@ class Runs:
             for cell in plan["cells"]:
                 seeds = found.setdefault((plan["table"], str(plan["rows"][cell["row"]]["name"]), cell["label"]), {})
                 if cell["seed"] not in seeds:
-                    result = read_result(cell["seed"], Path(cell["training"]), Path(cell["folder"]))
+                    result = read_cell(cell)
                     seeds |= {} if result is None else {result.seed: result}
         return found
 

@@ -31,7 +31,7 @@ def matrix_facts(cells: Sequence[MatrixCell], about: Mapping[str, Any]) -> dict[
 
 def _cell_facts(cell: MatrixCell) -> dict[str, Any]:
     """A cell in JSON's types, without its difference from another."""
-    read = [read_result(place.seed, place.training.folder, place.last.folder) for place in cell.places]
+    read = [read_result(place.seed, place.training.folder, place.last.folder, place.test) for place in cell.places]
     results = [result for result in read if result is not None]
     state, reason = _state(cell, len(results))
     return {

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_lit.tables.command import TableRequest
+from reid_lit.tables.jobs import Place
 from reid_lit.tables.matrix import text
 from reid_lit.tables.matrix.command import read_matrix
 from reid_lit.tables.matrix.facts import matrix_facts
@@ -23,7 +24,7 @@ from reid_lit.tables.matrix.words import MatrixError
 from reid_lit.tables.plan import chains, places_of
 from reid_lit.tables.plan_text import show_plan
 from reid_lit.tables.spec import TableError
-from reid_lit.tables.sweep import devices_of, finish, run_chains
+from reid_lit.tables.sweep import devices_of, finish, run_chains, run_places
 
 
 def run_matrix(config: DictConfig) -> None:
@@ -41,8 +42,7 @@ def run_matrix(config: DictConfig) -> None:
     except (MatrixError, TableError) as error:
         sys.exit(str(error))
     cells = cells_of(request, table, places)
-    todo = chains(places)
-    show_plan(table, planned, places, where=devices_of(launcher, todo))
+    show_plan(table, planned, places, where=devices_of(launcher, chains(places)))
     _show_reasons(cells)
     if planned.plan_only:
         return
@@ -54,9 +54,15 @@ def run_matrix(config: DictConfig) -> None:
         write_matrix(folder, facts)
         return facts
 
+    def again() -> list[Place]:
+        nonlocal cells
+        places = places_of(table, planned)
+        cells = cells_of(request, table, places)
+        return places
+
     write()
     try:
-        outcomes = run_chains(todo, runner, write)
+        outcomes = run_places(places, lambda todo: run_chains(todo, runner, write), again)
     finally:
         facts = write()
     _show(facts, folder)
