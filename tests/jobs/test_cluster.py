@@ -64,6 +64,7 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("SUBMITTED", str(tmp_path / "submitted"))
     monkeypatch.setenv("STATES", str(tmp_path / "states"))
+    monkeypatch.setattr("reid_lit.jobs.cluster._PAUSE", 0.05)
     return tmp_path / "submitted"
 
 
