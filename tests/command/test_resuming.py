@@ -201,6 +201,27 @@ def test_a_job_goes_on_with_the_same_training_of_another_experiment(run):
         asked(run, *words)
 
 
+def test_a_path_that_was_relative_to_where_a_run_was_started_is_the_same(run, tmp_path, monkeypatch):
+    (tmp_path / "w.pth").touch()
+    begun_by(run, *WORDS, "backbone.weights=w.pth")
+    OmegaConf.save({"hydra": {"runtime": {"cwd": str(tmp_path)}}}, run / ".hydra" / "hydra.yaml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    asked(run, "machine.workers=2")
+    asked(run, *WORDS, f"backbone.weights={tmp_path}/w.pth")  # as the first rank starts the others
+    with pytest.raises(InputError, match=r"backbone\.weights="):
+        asked(run, "backbone.weights=w.pth")
+
+
+def test_the_members_of_a_joint_set_may_have_been_moved(run):
+    begun_by(
+        run, "+experiment=market_softmax", "dataset=joint", "dataset.members=[market1501,{dataset: ward, root: /old}]"
+    )
+    asked(run, "dataset.members=[market1501,{dataset: ward, root: /new}]")
+    with pytest.raises(InputError, match=r"dataset\.members="):
+        asked(run, "dataset.members=[market1501,{dataset: viper, root: /new}]")
+
+
 @pytest.mark.parametrize(("digest", "is_same"), [("0123456789ab", True), ("ba9876543210", False)])
 def test_what_a_job_starts_from_may_have_been_moved(run, digest, is_same):
     begun_by(run, *WORDS, "backbone.weights=/old/trainings/direct-0123456789ab")

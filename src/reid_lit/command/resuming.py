@@ -18,6 +18,7 @@ from reid_lit.run.composing import composing, training_config
 from reid_lit.run.folder import Run, check_epochs
 from reid_lit.run.identity import is_of, training_part
 from reid_lit.run.lineage import STARTS
+from reid_lit.run.started_from import seen_from_here
 from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
     if folder in ("", "null") or not last_checkpoints(Path(folder)):
         return
     run = Run(Path(folder))
-    own = run.overrides()
+    own = seen_from_here(run, run.overrides())
     whole, known, asked = repeats_nothing(typed), {*_about_the_run(own)}, {*_about_the_run(typed)}
     if asked == known or (asked < known and not whole):  # nothing else is asked: composing takes 0.3 s
         return
@@ -103,7 +104,7 @@ def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, 
 def _refuse(run: Run, before: DictConfig, after: DictConfig, typed: Sequence[str]) -> None:
     """Raise InputError for words that change what the checkpoint decides."""
     learnt = dict(_differences(training_part(_plain(before)), training_part(_plain(after))))
-    decided = {key: each for key, each in learnt.items() if not (_may_change(key) or _is_same_run(key, *each))}
+    decided = {key: each for key, each in learnt.items() if not (_may_change(key, *each) or _is_same_run(key, *each))}
     if not decided:
         return
     raise _decided(run, _by_words(before, after, typed, decided))
@@ -165,9 +166,20 @@ def _is_below(key: str, group: str) -> bool:
     return key == group or key.startswith(f"{group}.")
 
 
-def _may_change(key: str) -> bool:
-    """Whether a learnt key may change when a run goes on: it is listed, or it says where a data set is."""
-    return is_of("resumed", key) or (key.startswith("dataset.") and key.endswith(".root"))
+def _may_change(key: str, before: Any, after: Any) -> bool:
+    """Whether a learnt key may change when a run goes on: it is listed, or it says where data sets are."""
+    return is_of("resumed", key) or (
+        key.startswith("dataset.") and (key.endswith(".root") or _rootless(before) == _rootless(after))
+    )
+
+
+def _rootless(value: Any) -> Any:
+    """Data sets of a list, such as the members of a joint one, without where they lie."""
+    if isinstance(value, list):
+        return [_rootless(each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _rootless(each) for key, each in value.items() if key != "root"}
 
 
 def _is_same_run(key: str, before: Any, after: Any) -> bool:

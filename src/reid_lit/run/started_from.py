@@ -20,6 +20,14 @@ _ROOT = re.compile(r"""(?P<before>[{,\s]root:\s*)(?P<value>"[^"]*"|'[^']*'|[^\s"
 
 
 def started_from(run: Run, words: Sequence[str]) -> list[str]:
+    """The words of a run as :func:`seen_from_here` gives them; what changed by it is said."""
+    kept = seen_from_here(run, words)
+    if changed := [word for word in kept if word not in words]:
+        _log.warning("the run was started in %s: %s", _start(run), ", ".join(changed))
+    return kept
+
+
+def seen_from_here(run: Run, words: Sequence[str]) -> list[str]:
     """The words of a run, relative paths as seen from the folder that it was started in, where they are there.
 
     A training that was started without ``data_root``, without ``$REID_DATA``, has its data in ``data`` there.
@@ -34,8 +42,6 @@ def started_from(run: Run, words: Sequence[str]) -> list[str]:
     kept = [_absolute(word, start) for word in words]
     if not any(key_of(word) == "data_root" for word in words) and not os.environ.get("REID_DATA"):
         kept += [assignment("data_root", start / "data")] if (start / "data").is_dir() else []
-    if changed := [word for word in kept if word not in words]:
-        _log.warning("the run was started in %s: %s", start, ", ".join(changed))
     return kept
 
 
