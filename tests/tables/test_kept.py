@@ -166,6 +166,18 @@ def test_a_part_of_a_test_set_is_left_out(made_up, tmp_path):
         assert (table.numbers, table.cut) == (2, 1)
 
 
+def test_the_test_of_another_command_is_not_kept(made_up, tmp_path):
+    pair(made_up, 0)
+    for file in made_up.folder.glob("*/*/plan.json"):
+        plan = json.loads(file.read_text())
+        cell = plan["cells"][0]
+        cell["test"] = "as planned"
+        (Path(cell["training"]) / "job.json").write_text(json.dumps({"state": "done", "facts": {"test": "another"}}))
+        file.write_text(json.dumps(plan))
+    (table,) = keep(made_up.folder, tmp_path / "measured", [REAL])
+    assert (table.numbers, table.cut) == (1, 0)
+
+
 def test_own_results_go_before_those_that_are_kept(made_up, tmp_path):
     pair(made_up, 0, 1, 2)
     keep(made_up.folder, tmp_path / "measured", [REAL])

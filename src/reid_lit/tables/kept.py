@@ -21,6 +21,7 @@ from reid_lit.run.query_scores import FOLDER as QUERIES
 from reid_lit.run.query_scores import halve_query_scores
 from reid_lit.tables.differences import tested_whole
 from reid_lit.tables.plan_file import KEPT, plans_in, read_plan, store_plan
+from reid_lit.tables.results import read_cell
 from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -106,8 +107,8 @@ def _check_place(into: Path, target: Path) -> None:
 
 def _done(plan: Mapping[str, Any]) -> list[tuple[dict[str, Any], bool]]:
     """The cells of a table that have a result, and whether it is of the whole test set."""
-    found = ((cell, Run(Path(cell["folder"])).metrics().get("results")) for cell in plan["cells"])
-    return [(cell, tested_whole(results[0]["stamp"])) for cell, results in found if results]
+    found = ((cell, read_cell(cell)) for cell in plan["cells"])
+    return [(cell, tested_whole(result.row["stamp"])) for cell, result in found if result is not None]
 
 
 def _leave_out_replaced(cells: Sequence[Mapping[str, Any]], target: Path) -> dict[Path, int]:
