@@ -21,7 +21,7 @@ demo: setup ## draw the synthetic data set, train, test, and show the result (ab
 	$(BIN)/python -m reid_lit.train +experiment=synthetic_finetuned
 
 test: setup ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: setup ## ruff, format and mypy
 	$(BIN)/ruff check .
