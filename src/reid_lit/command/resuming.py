@@ -51,9 +51,11 @@ def check_resumed(typed: Sequence[str], arguments: Sequence[str]) -> None:
     folder = next((unquoted(value_of(word)) for word in typed if key_of(word) == "resume"), "null")
     if folder in ("", "null") or not last_checkpoints(Path(folder)):
         return
-    run = Run(Path(folder))
+    run, whole, asked = Run(Path(folder)), repeats_nothing(typed), {*_about_the_run(typed)}
+    if not asked and not whole:
+        return
     own = seen_from_here(run, run.overrides())
-    whole, known, asked = repeats_nothing(typed), {*_about_the_run(own)}, {*_about_the_run(typed)}
+    known = {*_about_the_run(own)}
     if asked == known or (asked < known and not whole):  # nothing else is asked: composing takes 0.3 s
         return
     if not whole:

@@ -23,7 +23,7 @@ from reid_lit.wording import counted
 
 _log = logging.getLogger(__name__)
 
-_GOES_ON = ("resume", "repeat")
+GOES_ON = ("resume", "repeat")
 """Keys of a start that goes on; no other start is to repeat them."""
 
 _DAMAGE = (OSError, ValueError, yaml.YAMLError)
@@ -166,7 +166,7 @@ class Run:
             parts = {
                 "hydra": OmegaConf.create({"hydra": told}),
                 "config": config,
-                "overrides": OmegaConf.create([word for word in told.overrides.task if key_of(word) not in _GOES_ON]),
+                "overrides": OmegaConf.create([word for word in told.overrides.task if key_of(word) not in GOES_ON]),
             }
             for name, part in parts.items():
                 write_text(self.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))

@@ -13,12 +13,12 @@ from reid_lit.evaluation import catalogue
 from reid_lit.jobs.job import Job, recorded
 from reid_lit.overrides import key_of, value_of
 from reid_lit.paths import write_text
-from reid_lit.run.folder import Run
+from reid_lit.run.folder import GOES_ON, Run
 from reid_lit.sweeps.plain_text import csv_text, markdown_table, print_table
 from reid_lit.sweeps.seeds import over_seeds
 
 _SEED = "seed"
-_GOES_ON = ("resume", "trust")  # of a job that was taken up again; they choose nothing
+_CHOOSE_NOTHING = (*GOES_ON, "trust")  # of a job that was taken up again
 
 
 def is_multirun(folder: Path) -> bool:
@@ -94,7 +94,7 @@ def _overrides(folder: Path) -> dict[str, str]:
     """The values of a job's overrides, by their keys."""
     begun = (folder / ".hydra" / "overrides.yaml").is_file()
     words = Run(folder).overrides() if begun else recorded(folder).get("facts", {}).get("overrides", [])
-    return {key_of(word): value_of(word) for word in words if key_of(word) not in _GOES_ON}
+    return {key_of(word): value_of(word) for word in words if key_of(word) not in _CHOOSE_NOTHING}
 
 
 def _group(
