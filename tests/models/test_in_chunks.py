@@ -1,16 +1,17 @@
 """Training in two passes: the oracle is a forward pass of all chunks that keeps every activation."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from tests.models.steps import random_batch
-from torch import distributed, multiprocessing, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 
 from reid_lit.layers.norm_statistics import batch_norms
 from reid_lit.layers.recomputation import blocks_of
 
+ROOT = Path(__file__).parents[2]
 SMALL = ("backbone=resnet18_scratch", "transform.size=[48,16]")
 STRONG = ("+experiment=market_strong", *SMALL)
 LEARNT = {
@@ -145,32 +146,12 @@ def test_a_network_without_blocks_is_refused(built):
         model.blocks()
 
 
-class Steps(nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch):
-        return self.model.train().training_step(batch, 0)
-
-
-def on_a_rank(rank, folder, model, batch):
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    half = type(batch)(*(value.chunk(2)[rank] for value in batch))
-    learner = DistributedDataParallel(Steps(model))
-    with model.saving_memory(chunk=2, checkpointing=True):
-        learner(half).backward()
-    if rank == 0:
-        torch.save([p.grad for p in model.parameters()], f"{folder}/gradients.pt")
-    distributed.destroy_process_group()
-
-
-def test_two_ranks_find_the_gradient_of_one_process(built, tmp_path):
-    model, batch = built(*STRONG, "neck=neck3", "loss=id_triplet_center"), random_batch()
+def test_two_ranks_find_the_gradient_of_one_process(built, command, tmp_path):
+    words = (*STRONG, "neck=neck3", "loss=id_triplet_center")
+    model = built(*words)
     model.setup("test")  # channels last, as DDP finds it
-    oracle = keeping(copy.deepcopy(model), [[0, 2], [1, 3], [4, 6], [5, 7]])
-    multiprocessing.start_processes(on_a_rank, args=(str(tmp_path), model, batch), nprocs=2, start_method="fork")
-    oracle.train().training_step(batch, 0).backward()
+    oracle = keeping(model, [[0, 2], [1, 3], [4, 6], [5, 7]])
+    command(tmp_path, *words, cwd=ROOT, module="tests.models.chunks_on_ranks")
+    oracle.train().training_step(random_batch(), 0).backward()
     for (name, value), found in zip(oracle.named_parameters(), torch.load(tmp_path / "gradients.pt"), strict=True):
         torch.testing.assert_close(found, value.grad, rtol=1e-5, atol=1e-5, msg=name)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 import reid_lit.command.resolvers  # noqa: F401 - the configs ask it
 from reid_lit.command.composition import reported
+from reid_lit.command.groups import listed
 from reid_lit.command.refusals import refusal
 from reid_lit.command.replay import is_trusted, repeats_nothing, replayed
 from reid_lit.command.signals import Running, Stopped, stopping
@@ -86,7 +87,7 @@ def _launch(
 
     plain = functools.wraps(task)(plain)
     command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
-    with reported(sys.argv[1:], config_name=config_name):
+    with listed(), reported(sys.argv[1:], config_name=config_name):
         command()
 
 
