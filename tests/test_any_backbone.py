@@ -5,6 +5,7 @@ says of any backbone nothing but its weights, and every backbone is built in eve
 backbone is composed by Hydra under an experiment or more, in turn.
 """
 
+import functools
 import inspect
 
 import hydra
@@ -74,11 +75,16 @@ def models(composing):
     return built
 
 
+@pytest.fixture(scope="module")
+def strong(composing):
+    """The backbone of the Strong Baseline with this option in place of its own; composed once."""
+    return functools.cache(lambda backbone: composing("+experiment=market_strong", f"backbone={backbone}").backbone)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("backbone", [name for name in BACKBONES if "clip_reid" not in name])  # other means alone
-def test_a_backbone_is_built_in_every_model(composing, models, backbone):
-    config = composing("+experiment=market_strong", f"backbone={backbone}", "backbone.weights=none")
-    built = instantiate(config.backbone, _convert_="all")
+def test_a_backbone_is_built_in_every_model(strong, models, backbone):
+    built = instantiate(strong(backbone), weights="none", _convert_="all")
     inside = sum(value.numel() for block in blocks_of(built) for value in block.parameters())
     assert inside > 0.4 * sum(value.numel() for value in built.parameters())  # trainer.checkpointing has a use
     for name, model in models.items():
@@ -90,10 +96,8 @@ def test_a_backbone_is_built_in_every_model(composing, models, backbone):
         assert network(torch.rand(2, 3, 64, 32)).embedding.isfinite().all(), name
 
 
-def test_a_backbone_keeps_its_own_stride_under_an_experiment_and_refuses_one_that_is_asked_for(composing):
-    strides = {
-        name: composing("+experiment=market_strong", f"backbone={name}").backbone.last_stride for name in BACKBONES
-    }
+def test_a_backbone_keeps_its_own_stride_under_an_experiment_and_refuses_one_that_is_asked_for(composing, strong):
+    strides = {name: strong(name).last_stride for name in BACKBONES}
     own = {name for name, stride in strides.items() if stride == 2}
     assert own == {
         "clip_reid_vit_b16",

@@ -19,6 +19,7 @@ from reid_lit.models.clip_reid import ClipReid
 from reid_lit.paths import options, packaged
 from reid_lit.records import Batch, MixedBatch, Output, TransferBatch
 from reid_lit.run.near_names import near_names
+from reid_lit.run.values import check_values
 
 CONF = packaged("conf")
 NO_OPTIONS = {"experiment", "gallery_verb"}  # whole configs, not parts of one
@@ -158,9 +159,10 @@ def test_a_search_lists_what_its_index_is_set_by(compose, kind):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_composes_under_its_own_name_and_says_what_to_expect(compose, name):
+def test_every_experiment_composes_under_its_own_name_is_sound_and_says_what_to_expect(compose, name):
     config = compose(f"+experiment={name}")
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    check_values(config)
     assert config.name == name
     known = inspect.signature(get_class(config.dataset._target_)).parameters
     assert set(config.dataset) - {"_target_"} <= set(known)  # an experiment may extend one on another data set
@@ -246,13 +248,14 @@ OF_CLIPS_RESNET = (
 OF_TOKENS = (
     "backbone=vit_tiny", "+backbone.options.embed_dim=24", "+backbone.options.depth=2", "+backbone.options.num_heads=2",
 )  # fmt: skip
+OF_IMAGES = ("backbone=timm", "backbone.name=test_resnet")
 NO_STEP = ("adabn", "clip_prompts")  # it takes no step; it learns from features that a trainer keeps, see test_clip
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not any(part in name for part in NO_STEP)])
 def test_every_experiment_lowers_its_loss_on_a_repeated_batch(compose, name):
     of_clip = OF_CLIPS_RESNET if "resnet50" in name else OF_CLIP
-    backbone = of_clip if "clip" in name else OF_TOKENS if "jpm" in name else ("backbone=resnet18",)
+    backbone = of_clip if "clip" in name else OF_TOKENS if "jpm" in name else OF_IMAGES
     small = (*backbone, "transform.size=[64,32]", "optimizer.lr=0.02")
     config = shrunk(compose(f"+experiment={name}", *small))
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ from tests.script_modules import script
 
 from reid_lit.errors import InputError
 from reid_lit.run.machine import check_ghost_batch
-from reid_lit.run.values import check_values, source_key
+from reid_lit.run.values import source_key
 from reid_lit.training.settings import check_machine, check_settings
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "try_settings.py"
@@ -107,11 +107,6 @@ def test_synchronised_batch_norms_are_refused_beside_ghost_batches(compose):
 def test_a_gpu_that_is_not_there_is_said_before_data_are_read(compose):
     with pytest.raises(InputError, match=r"machine\.accelerator=gpu: torch .* sees no GPU"):
         check_settings(compose("+experiment=market_strong", "machine=gpu"))
-
-
-def test_all_experiments_are_sound(compose):
-    for file in sorted((SCRIPT.parents[1] / "conf" / "experiment").glob("[!_]*.yaml")):
-        check_values(compose(f"+experiment={file.stem}"))
 
 
 def test_a_value_is_named_by_the_key_that_it_is_copied_from():

@@ -1,5 +1,7 @@
 """A table of a paper, ``experiments/table/<paper>/<table>.yaml``: which rows, across what, by which overrides."""
 
+import copy
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +91,12 @@ def read_table(name: str) -> dict[str, Any]:
 
 
 def read_file(file: Path) -> dict[str, Any]:
-    """The ``table:`` of a YAML file, interpolations unresolved."""
+    """The ``table:`` of a YAML file, interpolations unresolved; a plan asks for some files a hundred times."""
+    return copy.deepcopy(_read(file, file.stat().st_mtime_ns))
+
+
+@functools.lru_cache
+def _read(file: Path, _changed: int) -> dict[str, Any]:
     content: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     spec = content["table"]
     _check_keys(file, spec)
