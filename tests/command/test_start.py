@@ -69,6 +69,15 @@ def test_a_command_imports_what_it_uses(tmp_path, module, arguments, answer):
     assert not HEAVY & imported(done)
 
 
+@pytest.mark.parametrize("words", [("--help",), ("--hydra-help",), ("+experiment=duke_hrnet", "--cfg", "job")])
+def test_an_answer_that_nobody_reads_to_its_end_ends_without_a_traceback(tmp_path, words):
+    command = [sys.executable, "-m", "reid_lit.train", *words]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()  # as `head` does
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (1, "")
+
+
 def test_the_package_imports_none_of_them(tmp_path):
     code = "import reid_lit, sys; sys.stderr.write('\\nimported: ' + ' '.join(sys.modules))"
     done = start(code, cwd=tmp_path)

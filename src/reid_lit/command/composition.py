@@ -58,6 +58,8 @@ def reported(words: Sequence[str], *, config_name: str) -> Iterator[None]:
     def report(func: Any) -> Any:
         try:
             return func()
+        except BrokenPipeError:
+            raise
         except Exception as error:
             cause = error
             GlobalHydra.instance().clear()

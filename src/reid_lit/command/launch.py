@@ -1,10 +1,12 @@
 """The start of every command: overrides of an earlier run, Hydra, errors in plain words, near names."""
 
+import contextlib
 import functools
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from reid_lit.paths import packaged
 from reid_lit.run.grammar import check_words
 from reid_lit.run.moved_keys import typed
 from reid_lit.run.near_names import default_of
+
+_SWEEP = ("-m", "--multirun")
 
 
 def launch(
@@ -87,20 +91,33 @@ def _launch(
 
     plain = functools.wraps(task)(plain)
     command = hydra.main(version_base="1.3", config_path=str(packaged("conf")), config_name=config_name)(plain)
-    with listed(), reported(sys.argv[1:], config_name=config_name):
+    with _answering(sys.argv[1:]), listed(), reported(sys.argv[1:], config_name=config_name):
         command()
+
+
+@contextlib.contextmanager
+def _answering(arguments: list[str]) -> Iterator[None]:
+    """Within it ``--help`` and ``--cfg job`` end without a traceback once their reader, such as ``head``, has gone."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not any(word.startswith("-") for word in arguments if word not in _SWEEP):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python writes what is left, as it ends
+        sys.exit(1)
 
 
 def _flags_first(words: list[str]) -> list[str]:
     """The words of a command line, its flag for a sweep first: Hydra takes none between two others."""
-    flags = [word for word in words if word in ("-m", "--multirun")]
+    flags = [word for word in words if word in _SWEEP]
     return [*flags, *(word for word in words if word not in flags)]
 
 
 def _in_one_folder(arguments: list[str]) -> list[str]:
     """The words of a run, which Hydra writes into the folder that ``run_dir=`` names: without them it is no run's."""
     values = {key_of(argument): value_of(argument) for argument in arguments}
-    if "run_dir" not in values or "hydra.run.dir" in values or {"-m", "--multirun"} & set(arguments):
+    if "run_dir" not in values or "hydra.run.dir" in values or {*_SWEEP} & set(arguments):
         return arguments
     return [*arguments, f"hydra.run.dir={values['run_dir']}"]
 
