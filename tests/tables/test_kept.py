@@ -15,6 +15,7 @@ from reid_lit.report import report
 from reid_lit.run import composing
 from reid_lit.run.folder import Run
 from reid_lit.run.query_scores import halve_query_scores, read_query_scores, write_query_scores
+from reid_lit.tables.claims.command import _in_its_repository
 from reid_lit.tables.claims.ledger import ledger
 from reid_lit.tables.command import read_request
 from reid_lit.tables.differences import differences
@@ -194,7 +195,9 @@ def test_the_command_reports_tables_and_claims(made_up, tmp_path, capsys):
     report(["keep", f"table_dir={made_up.folder}", f"into={into}"])
     assert "Claims by all that is kept there: 1 seen" in capsys.readouterr().out
     assert "| +warmup |" in (into / "strong" / "table1-real" / "report.md").read_text()
-    assert "strong-warmup" in (into / "claims.md").read_text()
+    claims = (into / "claims.md").read_text()
+    assert "strong-warmup" in claims
+    assert f"table_dir={into.name}`" in claims
 
 
 def test_nothing_to_keep_and_the_same_folder_are_refused(made_up, tmp_path):
@@ -258,6 +261,14 @@ def test_a_table_goes_on_from_its_results(file):
             if recipe.start or training.endswith(place.training.folder.name.rpartition("-")[2]):
                 del lost[training]
     assert lost == {}
+
+
+def test_a_kept_folder_is_named_from_the_root_of_its_repository(tmp_path, monkeypatch):
+    assert _in_its_repository(tmp_path / "measured") == "measured"
+    (tmp_path / ".git").write_text("gitdir: elsewhere")  # as in a worktree
+    assert _in_its_repository(tmp_path / "experiments" / "measured") == "experiments/measured"
+    monkeypatch.chdir(tmp_path)
+    assert _in_its_repository(Path("experiments/measured")) == "experiments/measured"
 
 
 def test_no_file_of_them_names_a_place():

@@ -77,10 +77,17 @@ def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str
     for plan in (read_plan(table.folder) for table in tables):
         if plan is not None:
             write_text(Path(plan["folder"]) / "report.md", as_markdown_report(report_of(plan)))
-    command = shlex.join(["python", "-m", "reid_lit.report", "claims", f"table_dir={into}"])
+    command = shlex.join(["python", "-m", "reid_lit.report", "claims", f"table_dir={_in_its_repository(into)}"])
     content = ledger(papers(), sizes, [into.resolve()], command)
     write_text(into / "claims.md", as_markdown(content))
     return tables, content
+
+
+def _in_its_repository(folder: Path) -> str:
+    """A folder from the root of its repository, or its name: what is committed names no place of a machine."""
+    whole = folder.resolve()
+    root = next((parent for parent in whole.parents if (parent / ".git").exists()), whole.parent)
+    return whole.relative_to(root).as_posix()
 
 
 def _words(command: str, arguments: Sequence[str]) -> dict[str, str]:
