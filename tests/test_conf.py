@@ -28,10 +28,20 @@ OPTIONS = [f"{group}={name}" for group in GROUPS for name in options(group)]
 EXPERIMENTS, LOSSES, BACKBONES = (options(group) for group in ("experiment", "loss", "backbone"))
 
 
+SAID = {}
+"""What a config says with an option, where it was composed: a test of all of them need not compose it again."""
+
+
+def primary(option):
+    """The config that an option is composed in."""
+    return "figure" if option.startswith("figure=") else "train"
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_its_values_resolve(compose, option):
-    primary = "figure" if option.startswith("figure=") else "train"
-    OmegaConf.to_container(compose(option, config_name=primary), resolve=True, throw_on_missing=True)
+    config = compose(option, config_name=primary(option))
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    SAID[option] = OmegaConf.to_container(config)
 
 
 def leaves(node, key=""):
@@ -91,11 +101,10 @@ def parts(node):
 def option_parts():
     """The parts that the options name, with their values."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        configs = [
-            hydra_compose("figure" if option.startswith("figure=") else "train", overrides=[option])
+        values = [
+            SAID.get(option) or OmegaConf.to_container(hydra_compose(primary(option), overrides=[option]))
             for option in [*OPTIONS, *(f"evaluation/search={kind}" for kind in SETTINGS)]
         ]
-        values = [OmegaConf.to_container(config) for config in configs]
     return list({json.dumps(part, sort_keys=True): part for value in values for part in parts(value)}.values())
 
 
