@@ -31,9 +31,9 @@ def one_step(compose, drawn, *overrides):
     chosen = {"backbone": "timm", "loss": "id_triplet"}  # where the overrides choose no other
     pairs = [override.partition("=")[::2] for override in overrides]
     chosen |= {key: value for key, value in pairs if key in GROUPS}
-    if chosen["backbone"] == "timm":
-        overrides, pairs = ("backbone.name=test_resnet", *overrides), [("backbone.name", "test_resnet"), *pairs]
     choices = [f"{group}={option}" for group, option in chosen.items()]
+    if chosen["backbone"] == "timm":
+        choices.append("backbone.name=test_resnet")
     rest = [override for override, (key, _) in zip(overrides, pairs, strict=True) if key not in chosen]
     config = compose(*STRONG, *SMALL, *ONE, f"data_root={drawn}", *choices, *rest)
     config.trainer.callbacks, config.trainer.logger = None, False
