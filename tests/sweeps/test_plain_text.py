@@ -7,7 +7,7 @@ from rich.console import Console
 
 from reid_lit.sweeps.plain_text import print_table
 
-HEAD = ("", "number of the table", "training", "state")
+HEAD = ("", "", "training", "state")
 ROWS = [
     ("1", "Baseline-S · market1501", "market_strong-d1e2ef29ad28", "to do"),
     ("2", "+center loss · x", "b\n(seed 1)", "done"),
@@ -26,4 +26,4 @@ def test_every_word_stands_whole_at_any_width(width):
 def test_a_narrow_terminal_gets_a_block_for_each_row():
     stream = io.StringIO()
     print_table(Console(file=stream, width=40), HEAD, ROWS, title="t")
-    assert "  training: market_strong-d1e2ef29ad28\n" in stream.getvalue()
+    assert "1  Baseline-S · market1501\n  training: market_strong-d1e2ef29ad28\n  state: to do\n" in stream.getvalue()

@@ -63,7 +63,7 @@ def print_table(console: Console, head: Sequence[str], rows: Sequence[Sequence[s
     Args:
         console: Where.
         head: The headings.
-        rows: The cells of each row; the block of a row begins with its first cell.
+        rows: The cells of each row; the block of a row begins with its first cell and with those of no heading.
         title: Above all.
     """
     table = Table(title=escape(title), box=box.SIMPLE_HEAD)
@@ -78,10 +78,12 @@ def print_table(console: Console, head: Sequence[str], rows: Sequence[Sequence[s
         console.print(table)
         return
     console.print(title, markup=False, highlight=False, style="italic", soft_wrap=True)
-    for first, *others in rows:
-        console.print(first, markup=False, highlight=False, style="bold", soft_wrap=True)
-        for name, cell in zip(head[1:], others, strict=True):
-            if cell:
+    named = ["", *head[1:]]
+    for row in rows:
+        begins = "  ".join(cell for name, cell in zip(named, row, strict=True) if cell and not name)
+        console.print(begins, markup=False, highlight=False, style="bold", soft_wrap=True)
+        for name, cell in zip(named, row, strict=True):
+            if cell and name:
                 console.print(f"  {name}: {' '.join(cell.split())}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -30,9 +30,9 @@ def show_plan(spec: Mapping[str, Any], request: TableRequest, places: Sequence[P
     """
     rows, todo, others = rows_of(spec, request.size), chains(places), other_tables(request)
     console = Console(soft_wrap=False)
-    head = ("", "number of the table", "training", "tested by", "state")
+    head = ("", "", "training", "tested by", "state")
     lines = [
-        (str(number), "; ".join(_numbers(rows, places, chain.training)), _training(chain), _tests(chain), _state(chain))
+        (str(number), _gives(rows, places, chain.training), _training(chain), _tests(chain), _state(chain))
         for number, chain in enumerate(todo, 1)
     ]
     print_table(console, head, lines, title=f"{request.table}: {spec['title']}")
@@ -65,8 +65,11 @@ def _state(chain: Chain) -> str:
 def _not_run(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
         if (kind := status(row)) != "run":
-            reason = {"quoted": "quoted by the paper, never run"}.get(kind, f"{kind}: {row.get(kind)}")
-            yield f"  {row['name']}: {reason}"
+            reasons = {
+                "quoted": "quoted by the paper, never run",
+                "same_as": f"its numbers are those of {row.get(kind)}",
+            }
+            yield f"  {row['name']}: {reasons.get(kind, f'{kind}: {row.get(kind)}')}"
 
 
 def _folders(request: TableRequest) -> tuple[str, str]:
@@ -118,14 +121,14 @@ def summary(places: Sequence[Place], todo: Sequence[Chain], others: Mapping[str,
     return " ".join(filter(None, told))
 
 
-def _numbers(rows: Sequence[Mapping[str, Any]], places: Sequence[Place], training: Job) -> list[str]:
-    """The rows and labels whose numbers come from a training."""
+def _gives(rows: Sequence[Mapping[str, Any]], places: Sequence[Place], training: Job) -> str:
+    """The rows and labels whose numbers come from a training; that of a stage gives none."""
     names = [
         f"{rows[place.cell.row]['name']} · {place.cell.label}"
         for place in places
         if place.wanted and place.training.folder == training.folder
     ]
-    return list(dict.fromkeys(names))
+    return "; ".join(dict.fromkeys(names)) or "(what others start from)"
 
 
 def other_tables(request: TableRequest) -> dict[str, list[str]]:
