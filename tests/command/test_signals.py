@@ -114,3 +114,17 @@ def test_what_was_not_started_in_a_run_is_simply_done_again(tmp_path):
     blank = tmp_path.with_name("my run")
     tmp_path.rename(blank)
     assert f"""python -m reid_lit.train 'resume="{blank}"' goes on""" in words(signal.SIGINT, blank)
+
+
+def test_a_closed_connection_says_nothing_in_a_worker_and_all_in_the_command():
+    code = """
+import os, sys
+from reid_lit.command.signals import stopping
+with stopping():
+    child = os.fork()
+    for error in (BrokenPipeError("closed"), ValueError("wrong")):
+        sys.excepthook(type(error), error, None)
+    os._exit(0) if not child else os.waitpid(child, 0)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(ended.stderr.splitlines()) == ["BrokenPipeError: closed", "ValueError: wrong", "ValueError: wrong"]

@@ -4,10 +4,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 from reid_lit.overrides import resume_command
 from reid_lit.progress import first_rank
@@ -59,6 +59,20 @@ class _Stop:
         raise Stopped(self.asked[-1])
 
 
+class _Hook:
+    """The hook of an exception that nobody catches: in a process that was forked, a closed connection says nothing.
+
+    The threads of a worker that hand tensors over meet it where Ctrl-C has ended the parent, which says why.
+    """
+
+    def __init__(self, before: Callable[..., object]) -> None:
+        self.before, self.process = before, os.getpid()
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if os.getpid() == self.process or not issubclass(kind, ConnectionError):
+            self.before(kind, error, trace)
+
+
 @contextmanager
 def stopping() -> Iterator[Running]:
     """Within it SIGTERM and SIGINT raise :class:`Stopped`; it then says how to go on, and ends with its exit code.
@@ -71,6 +85,7 @@ def stopping() -> Iterator[Running]:
         return
     stop = _Stop(running.asked)
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    hook, sys.excepthook = sys.excepthook, _Hook(sys.excepthook)
     try:
         yield running
     except BaseException:
@@ -83,6 +98,7 @@ def stopping() -> Iterator[Running]:
             sys.stderr.write(f"\n{words(running.asked[0], running.folder)}\n")
         raise SystemExit(128 + running.asked[0]) from None
     finally:
+        sys.excepthook = hook
         if not running.asked:
             for number, handler in before.items():
                 signal.signal(number, handler)
