@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,17 @@ def test_the_command_reports_tables_and_claims(made_up, tmp_path, capsys):
     claims = (into / "claims.md").read_text()
     assert "strong-warmup" in claims
     assert f"table_dir={into.name}`" in claims
+
+
+def test_reports_of_tables_kept_before_are_written_again_too(made_up, tmp_path):
+    pair(made_up, 0, 1, 2)
+    into = tmp_path / "kept"
+    report(["keep", f"table_dir={made_up.folder}", f"into={into}"])
+    other = into / "strong" / "other-real"
+    shutil.copytree(into / "strong" / "table1-real", other)
+    (other / "report.md").write_text("what its trainings gave before")
+    report(["keep", f"table_dir={made_up.folder}", f"into={into}"])
+    assert "| +warmup |" in (other / "report.md").read_text()
 
 
 def test_nothing_to_keep_and_the_same_folder_are_refused(made_up, tmp_path):

@@ -13,7 +13,7 @@ from reid_lit.tables.claims.ledger import ledger
 from reid_lit.tables.claims.page import claims_page
 from reid_lit.tables.claims.text import as_csv, as_latex, as_markdown
 from reid_lit.tables.kept import PLACE, KeptTable, keep, kept_folder
-from reid_lit.tables.plan_file import read_plan
+from reid_lit.tables.plan_file import plans_in
 from reid_lit.tables.report import report_of
 from reid_lit.tables.report_text import as_markdown as as_markdown_report
 from reid_lit.tables.spec import PAPER, REAL, SIZES
@@ -61,7 +61,7 @@ def write_ledger(folder: Path, content: Mapping[str, Any]) -> Path:
 
 
 def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str, Any]]:
-    """Keep the results of tables where they can be committed, with each table's report and the ledger as Markdown.
+    """Keep the results of tables where they can be committed, with reports of all tables there and the ledger.
 
     Args:
         arguments: ``size=`` (paper and real, a list with commas), ``table_dir=`` (tables), ``into=``
@@ -74,9 +74,8 @@ def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str
     sizes = _listed("size", given.get("size"), SIZES, (PAPER, REAL))
     into = Path(given.get("into", PLACE))
     tables = keep(Path(given.get("table_dir", "tables")), into, sizes)
-    for plan in (read_plan(table.folder) for table in tables):
-        if plan is not None:
-            write_text(Path(plan["folder"]) / "report.md", as_markdown_report(report_of(plan)))
+    for plan in plans_in(into):  # others share trainings with those, which a later one replaces
+        write_text(Path(plan["folder"]) / "report.md", as_markdown_report(report_of(plan)))
     command = shlex.join(["python", "-m", "reid_lit.report", "claims", f"table_dir={_in_its_repository(into)}"])
     content = ledger(papers(), sizes, [into.resolve()], command)
     write_text(into / "claims.md", as_markdown(content))
