@@ -15,8 +15,9 @@ python -m reid_lit.report multirun/<name>/<time>                            the 
 python -m reid_lit.report claims [paper=strong] [size=paper,real] [table_dir=tables]
     the papers' claims, published and ours, each with a verdict by the rule that it prints; size=laptop has others;
     without table_dir= from tables/ and from the results that are kept with the source, experiments/measured
-python -m reid_lit.report keep [size=paper,real] [table_dir=tables] [into=experiments/measured]
-    keep the results of tables, without weights and images, where they can be committed; then the claims from there"""
+python -m reid_lit.report keep [size=paper,real] [table_dir=tables] [into=experiments/measured] [replace=true]
+    keep the results of tables, without weights and images, where they can be committed; then the claims from there;
+    a kept training that was made anew with fewer results stays, unless replace=true is given"""
 
 
 def report(arguments: list[str]) -> None:

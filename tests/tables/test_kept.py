@@ -147,7 +147,15 @@ def test_an_evaluation_goes_with_the_training_that_it_is_of(made_up, tmp_path, c
     starts(training, "Monday", "Wednesday")  # it went on, and is the same one
     assert {table.numbers for table in keep(made_up.folder, into, [REAL])} == {2}
     assert not caplog.records
-    first, second = keep(other.folder, into, [REAL])
+    stays = next(cell["training"] for cell in read_plan(kept)["cells"] if cell["seed"] == 0)
+    files = {file: file.read_bytes() for file in Path(stays).rglob("*") if file.is_file()}
+    (table,) = keep(other.folder, into, [REAL])  # of seed 0 it would lose an evaluation
+    assert (table.numbers, table.new) == (2, 0)
+    said = "stays as it is kept: it was trained anew, and these results of it are missing: strong/table4/"
+    assert [said in record.getMessage() for record in caplog.records] == [True]
+    assert "market1501 seed 0. Run them too" in caplog.text
+    assert {file: file.read_bytes() for file in Path(stays).rglob("*") if file.is_file()} == files
+    first, second = keep(other.folder, into, [REAL], replace=True)
     assert (first.numbers, first.new) == (2, 0)
     assert (second.folder, second.numbers) == (kept, 1)
     assert [cell["seed"] for cell in read_plan(kept)["cells"]] == [1]
@@ -226,6 +234,8 @@ def test_nothing_to_keep_and_the_same_folder_are_refused(made_up, tmp_path):
         with pytest.raises(InputError, match=r"into=.*: tables were run there, as .*; give a folder for results alone"):
             keep(made_up.folder, run.folder, [REAL])
     assert weights.is_dir()
+    with pytest.raises(InputError, match=r"replace=yes: .*true, false"):
+        report(["keep", f"table_dir={made_up.folder}", f"into={tmp_path / 'measured'}", "replace=yes"])
     with pytest.raises(InputError, match="word of keep"):
         report(["keep", "from=tables"])
 

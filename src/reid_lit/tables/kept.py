@@ -31,6 +31,7 @@ PLACE = "experiments/measured"
 
 _TEXTS = ("config.yaml", "metrics.json", "environment.json", "job.json", "log/metrics.csv", "figures/norms.json")
 _QUERIES = (f"{QUERIES}/*.safetensors", f"split_*/{QUERIES}/*.safetensors")
+_Coming = tuple[Mapping[str, Any], Mapping[str, Any]]
 _PATH = re.compile(r"(?<![\w.:/\]})~-])/(?:[^/\s\"'=,;:]+/)+")
 
 
@@ -57,16 +58,18 @@ class KeptTable:
     cut: int
 
 
-def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
+def keep(table_dir: Path, into: Path, sizes: Sequence[str], *, replace: bool = False) -> list[KeptTable]:
     """Copy the results of tables to where they are kept; what is kept there of other machines stays.
 
-    A result that is there is replaced by one of the same row, label and seed; a training that none shows any more goes,
-    and so does what is kept of one that is replaced by another training of its name, such as another machine's.
+    A result that is there is replaced by one of the same row, label and seed; a training that none shows any more goes.
+    A training that was made anew, such as on another machine, replaces the kept one of its name and all results of it:
+    other weights gave them. Where results would be lost by that, the kept one stays, and a warning says so.
 
     Args:
         table_dir: Where the tables' results are.
         into: Where they are kept.
         sizes: The sizes of tables that are kept.
+        replace: Whether trainings that have fewer results than are kept replace the kept ones all the same.
 
     Raises:
         FileNotFoundError: no table of these sizes has a result there.
@@ -78,10 +81,12 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str]) -> list[KeptTable]:
     _check_place(into, target)
     before = _named(target)
     plans = [(plan, _done(plan)) for plan in plans_in(source) if plan["size"] in sizes]
-    cut = _leave_out_replaced([cell for _, done in plans for cell, whole in done if whole], target)
+    stay = set() if replace else _that_would_lose(_coming(plans), target)
+    plans = [(plan, [(cell, whole) for cell, whole in done if _name(cell) not in stay]) for plan, done in plans]
+    cut = _leave_out_replaced(_coming(plans), target)
     found = [_kept(plan, done, source, target) for plan, done in plans]
     tables = [table for table in found if table is not None]
-    if not tables:
+    if not tables and not stay:
         raise MissingFileError(
             f"{source} has no result of a table of size={','.join(sizes)}; run one first:"
             f" python -m reid_lit.train +table=… size={sizes[0]} table_dir={table_dir}"
@@ -111,31 +116,73 @@ def _done(plan: Mapping[str, Any]) -> list[tuple[dict[str, Any], bool]]:
     return [(cell, tested_whole(result.row["stamp"])) for cell, result in found if result is not None]
 
 
-def _leave_out_replaced(cells: Sequence[Mapping[str, Any]], target: Path) -> dict[Path, int]:
-    """Leave out what is kept of trainings that others of the same name replace now, but for what is copied anew.
+def _coming(plans: Sequence[tuple[Mapping[str, Any], list[tuple[dict[str, Any], bool]]]]) -> list[_Coming]:
+    """The results of tables that are copied, each with its plan."""
+    return [(plan, cell) for plan, done in plans for cell, whole in done if whole]
+
+
+def _that_would_lose(coming: Sequence[_Coming], target: Path) -> set[str]:
+    """The kept trainings of which results would be lost, since another of the same name lacks them; with warnings."""
+    lost: dict[str, list[str]] = {}
+    for plan, cells in _lost(coming, target):
+        for cell in cells:
+            lost.setdefault(_name(cell), []).append("{0}/{2} {3} seed {4}".format(*_result(plan, cell)))
+    for name, results in lost.items():
+        _log.warning(
+            "%s stays as it is kept: it was trained anew, and these results of it are missing: %s."
+            " Run them too, or give replace=true, which leaves them out.", name, ", ".join(results),
+        )  # fmt: skip
+    return set(lost)
+
+
+def _lost(coming: Sequence[_Coming], target: Path) -> Iterator[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
+    """The kept tables, each with its results of trainings that others of their names replace, but for those that come.
 
     A training of another machine has other weights: an evaluation of those of before would stand beside it as its own.
+    """
+    copied = {str(_moved(cell, target)[Path(cell["folder"])]) for _, cell in coming}
+    anew = {_result(plan, cell) for plan, cell in coming}
+    replaced = _replaced(coming, target)
+    for plan in plans_in(target):
+        of_replaced = (cell for cell in plan["cells"] if cell["training"] in replaced and cell["folder"] not in copied)
+        if lost := [cell for cell in of_replaced if _result(plan, cell) not in anew]:
+            yield plan, lost
+
+
+def _replaced(coming: Sequence[_Coming], target: Path) -> set[str]:
+    """The folders of what is kept of trainings that others of the same name replace."""
+    trainings = {Path(cell["training"]) for _, cell in coming}
+    return {str(copy) for own in trainings if _is_other(own, copy := target / "trainings" / own.name)}
+
+
+def _name(cell: Mapping[str, Any]) -> str:
+    """The name of the training of a cell."""
+    return Path(cell["training"]).name
+
+
+def _result(plan: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[str, str, str, str, int]:
+    """What a result is of: table, size, row, label and seed."""
+    return plan["table"], plan["size"], str(plan["rows"][cell["row"]]["name"]), cell["label"], cell["seed"]
+
+
+def _leave_out_replaced(coming: Sequence[_Coming], target: Path) -> dict[Path, int]:
+    """Leave out what is kept of trainings that others of the same name replace now, but for what is copied anew.
 
     Args:
-        cells: Those that are copied.
+        coming: The results that are copied.
         target: Where results are kept.
 
     Returns:
         The tables that have fewer results by that, with how many they have left.
     """
-    coming = {str(_moved(cell, target)[Path(cell["folder"])]) for cell in cells}
-    trainings = {Path(cell["training"]) for cell in cells}
-    replaced = {str(copy) for own in trainings if _is_other(own, copy := target / "trainings" / own.name)}
     left = {}
-    for plan in plans_in(target):
-        stays = [cell for cell in plan["cells"] if cell["training"] not in replaced or cell["folder"] in coming]
-        if lost := len(plan["cells"]) - len(stays):
-            folder = Path(plan["folder"])
-            _log.warning("%s: %s left out: the training was replaced by another one", folder, counted(lost, "result"))
-            content = {name: value for name, value in plan.items() if name not in ("folder", "table_dir")}
-            store_plan(folder, content | {"cells": stays, "seeds": sorted({cell["seed"] for cell in stays})})
-            left[folder] = len(stays)
-    for training in replaced:
+    for plan, lost in list(_lost(coming, target)):
+        folder, stays = Path(plan["folder"]), [cell for cell in plan["cells"] if cell not in lost]
+        _log.warning("%s: %s left out: the training was replaced by another one", folder, counted(len(lost), "result"))
+        content = {name: value for name, value in plan.items() if name not in ("folder", "table_dir")}
+        store_plan(folder, content | {"cells": stays, "seeds": sorted({cell["seed"] for cell in stays})})
+        left[folder] = len(stays)
+    for training in _replaced(coming, target):
         shutil.rmtree(training)
     return left
 

@@ -19,7 +19,7 @@ from reid_lit.tables.report_text import as_markdown as as_markdown_report
 from reid_lit.tables.spec import PAPER, REAL, SIZES
 from reid_lit.wording import unknown
 
-_WORDS = {"claims": ("paper", "size", "table_dir"), "keep": ("size", "table_dir", "into")}
+_WORDS = {"claims": ("paper", "size", "table_dir"), "keep": ("size", "table_dir", "into", "replace")}
 
 
 def report_claims(arguments: Sequence[str]) -> tuple[Path, Mapping[str, Any]]:
@@ -65,7 +65,8 @@ def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str
 
     Args:
         arguments: ``size=`` (paper and real, a list with commas), ``table_dir=`` (tables), ``into=``
-            (experiments/measured).
+            (experiments/measured), ``replace=true`` (false): a training made anew takes the place of the kept one even
+            where it has fewer results.
 
     Raises:
         InputError: a word is not understood, or there is nothing to keep.
@@ -73,7 +74,8 @@ def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str
     given = _words("keep", arguments)
     sizes = _listed("size", given.get("size"), SIZES, (PAPER, REAL))
     into = Path(given.get("into", PLACE))
-    tables = keep(Path(given.get("table_dir", "tables")), into, sizes)
+    replace = _listed("replace", given.get("replace"), ("true", "false"), ["false"]) == ["true"]
+    tables = keep(Path(given.get("table_dir", "tables")), into, sizes, replace=replace)
     for plan in plans_in(into):  # others share trainings with those, which a later one replaces
         write_text(Path(plan["folder"]) / "report.md", as_markdown_report(report_of(plan)))
     command = shlex.join(["python", "-m", "reid_lit.report", "claims", f"table_dir={_in_its_repository(into)}"])
