@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_lit.evaluation.catalogue import is_ratio
+from reid_lit.overrides import key_of
 from reid_lit.run.query_scores import QueryScoresFile, read_query_scores
 from reid_lit.tables.claims.bootstrap import QueryValues, Tests
 from reid_lit.tables.claims.spec import Row, points
@@ -157,7 +158,7 @@ class Runs:
     def _results(self) -> dict[tuple[str, str, str], dict[int, SeedResult]]:
         """The results of all tables by table, row and label, then by seed, as far as they are in."""
         found: dict[tuple[str, str, str], dict[int, SeedResult]] = {}
-        for plan in (plan for folder in self.table_dirs for plan in plans_in(folder) if plan["size"] == self.size):
+        for plan in self._plans:
             for cell in plan["cells"]:
                 seeds = found.setdefault((plan["table"], str(plan["rows"][cell["row"]]["name"]), cell["label"]), {})
                 if cell["seed"] not in seeds:
@@ -208,7 +209,7 @@ class Runs:
         return self._configs[result.training]
 
     def commands(self, rows: Sequence[Row], seeds: str = "0,1,2") -> list[str]:
-        """The commands that run rows, a command a table; empty where one cannot be run."""
+        """The commands that run rows, as other results of their paper were run; empty where one cannot be run."""
         if self.lacking(rows):
             return []
         owns = sorted({(own.table, own.name) for own in (self.own(row) for row in rows if not self.quoted(row))})
@@ -217,5 +218,17 @@ class Runs:
             names = ",".join(name for _, name in group)
             size = [] if self.size == PAPER else [f"size={self.size}"]
             words = ["python", "-m", "reid_lit.train", f"+table={table}", *size, f"rows={names}", f"seed={seeds}"]
-            commands.append(shlex.join(words))
+            commands.append(shlex.join([*words, *self._overrides(table)]))
         return commands
+
+    def _overrides(self, table: str) -> list[str]:
+        """What the results of a table, else of another one of its paper, were asked for with, but for the machine."""
+        paper = table.partition("/")[0]
+        plans = [plan for plan in self._plans if plan["table"].partition("/")[0] == paper]
+        asked = [plan["overrides"] for plan in sorted(plans, key=lambda plan: plan["table"] != table)]
+        return [each for each in next(iter(asked), []) if not key_of(each).startswith("machine")]
+
+    @cached_property
+    def _plans(self) -> list[Mapping[str, Any]]:
+        """The plans of all tables in this size, folder by folder."""
+        return [plan for folder in self.table_dirs for plan in plans_in(folder) if plan["size"] == self.size]

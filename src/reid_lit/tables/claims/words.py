@@ -51,6 +51,8 @@ def network(config: Mapping[str, Any]) -> str:
 
     >>> network({"backbone": {"name": "resnet18.tv_in1k", "weights": "none"}, "transform": {"size": [64, 32]}})
     'ResNet-18 from scratch at 64 × 32'
+    >>> network({"backbone": {"name": "resnet18", "weights": "none"}, "model": {"weights": "trainings/source"}})
+    'ResNet-18 from the weights of another run'
     """
     backbone = config.get("backbone") or {}
     name = str(backbone.get("name") or str(backbone.get("_target_", "unknown network")).rpartition(".")[2])
@@ -58,8 +60,9 @@ def network(config: Mapping[str, Any]) -> str:
     for start, words in NETWORKS.items():
         if re.fullmatch(rf"{start}\d+", name):
             name = words + name.removeprefix(start)
-    weights = str(backbone.get("weights"))
-    start = {"none": " from scratch", "None": " from scratch", "imagenet": ""}.get(weights, " from another run")
+    given = [str((config.get("model") or {}).get("weights")), str(backbone.get("weights"))]
+    weights = next((each for each in given if each not in ("none", "None")), "none")
+    start = {"none": " from scratch", "imagenet": ""}.get(weights, " from the weights of another run")
     size = (config.get("transform") or {}).get("size") or []
     return f"{name}{start}" + (f" at {size[0]} × {size[1]}" if len(size) == 2 else "")
 
