@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --progress-bar off -c $(CONSTRAINTS) -e '.[weights]' --group dev
 	touch $@
 
-demo: setup ## draw the synthetic data set, train, test, and show the result (about 3 minutes on two cores)
+demo: setup ## draw the synthetic data set, train, test, and show the result (about 2 minutes on two cores)
 	$(BIN)/python -m reid_lit.train +experiment=synthetic_finetuned
 
 test: setup ## all tests

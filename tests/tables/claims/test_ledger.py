@@ -35,7 +35,7 @@ def test_a_claim_seen_on_other_data_says_so(made_up):
     assert entry["verdict"] == "seen"
     (part,) = entry["measured"]
     assert (part["size"], part["seeds"], part["foreign"]) == ("real", [0, 1, 2], True)
-    assert (part["data"], part["network"]) == ("Market-1501", "ResNet-18 from scratch at 64 × 32")
+    assert (part["data"], part["network"]) == ("Market-1501", "ResNet-18 at 64 × 32 from scratch")
     assert [line["metric"] for line in part["lines"]] == ["rank1", "mAP"]
     mean_ap = part["lines"][1]
     assert mean_ap["mean"] == pytest.approx(10, abs=1)

@@ -50,7 +50,7 @@ def network(config: Mapping[str, Any]) -> str:
     """The network of a run, what it starts from, and its image size.
 
     >>> network({"backbone": {"name": "resnet18.tv_in1k", "weights": "none"}, "transform": {"size": [64, 32]}})
-    'ResNet-18 from scratch at 64 × 32'
+    'ResNet-18 at 64 × 32 from scratch'
     >>> network({"backbone": {"name": "resnet18", "weights": "none"}, "model": {"weights": "trainings/source"}})
     'ResNet-18 from the weights of another run'
     """
@@ -64,7 +64,7 @@ def network(config: Mapping[str, Any]) -> str:
     weights = next((each for each in given if each not in ("none", "None")), "none")
     start = {"none": " from scratch", "imagenet": ""}.get(weights, " from the weights of another run")
     size = (config.get("transform") or {}).get("size") or []
-    return f"{name}{start}" + (f" at {size[0]} × {size[1]}" if len(size) == 2 else "")
+    return name + (f" at {size[0]} × {size[1]}" if len(size) == 2 else "") + start
 
 
 SCORING = {"ap": "AP", "test_time_augmentation": "test-time augmentation", "precision": "precision"}
