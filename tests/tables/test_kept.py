@@ -293,6 +293,25 @@ def test_a_kept_folder_is_named_from_the_root_of_its_repository(tmp_path, monkey
     assert _in_its_repository(Path("experiments/measured")) == "experiments/measured"
 
 
+def test_the_text_beside_the_ledger_gives_its_verdicts():
+    text = (KEPT.parent / "README.md").read_text().partition("### The ledger\n\n")[2].partition("\n\n")[0]
+    claims = (KEPT / "claims.md").read_text()
+    (counts,) = re.findall(r"^Claims: (.*)\.$", claims, re.MULTILINE)
+    numbers = {verdict: int(number) for number, verdict in re.findall(r"(\d+) ([a-z ]+)", counts)}
+    (said,) = re.findall(
+        r"of (\d+) claims (\d+) are \*\*seen.*\n*(\d+) \*\*reversed.* (\d+) undecided and (\d+) not tested", text
+    )
+    names = ("seen", "reversed", "undecided", "not tested")
+    assert [int(number) for number in said] == [sum(numbers.values()), *(numbers[name] for name in names)]
+    rows = re.findall(r"^\| .*?\(([\w-]+)[;)].*\| ([a-z ]+) \|$", claims, re.MULTILINE)
+    order = ("reversed", "not seen", "undecided", "seen", "not tested")
+    verdicts = {name: min((each for of, each in rows if of == name), key=order.index) for name, _ in rows}
+    for verdict in ("seen", "reversed", "not seen"):
+        (listed,) = re.findall(rf"\*\*{verdict}\*\*[^(\n]*\(([^)]*)\)", text)
+        there = {name for name, each in verdicts.items() if each == verdict}
+        assert set(re.findall(r"`([\w-]+)`", listed)) == there
+
+
 def test_no_file_of_them_names_a_place():
     for file in (file for file in KEPT.rglob("*") if file.suffix in (".json", ".yaml", ".csv", ".md")):
         assert not ABSOLUTE.search(file.read_text()), file
