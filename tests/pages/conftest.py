@@ -74,7 +74,7 @@ def visit(browser):
 
     def open_page(file, width=1280):
         page = browser.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(5000)
+        page.set_default_timeout(60_000)
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(Path(file).resolve().as_uri())

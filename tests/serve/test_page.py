@@ -13,7 +13,7 @@ def visit(browser):
 
     def open_page(client, width=1280):
         page = browser.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
