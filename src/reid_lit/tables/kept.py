@@ -6,7 +6,6 @@ it comes from.
 """
 
 import json
-import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,22 +15,18 @@ from typing import Any
 
 from reid_lit.errors import InputError, MissingFileError
 from reid_lit.paths import packaged, write_text
-from reid_lit.run.folder import Run
 from reid_lit.run.query_scores import FOLDER as QUERIES
 from reid_lit.run.query_scores import halve_query_scores
 from reid_lit.tables.differences import tested_whole
 from reid_lit.tables.plan_file import KEPT, plans_in, read_plan, store_plan
+from reid_lit.tables.replaced import coming_results, leave_out_replaced, moved, that_would_lose, training_name
 from reid_lit.tables.results import read_cell
-from reid_lit.wording import counted
-
-_log = logging.getLogger(__name__)
 
 PLACE = "experiments/measured"
 """Where results are kept unless another place is given."""
 
 _TEXTS = ("config.yaml", "metrics.json", "environment.json", "job.json", "log/metrics.csv", "figures/norms.json")
 _QUERIES = (f"{QUERIES}/*.safetensors", f"split_*/{QUERIES}/*.safetensors")
-_Coming = tuple[Mapping[str, Any], Mapping[str, Any]]
 _PATH = re.compile(r"(?<![\w.:/\]})~-])/(?:[^/\s\"'=,;:]+/)+")
 
 
@@ -81,9 +76,9 @@ def keep(table_dir: Path, into: Path, sizes: Sequence[str], *, replace: bool = F
     _check_place(into, target)
     before = _named(target)
     plans = [(plan, _done(plan)) for plan in plans_in(source) if plan["size"] in sizes]
-    stay = set() if replace else _that_would_lose(_coming(plans), target)
-    plans = [(plan, [(cell, whole) for cell, whole in done if _name(cell) not in stay]) for plan, done in plans]
-    cut = _leave_out_replaced(_coming(plans), target)
+    stay = set() if replace else that_would_lose(coming_results(plans), target)
+    plans = [(plan, [(cell, whole) for cell, whole in done if training_name(cell) not in stay]) for plan, done in plans]
+    cut = leave_out_replaced(coming_results(plans), target)
     found = [_kept(plan, done, source, target) for plan, done in plans]
     tables = [table for table in found if table is not None]
     if not tables and not stay:
@@ -114,83 +109,6 @@ def _done(plan: Mapping[str, Any]) -> list[tuple[dict[str, Any], bool]]:
     """The cells of a table that have a result, and whether it is of the whole test set."""
     found = ((cell, read_cell(cell)) for cell in plan["cells"])
     return [(cell, tested_whole(result.row["stamp"])) for cell, result in found if result is not None]
-
-
-def _coming(plans: Sequence[tuple[Mapping[str, Any], list[tuple[dict[str, Any], bool]]]]) -> list[_Coming]:
-    """The results of tables that are copied, each with its plan."""
-    return [(plan, cell) for plan, done in plans for cell, whole in done if whole]
-
-
-def _that_would_lose(coming: Sequence[_Coming], target: Path) -> set[str]:
-    """The kept trainings of which results would be lost, since another of the same name lacks them; with warnings."""
-    lost: dict[str, list[str]] = {}
-    for plan, cells in _lost(coming, target):
-        for cell in cells:
-            lost.setdefault(_name(cell), []).append("{0}/{2} {3} seed {4}".format(*_result(plan, cell)))
-    for name, results in lost.items():
-        _log.warning(
-            "%s stays as it is kept: it was trained anew, and these results of it are missing: %s."
-            " Run them too, or give replace=true, which leaves them out.", name, ", ".join(results),
-        )  # fmt: skip
-    return set(lost)
-
-
-def _lost(coming: Sequence[_Coming], target: Path) -> Iterator[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
-    """The kept tables, each with its results of trainings that others of their names replace, but for those that come.
-
-    A training of another machine has other weights: an evaluation of those of before would stand beside it as its own.
-    """
-    copied = {str(_moved(cell, target)[Path(cell["folder"])]) for _, cell in coming}
-    anew = {_result(plan, cell) for plan, cell in coming}
-    replaced = _replaced(coming, target)
-    for plan in plans_in(target):
-        of_replaced = (cell for cell in plan["cells"] if cell["training"] in replaced and cell["folder"] not in copied)
-        if lost := [cell for cell in of_replaced if _result(plan, cell) not in anew]:
-            yield plan, lost
-
-
-def _replaced(coming: Sequence[_Coming], target: Path) -> set[str]:
-    """The folders of what is kept of trainings that others of the same name replace."""
-    trainings = {Path(cell["training"]) for _, cell in coming}
-    return {str(copy) for own in trainings if _is_other(own, copy := target / "trainings" / own.name)}
-
-
-def _name(cell: Mapping[str, Any]) -> str:
-    """The name of the training of a cell."""
-    return Path(cell["training"]).name
-
-
-def _result(plan: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[str, str, str, str, int]:
-    """What a result is of: table, size, row, label and seed."""
-    return plan["table"], plan["size"], str(plan["rows"][cell["row"]]["name"]), cell["label"], cell["seed"]
-
-
-def _leave_out_replaced(coming: Sequence[_Coming], target: Path) -> dict[Path, int]:
-    """Leave out what is kept of trainings that others of the same name replace now, but for what is copied anew.
-
-    Args:
-        coming: The results that are copied.
-        target: Where results are kept.
-
-    Returns:
-        The tables that have fewer results by that, with how many they have left.
-    """
-    left = {}
-    for plan, lost in list(_lost(coming, target)):
-        folder, stays = Path(plan["folder"]), [cell for cell in plan["cells"] if cell not in lost]
-        _log.warning("%s: %s left out: the training was replaced by another one", folder, counted(len(lost), "result"))
-        content = {name: value for name, value in plan.items() if name not in ("folder", "table_dir")}
-        store_plan(folder, content | {"cells": stays, "seeds": sorted({cell["seed"] for cell in stays})})
-        left[folder] = len(stays)
-    for training in _replaced(coming, target):
-        shutil.rmtree(training)
-    return left
-
-
-def _is_other(training: Path, copy: Path) -> bool:
-    """Whether a copy is of another training of the same name: one that was started at another time."""
-    times = [[start.get("time") for start in Run(folder).starts()[:1]] for folder in (training, copy)]
-    return copy.is_dir() and times[0] != times[1]
 
 
 def _kept(
@@ -226,16 +144,9 @@ def _key(cell: Mapping[str, Any]) -> tuple[int, str, int]:
     return cell["row"], cell["label"], cell["seed"]
 
 
-def _moved(cell: Mapping[str, Any], target: Path) -> dict[Path, Path]:
-    """The folders of a cell and those of their copies: the training's first, one where it was tested in training."""
-    training, folder = Path(cell["training"]), Path(cell["folder"])
-    copy = target / "trainings" / training.name
-    return {training: copy, folder: copy / folder.relative_to(training)}
-
-
 def _copied(cell: Mapping[str, Any], source: Path, target: Path) -> dict[str, Any]:
     """Copy the folders of a cell; the cell with their new places."""
-    copies = _moved(cell, target)
+    copies = moved(cell, target)
     for old, new in copies.items():
         _slim(old, new, source)
     return dict(cell) | {name: str(copies[Path(cell[name])]) for name in ("training", "folder")}

@@ -74,8 +74,9 @@ def keep_results(arguments: Sequence[str]) -> tuple[list[KeptTable], Mapping[str
     given = _words("keep", arguments)
     sizes = _listed("size", given.get("size"), SIZES, (PAPER, REAL))
     into = Path(given.get("into", PLACE))
-    replace = _listed("replace", given.get("replace"), ("true", "false"), ["false"]) == ["true"]
-    tables = keep(Path(given.get("table_dir", "tables")), into, sizes, replace=replace)
+    if (replace := given.get("replace", "false")) not in ("true", "false"):
+        raise InputError(f"replace={replace}: give one of true, false")
+    tables = keep(Path(given.get("table_dir", "tables")), into, sizes, replace=replace == "true")
     for plan in plans_in(into):  # others share trainings with those, which a later one replaces
         write_text(Path(plan["folder"]) / "report.md", as_markdown_report(report_of(plan)))
     command = shlex.join(["python", "-m", "reid_lit.report", "claims", f"table_dir={_in_its_repository(into)}"])

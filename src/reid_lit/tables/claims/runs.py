@@ -225,8 +225,8 @@ class Runs:
         """What the results of a table, else of another one of its paper, were asked for with, but for the machine."""
         paper = table.partition("/")[0]
         plans = [plan for plan in self._plans if plan["table"].partition("/")[0] == paper]
-        asked = [plan["overrides"] for plan in sorted(plans, key=lambda plan: plan["table"] != table)]
-        return [each for each in next(iter(asked), []) if not key_of(each).startswith("machine")]
+        plan = min(plans, key=lambda plan: plan["table"] != table, default={"overrides": ()})
+        return [each for each in plan["overrides"] if key_of(each).partition(".")[0] != "machine"]
 
     @cached_property
     def _plans(self) -> list[Mapping[str, Any]]:
